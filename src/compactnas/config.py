@@ -1,0 +1,252 @@
+"""Everything that a run can be told, as frozen dataclasses, with a recipe for each purpose.
+
+Configs are read and written by the command line (YAML and dotted options); the code below
+takes the values that it needs, not the config. Torch is not imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compactnas.errors import UserError
+from compactnas.space import Space
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which patches, and how they are cut into parts.
+
+    Attributes:
+        path: a So2Sat file or folder, an `.npz` file, or a folder of images by class.
+        format: kind of source; `auto` looks at the path.
+        sensor: So2Sat arrays to read, `sen2`, `sen1` or `both`.
+        bands: names of the bands to keep, in this order; none given keeps all.
+        reduce: side of the block of pixels that is averaged into one (2 makes 32 px of 64).
+        split: how training, validation and test parts are made. `official` is the source's own
+            (d1 on So2Sat), `d2` cuts the official training part at random (paper, section 4),
+            `group` holds whole groups (cities) out, `random` cuts everything, `csv` reads a file.
+        split_csv: file with columns path,split[,group] for `split: csv`.
+        test_groups: groups of the test part for `split: group`; none given draws them by seed.
+        test_fraction: share of the test part for `d2`, `random` and drawn groups.
+        validation_fraction: share of the validation part, taken out of what is left for
+            training, by the same rule; 0 makes none.
+        split_seed: seed of random splits.
+        preload_gib: sources up to this size are read into memory whole.
+    """
+
+    path: str = ""
+    format: Literal["auto", "so2sat", "npz", "folder"] = "auto"
+    sensor: Literal["sen2", "sen1", "both"] = "sen2"
+    bands: tuple[str, ...] = ()
+    reduce: int = 1
+    split: Literal["official", "d1", "d2", "group", "random", "csv"] = "official"
+    split_csv: str = ""
+    test_groups: tuple[str, ...] = ()
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.0
+    split_seed: int = 0
+    preload_gib: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require(self.reduce >= 1, f"data.reduce: {self.reduce} is less than 1")
+        _require(0 < self.test_fraction < 1, f"data.test_fraction: {self.test_fraction} is outside 0 to 1")
+        _require(0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1")
+        _require(
+            self.split != "csv" or bool(self.split_csv), "data.split_csv: `split: csv` needs a file with columns path,split"
+        )
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives each choice's reason.
+
+    Attributes:
+        complexity: setting C, the complexity loss on the cell's alpha.
+        depth: setting D, the search for each block's depth.
+        epochs: passes over D_T.
+        batch_size: patches of each half-step; the paper does not say.
+        learning_rate: of the weights at the start.
+        learning_rate_min: of the weights at the end of the cosine.
+        momentum: of SGD on the weights.
+        nesterov: whether that momentum is Nesterov's, as in the published code.
+        weight_decay: of the weights.
+        gradient_clip: largest norm of the weights' gradient; 0 does not clip.
+        alpha_learning_rate: of Adam on the architecture.
+        alpha_weight_decay: of Adam on the architecture.
+        tau_start: temperature of the Gumbel-softmax in the first epoch.
+        tau_end: temperature in the last epoch; linear between.
+        unsampled_gradient: what reaches the alpha of operations that did not run: `none`, or
+            `published`, the extra term of the published code.
+        unsampled_weights: what happens to weights that did not run: `skip` leaves them, `decay`
+            gives them a gradient of zero, so that momentum and decay go on.
+        complexity_weight: C_cpl of the paper.
+        complexity_unit: MACs that count as one in the complexity loss.
+        complexity_operations: N_ops, operations of an `edge` or of the whole `cell`.
+        complexity_probability: which probability weighs the MACs of an operation.
+        complexity_depth: which depth multiplies a cell's cost; never a path for gradients.
+        depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
+            to a drawn depth.
+        fixed_depth: cells in each block without D, and the initial depth with D.
+        depth_logit: how far the initial depth's logit starts above the others.
+        augment: `square` turns and flips training patches, `none` does not.
+        stop_after: epochs without a change of the genotype that count as convergence; 0 runs all.
+        max_steps: stop after so many steps, to try a setting; 0 runs all.
+    """
+
+    complexity: bool = True
+    depth: bool = True
+    epochs: int = 105
+    batch_size: int = 64
+    learning_rate: float = 0.025
+    learning_rate_min: float = 0.001
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    alpha_learning_rate: float = 3e-4
+    alpha_weight_decay: float = 1e-3
+    tau_start: float = 10.0
+    tau_end: float = 1.0
+    unsampled_gradient: Literal["none", "published"] = "none"
+    unsampled_weights: Literal["skip", "decay"] = "skip"
+    complexity_weight: float = 0.01
+    complexity_unit: float = 1e6
+    complexity_operations: Literal["edge", "cell"] = "edge"
+    complexity_probability: Literal["softmax", "gumbel", "one_hot"] = "softmax"
+    complexity_depth: Literal["expected", "sampled", "derived"] = "expected"
+    depth_mode: Literal["mixture", "sample"] = "mixture"
+    fixed_depth: int = 3
+    depth_logit: float = 1.0
+    augment: Literal["none", "square"] = "none"
+    stop_after: int = 0
+    max_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1")
+        _require(self.batch_size >= 2, f"search.batch_size: {self.batch_size} is less than 2; batch norm needs two patches")
+        _require(self.tau_start > 0 and self.tau_end > 0, "search.tau_start, search.tau_end: temperatures must be above 0")
+        _require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
+        _require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
+
+    @property
+    def setting(self) -> str:
+        """The paper's name: S, S+C, S+D or S+C+D."""
+        return "S" + "+C" * self.complexity + "+D" * self.depth
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Training from scratch (paper, section 4, "Hyperparameters").
+
+    Attributes:
+        epochs: passes over the training part.
+        batch_size: patches of a step; the paper does not say.
+        optimizer: `sgd` with a cosine (the paper), or `nadam` halved every 5 epochs (Sen2LCZ-Net).
+        learning_rate: at the start.
+        learning_rate_min: at the end of the cosine.
+        momentum: of SGD.
+        nesterov: whether that momentum is Nesterov's.
+        weight_decay: of all weights.
+        gradient_clip: largest norm of the gradient; 0 does not clip.
+        augment: `square` turns and flips training patches, `none` does not.
+        validate_every: epochs between measurements on the validation part; 0 only at the end.
+        max_steps: stop after so many steps, to try a setting; 0 runs all.
+    """
+
+    epochs: int = 105
+    batch_size: int = 64
+    optimizer: Literal["sgd", "nadam"] = "sgd"
+    learning_rate: float = 0.025
+    learning_rate_min: float = 0.001
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    augment: Literal["none", "square"] = "none"
+    validate_every: int = 5
+    max_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1")
+        _require(self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches")
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """Where a run computes.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        threads: CPU threads; 0 leaves torch's choice. Results are the same bytes only at the
+            same number.
+        precision: of the arithmetic, as lightning-fabric names it.
+        channels_last: memory format of activations; faster on CPUs and tensor cores.
+    """
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run: search, retraining, evaluation.
+
+    Attributes:
+        data: which patches.
+        space: what the search chooses from.
+        search: the search.
+        train: the retraining.
+        machine: where it computes.
+        seed: of everything that is drawn, but for the split.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    space: Space = field(default_factory=Space)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        space, depth = self.space, self.search.fixed_depth
+        _require(self.seed >= 0, f"seed: {self.seed} is negative")
+        _require(
+            not self.search.depth or space.min_depth <= depth <= space.max_depth,
+            f"search.fixed_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
+        )
+
+
+def paper() -> RunConfig:
+    """The paper's setting, S+C+D, with 105 epochs of search and 105 of retraining."""
+    return RunConfig()
+
+
+def quick() -> RunConfig:
+    """An hour on two cores: fewer epochs, a faster architecture optimiser to match, turned patches."""
+    return RunConfig(
+        search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="square"),
+        train=TrainConfig(epochs=30, learning_rate=0.1, batch_size=128, augment="square"),
+    )
+
+
+def smoke() -> RunConfig:
+    """A minute: one look at every part, no result worth having."""
+    return RunConfig(
+        space=Space(channels=8, max_depth=3),
+        search=SearchConfig(epochs=2, alpha_learning_rate=0.03, fixed_depth=2, batch_size=32, augment="square"),
+        train=TrainConfig(epochs=3, learning_rate=0.05, augment="square"),
+    )
+
+
+RECIPES = {"paper": paper, "quick": quick, "smoke": smoke}

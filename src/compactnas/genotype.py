@@ -1,0 +1,150 @@
+"""The description of a found network: which operation on which edge, and how deep each block is.
+
+A genotype stands alone: with the number of bands and classes it says everything that
+`compactnas.network.Network` needs. It is read and written as JSON; nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compactnas.errors import UserError
+
+OPERATIONS = (
+    "none",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+)
+"""The candidate operations in the order of the DARTS set (paper, section 4; Liu et al. 2019)."""
+
+LAYOUTS = ("paper", "nasnet")
+"""Names of the macro networks; `compactnas.space.LAYOUTS` describes them."""
+
+FORMAT = "compactnas-genotype/1"
+MAX_BYTES = 100_000
+MAX_NODES, MAX_BLOCKS, MAX_DEPTH, MAX_CHANNELS = 16, 8, 32, 1024
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A derived cell with its backbone (paper, section 3: alpha = {alpha_cell, Delta}).
+
+    Attributes:
+        nodes: for each computed node, its incoming edges as (operation, source state).
+            States are numbered: the cell's inputs first, then the computed nodes.
+        depths: cells in each block, delta_i of the paper.
+        channels: C, the channels of the first block; each further block doubles them.
+        layout: the macro network, `paper` or `nasnet`.
+    """
+
+    nodes: tuple[tuple[tuple[str, int], ...], ...]
+    depths: tuple[int, ...]
+    channels: int = 16
+    layout: str = "paper"
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise UserError(f"genotype: layout {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
+        if not 1 <= len(self.nodes) <= MAX_NODES:
+            raise UserError(f"genotype: {len(self.nodes)} nodes; a cell has 1 to {MAX_NODES}")
+        if not 1 <= len(self.depths) <= MAX_BLOCKS:
+            raise UserError(f"genotype: {len(self.depths)} blocks; a network has 1 to {MAX_BLOCKS}")
+        for block, depth in enumerate(self.depths):
+            if not 1 <= depth <= MAX_DEPTH:
+                raise UserError(f"genotype: depth {depth} of block {block + 1} is outside 1 to {MAX_DEPTH}")
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UserError(f"genotype: {self.channels} channels is outside 1 to {MAX_CHANNELS}")
+        inputs = 2 if self.layout == "nasnet" else 1
+        for node, edges in enumerate(self.nodes):
+            if len({source for _, source in edges}) != len(edges):
+                raise UserError(f"genotype: node {node} takes one state twice; name each source once")
+            for operation, source in edges:
+                if operation not in OPERATIONS:
+                    raise UserError(
+                        f"genotype: operation {operation!r} of node {node} is unknown; use one of {', '.join(OPERATIONS)}"
+                    )
+                if not 0 <= source < inputs + node:
+                    raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
+
+    def to_json(self) -> str:
+        """The genotype as JSON, one node a line, with a final newline."""
+        nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)
+        return (
+            f'{{\n  "format": "{FORMAT}",\n  "layout": "{self.layout}",\n  "channels": {self.channels},\n'
+            f'  "depths": {json.dumps(list(self.depths))},\n  "nodes": [\n    {nodes}\n  ]\n}}\n'
+        )
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "genotype") -> Genotype:
+        """Read and check a genotype; `where` names its origin in error messages."""
+        if len(text) > MAX_BYTES:
+            raise UserError(f"{where}: {len(text)} characters; a genotype has at most {MAX_BYTES}")
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where}: not JSON ({error}); write a genotype with `compactnas search`") from None
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
+        keys = {"format", "layout", "channels", "depths", "nodes"}
+        if set(raw) != keys:
+            odd = ", ".join(sorted(set(raw) ^ keys))
+            raise UserError(f"{where}: missing or unknown key: {odd}")
+        try:
+            return cls(
+                nodes=tuple(tuple(_edge(edge) for edge in _list(edges)) for edges in _list(raw["nodes"])),
+                depths=tuple(_int(depth) for depth in _list(raw["depths"])),
+                channels=_int(raw["channels"]),
+                layout=_str(raw["layout"]),
+            )
+        except TypeError as error:
+            raise UserError(f"{where}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Genotype:
+        """Read a genotype file, or `genotype.json` of a run folder."""
+        file = Path(path)
+        if file.is_dir():
+            file = file / "genotype.json"
+        try:
+            if file.stat().st_size > MAX_BYTES:
+                raise UserError(f"{file}: {file.stat().st_size} bytes; a genotype has at most {MAX_BYTES}")
+            return cls.from_json(file.read_text(encoding="utf-8"), str(file))
+        except OSError as error:
+            raise UserError(f"{file}: {error.strerror or error}; name a genotype file or a run folder") from None
+        except UnicodeDecodeError:
+            raise UserError(f"{file}: not text; name a genotype file or a run folder") from None
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {str(value)[:40]!r}")
+    return value
+
+
+def _int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected a whole number, found {str(value)[:40]!r}")
+    return value
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a name, found {str(value)[:40]!r}")
+    return value
+
+
+def _edge(value: Any) -> tuple[str, int]:
+    pair = _list(value)
+    if len(pair) != 2:
+        raise TypeError(f"an edge is [operation, source], found {str(value)[:40]!r}")
+    return _str(pair[0]), _int(pair[1])
