@@ -1,0 +1,37 @@
+"""What every test stands on: one thread, checked shapes, and where the real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch reads it: the same bytes on every machine
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Every annotated argument and result of the package is checked while tests run, shapes included.
+install_import_hook("compactnas", "beartype.beartype")
+torch.set_num_threads(1)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout's root."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and reference tables, or a skip that says what is missing.
+
+    It is `$COMPACTNAS_SHARED`, or `shared` beside the checkout.
+    """
+    folder = Path(os.environ.get("COMPACTNAS_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "reference").is_dir():
+        pytest.skip(f"real data: no folder {folder}; set COMPACTNAS_SHARED to run this test")
+    return folder
