@@ -1,0 +1,139 @@
+"""Accuracy measures, all in closed form from a confusion matrix (rows true, columns predicted).
+
+One matrix of counts says everything that a test has to say, adds up over batches and devices
+without error, and is what the run folder keeps; so nothing here sees a prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas import lcz as facts
+from compactnas.errors import UserError
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Accuracy on one part; all are fractions, kappa may be negative.
+
+    Attributes:
+        oa: OA, overall accuracy.
+        aa: AA, the mean of the recall of each class present.
+        kappa: Cohen's kappa: OA above what the same marginals would give by chance. 1 where a
+            single class is all there is, in truth and in prediction (0/0).
+        macro_f1: the mean of the F1 of each class present.
+        classes_present: classes with at least one true patch: those that `aa` and `macro_f1` average.
+        classes: classes that the model knows.
+        oa_weighted: OAw, each error weighed by how similar the two LCZ are (WUDAPT).
+        oa_urban: OAu, OA among the patches that are built in truth and in prediction.
+        oa_built_natural: OAbu, OA of built against natural; LCZ E is left out, in truth and in prediction.
+        accuracy_on_built: OA of the patches that are built in truth. Deep-learning papers call this "OAbu".
+
+    The last four are None for classes other than LCZ, and where no patch is there to count.
+    """
+
+    oa: float
+    aa: float
+    kappa: float
+    macro_f1: float
+    classes_present: int
+    classes: int
+    oa_weighted: float | None = None
+    oa_urban: float | None = None
+    oa_built_natural: float | None = None
+    accuracy_on_built: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassMeasures:
+    """Accuracy of each class, all of shape (class,).
+
+    Attributes:
+        support: true patches.
+        predicted: patches that were given this class.
+        recall: share of the true patches that were found; NaN for a class without any.
+        precision: share of the predicted patches that are right; NaN for a class never predicted.
+        f1: harmonic mean of the two, 0 for a class that is only in one of them; NaN for one in neither.
+    """
+
+    support: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    recall: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    f1: NDArray[np.float64]
+
+
+def class_measures(confusion: NDArray[np.int64]) -> ClassMeasures:
+    """Recall, precision and F1 of each class; `confusion` is (true, predicted), in patches."""
+    hits, support, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    return ClassMeasures(
+        support=support,
+        predicted=predicted,
+        recall=_share(hits, support),
+        precision=_share(hits, predicted),
+        f1=_share(2 * hits, support + predicted),
+    )
+
+
+def confusion_measures(confusion: NDArray[np.int64], lcz: bool) -> Measures:
+    """All measures of a confusion matrix.
+
+    Args:
+        confusion: (true, predicted), in patches.
+        lcz: whether the classes are the 17 Local Climate Zones in their order; adds OAw, OAu, OAbu
+            and the accuracy on built classes (Bechtel et al. 2017, doi:10.3390/urbansci1020015).
+
+    Raises:
+        UserError: the matrix is empty.
+    """
+    assert confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1], confusion.shape
+    assert confusion.min(initial=0) >= 0, "a count is negative"
+    assert not lcz or len(confusion) == len(facts.CLASSES), confusion.shape
+    total = int(confusion.sum())
+    if total == 0:
+        raise UserError("evaluate: no patch was evaluated; choose a part that has patches")
+    each = class_measures(confusion)
+    present = each.support > 0
+    oa = float(np.trace(confusion) / total)
+    chance = float(each.support.astype(np.float64) @ each.predicted / total**2)
+    return Measures(
+        oa=oa,
+        aa=float(each.recall[present].mean()),
+        kappa=1.0 if chance == 1 else (oa - chance) / (1 - chance),
+        macro_f1=float(each.f1[present].mean()),
+        classes_present=int(present.sum()),
+        classes=len(confusion),
+        oa_weighted=_ratio((np.array(facts.SIMILARITY) * confusion).sum(), 12 * total) if lcz else None,
+        oa_urban=_urban(confusion) if lcz else None,
+        oa_built_natural=_built_natural(confusion) if lcz else None,
+        accuracy_on_built=_on_built(confusion) if lcz else None,
+    )
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares
+
+
+def _ratio(part: np.int64, whole: int | np.int64) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _urban(confusion: NDArray[np.int64]) -> float | None:
+    block = confusion[: facts.BUILT, : facts.BUILT]
+    return _ratio(np.trace(block), block.sum())
+
+
+def _built_natural(confusion: NDArray[np.int64]) -> float | None:
+    rest = np.delete(np.delete(confusion, facts.BARE_ROCK, axis=0), facts.BARE_ROCK, axis=1)
+    built, natural = rest[: facts.BUILT, : facts.BUILT], rest[facts.BUILT :, facts.BUILT :]
+    return _ratio(built.sum() + natural.sum(), rest.sum())
+
+
+def _on_built(confusion: NDArray[np.int64]) -> float | None:
+    rows = confusion[: facts.BUILT]
+    return _ratio(np.trace(rows), rows.sum())
