@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.errors import UserError
+
 Indices = NDArray[np.int64]
 Images = NDArray[np.generic]
 """Patches as (batch, band, row, column), in any real dtype; the values are physical (reflectance, 0-255)."""
@@ -72,3 +74,43 @@ class ArraySource:
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         return self.images[indices], self.facts.labels[indices]
+
+
+def band_positions(available: tuple[str, ...], wanted: tuple[str, ...], where: str) -> list[int]:
+    """Positions of the wanted bands, in the wanted order; all of them when none is asked for."""
+    missing = [name for name in wanted if name not in available]
+    if missing:
+        raise UserError(f"data.bands: {where} has no band {', '.join(missing)}; it has {', '.join(available)}")
+    if len(set(wanted)) < len(wanted):
+        raise UserError(f"data.bands: a band is named twice in {', '.join(wanted)}; name each once")
+    return [available.index(name) for name in wanted] if wanted else list(range(len(available)))
+
+
+def reduced_px(patch_px: int, reduce: int, where: str) -> int:
+    """Side of a patch after `block_mean`."""
+    if patch_px % reduce:
+        raise UserError(f"data.reduce: {reduce} does not divide the {patch_px} pixels of a patch in {where}")
+    return patch_px // reduce
+
+
+def block_mean(images: Images, reduce: int) -> Images:
+    """Mean of each `reduce` x `reduce` block of pixels, float32; the images as they are for 1."""
+    if reduce == 1:
+        return images
+    total = np.zeros((*images.shape[:2], images.shape[2] // reduce, images.shape[3] // reduce), np.float32)
+    for row in range(reduce):
+        for column in range(reduce):
+            total += images[:, :, row::reduce, column::reduce]
+    return total / np.float32(reduce * reduce)
+
+
+def in_memory(source: Source, limit_gib: float) -> Source:
+    """The same source read into memory if its pixels take up to `limit_gib`, else the source as it is."""
+    facts, rows = source.facts, np.arange(len(source.facts.labels))
+    first, _ = source.batch(rows[:1])
+    if len(rows) * first.nbytes > limit_gib * 2**30:
+        return source
+    images = np.empty((len(rows), *first.shape[1:]), first.dtype)
+    for start in range(0, len(rows), 512):
+        images[start : start + 512], _ = source.batch(rows[start : start + 512])
+    return ArraySource(facts, images)

@@ -1,0 +1,98 @@
+"""Write EuroSAT RGB as a folder of JPEG files by class, with its splits as CSV files inside it.
+
+    python scripts/eurosat_folder.py eurosat_rgb_64_jpeg.npz DEST
+
+The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `class_names`,
+`filenames`, `split_spatial` with 0/1/2 = train/validation/test); they are written unchanged. The splits:
+
+    split_spatial.csv        all 27,000: training, validation and test apart by longitude
+    split_spatial_small.csv  400 training patches of each class (those of eurosat_rgb_32_small.npz
+                             if it lies beside the archive, else drawn), no validation, the whole test
+    split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALL = "eurosat_rgb_32_small.npz"
+SMALL_PER_CLASS = 400
+SEED = 0
+
+
+def small_training(
+    archive: Path, names: NDArray[np.str_], labels: NDArray[np.int64], training: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which patches train in the small split."""
+    beside = archive.with_name(SMALL)
+    if beside.exists():
+        with np.load(beside, allow_pickle=False) as small:
+            chosen = small["filenames"][small["split_spatial"] == 0]
+        return training & np.isin(names, chosen)
+    rng = np.random.default_rng(SEED)
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        mask[rng.choice(np.flatnonzero(training & (labels == label)), SMALL_PER_CLASS, replace=False)] = True
+    return mask
+
+
+def write_split(path: Path, rows: Iterable[tuple[str, str]]) -> int:
+    """Write path,split in the order of the paths; gives the number of rows."""
+    rows = sorted(rows)
+    with path.open("x", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("path", "split"))
+        writer.writerows(rows)
+    return len(rows)
+
+
+def write(archive: Path, dest: Path) -> None:
+    """Write the images and the splits; DEST must not exist."""
+    with np.load(archive, allow_pickle=False) as data:
+        names, labels, split = data["filenames"], data["labels"].astype(np.int64), data["split_spatial"]
+        classes, offsets, jpegs = data["class_names"], data["offsets"], data["jpeg_bytes"]
+    dest.mkdir(parents=True)
+    for name in classes:
+        (dest / str(name)).mkdir()
+    paths = [f"{classes[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    for path, start, end in zip(paths, offsets[:-1], offsets[1:], strict=True):
+        (dest / path).write_bytes(jpegs[start:end].tobytes())
+    words = np.array(("train", "validation", "test"))[split]
+    small = small_training(archive, names, labels, split == 0) | (split == 2)
+    training = np.random.default_rng(SEED).permutation(np.flatnonzero(split == 0))
+    fifth = round(0.2 * len(training))
+    splits = {
+        "split_spatial": zip(paths, words, strict=True),
+        "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small)),
+        "split_random": ((paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)),
+    }
+    print(f"{dest}: {len(paths)} images in {len(classes)} classes")
+    for name, rows in splits.items():
+        print(f"{dest / name}.csv: {write_split(dest / f'{name}.csv', rows)} rows")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("archive", type=Path, help="eurosat_rgb_64_jpeg.npz")
+    parser.add_argument("dest", type=Path, help="folder to make; it must not exist yet")
+    arguments = parser.parse_args()
+    if arguments.dest.exists():
+        sys.exit(f"{arguments.dest}: exists already; remove it or choose another folder")
+    try:
+        write(arguments.archive, arguments.dest)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{arguments.archive}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Batches in an order that is a pure function of seed, stream and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from compactnas.data.source import Indices, Source
+from compactnas.errors import UserError
+
+SYMMETRIES = 8
+
+
+def symmetry(images: Float[Tensor, "batch band row column"], element: int) -> Float[Tensor, "batch band row column"]:
+    """One of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip from 4 on."""
+    turned = torch.rot90(images, element % 4, (2, 3))
+    return turned.flip(3) if element >= 4 else turned
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of some rows of a source, as raw values; normalising is the network's own part.
+
+    Attributes:
+        source: where the patches are.
+        indices: rows to go through.
+        batch_size: patches of a batch; the last one may be smaller.
+        seed: of the order and of the symmetries.
+        stream: number that tells the readers of one run apart, so that they draw differently.
+        augment: `square` draws one of the 8 symmetries of the square for each patch.
+        shuffle: whether each epoch has an order of its own; else the order of `indices`.
+        drop_last: whether a smaller last batch is left out. One of a single patch always is
+            when shuffling, since batch norm needs two values.
+
+    Errors:
+        UserError: no batch can be made.
+    """
+
+    source: Source
+    indices: Indices
+    batch_size: int
+    seed: int
+    stream: int
+    augment: Literal["none", "square"] = "none"
+    shuffle: bool = True
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.batch_size >= 1 and self.seed >= 0 and self.stream >= 0
+        if not len(self):
+            raise UserError(f"{len(self.indices)} patches make no batch of {self.batch_size}; lower the batch size")
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(len(self.indices), self.batch_size)
+        left_out = self.drop_last or (self.shuffle and rest == 1)
+        return whole + (1 if rest and not left_out else 0)
+
+    def epoch(
+        self, epoch: int, start: int = 0
+    ) -> Iterator[tuple[Float[Tensor, "batch band row column"], Int64[Tensor, " batch"]]]:
+        """Images and labels of each batch from number `start` on; the same for the same arguments."""
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.stream, epoch)))
+        rows = rng.permutation(self.indices) if self.shuffle else self.indices
+        elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
+        for step in range(start, len(self)):
+            chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            pixels, labels = self.source.batch(rows[chosen])
+            images = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+            if elements is not None:
+                images = _turned(images, torch.from_numpy(elements[chosen]))
+            yield images, torch.from_numpy(labels)
+
+
+def _turned(images: Tensor, elements: Tensor) -> Tensor:
+    """Each patch under its own symmetry; one operation for all the patches that share one."""
+    turned = torch.empty_like(images)
+    for element in range(SYMMETRIES):
+        chosen = (elements == element).nonzero().squeeze(1)
+        turned[chosen] = symmetry(images[chosen], element)
+    return turned

@@ -1,0 +1,60 @@
+"""From a config to a source and its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compactnas.config import DataConfig
+from compactnas.data.folder import open_folder
+from compactnas.data.source import Source, in_memory
+from compactnas.data.splits import Parts, make_parts
+from compactnas.errors import UserError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A source and how it is cut.
+
+    Attributes:
+        source: the patches.
+        parts: rows of `train`, `validation` (may be empty) and `test`.
+        warnings: what a reader of the results must know, a line each.
+    """
+
+    source: Source
+    parts: Parts
+    warnings: tuple[str, ...] = ()
+
+
+def open_source(config: DataConfig) -> Source:
+    """Open the patches that a config names, in memory if they fit `preload_gib`.
+
+    Errors:
+        UserError: there is nothing at the path, or not what its format asks for.
+    """
+    path = Path(config.path)
+    kind = _kind(config) if config.format == "auto" else config.format
+    if config.sensor != "sen2" and kind != "so2sat":
+        raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
+    if kind == "folder":
+        return in_memory(open_folder(path, config.bands, config.reduce), config.preload_gib)
+    raise UserError(f"data.format: {kind} is not there yet")
+
+
+def open_dataset(config: DataConfig) -> Dataset:
+    """Open the patches and cut them into parts, as the config says."""
+    source = open_source(config)
+    parts, warnings = make_parts(source.facts, config)
+    return Dataset(source, parts, warnings)
+
+
+def _kind(config: DataConfig) -> str:
+    path = Path(config.path)
+    if not config.path:
+        raise UserError("data.path: is not set; give a So2Sat file or folder, an .npz file or a folder of images")
+    if not path.exists():
+        raise UserError(f"data.path: there is nothing at {path}; check the spelling")
+    if path.is_dir():
+        return "so2sat" if any(path.glob("*.h5")) else "folder"
+    return "npz" if path.suffix == ".npz" else "so2sat"

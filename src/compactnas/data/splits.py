@@ -1,0 +1,193 @@
+"""How patches are cut into training, validation and test parts: seeded, never overlapping."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.config import DataConfig
+from compactnas.data.source import Facts, Indices
+from compactnas.errors import UserError
+
+Parts = dict[str, Indices]
+Groups = NDArray[np.str_]
+
+PARTS = ("train", "validation", "test")
+WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What files call the parts, and what we call them."""
+
+
+def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]]:
+    """Rows of each part, ascending, and warnings that a reader of the results must see.
+
+    The validation part is empty unless the source or the CSV has one or
+    `validation_fraction` asks for one. Its rule is that of the test part: whole groups for
+    `group`, and for `official` and `csv` where groups are known; else single patches at random.
+
+    Errors:
+        UserError: the source has not what the split needs, or a part is empty or of one class.
+    """
+    if config.split_seed < 0:
+        raise UserError(f"data.split_seed: {config.split_seed} is negative")
+    rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
+    everything = np.arange(len(facts.labels))
+    groups, whole_groups = facts.groups, True
+    if config.split in ("official", "d1"):
+        parts = _official(facts, config.split)
+    elif config.split == "csv":
+        parts, csv_groups = read_split_csv(Path(config.split_csv), facts)
+        groups = groups if csv_groups is None else csv_groups
+    elif config.split == "group":
+        parts = _by_group(facts, config, rng)
+    else:
+        rows = _official(facts, "d2")["train"] if config.split == "d2" else everything
+        test, train = cut(rows, config.test_fraction, None, rng)
+        parts, whole_groups = {"train": train, "test": test}, False
+    if config.validation_fraction and not len(parts.get("validation", ())):
+        by = groups if whole_groups else None
+        parts["validation"], parts["train"] = cut(parts["train"], config.validation_fraction, by, rng)
+    parts = {part: np.sort(parts.get(part, everything[:0])) for part in PARTS}
+    assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
+    return parts, _checked(facts, parts, groups, config.split)
+
+
+def cut(rows: Indices, fraction: float, groups: Groups | None, rng: np.random.Generator) -> tuple[Indices, Indices]:
+    """About this share of the rows, drawn, and the rest; whole groups where groups are given."""
+    if groups is None:
+        if len(rows) < 2:
+            raise UserError(f"data.split: {len(rows)} patches cannot be cut into two parts; give more patches")
+        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+        order = rng.permutation(rows)
+        return order[:count], order[count:]
+    names, sizes = np.unique(groups[rows], return_counts=True)
+    if len(names) < 2:
+        raise UserError(f"data.split: one group, {', '.join(names)}, cannot be cut into two parts; use `split: random`")
+    order = rng.permutation(len(names))
+    shares = np.cumsum(sizes[order])[:-1] / len(rows)
+    count = int(np.argmin(np.abs(shares - fraction))) + 1
+    taken = np.isin(groups[rows], names[order[:count]])
+    return rows[taken], rows[~taken]
+
+
+def halves(indices: Indices, seed: int) -> tuple[Indices, Indices]:
+    """D_T and D_V of the search (paper, section 4): two disjoint halves; an odd patch goes to D_T."""
+    order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(indices)
+    middle = (len(indices) + 1) // 2
+    return np.sort(order[:middle]), np.sort(order[middle:])
+
+
+def _official(facts: Facts, split: str) -> Parts:
+    if not {"train", "test"} <= facts.parts.keys():
+        others = "random, csv or group" if facts.groups is not None else "random or csv"
+        raise UserError(f"data.split: {facts.name} has no official parts for `{split}`; use {others}")
+    return dict(facts.parts)
+
+
+def _by_group(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
+    everything = np.arange(len(facts.labels))
+    if facts.groups is None:
+        raise UserError(f"data.split: {facts.name} has no groups (cities) to hold out; use official, random or csv")
+    if not config.test_groups:
+        test, train = cut(everything, config.test_fraction, facts.groups, rng)
+        return {"train": train, "test": test}
+    known = np.unique(facts.groups)
+    unknown = [name for name in config.test_groups if name not in known]
+    if unknown:
+        raise UserError(f"data.test_groups: {facts.name} has no group {', '.join(unknown)}; it has {_some(known)}")
+    held_out = np.isin(facts.groups, config.test_groups)
+    return {"train": everything[~held_out], "test": everything[held_out]}
+
+
+def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
+    """Parts from a file with columns path,split[,group]; patches that it does not list are left out.
+
+    A path is a patch's key; where several patches share a key, they go together.
+    """
+    if facts.keys is None:
+        raise UserError(f"data.split_csv: the patches of {facts.name} have no names to look up; use another split")
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(facts.keys):
+        rows_of.setdefault(str(key), []).append(row)
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    names = [""] * len(facts.labels)
+    seen: set[str] = set()
+    records = _records(path)
+    for line, record in records:
+        key, part = _listed(f"{path}, line {line}", record, seen, rows_of)
+        parts[part] += rows_of[key]
+        for row in rows_of[key]:
+            names[row] = record.get("group") or ""
+    groups = np.array(names) if records and "group" in records[0][1] else None
+    return {part: np.array(rows, np.int64) for part, rows in parts.items()}, groups
+
+
+def _records(path: Path) -> list[tuple[int, dict[str, str | None]]]:
+    """Line number and columns of each row of a split file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            absent = {"path", "split"} - set(reader.fieldnames or ())
+            if absent:
+                raise UserError(f"{path}: has no column {', '.join(sorted(absent))}; its first line must be path,split")
+            return [(reader.line_num, record) for record in reader]
+    except OSError as error:
+        raise UserError(f"data.split_csv: {path} cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"data.split_csv: {path} is not a CSV file in UTF-8 ({error})") from error
+
+
+def _listed(
+    where: str, record: dict[str, str | None], seen: set[str], rows_of: dict[str, list[int]]
+) -> tuple[str, str]:
+    """Key and part of one row of a split file."""
+    key, word = record["path"] or "", (record["split"] or "").strip().lower()
+    windows = PureWindowsPath(key)
+    if windows.is_absolute() or windows.root or ".." in windows.parts:
+        raise UserError(f"{where}: {key} leaves the folder; give paths inside it")
+    key = str(PurePosixPath(*windows.parts))
+    if word not in WORDS:
+        raise UserError(f"{where}: split {word!r} is none of train, validation, test")
+    if key not in rows_of:
+        raise UserError(f"{where}: {key} is not among the patches; give paths as they are inside data.path")
+    if key in seen:
+        raise UserError(f"{where}: {key} is listed twice; list each path once")
+    seen.add(key)
+    return key, WORDS[word]
+
+
+def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> tuple[str, ...]:
+    warnings = []
+    for part, rows in parts.items():
+        if part == "validation" and not len(rows):
+            continue
+        counts = np.bincount(facts.labels[rows], minlength=len(facts.classes))
+        if not len(rows):
+            raise UserError(f"data.split: the {part} part of `{split}` is empty; choose another split or fraction")
+        if np.count_nonzero(counts) == 1:
+            only = facts.classes[int(counts.argmax())]
+            raise UserError(f"data.split: the {part} part of `{split}` holds one class, {only}; choose another split")
+        absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
+        if absent:
+            warnings.append(f"the {part} part has no patch of {len(absent)} classes: {', '.join(absent)}")
+    if groups is not None:
+        shared = np.setdiff1d(np.intersect1d(groups[parts["train"]], groups[parts["test"]]), [""])
+        if len(shared):
+            warnings.append(
+                f"{len(shared)} groups have patches in both the training and the test part ({_some(shared)}): "
+                "the test measures remembering too; use `split: group` beside it"
+            )
+    return tuple(warnings)
+
+
+def _some(names: Groups) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
