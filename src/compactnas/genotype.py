@@ -55,6 +55,8 @@ class Genotype:
             raise UserError(f"genotype: layout {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
         if not 1 <= len(self.nodes) <= MAX_NODES:
             raise UserError(f"genotype: {len(self.nodes)} nodes; a cell has 1 to {MAX_NODES}")
+        if self.layout == "nasnet" and len(self.nodes) < 4:
+            raise UserError(f"genotype: {len(self.nodes)} nodes; the nasnet layout has at least 4")
         if not 1 <= len(self.depths) <= MAX_BLOCKS:
             raise UserError(f"genotype: {len(self.depths)} blocks; a network has 1 to {MAX_BLOCKS}")
         for block, depth in enumerate(self.depths):

@@ -1,0 +1,138 @@
+"""What a network costs: parameters and multiply-accumulates, counted by operator.
+
+Convention: MACs are the multiply-accumulates of convolutions and linear layers for one patch;
+normalisation, activation, pooling and addition are not counted, as in the paper's tables, whose
+column "FLOPs" holds MACs. Parameters are all trained weights.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compactnas.genotype import Genotype
+from compactnas.network import Network
+from compactnas.operations import build_operation, candidate_norm
+from compactnas.space import LAYOUTS, Space
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a network.
+
+    Attributes:
+        macs: multiply-accumulates of one patch.
+        parameters: trained weights.
+    """
+
+    macs: int
+    parameters: int
+
+    def __str__(self) -> str:
+        return f"{self.parameters / 1e6:.4f} M parameters, {self.macs / 1e6:.3f} M MACs"
+
+
+def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
+    """Cost of a module that takes (batch, bands, patch_px, patch_px); nothing is computed for it."""
+    meta = deepcopy(module).to("meta").eval()
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        meta(torch.empty(1, bands, patch_px, patch_px, device="meta"))
+    return Cost(counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters()))
+
+
+def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -> Cost:
+    """Cost of the network that a genotype describes."""
+    with torch.device("meta"):
+        network = Network(genotype, bands, classes)
+    return count(network, bands, patch_px)
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """MACs of every choice of a space, so that the expected cost is a sum of products.
+
+    Attributes:
+        operations: (blocks, operations), MACs of one edge in one cell of each block.
+        overhead: (blocks, depths), MACs of a block's cells beside their edges, at each depth from 1.
+        fixed: MACs of stem, reductions and head.
+        edges: edges of a cell.
+    """
+
+    operations: Float[Tensor, "blocks operations"]
+    overhead: Float[Tensor, "blocks depths"]
+    fixed: int
+    edges: int
+
+    @classmethod
+    def of(cls, space: Space, bands: int, classes: int, patch_px: int) -> CostTable:
+        """Measure the choices of a space for patches of this size."""
+        layout = LAYOUTS[space.layout]
+        sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
+        operations = torch.tensor(
+            [
+                [
+                    float(count(build_operation(name, c, candidate_norm), c, side).macs)
+                    for name in space.operations
+                ]
+                for c, side in ((space.channels * 2**block, side) for block, side in enumerate(sides))
+            ],
+            dtype=torch.float64,
+        )
+
+        def bare(depths: tuple[int, ...]) -> int:
+            nodes = tuple((("none", 0),) for _ in range(space.computed))
+            genotype = Genotype(nodes, depths, space.channels, space.layout)
+            return genotype_cost(genotype, bands, classes, patch_px).macs
+
+        base = (1,) * space.blocks
+        least = bare(base)
+        overhead = torch.zeros(space.blocks, space.max_depth, dtype=torch.float64)
+        if layout.preprocess:
+            for block in range(space.blocks):
+                for depth in range(2, space.max_depth + 1):
+                    overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
+        return cls(operations, overhead, least, len(space.edges))
+
+    def cell_macs(
+        self, probabilities: Float[Tensor, "edges operations"]
+    ) -> Float[Tensor, "blocks"]:
+        """Expected MACs of the edges of one cell in each block."""
+        table = self.operations.to(probabilities.dtype)
+        return torch.einsum("eo,bo->b", probabilities, table)
+
+    def expected_macs(
+        self, probabilities: Float[Tensor, "edges operations"], depth_weights: Float[Tensor, "blocks depths"]
+    ) -> Float[Tensor, ""]:
+        """Expected MACs of the whole network.
+
+        Args:
+            probabilities: of each operation on each edge.
+            depth_weights: probability of each depth from 1 on, in each block.
+        """
+        depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
+        cells = (self.cell_macs(probabilities) * (depth_weights @ depths)).sum()
+        beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
+        return cells + beside + self.fixed
+
+    def complexity(
+        self,
+        probabilities: Float[Tensor, "edges operations"],
+        depths: Float[Tensor, "blocks"],
+        n_ops: int,
+        unit: float,
+    ) -> Float[Tensor, ""]:
+        """L_cpl of the paper (section 3, "Complexity Reducing Loss").
+
+        Args:
+            probabilities: omega_ij, the only path for gradients.
+            depths: delta_k of each block; taken without gradient.
+            n_ops: N_ops.
+            unit: MACs that count as one.
+        """
+        return (self.cell_macs(probabilities) * depths.detach()).sum() / (n_ops * unit)

@@ -1,0 +1,261 @@
+"""The one backbone and the one cell that both the supernet and the final network are made of.
+
+A sampled architecture is an argument of the forward pass (`Sample`). The final network is the
+backbone with one candidate on each edge and always the same sample (paper, figure 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.genotype import Genotype
+from compactnas.operations import (
+    BasicReduction,
+    CellReduction,
+    FactorizedReduction,
+    Norm,
+    Zero,
+    build_operation,
+    final_norm,
+    pointwise,
+)
+from compactnas.space import LAYOUTS, Layout
+
+Map = Float[Tensor, "batch channels height width"]
+Patches = Float[Tensor, "batch bands height width"]
+Logits = Float[Tensor, "batch classes"]
+
+Gate = Callable[[Tensor, int], Tensor]
+"""Passes an edge's output on, unchanged in value, and lets the gradient of its weight through."""
+Mix = Callable[[Sequence[Tensor], int], Tensor]
+"""Makes a block's output of the outputs of its cells that ran."""
+
+
+class Sample(NamedTuple):
+    """One architecture drawn from the space: what a forward pass runs.
+
+    Attributes:
+        path: for each edge, the index of the candidate that runs.
+        depths: for each block, the number of cells that run.
+        gate: what stands behind each edge, called with its output and number; None, nothing.
+        mix: called with the outputs of a block's cells and the block's number; None takes the last.
+    """
+
+    path: tuple[int, ...]
+    depths: tuple[int, ...]
+    gate: Gate | None = None
+    mix: Mix | None = None
+
+
+class Normalise(nn.Module):
+    """Standardises each band with the training part's mean and deviation, which travel with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(bands, 1, 1))
+        self.register_buffer("std", torch.ones(bands, 1, 1))
+
+    def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take these figures, one for each band."""
+        self.mean.copy_(torch.tensor(mean).view(-1, 1, 1))
+        self.std.copy_(torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, x: Patches) -> Patches:
+        return (x - self.mean) / self.std
+
+
+class Cell(nn.Module):
+    """A directed acyclic graph of operations (paper, section 3, "Cells and Depth Search Space").
+
+    Args:
+        layout: how the cell takes its inputs and gives its output.
+        edges: (computed node, source state) of each edge, node by node.
+        candidates: names of the operations of each edge.
+        inputs: for each input, its channels and whether it is still at twice the cell's size.
+        channels: of each node.
+        nodes: computed nodes.
+        norm: normalisation of the candidates.
+        fixed: normalisation of the preprocessing.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        edges: Sequence[tuple[int, int]],
+        candidates: Sequence[Sequence[str]],
+        inputs: Sequence[tuple[int, bool]],
+        channels: int,
+        nodes: int,
+        norm: Norm,
+        fixed: Norm,
+    ) -> None:
+        super().__init__()
+        self.concat = layout.output == "concat"
+        self.incoming = [[(e, source) for e, (node, source) in enumerate(edges) if node == i] for i in range(nodes)]
+        self.edges = nn.ModuleList(
+            nn.ModuleList(build_operation(name, channels, norm) for name in names) for names in candidates
+        )
+        if layout.preprocess:
+            self.preprocess = nn.ModuleList(
+                FactorizedReduction(width, channels, fixed) if larger else pointwise(width, channels, fixed)
+                for width, larger in inputs
+            )
+        else:
+            self.preprocess = nn.ModuleList(nn.Identity() for _ in inputs)
+
+    def forward(self, inputs: Sequence[Tensor], sample: Sample) -> Map:
+        """Run the sampled operation of each edge; a node is the sum of its edges."""
+        states = [module(x) for module, x in zip(self.preprocess, inputs, strict=True)]
+        first = len(states)
+        for incoming in self.incoming:
+            node: Tensor | None = None
+            silent: list[int] = []
+            for edge, source in incoming:
+                operation = self.edges[edge][sample.path[edge]]  # type: ignore[index]  # ModuleList of ModuleLists
+                if isinstance(operation, Zero):
+                    silent.append(edge)
+                    continue
+                y = operation(states[source])
+                if sample.gate is not None:
+                    y = sample.gate(y, edge)
+                node = y if node is None else node + y
+            if node is None:
+                node = torch.zeros_like(states[0])
+            if sample.gate is not None:
+                for edge in silent:
+                    node = sample.gate(node, edge)
+            states.append(node)
+        return torch.cat(states[first:], dim=1) if self.concat else states[-1]
+
+
+class Backbone(nn.Module):
+    """Stem, blocks of cells with a fixed reduction between two of them, head.
+
+    Args:
+        layout: the macro network.
+        edges: edges of every cell.
+        candidates: names of the operations of each edge.
+        nodes: computed nodes of a cell.
+        depths: cells built in each block.
+        channels: C, of the first block; doubled by each reduction.
+        bands: of the patches.
+        classes: of the answer.
+        norm: normalisation of the candidates.
+        fixed: normalisation of everything else.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        edges: Sequence[tuple[int, int]],
+        candidates: Sequence[Sequence[str]],
+        nodes: int,
+        depths: Sequence[int],
+        channels: int,
+        bands: int,
+        classes: int,
+        norm: Norm,
+        fixed: Norm,
+    ) -> None:
+        super().__init__()
+        self.pair = layout.inputs == 2
+        multiplier = layout.output_multiplier(nodes)
+        width = layout.stem_multiplier * channels
+        self.normalise = Normalise(bands)
+        self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), fixed(width))
+        self.blocks = nn.ModuleList()
+        self.reductions = nn.ModuleList()
+        flow = [(width, False)] * layout.inputs
+        for block, depth in enumerate(depths):
+            c = channels * 2**block
+            if block:
+                narrow = flow[-1][0]
+                reduction = CellReduction(narrow, c, fixed) if self.pair else BasicReduction(narrow, c, fixed)
+                self.reductions.append(reduction)
+                flow = [*[(w, True) for w, _ in flow[1:]], (4 * c if self.pair else c, False)]
+            cells = nn.ModuleList()
+            for _ in range(depth):
+                cells.append(Cell(layout, edges, candidates, flow, c, nodes, norm, fixed))
+                flow = [*flow[1:], (multiplier * c, False)]
+            self.blocks.append(cells)
+        width = flow[-1][0]
+        self.head = nn.Sequential(fixed(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+
+    def forward(self, x: Patches, sample: Sample) -> Logits:
+        """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""
+        x = self.stem(self.normalise(x))
+        states = [x, x] if self.pair else [x]
+        for block, cells in enumerate(self.blocks):
+            if block:
+                reduced = self.reductions[block - 1](*states)
+                states = [*states[1:], reduced]
+            states = self._block(cells, states, sample, block)
+        logits: Tensor = self.head(states[-1])
+        return logits
+
+    @staticmethod
+    def _block(cells: nn.Module, states: list[Tensor], sample: Sample, block: int) -> list[Tensor]:
+        """Run the cells of one block; with a mix, each state that leaves is mixed over the depths."""
+        history: list[list[Tensor]] = []
+        for cell in list(cells.children())[: sample.depths[block]]:
+            states = [*states[1:], cell(states, sample)]
+            history.append(states)
+        width = states[-1].shape[1]
+        if sample.mix is None:
+            return [_widen(state, width) for state in states]
+        mixed = zip(*history, strict=True)
+        return [sample.mix([_widen(state, width) for state in column], block) for column in mixed]
+
+
+def _widen(x: Tensor, channels: int) -> Tensor:
+    """Zero channels up to this number: the NASNet-like stem is narrower than what leaves a cell."""
+    missing = channels - x.shape[1]
+    return x if missing == 0 else F.pad(x, (0, 0, 0, 0, 0, missing))
+
+
+class Network(nn.Module):
+    """The network that a genotype describes, to be trained and used.
+
+    Takes raw patches (batch, bands, height, width), gives logits (batch, classes).
+    """
+
+    def __init__(self, genotype: Genotype, bands: int, classes: int) -> None:
+        super().__init__()
+        self.genotype = genotype
+        edges = [
+            (node, source, name)
+            for node, incoming in enumerate(genotype.nodes)
+            for name, source in incoming
+            if name != "none"
+        ]
+        self.backbone = Backbone(
+            LAYOUTS[genotype.layout],
+            [(node, source) for node, source, _ in edges],
+            [(name,) for _, _, name in edges],
+            len(genotype.nodes),
+            genotype.depths,
+            genotype.channels,
+            bands,
+            classes,
+            norm=final_norm,
+            fixed=final_norm,
+        )
+        self.sample = Sample(path=(0,) * len(edges), depths=genotype.depths)
+
+    @property
+    def normalise(self) -> Normalise:
+        """The input's normalisation."""
+        return self.backbone.normalise
+
+    def forward(self, x: Patches) -> Logits:
+        logits: Tensor = self.backbone(x, self.sample)
+        return logits

@@ -1,0 +1,261 @@
+"""The architecture's parameters, how GDAS draws from them, and how a genotype is derived.
+
+Alpha and its generator live on the CPU: a draw waits for no device, and every rank of a
+distributed run draws the same. Sources: GDAS (Dong and Yang 2019, eq. 3 to 7), the paper's
+section 3, TAS (Dong and Yang 2019) for the depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+from compactnas.genotype import Genotype
+from compactnas.network import Sample
+from compactnas.space import Space
+
+Alpha = Float[Tensor, "edges operations"]
+DepthLogits = Float[Tensor, "blocks depths"]
+
+
+class Architecture(nn.Module):
+    """A = {A_cell, Omega_depth} of the paper: what the architecture step trains.
+
+    Args:
+        space: what is chosen from.
+        search_depth: setting D; without it every block has `initial_depth` cells.
+        initial_depth: depth of each block at the start.
+        depth_logit: how far its logit starts above the others.
+        generator: draws the first alpha, 1e-3 x normal.
+    """
+
+    def __init__(
+        self, space: Space, search_depth: bool, initial_depth: int, depth_logit: float, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.fixed_depths = None if search_depth else (initial_depth,) * space.blocks
+        self.alpha = nn.Parameter(1e-3 * torch.randn(len(space.edges), len(space.operations), generator=generator))
+        logits = torch.zeros(space.blocks, space.max_depth - space.min_depth + 1)
+        if search_depth:
+            logits[:, initial_depth - space.min_depth] = depth_logit
+        self.depth_logits = nn.Parameter(logits, requires_grad=search_depth)
+
+    @property
+    def built_depths(self) -> tuple[int, ...]:
+        """Cells that the supernet needs in each block."""
+        return self.fixed_depths or (self.space.max_depth,) * self.space.blocks
+
+    def probabilities(self) -> Alpha:
+        """Softmax of alpha: the probability of each operation on each edge."""
+        return self.alpha.softmax(dim=-1)
+
+    def depth_probabilities(self) -> DepthLogits:
+        """Softmax of the depth logits; column d stands for a depth of min_depth + d."""
+        return self.depth_logits.softmax(dim=-1)
+
+    def mean_depths(self, weights: DepthLogits | None = None) -> Float[Tensor, "blocks"]:
+        """Expected depth of each block under these weights, or under the softmax; without gradient."""
+        if self.fixed_depths is not None:
+            return torch.tensor(self.fixed_depths, dtype=self.alpha.dtype)
+        weights = self.depth_probabilities() if weights is None else weights
+        return weights.detach() @ torch.arange(self.space.min_depth, self.space.max_depth + 1, dtype=weights.dtype)
+
+    def derived_depths(self) -> tuple[int, ...]:
+        """The most probable depth of each block."""
+        if self.fixed_depths is not None:
+            return self.fixed_depths
+        return tuple(self.space.min_depth + int(d) for d in self.depth_logits.argmax(dim=-1))
+
+    def entropy(self) -> float:
+        """Mean entropy of the edges' operations, in nats."""
+        p = self.probabilities().detach()
+        return float(-(p * p.clamp_min(1e-12).log()).sum(dim=-1).mean())
+
+
+class Draw(NamedTuple):
+    """What a strategy drew.
+
+    Attributes:
+        sample: what the supernet runs.
+        operations: relaxed probabilities of the operations, with their path to alpha.
+        depths: weights of the depths, with their path to the logits; None where depth is fixed.
+    """
+
+    sample: Sample
+    operations: Alpha
+    depths: DepthLogits | None
+
+
+@dataclass(frozen=True)
+class Gdas:
+    """GDAS's sampler: a Gumbel-softmax of which each edge runs the strongest operation only.
+
+    Attributes:
+        unsampled_gradient: `none`, or `published`: each operation that did not run gets the sum
+            of the node's gradient, as the published code has it by adding its weight (of value
+            zero) to the node.
+        depth_mode: `mixture` (the paper): every cell of a block runs, and the block's output is
+            their sum weighted by the Gumbel-softmax of its depth logits. `sample`: a depth is
+            drawn, cells past it do not run.
+    """
+
+    unsampled_gradient: Literal["none", "published"] = "none"
+    depth_mode: Literal["mixture", "sample"] = "mixture"
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
+        with torch.set_grad_enabled(gradient):
+            operations = gumbel_softmax(architecture.alpha, tau, generator)
+            path = operations.argmax(dim=-1)
+            gate = _EdgeGate(straight_through(operations, path), path.tolist(), self.unsampled_gradient == "published")
+            if architecture.fixed_depths is not None:
+                sample = Sample(tuple(path.tolist()), architecture.fixed_depths, gate if gradient else None)
+                return Draw(sample, operations, None)
+            depths = gumbel_softmax(architecture.depth_logits, tau, generator)
+        first, last = architecture.space.min_depth, architecture.space.max_depth
+        if self.depth_mode == "mixture":
+            run = (last,) * len(depths)
+            mix = _Mixture(depths, first)
+        else:
+            drawn = depths.argmax(dim=-1)
+            run = tuple(first + d for d in drawn.tolist())
+            mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
+        return Draw(Sample(tuple(path.tolist()), run, gate if gradient else None, mix), operations, depths)
+
+
+def gumbel_softmax(
+    logits: Float[Tensor, "rows choices"], tau: float, generator: torch.Generator
+) -> Float[Tensor, "rows choices"]:
+    """softmax((log_softmax(logits) + g) / tau) with g = -log(Exp(1)), redrawn where it is not finite."""
+    while True:
+        noise = -torch.empty_like(logits, requires_grad=False).exponential_(generator=generator).log()
+        p = ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
+        if bool(p.isfinite().all()):
+            return p
+
+
+def straight_through(p: Float[Tensor, "rows choices"], index: Int[Tensor, "rows"]) -> Float[Tensor, "rows choices"]:
+    """One-hot in the forward pass, the gradient of p in the backward pass."""
+    hard = torch.zeros_like(p).scatter_(-1, index.unsqueeze(-1), 1.0)
+    return hard + (p - p.detach())
+
+
+class _EdgeGate:
+    """Multiplies an edge's output by its weight of exactly one, at no cost in the forward pass."""
+
+    def __init__(self, weights: Tensor, path: list[int], published: bool) -> None:
+        self.weights, self.path, self.published = weights, path, published
+
+    def __call__(self, y: Tensor, edge: int) -> Tensor:
+        result: Tensor = _Gate.apply(y, self.weights[edge].to(y.device), self.path[edge], self.published)
+        return result
+
+
+class _Gate(torch.autograd.Function):
+    """y * w[index] with w[index] = 1: y itself forward, <gradient, y> to w[index] backward."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, y: Tensor, weights: Tensor, index: int, published: bool) -> Tensor:
+        ctx.save_for_backward(y)
+        ctx.index, ctx.published, ctx.choices = index, published, len(weights)
+        ctx.dtype = weights.dtype
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        (y,) = ctx.saved_tensors
+        rest = grad.sum(dtype=ctx.dtype) if ctx.published else torch.zeros((), dtype=ctx.dtype, device=grad.device)
+        weights = rest.repeat(ctx.choices)
+        weights[ctx.index] = (grad * y).sum(dtype=ctx.dtype)
+        return grad, weights, None, None
+
+
+class _Mixture:
+    """The paper's block output: the sum over depths j of Omega_j times the output of cell j."""
+
+    def __init__(self, weights: Tensor, first: int) -> None:
+        self.weights, self.first = weights, first
+
+    def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
+        row = self.weights[block].to(outputs[0].device)
+        terms = [row[d] * outputs[self.first - 1 + d] for d in range(len(row))]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+
+class _DrawnDepth:
+    """The output at the drawn depth; the logits of every depth whose cells ran get a gradient."""
+
+    def __init__(self, weights: Tensor, first: int) -> None:
+        self.weights, self.first = weights, first
+
+    def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
+        row = self.weights[block].to(outputs[-1].device)
+        earlier = [y.detach() for y in outputs[self.first - 1 : -1]]
+        result: Tensor = _DepthGate.apply(outputs[-1], row, *earlier)
+        return result
+
+
+class _DepthGate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, y: Tensor, weights: Tensor, *earlier: Tensor) -> Tensor:
+        ctx.save_for_backward(*earlier, y)
+        ctx.weights = weights.shape, weights.dtype
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        shape, dtype = ctx.weights
+        weights = grad.new_zeros(shape, dtype=dtype)
+        for d, y in enumerate(ctx.saved_tensors):
+            weights[d] = (grad * y).sum(dtype=dtype)
+        return (grad, weights, *([None] * (len(ctx.saved_tensors) - 1)))
+
+
+def derive(architecture: Architecture) -> Genotype:
+    """The strongest operation of each edge, the most probable depth of each block (paper, section 3).
+
+    With `inputs_per_node` a node keeps that many edges, those with the strongest operations other
+    than `none`; otherwise all edges stay, and `none` may win. Should `none` cut the output off
+    from every input, the last node's strongest other operation is put in its place.
+    """
+    space = architecture.space
+    p = architecture.probabilities().detach()
+    nodes: list[list[tuple[str, int]]] = [[] for _ in range(space.computed)]
+    for node in range(space.computed):
+        rows = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
+        if space.inputs_per_node:
+            best = sorted(((_strongest(p[e], space.operations), e, s) for e, s in rows), reverse=True)
+            kept = sorted(best[: space.inputs_per_node], key=lambda item: item[2])
+            nodes[node] = [(name, s) for (_, name), _, s in kept]
+        else:
+            nodes[node] = [(space.operations[int(p[e].argmax())], s) for e, s in rows]
+    if not _connected(nodes, space.layout_of.inputs):
+        source, edge = 0, space.edges.index((space.computed - 1, 0))
+        name = _strongest(p[edge], space.operations)[1]
+        nodes[-1] = [(name, source), *[(o, s) for o, s in nodes[-1] if s != source]]
+    return Genotype(
+        tuple(tuple(edges) for edges in nodes), architecture.derived_depths(), space.channels, space.layout
+    )
+
+
+def _strongest(row: Tensor, operations: Sequence[str]) -> tuple[float, str]:
+    return max((float(row[i]), name) for i, name in enumerate(operations) if name != "none")
+
+
+def _connected(nodes: Sequence[Sequence[tuple[str, int]]], inputs: int) -> bool:
+    """Whether the last node hears from an input of the cell."""
+    reached = set(range(inputs))
+    for node, edges in enumerate(nodes):
+        if any(name != "none" and source in reached for name, source in edges):
+            reached.add(inputs + node)
+    return inputs + len(nodes) - 1 in reached
