@@ -7,6 +7,8 @@ from pathlib import Path
 
 from compactnas.config import DataConfig
 from compactnas.data.folder import open_folder
+from compactnas.data.npz import open_npz
+from compactnas.data.so2sat import open_so2sat
 from compactnas.data.source import Source, in_memory
 from compactnas.data.splits import Parts, make_parts
 from compactnas.errors import UserError
@@ -37,9 +39,11 @@ def open_source(config: DataConfig) -> Source:
     kind = _kind(config) if config.format == "auto" else config.format
     if config.sensor != "sen2" and kind != "so2sat":
         raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
+    if kind == "npz":
+        return open_npz(path, config.bands, config.reduce, config.preload_gib)
     if kind == "folder":
         return in_memory(open_folder(path, config.bands, config.reduce), config.preload_gib)
-    raise UserError(f"data.format: {kind} is not there yet")
+    return in_memory(open_so2sat(path, config.sensor, config.bands, config.reduce), config.preload_gib)
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -56,5 +60,5 @@ def _kind(config: DataConfig) -> str:
     if not path.exists():
         raise UserError(f"data.path: there is nothing at {path}; check the spelling")
     if path.is_dir():
-        return "so2sat" if any(path.glob("*.h5")) else "folder"
+        return "so2sat" if any(path.glob("*.h5")) or any(path.glob("*/training.h5")) else "folder"
     return "npz" if path.suffix == ".npz" else "so2sat"

@@ -38,7 +38,10 @@ def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]
         UserError: the source has not what the split needs, or a part is empty or of one class.
     """
     if config.split_seed < 0:
-        raise UserError(f"data.split_seed: {config.split_seed} is negative")
+        raise UserError(f"data.split_seed: {config.split_seed} is negative; give 0 or more")
+    for key, split in (("test_groups", "group"), ("split_csv", "csv")):
+        if getattr(config, key) and config.split != split:
+            raise UserError(f"data.{key}: is for `split: {split}`, not for `{config.split}`; leave it out or change it")
     rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
     everything = np.arange(len(facts.labels))
     groups, whole_groups = facts.groups, True
@@ -166,19 +169,19 @@ def _listed(
 
 
 def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> tuple[str, ...]:
-    warnings = []
+    """Warnings about parts that can be used; an error for those that cannot."""
+    anywhere = np.bincount(facts.labels, minlength=len(facts.classes)) > 0
+    warnings = _absent(facts, ~anywhere, facts.name)
     for part, rows in parts.items():
         if part == "validation" and not len(rows):
             continue
-        counts = np.bincount(facts.labels[rows], minlength=len(facts.classes))
+        present = np.bincount(facts.labels[rows], minlength=len(facts.classes)) > 0
         if not len(rows):
             raise UserError(f"data.split: the {part} part of `{split}` is empty; choose another split or fraction")
-        if np.count_nonzero(counts) == 1:
-            only = facts.classes[int(counts.argmax())]
+        if present.sum() == 1:
+            only = facts.classes[int(present.argmax())]
             raise UserError(f"data.split: the {part} part of `{split}` holds one class, {only}; choose another split")
-        absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
-        if absent:
-            warnings.append(f"the {part} part has no patch of {len(absent)} classes: {', '.join(absent)}")
+        warnings += _absent(facts, anywhere & ~present, f"the {part} part")
     if groups is not None:
         shared = np.setdiff1d(np.intersect1d(groups[parts["train"]], groups[parts["test"]]), [""])
         if len(shared):
@@ -187,6 +190,12 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
                 "the test measures remembering too; use `split: group` beside it"
             )
     return tuple(warnings)
+
+
+def _absent(facts: Facts, absent: NDArray[np.bool_], where: str) -> list[str]:
+    names = [name for name, missing in zip(facts.classes, absent, strict=True) if missing]
+    # Some names hold commas.
+    return [f"{where} has no patch of {len(names)} of {len(absent)} classes: {'; '.join(names)}"] if names else []
 
 
 def _some(names: Groups) -> str:

@@ -1,0 +1,172 @@
+"""Patches in one `.npz` archive of numpy arrays, as `np.savez` writes it.
+
+| array | content |
+|---|---|
+| `images` | (patches, band, row, column), any real dtype; or (patches, row, column, band) with `layout` "NHWC" |
+| `labels` | (patches,) integers from 0, or one-hot (patches, classes) |
+| `class_names`, `band_names` | optional names |
+| `filenames` | optional name of each patch; patches of one name go together in a CSV split |
+| `group` | optional group (city, source image) of each patch |
+| `split` or `split_spatial` | optional part of each patch: words, or integers that count in `split_names` |
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.data.splits import PARTS, WORDS
+from compactnas.errors import UserError
+from compactnas.lcz import NAMES
+
+Array = NDArray[np.generic]
+
+CHUNK = 1024
+
+
+class _Archive:
+    """The arrays of an archive, each read when it is asked for, with one error for all that can be wrong."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except zipfile.BadZipFile as error:
+            raise UserError(f"{path}: is not an .npz archive, or it is cut short; make it with np.savez") from error
+
+    def read(self, name: str) -> Array:
+        if name not in self.sizes:
+            raise UserError(f"{self.path}: has no array `{name}`; it has {', '.join(sorted(self.sizes)) or 'none'}")
+        try:
+            # Object arrays are pickles, which can run code: they are refused.
+            with np.load(self.path, allow_pickle=False) as data:
+                return np.asarray(data[name])
+        except (OSError, ValueError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+            raise UserError(f"{self.path}: array `{name}` cannot be read ({error}); make the file again") from error
+
+    def of_patches(self, name: str, patches: int) -> Array | None:
+        """An optional array of one value for each patch."""
+        if name not in self.sizes:
+            return None
+        values = self.read(name)
+        if values.shape != (patches,):
+            raise UserError(f"{self.path}: `{name}` has shape {values.shape}; it needs one value for {patches} patches")
+        return values
+
+
+def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib: float = np.inf) -> Source:
+    """Read an archive whole.
+
+    Errors:
+        UserError: an array is missing, damaged, of the wrong shape, not finite, or larger than
+            `limit_gib`; labels that are no classes.
+    """
+    archive = _Archive(path)
+    gib = archive.sizes.get("images", 0) / 2**30
+    if gib > limit_gib:
+        raise UserError(f"{path}: its images take {gib:.1f} GiB of memory; raise data.preload_gib, now {limit_gib:g}")
+    images = _images(archive)
+    patches, channels, pixels, _ = images.shape
+    labels, classes = _labels(archive, patches)
+    names = _band_names(archive, channels)
+    positions = band_positions(names, bands, str(path))
+    if positions != list(range(channels)):
+        images = images[:, positions]
+    groups, keys = archive.of_patches("group", patches), archive.of_patches("filenames", patches)
+    facts = Facts(
+        name=path.stem,
+        bands=tuple(names[position] for position in positions),
+        classes=classes,
+        patch_px=reduced_px(pixels, reduce, str(path)),
+        labels=labels,
+        groups=None if groups is None else groups.astype(np.str_),
+        parts=_parts(archive, patches),
+        keys=[f"{path.name}/{row}" for row in range(patches)] if keys is None else [str(key) for key in keys],
+        lcz=classes == NAMES,
+    )
+    return ArraySource(facts, block_mean(images, reduce))
+
+
+def _images(archive: _Archive) -> Array:
+    """Pixels as (patches, band, row, column), checked."""
+    images = archive.read("images")
+    layout = str(archive.read("layout")).upper() if "layout" in archive.sizes else "NCHW"
+    if layout not in ("NCHW", "NHWC"):
+        raise UserError(f"{archive.path}: `layout` is {layout!r}; it can be NCHW or NHWC")
+    if images.dtype.kind not in "uif":
+        raise UserError(f"{archive.path}: `images` are of dtype {images.dtype}; they must be real numbers")
+    if images.ndim == 4 and layout == "NHWC":
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[2] != images.shape[3] or not images.shape[1]:
+        raise UserError(
+            f"{archive.path}: `images` read as {layout} have shape {images.shape}; they must be (patches, band, row, "
+            "column) and square, or have `layout` NHWC beside them"
+        )
+    if not len(images):
+        raise UserError(f"{archive.path}: `images` hold no patch")
+    if images.dtype.kind == "f":
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            require_finite(part, np.arange(start, start + len(part)), f"{archive.path}: `images`")
+    return images
+
+
+def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    where = f"{archive.path}: `labels`"
+    values = archive.read("labels")
+    if values.dtype.kind not in "uifb" or values.ndim not in (1, 2) or len(values) != patches:
+        raise UserError(
+            f"{where} are {values.dtype} of shape {values.shape}; give a class for each of {patches} images"
+        )
+    if values.ndim == 2:
+        labels, count = classes_of_one_hot(values, where), values.shape[1]
+    else:
+        labels = values.astype(np.int64)
+        if (labels != values).any():
+            raise UserError(f"{where}, row {int((labels != values).argmax())}: is not a whole number")
+        count = int(labels.max()) + 1
+    classes = tuple(map(str, range(count)))
+    if "class_names" in archive.sizes:
+        classes = tuple(map(str, archive.read("class_names").ravel()))
+    wrong = (labels < 0) | (labels >= len(classes))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(f"{where}, row {row}: class {labels[row]} is outside 0 to {len(classes) - 1}")
+    return labels, classes
+
+
+def _band_names(archive: _Archive, channels: int) -> tuple[str, ...]:
+    if "band_names" not in archive.sizes:
+        return ("R", "G", "B") if channels == 3 else tuple(f"band{number}" for number in range(1, channels + 1))
+    names = tuple(map(str, archive.read("band_names").ravel()))
+    if len(names) != channels or len(set(names)) != channels:
+        raise UserError(f"{archive.path}: `band_names` names {len(set(names))} bands; the images have {channels}")
+    return names
+
+
+def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:
+    """The archive's own parts; empty if it has none."""
+    name = "split" if "split" in archive.sizes else "split_spatial"
+    values = archive.of_patches(name, patches)
+    if values is None:
+        return {}
+    if values.dtype.kind in "iu":
+        names = archive.read("split_names").ravel() if "split_names" in archive.sizes else np.array(PARTS)
+        if values.min() < 0 or values.max() >= len(names):
+            raise UserError(f"{archive.path}: `{name}` holds numbers outside 0 to {len(names) - 1}, the split names")
+        values = names[values]
+    words = [str(word).lower() for word in np.unique(values)]
+    unknown = [word for word in words if word not in WORDS]
+    if unknown:
+        raise UserError(f"{archive.path}: `{name}` holds {unknown[0]!r}; it can hold train, validation, test")
+    parts = np.array([WORDS[str(word).lower()] for word in values])
+    return {part: np.flatnonzero(parts == part) for part in PARTS if (parts == part).any()}

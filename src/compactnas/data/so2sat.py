@@ -1,0 +1,214 @@
+"""So2Sat LCZ42 in its own HDF5 layout (Zhu et al. 2020; versions 2 to 4), and files made like it.
+
+A file holds `label` (patches, 17) one-hot and `sen1` (patches, 32, 32, 8), `sen2` (patches, 32, 32, 10)
+or both, the band last. sen2 is reflectance (digital number / 10000), and is used as it is. A folder holds
+`training.h5`, `testing.h5` and, in versions 2 and 4, `validation.h5`. Beside each, `*_geo.h5`
+may give the `city` (older: `cityList`) of every patch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.errors import UserError
+from compactnas.lcz import NAMES
+
+BANDS = {
+    "sen1": ("VH_re", "VH_im", "VV_re", "VV_im", "VH_lee", "VV_lee", "C_re", "C_im"),
+    "sen2": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
+}
+"""Bands in the files' order. sen1: both channels complex, their Lee-filtered intensities, and the covariance."""
+
+SENSORS = {"sen1": ("sen1",), "sen2": ("sen2",), "both": ("sen1", "sen2")}
+FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing.h5"}
+CITY_KEYS = ("city", "cityList")
+
+READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, MemoryError)
+"""What h5py raises on a damaged file, depending on where the damage is."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """One open file, whose handle lives as long as its data sets do."""
+
+    path: Path
+    sensors: tuple[h5py.Dataset, ...]
+    labels: NDArray[np.int64]
+    cities: NDArray[np.str_] | None
+
+    def read(self, rows: Indices) -> NDArray[np.float32]:
+        """Pixels of ascending rows as (patches, row, column, band of every sensor)."""
+        shape = self.sensors[0].shape
+        pixels = np.empty((len(rows), *shape[1:3], sum(sensor.shape[3] for sensor in self.sensors)), np.float32)
+        # Neighbours are read at once: a slice is far cheaper in HDF5 than a list of rows.
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        starts, stops = np.r_[0, breaks], np.r_[breaks, len(rows)]
+        band = 0
+        for sensor in self.sensors:
+            bands = slice(band, band := band + sensor.shape[3])
+            try:
+                with np.errstate(over="ignore"):  # what overflows is infinite and refused below
+                    for start, stop in zip(starts, stops, strict=True):
+                        pixels[start:stop, :, :, bands] = sensor[rows[start] : rows[stop - 1] + 1]
+            except READ_ERRORS as error:
+                raise UserError(f"{self.path}: {sensor.name[1:]} is damaged ({error}); get the file again") from error
+            require_finite(pixels[..., bands], rows, f"{self.path}: {sensor.name[1:]}")
+        return pixels
+
+
+@dataclass(frozen=True)
+class So2SatSource:
+    """Patches read from open files, a batch at a time.
+
+    Attributes:
+        facts: what is known of them.
+        files: the files, whose rows follow one another.
+        positions: bands to keep, among those of all sensors.
+        reduce: side of the block of pixels that is averaged into one.
+    """
+
+    facts: Facts
+    files: tuple[_File, ...]
+    positions: list[int]
+    reduce: int
+
+    def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
+        rows, places = np.unique(indices, return_inverse=True)
+        read, first = [], 0
+        for file in self.files:
+            last = first + len(file.labels)
+            inside = rows[(rows >= first) & (rows < last)] - first
+            if len(inside):
+                read.append(file.read(inside))
+            first = last
+        pixels = np.concatenate(read) if len(read) != 1 else read[0]
+        images = pixels.transpose(0, 3, 1, 2)[places][:, self.positions]
+        return block_mean(images, self.reduce), self.facts.labels[indices]
+
+
+def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), reduce: int = 1) -> Source:
+    """Open a So2Sat file, or a folder of its parts; labels and cities are read, pixels are not.
+
+    Errors:
+        UserError: not HDF5 or cut short, a missing key, a wrong shape, labels that are not one-hot.
+    """
+    paths = _paths(path)
+    files = tuple(_open(file, SENSORS[sensor]) for file in paths.values())
+    pixels = {file.sensors[0].shape[1] for file in files}
+    if len(pixels) > 1:
+        raise UserError(f"{path}: its files have patches of {sorted(pixels)} pixels; they must be of one size")
+    names = tuple(band for part in SENSORS[sensor] for band in BANDS[part])
+    positions = band_positions(names, bands, f"{path} ({sensor})")
+    cities = [file.cities for file in files if file.cities is not None]
+    stops = np.cumsum([len(file.labels) for file in files])
+    rows = {
+        part: np.arange(stop - len(file.labels), stop) for part, file, stop in zip(paths, files, stops, strict=True)
+    }
+    facts = Facts(
+        name=path.stem,
+        bands=tuple(names[position] for position in positions),
+        classes=NAMES,
+        patch_px=reduced_px(pixels.pop(), reduce, str(path)),
+        labels=np.concatenate([file.labels for file in files]),
+        groups=np.concatenate(cities) if len(cities) == len(files) else None,
+        parts=rows if path.is_dir() else {},
+        keys=[f"{file.path.name}/{row}" for file in files for row in range(len(file.labels))],
+        lcz=True,
+    )
+    return So2SatSource(facts, files, positions, reduce)
+
+
+def _paths(path: Path) -> dict[str, Path]:
+    """Files by part; a single file is one without a part's meaning."""
+    if not path.is_dir():
+        return {"all": path}
+    paths = {part: path / name for part, name in FILES.items() if (path / name).is_file()}
+    if not paths:
+        inside = sorted(folder.parent.name for folder in path.glob("*/training.h5"))
+        raise UserError(
+            f"{path}: choose one of its folders, {', '.join(inside)}"
+            if inside
+            else f"{path}: holds none of {', '.join(FILES.values())}; give a folder with them, or one .h5 file"
+        )
+    return paths
+
+
+def _open(path: Path, sensors: tuple[str, ...]) -> _File:
+    file = _handle(path)
+    label = _dataset(file, path, "label")
+    if label.ndim != 2 or label.shape[1] != len(NAMES):
+        raise UserError(f"{path}: label has shape {label.shape}; So2Sat's is (patches, {len(NAMES)})")
+    if not len(label):
+        raise UserError(f"{path}: holds no patch")
+    datasets = tuple(_dataset(file, path, sensor) for sensor in sensors)
+    pixels = datasets[0].shape[1] if datasets[0].ndim == 4 else 0
+    for sensor, dataset in zip(sensors, datasets, strict=True):
+        expected = (len(label), pixels, pixels, len(BANDS[sensor]))
+        if dataset.shape != expected:
+            raise UserError(
+                f"{path}: {sensor} has shape {dataset.shape}; So2Sat's is (patches, row, column, band), square, with "
+                f"{len(BANDS[sensor])} bands, and as many patches as label, {len(label)}"
+            )
+    labels = classes_of_one_hot(_values(label, path), f"{path}: label")
+    return _File(path, datasets, labels, _cities(file, path, len(labels)))
+
+
+def _handle(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if not path.is_file() or error.errno in (1, 13):
+            raise UserError(f"{path}: cannot be read ({error.strerror or 'it is not a file'})") from error
+        raise UserError(
+            f"{path}: is not an HDF5 file, or it is cut short; get it again or check data.format"
+        ) from error
+
+
+def _dataset(file: h5py.File, path: Path, key: str, text: bool = False) -> h5py.Dataset:
+    """A data set that lies in this file; links and external storage could point anywhere."""
+    try:
+        keys = sorted(file.keys())
+        if key not in keys:
+            raise UserError(f"{path}: has no `{key}`; it has {', '.join(keys) or 'nothing'}")
+        inside = isinstance(file.get(key, getlink=True), h5py.HardLink)
+        found = file[key] if inside else None
+        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+            raise UserError(f"{path}: `{key}` is not a data set of this file; write its values into the file")
+    except READ_ERRORS as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: `{key}` is damaged ({error}); get the file again") from error
+    if not text and found.dtype.kind not in "uif":
+        raise UserError(f"{path}: `{key}` is of dtype {found.dtype}; it must be real numbers")
+    return found
+
+
+def _values(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
+    try:
+        return np.asarray(dataset[()])
+    except READ_ERRORS as error:
+        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({error}); get the file again") from error
+
+
+def _cities(file: h5py.File, path: Path, patches: int) -> NDArray[np.str_] | None:
+    """City of each patch, from the file itself or the `*_geo.h5` beside it."""
+    geo = path.with_name(f"{path.stem}_geo.h5")
+    for holder, where in ((file, path), (_handle(geo) if geo.is_file() else None, geo)):
+        for key in CITY_KEYS:
+            if holder is not None and key in holder:
+                values = _values(_dataset(holder, where, key, text=True), where).ravel()
+                if len(values) != patches:
+                    raise UserError(f"{where}: {key} has {len(values)} values; {path.name} has {patches} patches")
+                return np.array([_text(value) for value in values])
+    return None
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
