@@ -1,0 +1,5 @@
+"""One HTML file that shows what runs found: tables, curves, cells, confusion; it needs no network."""
+
+from compactnas.report.cell import draw_cell
+
+__all__ = ["draw_cell"]

@@ -1,0 +1,154 @@
+"""Drawings of a genotype: its cell as a graph, its backbone as a chain of blocks."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from compactnas.genotype import Genotype
+from compactnas.report.svg import CHARACTER_PX, MINUS, TIMES, drawing, element, line, standalone, text
+from compactnas.report.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
+from compactnas.space import LAYOUTS
+
+SHORT = {
+    "none": "none",
+    "skip_connect": "skip",
+    "sep_conv_3x3": f"sep conv 3{TIMES}3",
+    "sep_conv_5x5": f"sep conv 5{TIMES}5",
+    "dil_conv_3x3": f"dil conv 3{TIMES}3",
+    "dil_conv_5x5": f"dil conv 5{TIMES}5",
+    "avg_pool_3x3": f"avg pool 3{TIMES}3",
+    "max_pool_3x3": f"max pool 3{TIMES}3",
+}
+"""How the drawings write the operations."""
+
+BUS_PX = 26.0
+CORNER_PX = 14.0
+
+
+def draw_cell(genotype: Genotype) -> str:
+    """The cell as an SVG file: states as nodes, operations as labelled and coloured edges."""
+    return standalone(cell_figure(genotype))
+
+
+def cell_figure(genotype: Genotype) -> ET.Element:
+    """The cell as a figure for the report."""
+    layout = LAYOUTS[genotype.layout]
+    inputs, columns = layout.inputs, layout.inputs + len(genotype.nodes)
+    concat = layout.output == "concat"
+    edges = [Edge(name, source, inputs + node) for node, row in enumerate(genotype.nodes) for name, source in row]
+    wiring = wire(edges, columns, inputs, tapped=concat)
+    width = wiring.left[-1] + wiring.width[-1] + MARGIN_PX + (90 if concat else 0)
+    bottom = wiring.row_y + NODE_HEIGHT / 2 + wiring.reach(1)
+    height = bottom + MARGIN_PX + (BUS_PX if concat else 0)
+    label = f"Cell of {len(genotype.nodes)} computed nodes, layout {genotype.layout}: " + "; ".join(
+        f"{_name(genotype, e.source)} to {_name(genotype, e.target)} {SHORT[e.operation]}" for e in edges
+    )
+    parts = [] if not concat else _concatenation(wiring, bottom + BUS_PX / 2)
+    parts += [
+        _edge(route, wiring, f"{_name(genotype, route.edge.source)} → {_name(genotype, route.edge.target)}")
+        for route in wiring.routes
+    ]
+    parts += [_node(genotype, column, wiring) for column in range(columns)]
+    parts += [_pill(route, wiring) for route in wiring.routes]
+    return drawing(width, height, label, *parts, least=min(width, 620))
+
+
+def _name(genotype: Genotype, column: int) -> str:
+    """What the drawing calls a state: the paper counts the input as node 0; DARTS has two inputs."""
+    inputs = LAYOUTS[genotype.layout].inputs
+    if column >= inputs:
+        return str(column - inputs + (inputs == 1))
+    return "0" if inputs == 1 else (f"k{MINUS}2", f"k{MINUS}1")[column]
+
+
+def _caption(genotype: Genotype, column: int) -> str:
+    layout = LAYOUTS[genotype.layout]
+    if column < layout.inputs:
+        return "input"
+    last = column == layout.inputs + len(genotype.nodes) - 1
+    return "output" if layout.output == "last" and last else "sum"
+
+
+def _node(genotype: Genotype, column: int, wiring: Wiring) -> ET.Element:
+    caption = _caption(genotype, column)
+    x, width, y = wiring.left[column], wiring.width[column], wiring.row_y
+    solid = caption == "output"
+    return element(
+        "g",
+        element(
+            "rect",
+            x=x,
+            y=y - NODE_HEIGHT / 2,
+            width=width,
+            height=NODE_HEIGHT,
+            rx=10,
+            class_="cn-end" if solid else "cn-box",
+        ),
+        text(x + width / 2, y - 1, _name(genotype, column), "cn-big" + " cn-in-end" * solid, "middle"),
+        text(x + width / 2, y + 14, caption, "cn-in-end cn-digit" if solid else "cn-small", "middle"),
+    )
+
+
+def _edge(route: Route, wiring: Wiring, ends: str) -> ET.Element:
+    """The line of an edge with its arrow head."""
+    y, tip = wiring.row_y, 8.0
+    if route.side == 0:
+        path = f"M{route.start:.1f} {y:.1f}H{route.end - tip:.1f}"
+        head = f"M{route.end - 1:.1f} {y:.1f}l-9 -5v10z"
+    else:
+        side, lane = route.side, wiring.lane_y(route.side, route.lane)
+        edge_of_node = y + side * NODE_HEIGHT / 2
+        path = (
+            f"M{route.start:.1f} {edge_of_node:.1f}V{lane - side * CORNER_PX:.1f}"
+            f"Q{route.start:.1f} {lane:.1f} {route.start + CORNER_PX:.1f} {lane:.1f}H{route.end - CORNER_PX:.1f}"
+            f"Q{route.end:.1f} {lane:.1f} {route.end:.1f} {lane - side * CORNER_PX:.1f}V{edge_of_node + side * tip:.1f}"
+        )
+        head = f"M{route.end:.1f} {edge_of_node + side:.1f}l-5 {9 * side}h10z"
+    return element(
+        "g",
+        element("title", f"{ends}: {route.edge.operation}"),
+        element("path", d=path, class_="cn-edge"),
+        element("path", d=head, class_="cn-tip"),
+        class_=f"cn-{route.edge.operation}",
+    )
+
+
+def _pill(route: Route, wiring: Wiring) -> ET.Element:
+    """The label of an edge, on its line."""
+    name = SHORT[route.edge.operation]
+    width, height = len(name) * CHARACTER_PX + 16, LANE_PX - 8
+    y = wiring.row_y if route.side == 0 else wiring.lane_y(route.side, route.lane)
+    return element(
+        "g",
+        element(
+            "rect",
+            x=route.label - width / 2,
+            y=y - height / 2,
+            width=width,
+            height=height,
+            rx=height / 2,
+            class_="cn-pill",
+        ),
+        text(route.label, y + 4, name, "", "middle"),
+        class_=f"cn-{route.edge.operation}",
+    )
+
+
+def _concatenation(wiring: Wiring, y: float) -> list[ET.Element]:
+    """The bus below the cell that gathers all computed nodes, and the output that it ends in."""
+    right = wiring.left[-1] + wiring.width[-1] + 56
+    taps = [line(x, wiring.row_y + NODE_HEIGHT / 2, x, y, "cn-wire") for x in wiring.taps]
+    return [
+        *taps,
+        element(
+            "path",
+            d=f"M{wiring.taps[0]:.1f} {y:.1f}H{right:.1f}V{wiring.row_y + NODE_HEIGHT / 2 + 8:.1f}",
+            class_="cn-wire",
+        ),
+        element("path", d=f"M{right:.1f} {wiring.row_y + NODE_HEIGHT / 2 + 1:.1f}l-5 9h10z", class_="cn-wire-end"),
+        element(
+            "rect", x=right - 32, y=wiring.row_y - NODE_HEIGHT / 2, width=64, height=NODE_HEIGHT, rx=10, class_="cn-end"
+        ),
+        text(right, wiring.row_y - 1, "concat", "cn-big cn-in-end", "middle"),
+        text(right, wiring.row_y + 14, "output", "cn-in-end cn-digit", "middle"),
+    ]

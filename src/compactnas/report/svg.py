@@ -1,0 +1,82 @@
+"""Small pieces of SVG, built as elements so that every text and attribute is escaped.
+
+Colours stand in `figures.css`, as variables that follow the reader's light or dark scheme.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from xml.etree import ElementTree as ET
+
+TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
+CHARACTER_PX = 6.9
+"""Width of a character of 12 px text, on the generous side: fonts differ."""
+
+
+def stylesheet() -> str:
+    """The colours and line styles of all figures."""
+    return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8")
+
+
+def element(tag: str, *children: ET.Element | str, **attributes: str | float) -> ET.Element:
+    """An element; `class_` and `stroke_width` are spelt as in SVG, numbers are rounded to 0.01."""
+    made = ET.Element(tag, {_name(key): _value(value) for key, value in attributes.items()})
+    for child in children:
+        if isinstance(child, str):
+            made.text = (made.text or "") + clean(child)
+        else:
+            made.append(child)
+    return made
+
+
+def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start") -> ET.Element:
+    """One line of text with its baseline at `y`; `anchor` is start, middle or end."""
+    return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> ET.Element:
+    """A straight line."""
+    return element("path", d=f"M{x1:.2f} {y1:.2f}L{x2:.2f} {y2:.2f}", class_=class_)
+
+
+def drawing(width: float, height: float, label: str, *children: ET.Element, least: float = 0) -> ET.Element:
+    """A whole figure that scales with its container, though not below `least` px of width."""
+    return element(
+        "svg",
+        element("title", label),
+        *children,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        role="img",
+        class_="cn-figure",
+        style=f"max-width:{width:.0f}px;min-width:{min(least, width):.0f}px",
+    )
+
+
+def inline(figure: ET.Element) -> str:
+    """The figure as markup for an HTML page that holds the stylesheet; safe, since it is serialised from elements."""
+    return ET.tostring(figure, encoding="unicode")
+
+
+def standalone(figure: ET.Element) -> str:
+    """The figure as the text of a file of its own."""
+    box = (figure.get("viewBox") or "").split()
+    whole = ET.Element(
+        "svg", {**figure.attrib, "xmlns": "http://www.w3.org/2000/svg", "width": box[2], "height": box[3]}
+    )
+    whole.append(element("style", stylesheet()))
+    whole.append(element("rect", width=float(box[2]), height=float(box[3]), class_="cn-card"))
+    whole.extend(figure)
+    return ET.tostring(whole, encoding="unicode")
+
+
+def clean(content: str) -> str:
+    """The text without characters that XML cannot hold or that a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in content)
+
+
+def _name(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _value(value: str | float) -> str:
+    return clean(value) if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
