@@ -61,17 +61,15 @@ class CostTable:
         operations: (blocks, operations), MACs of one edge in one cell of each block.
         overhead: (blocks, depths), MACs of a block's cells beside their edges, at each depth from 1.
         fixed: MACs of stem, reductions and head.
-        edges: edges of a cell.
     """
 
     operations: Float[Tensor, "blocks operations"]
     overhead: Float[Tensor, "blocks depths"]
     fixed: int
-    edges: int
 
     @classmethod
-    def of(cls, space: Space, bands: int, classes: int, patch_px: int) -> CostTable:
-        """Measure the choices of a space for patches of this size."""
+    def of(cls, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
+        """Measure the choices of a space, depths up to `max_depth`, for patches of this size."""
         layout = LAYOUTS[space.layout]
         sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
         operations = torch.tensor(
@@ -92,12 +90,12 @@ class CostTable:
 
         base = (1,) * space.blocks
         least = bare(base)
-        overhead = torch.zeros(space.blocks, space.max_depth, dtype=torch.float64)
+        overhead = torch.zeros(space.blocks, max_depth, dtype=torch.float64)
         if layout.preprocess:
             for block in range(space.blocks):
-                for depth in range(2, space.max_depth + 1):
+                for depth in range(2, max_depth + 1):
                     overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
-        return cls(operations, overhead, least, len(space.edges))
+        return cls(operations, overhead, least)
 
     def cell_macs(
         self, probabilities: Float[Tensor, "edges operations"]

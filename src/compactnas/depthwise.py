@@ -9,10 +9,12 @@ a dilated kernel is an undilated one on each phase of the image; a 5x5 weight gr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 Map = Float[Tensor, "batch channels height width"]
@@ -34,8 +36,7 @@ class DepthwiseConv(nn.Module):
     def forward(self, x: Map) -> Map:
         fast = x.device.type == "cpu" and torch.is_grad_enabled() and self.weight.shape[-1] in (3, 5)
         if fast and not torch.compiler.is_exporting():
-            result: Tensor = _Depthwise.apply(x, self.weight, self.dilation)
-            return result
+            return _depthwise(x, self.weight, self.dilation)
         return _forward(x, self.weight, self.dilation)
 
     def extra_repr(self) -> str:
@@ -45,18 +46,21 @@ class DepthwiseConv(nn.Module):
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
         return _forward(x, weight, dilation)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         need_x, need_weight, _ = ctx.needs_input_grad
         grad_x = _forward(grad, weight.flip(-1, -2), ctx.dilation) if need_x else None
         grad_weight = weight_gradient(x, grad, weight.shape[-1], ctx.dilation) if need_weight else None
         return grad_x, grad_weight, None
+
+
+_depthwise: Callable[..., Tensor] = _Depthwise.apply
 
 
 def _forward(x: Tensor, weight: Tensor, dilation: int) -> Tensor:

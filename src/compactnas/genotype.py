@@ -76,6 +76,15 @@ class Genotype:
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
 
+    @property
+    def connected(self) -> bool:
+        """Whether the last node hears from an input of the cell."""
+        reached = set(range(inputs := 2 if self.layout == "nasnet" else 1))
+        for node, edges in enumerate(self.nodes):
+            if any(name != "none" and source in reached for name, source in edges):
+                reached.add(inputs + node)
+        return inputs + len(self.nodes) - 1 in reached
+
     def to_json(self) -> str:
         """The genotype as JSON, one node a line, with a final newline."""
         nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)

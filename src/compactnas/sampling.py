@@ -7,17 +7,16 @@ section 3, TAS (Dong and Yang 2019) for the depth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from compactnas.genotype import Genotype
-from compactnas.network import Sample
+from compactnas.network import Mix, Sample
 from compactnas.space import Space
 
 Alpha = Float[Tensor, "edges operations"]
@@ -59,6 +58,17 @@ class Architecture(nn.Module):
     def depth_probabilities(self) -> DepthLogits:
         """Softmax of the depth logits; column d stands for a depth of min_depth + d."""
         return self.depth_logits.softmax(dim=-1)
+
+    def depth_weights(self) -> Float[Tensor, "blocks all_depths"]:
+        """Probability of each depth from 1 on; one-hot where depth is fixed. Without gradient."""
+        built = self.built_depths
+        weights = torch.zeros(len(built), max(built), dtype=self.alpha.dtype)
+        if self.fixed_depths is not None:
+            for block, depth in enumerate(built):
+                weights[block, depth - 1] = 1
+        else:
+            weights[:, self.space.min_depth - 1 :] = self.depth_probabilities().detach()
+        return weights
 
     def mean_depths(self, weights: DepthLogits | None = None) -> Float[Tensor, "blocks"]:
         """Expected depth of each block under these weights, or under the softmax; without gradient."""
@@ -120,6 +130,7 @@ class Gdas:
                 return Draw(sample, operations, None)
             depths = gumbel_softmax(architecture.depth_logits, tau, generator)
         first, last = architecture.space.min_depth, architecture.space.max_depth
+        mix: Mix | None
         if self.depth_mode == "mixture":
             run = (last,) * len(depths)
             mix = _Mixture(depths, first)
@@ -154,27 +165,29 @@ class _EdgeGate:
         self.weights, self.path, self.published = weights, path, published
 
     def __call__(self, y: Tensor, edge: int) -> Tensor:
-        result: Tensor = _Gate.apply(y, self.weights[edge].to(y.device), self.path[edge], self.published)
-        return result
+        return _gate(y, self.weights[edge].to(y.device), self.path[edge], self.published)
 
 
 class _Gate(torch.autograd.Function):
     """y * w[index] with w[index] = 1: y itself forward, <gradient, y> to w[index] backward."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, weights: Tensor, index: int, published: bool) -> Tensor:
+    def forward(ctx: Any, y: Tensor, weights: Tensor, index: int, published: bool) -> Tensor:
         ctx.save_for_backward(y)
         ctx.index, ctx.published, ctx.choices = index, published, len(weights)
         ctx.dtype = weights.dtype
         return y.view_as(y)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (y,) = ctx.saved_tensors
         rest = grad.sum(dtype=ctx.dtype) if ctx.published else torch.zeros((), dtype=ctx.dtype, device=grad.device)
         weights = rest.repeat(ctx.choices)
         weights[ctx.index] = (grad * y).sum(dtype=ctx.dtype)
         return grad, weights, None, None
+
+
+_gate: Callable[..., Tensor] = _Gate.apply
 
 
 class _Mixture:
@@ -201,24 +214,26 @@ class _DrawnDepth:
     def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
         row = self.weights[block].to(outputs[-1].device)
         earlier = [y.detach() for y in outputs[self.first - 1 : -1]]
-        result: Tensor = _DepthGate.apply(outputs[-1], row, *earlier)
-        return result
+        return _depth_gate(outputs[-1], row, *earlier)
 
 
 class _DepthGate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, weights: Tensor, *earlier: Tensor) -> Tensor:
+    def forward(ctx: Any, y: Tensor, weights: Tensor, *earlier: Tensor) -> Tensor:
         ctx.save_for_backward(*earlier, y)
         ctx.weights = weights.shape, weights.dtype
         return y.view_as(y)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         shape, dtype = ctx.weights
         weights = grad.new_zeros(shape, dtype=dtype)
         for d, y in enumerate(ctx.saved_tensors):
             weights[d] = (grad * y).sum(dtype=dtype)
         return (grad, weights, *([None] * (len(ctx.saved_tensors) - 1)))
+
+
+_depth_gate: Callable[..., Tensor] = _DepthGate.apply
 
 
 def derive(architecture: Architecture) -> Genotype:
@@ -239,23 +254,17 @@ def derive(architecture: Architecture) -> Genotype:
             nodes[node] = [(name, s) for (_, name), _, s in kept]
         else:
             nodes[node] = [(space.operations[int(p[e].argmax())], s) for e, s in rows]
-    if not _connected(nodes, space.layout_of.inputs):
-        source, edge = 0, space.edges.index((space.computed - 1, 0))
-        name = _strongest(p[edge], space.operations)[1]
-        nodes[-1] = [(name, source), *[(o, s) for o, s in nodes[-1] if s != source]]
-    return Genotype(
-        tuple(tuple(edges) for edges in nodes), architecture.derived_depths(), space.channels, space.layout
-    )
+    depths = architecture.derived_depths()
+
+    def genotype() -> Genotype:
+        return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout)
+
+    if not genotype().connected:
+        edge = space.edges.index((space.computed - 1, 0))
+        nodes[-1] = [(_strongest(p[edge], space.operations)[1], 0), *[pair for pair in nodes[-1] if pair[1] != 0]]
+    return genotype()
 
 
 def _strongest(row: Tensor, operations: Sequence[str]) -> tuple[float, str]:
     return max((float(row[i]), name) for i, name in enumerate(operations) if name != "none")
 
-
-def _connected(nodes: Sequence[Sequence[tuple[str, int]]], inputs: int) -> bool:
-    """Whether the last node hears from an input of the cell."""
-    reached = set(range(inputs))
-    for node, edges in enumerate(nodes):
-        if any(name != "none" and source in reached for name, source in edges):
-            reached.add(inputs + node)
-    return inputs + len(nodes) - 1 in reached

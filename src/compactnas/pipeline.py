@@ -1,0 +1,242 @@
+"""The stages of a run, each from files to files: search, train, evaluate, predict."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from compactnas.baselines import BASELINES
+from compactnas.config import DataConfig, RunConfig
+from compactnas.cost import count, genotype_cost
+from compactnas.data import Dataset, Normalisation, halves, measure_normalisation, open_dataset, open_source
+from compactnas.errors import UserError
+from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
+from compactnas.genotype import Genotype
+from compactnas.loop import Listener, Silent, make_fabric
+from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.random_cell import random_like
+from compactnas.runs import load, load_spec, read_json, save_model, start, write_bytes, write_json, write_splits
+from compactnas.search import Search
+from compactnas.train import Training
+
+
+def search_stage(
+    config: RunConfig, folder: Path, *, resume: bool = False, listener: Listener | None = None, data: Dataset | None = None
+) -> Genotype:
+    """Search on the halves of the training part; writes `genotype.json` and `search/`.
+
+    Args:
+        config: the run's.
+        folder: of the run.
+        resume: go on where a run in this folder stopped.
+        listener: is told how it goes.
+        data: the opened data of the config, if it is open already.
+    """
+    data, listener = data or open_dataset(config.data), listener or Silent()
+    fabric = make_fabric(config.machine)
+    parts = halves(data.parts["train"], config.seed)
+    normalisation = measure_normalisation(data.source, data.parts["train"])
+    search = Search(
+        config.space,
+        config.search,
+        data.source,
+        parts,
+        normalisation,
+        config.seed,
+        fabric,
+        channels_last=config.machine.channels_last,
+    )
+    _begin(config, folder, data, normalisation, listener, resume=resume, stage="search")
+    write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
+    return search.run(folder, listener, resume=resume)
+
+
+def train_stage(
+    config: RunConfig,
+    folder: Path,
+    model: str,
+    *,
+    like: str = "",
+    resume: bool = False,
+    listener: Listener | None = None,
+    data: Dataset | None = None,
+) -> None:
+    """Train one network from scratch on the whole training part; writes the model and `train/`.
+
+    Args:
+        config: the run's.
+        folder: of the run.
+        model: a baseline's name; a genotype's file or a run folder; or `random`, a random cell
+            that costs what `like` costs.
+        like: a genotype's file or a run folder, for `random`.
+        resume: go on where a run in this folder stopped.
+        listener: is told how it goes.
+        data: the opened data of the config, if it is open already.
+    """
+    data, listener = data or open_dataset(config.data), listener or Silent()
+    fabric = make_fabric(config.machine)
+    facts = data.source.facts
+    genotype = _genotype(model, like, config, data)
+    name = model if genotype is None else SEARCHED
+    spec = ModelSpec(name, len(facts.bands), len(facts.classes), facts.patch_px, genotype)
+    torch.manual_seed(config.seed)
+    network = build(spec)
+    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalise_of(network).set(normalisation.mean, normalisation.std)
+    training = Training(
+        network,
+        config.train,
+        data.source,
+        data.parts["train"],
+        data.parts["validation"],
+        config.seed,
+        fabric,
+        channels_last=config.machine.channels_last,
+    )
+    _begin(config, folder, data, normalisation, listener, resume=resume, stage="train")
+    if genotype is not None:
+        write_bytes(folder / "genotype.json", genotype.to_json().encode())
+    _same_model(folder / "train" / "model.json", spec)
+    training.run(folder, listener, resume=resume, name=model if model in (*BASELINES, "random") else "the genotype")
+    save_model(folder, spec, network)
+
+
+def evaluate_stage(
+    folder: Path, *, part: str = "test", config: DataConfig | None = None, data: Dataset | None = None
+) -> Evaluation:
+    """Measure a run's network on a part; writes `evaluation.json`.
+
+    Args:
+        folder: of the run.
+        part: `train`, `validation` or `test`.
+        config: other data than the run's own.
+        data: the opened data, if it is open already.
+    """
+    run_config = read_config(folder)
+    data = data or open_dataset(config or run_config.data)
+    spec, network, facts = load_spec(folder), load(folder), data.source.facts
+    require_fit(facts, spec.bands, spec.classes)
+    rows = data.parts[part]
+    if not len(rows):
+        raise UserError(f"{facts.name}: the {part} part is empty; name another part or give data.validation_fraction")
+    cost = count(network, spec.bands, facts.patch_px)
+    fabric = make_fabric(run_config.machine)
+    network = network.to(fabric.device)
+    last = run_config.machine.channels_last
+    measures, confusion = measure(network, data.source, rows, fabric.device, channels_last=last)
+    evaluation = Evaluation(
+        model=spec.name,
+        part=part,
+        measures=measures,
+        classes=facts.classes,
+        confusion=confusion,
+        macs=cost.macs,
+        parameters=cost.parameters,
+        depths=None if spec.genotype is None else spec.genotype.depths,
+    )
+    write_json(folder / "evaluation.json", evaluation.to_json())
+    return evaluation
+
+
+def run(
+    config: RunConfig, folder: Path, *, resume: bool = False, listener: Listener | None = None, data: Dataset | None = None
+) -> Evaluation:
+    """Search, retrain what was found, measure it on the test part: all in one folder."""
+    data = data or open_dataset(config.data)
+    if not (resume and (folder / "genotype.json").exists()):
+        search_stage(config, folder, resume=resume, listener=listener, data=data)
+    # The folder holds a search by now, so the training goes on in it.
+    train_stage(config, folder, str(folder / "genotype.json"), resume=True, listener=listener, data=data)
+    return evaluate_stage(folder, data=data)
+
+
+def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -> int:
+    """Write class and probability of each patch as CSV; gives the number of rows.
+
+    Args:
+        folder: of the run whose network predicts.
+        config: which patches.
+        output: the CSV file: row, key, class, name, probability.
+        part: only this part; empty takes every patch.
+    """
+    spec, network = load_spec(folder), load(folder)
+    source = open_dataset(config).source if part else open_source(config)
+    facts = source.facts
+    require_fit(facts, spec.bands, len(facts.classes))
+    rows = open_dataset(config).parts[part] if part else np.arange(len(facts.labels))
+    fabric = make_fabric(read_config(folder).machine)
+    network = network.to(fabric.device)
+    best = probabilities(network, source, rows, fabric.device).max(dim=-1)
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "key", "class", "name", "probability"])
+    for row, label, p in zip(rows.tolist(), best.indices.tolist(), best.values.tolist(), strict=True):
+        key = facts.keys[row] if facts.keys is not None else ""
+        writer.writerow([row, key, label, facts.classes[label], f"{p:.4f}"])
+    write_bytes(output, text.getvalue().encode())
+    return len(rows)
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config that a run was started with."""
+    from jsonargparse import ArgumentParser
+
+    file = folder / "config.yaml"
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, None)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return RunConfig(**vars(parser.instantiate_classes(parser.parse_object(values))))
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; name a run folder") from None
+    except Exception as error:  # noqa: BLE001  # jsonargparse raises many kinds for one bad file
+        raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
+
+
+def _begin(
+    config: RunConfig,
+    folder: Path,
+    data: Dataset,
+    normalisation: Normalisation,
+    listener: Listener,
+    *,
+    resume: bool,
+    stage: str,
+) -> None:
+    """Write what a run knows before its first step; all bad input has been found by now."""
+    start(folder, config, resume=resume, stage=stage)
+    for text in data.warnings:
+        listener.warn(text)
+    write_splits(folder, data.parts)
+    bands = dict(zip(data.source.facts.bands, zip(normalisation.mean, normalisation.std, strict=True), strict=True))
+    write_json(folder / "normalisation.json", {b: {"mean": m, "std": s} for b, (m, s) in bands.items()})
+
+
+def _same_model(file: Path, spec: ModelSpec) -> None:
+    """Note which network a training trains, or check that a resumed one trains the same."""
+    if file.exists() and read_json(file, "name a new folder") != spec.to_json():
+        raise UserError(f"{file}: another network is trained here; resume with the same model, or name a new folder")
+    write_json(file, spec.to_json())
+
+
+def _genotype(model: str, like: str, config: RunConfig, data: Dataset) -> Genotype | None:
+    """The genotype that a model's name stands for; None for a baseline."""
+    if model in BASELINES:
+        return None
+    if model != "random":
+        return Genotype.load(model)
+    if not like:
+        raise UserError("model: `random` needs `like`, the genotype whose cost the random cell must have")
+    facts = data.source.facts
+    sizes = {"bands": len(facts.bands), "classes": len(facts.classes), "patch_px": facts.patch_px}
+    twin = Genotype.load(like)
+    space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths))
+    generator = torch.Generator().manual_seed(config.seed)
+    return random_like(space, genotype_cost(twin, **sizes).macs, generator, **sizes)
+

@@ -1,0 +1,54 @@
+"""Random networks of a space: the control that a searched network has to beat at the same cost."""
+
+from __future__ import annotations
+
+import torch
+
+from compactnas.cost import genotype_cost
+from compactnas.errors import UserError
+from compactnas.genotype import Genotype
+from compactnas.space import Space
+
+TRIES = 20_000
+
+
+def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
+    """A genotype drawn uniformly: an operation for each edge, a depth for each block unless given."""
+    picks = torch.randint(len(space.operations), (len(space.edges),), generator=generator).tolist()
+    nodes: list[list[tuple[str, int]]] = [[] for _ in range(space.computed)]
+    for (node, source), pick in zip(space.edges, picks, strict=True):
+        nodes[node].append((space.operations[pick], source))
+    if depths is None:
+        drawn = torch.randint(space.min_depth, space.max_depth + 1, (space.blocks,), generator=generator)
+        depths = tuple(drawn.tolist())
+    return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout)
+
+
+def random_like(
+    space: Space,
+    target_macs: int,
+    generator: torch.Generator,
+    *,
+    bands: int,
+    classes: int,
+    patch_px: int,
+    tolerance: float = 0.02,
+) -> Genotype:
+    """A random connected genotype whose MACs are within `tolerance` of the target's.
+
+    Errors:
+        UserError: none was drawn in many tries.
+    """
+    seen: set[tuple[int, ...]] = set()
+    for _ in range(TRIES):
+        genotype = random_genotype(space, generator)
+        # MACs depend on the multiset of operations and the depths only: most draws are known misses.
+        names = sorted(name for edges in genotype.nodes for name, _ in edges)
+        key = (*genotype.depths, *(space.operations.index(name) for name in names))
+        if key in seen or not genotype.connected:
+            continue
+        macs = genotype_cost(genotype, bands, classes, patch_px).macs
+        if abs(macs - target_macs) <= tolerance * target_macs:
+            return genotype
+        seen.add(key)
+    raise UserError(f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; is the space's range near it?")

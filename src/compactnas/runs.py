@@ -1,0 +1,180 @@
+"""The folder of a run: what it holds, and how it is written so that a dying run breaks nothing.
+
+Every file is written beside its place and moved there, so that a reader finds the old one or
+the new one, never half of one. Checkpoints hold tensors and plain values only and are read as such.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from compactnas.config import RunConfig
+from compactnas.data import Indices
+from compactnas.errors import UserError
+from compactnas.models import ModelSpec, build
+
+Row = dict[str, Any]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write one JSON object a line."""
+    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file of ours; `what` says in an error which command writes it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; {what}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); {what}") from None
+
+
+def config_values(config: RunConfig) -> dict[str, Any]:
+    """A config as plain values, as `config.yaml` holds it."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return values
+
+
+def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> None:
+    """Make a run folder and write config and environment, or check that a resumed one has this config.
+
+    Errors:
+        UserError: the folder holds this stage already and `resume` is off; or it holds another config.
+    """
+    file = folder / "config.yaml"
+    if file.exists() and resume:
+        before = yaml.safe_load(file.read_text(encoding="utf-8"))
+        key = first_difference(before, config_values(config))
+        if key:
+            raise UserError(f"{file}: differs from the given config in {key}; resume with the same, or name a new folder")
+        return
+    if (folder / stage).exists() or (folder.exists() and not folder.is_dir()):
+        raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
+    write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
+    write_json(folder / "environment.json", environment())
+
+
+def first_difference(before: Any, after: Any, path: str = "") -> str:
+    """Dotted name of the first value that differs, empty if none does."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in [*after, *(key for key in before if key not in after)]:
+            found = first_difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return ""
+    return "" if before == after else path
+
+
+def environment() -> dict[str, Any]:
+    """What the results of a run depend on beside its config."""
+    from compactnas import __version__
+
+    return {
+        "compactnas": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits.npz") -> None:
+    """Store the rows of each part."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # numpy types the flag beside the arrays
+    write_bytes(folder / name, buffer.getvalue())
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Store a stage's whole state."""
+    buffer = BytesIO()
+    torch.save(dict(state), buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """A stage's whole state, or None if there is none. Nothing in it is executed."""
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a checkpoint of ours ({reason}); remove it to start this stage again") from None
+    return state
+
+
+def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
+    """Store a trained network: its description, and its weights with the normalisation."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(folder / "model.safetensors", save_tensors(tensors))
+    write_json(folder / "model.json", spec.to_json())
+
+
+def load_spec(folder: Path) -> ModelSpec:
+    """The description of the network that a run trained."""
+    file = folder / "model.json"
+    return ModelSpec.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The trained network of a run, in eval mode.
+
+    It takes raw patches (batch, bands, height, width) in the units of its data (reflectance, or
+    0 to 255) and gives logits (batch, classes).
+
+    Errors:
+        UserError: there is no trained network, or its weights are not those of its description.
+    """
+    folder = Path(folder)
+    spec, file = load_spec(folder), folder / "model.safetensors"
+    network = build(spec)
+    try:
+        network.load_state_dict(load_tensors(file.read_bytes()))
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; train a model here first with `compactnas train`") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{file}: not the weights of {folder / 'model.json'} ({reason})") from None
+    return network.eval()

@@ -1,0 +1,277 @@
+"""The search (paper, Algorithm 1): weights on D_T and architecture on D_V, in turn.
+
+The loop knows neither how an architecture is drawn nor how its loss is made: a strategy is a
+sampler and a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.config import SearchConfig
+from compactnas.cost import CostTable, genotype_cost
+from compactnas.data import Batches, Facts, Indices, Normalisation, Source
+from compactnas.genotype import Genotype
+from compactnas.loop import Listener, Means, Stage, cosine
+from compactnas.runs import Row, write_bytes, write_json
+from compactnas.sampling import Architecture, Draw, Gdas, derive
+from compactnas.space import Space
+from compactnas.supernet import SuperNet
+
+STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
+"""Numbers that keep the draws of the two readers of data apart."""
+
+
+@dataclass(frozen=True)
+class ComplexityLoss:
+    """C_cpl x L_cpl (paper, section 3), with what the paper leaves open as settings.
+
+    Attributes:
+        table: MACs of the space's choices.
+        weight: C_cpl.
+        n_ops: N_ops.
+        unit: MACs that count as one.
+        probability: which probabilities weigh the MACs.
+        depth: which depths multiply a cell's cost.
+    """
+
+    table: CostTable
+    weight: float
+    n_ops: int
+    unit: float
+    probability: Literal["softmax", "gumbel", "one_hot"]
+    depth: Literal["expected", "sampled", "derived"]
+
+    def __call__(self, architecture: Architecture, draw: Draw) -> Tensor:
+        """The loss of the architecture, on the CPU; its only gradient is to alpha."""
+        p = draw.operations if self.probability != "softmax" else architecture.probabilities()
+        if self.probability == "one_hot":
+            hard = torch.zeros_like(p).scatter_(-1, p.argmax(dim=-1, keepdim=True), 1.0)
+            p = hard + (p - p.detach())
+        if self.depth == "derived":
+            depths = torch.tensor(architecture.derived_depths(), dtype=p.dtype)
+        else:
+            depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
+        return self.weight * self.table.complexity(p, depths, self.n_ops, self.unit)
+
+
+class Search:
+    """One search: the supernet, the architecture, their optimisers, and the steps.
+
+    Args:
+        space: what is chosen from.
+        config: how.
+        source: the patches.
+        halves: rows of D_T and D_V.
+        normalisation: of the training part.
+        seed: of everything that is drawn.
+        fabric: the machine.
+        channels_last: memory format.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        config: SearchConfig,
+        source: Source,
+        halves: tuple[Indices, Indices],
+        normalisation: Normalisation,
+        seed: int,
+        fabric: Fabric,
+        *,
+        channels_last: bool,
+    ) -> None:
+        facts = source.facts
+        self.space, self.config, self.facts, self.fabric = space, config, facts, fabric
+        self.generator = torch.Generator().manual_seed(seed)
+        self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
+        self.strategy = Gdas(config.unsampled_gradient, config.depth_mode)
+        built = self.architecture.built_depths
+        self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
+        n_ops = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
+        self.complexity = ComplexityLoss(
+            self.table,
+            config.complexity_weight if config.complexity else 0.0,
+            n_ops,
+            config.complexity_unit,
+            config.complexity_probability,
+            config.complexity_depth,
+        )
+        torch.manual_seed(seed)
+        supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
+        supernet.normalise.set(normalisation.mean, normalisation.std)
+        self.memory = torch.channels_last if channels_last else torch.contiguous_format
+        supernet = supernet.to(memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        weights = torch.optim.SGD(
+            supernet.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.nesterov,
+        )
+        self.supernet, self.weights = fabric.setup(supernet, weights)
+        self.parameters = list(supernet.parameters())
+        self.alphas = torch.optim.Adam(
+            [p for p in self.architecture.parameters() if p.requires_grad],
+            lr=config.alpha_learning_rate,
+            betas=(0.5, 0.999),
+            weight_decay=config.alpha_weight_decay,
+        )
+        self.train_batches, self.alpha_batches = (
+            Batches(source, rows, config.batch_size, seed, stream, config.augment, drop_last=len(rows) >= config.batch_size)
+            for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
+        )
+        self.steps = min(len(self.train_batches), len(self.alpha_batches))
+
+    def tau(self, epoch: int) -> float:
+        """Temperature of an epoch: linear from start to end."""
+        first, last = self.config.tau_start, self.config.tau_end
+        return first + (last - first) * epoch / max(self.config.epochs - 1, 1)
+
+    def run_epoch(self, epoch: int, tell: Callable[[dict[str, float]], bool]) -> Row:
+        """All steps of an epoch; `tell` hears of each and may stop them."""
+        config, means, tau = self.config, Means(), self.tau(epoch)
+        rate = config.learning_rate
+        pairs = zip(self.train_batches.epoch(epoch), self.alpha_batches.epoch(epoch), strict=False)
+        for step, (batch_t, batch_v) in zip(range(self.steps), pairs, strict=False):
+            progress = (epoch + step / self.steps) / config.epochs
+            rate = cosine(config.learning_rate, config.learning_rate_min, progress)
+            loss, hits = self.weight_step(*batch_t, tau, rate)
+            means.add(len(batch_t[1]), loss_weights=loss, accuracy_weights=hits)
+            loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau)
+            means.add(len(batch_v[1]), loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
+            if not tell({"loss": float(loss), "accuracy": float(hits)} if self._cheap_to_read else {}):
+                break
+        return means.result() | {"tau": round(tau, 6), "learning_rate": round(rate, 8)} | self.describe()
+
+    @property
+    def _cheap_to_read(self) -> bool:
+        return self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
+
+    def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float) -> tuple[Tensor, Tensor]:
+        """One step of the weights that a drawn architecture uses; gives loss and accuracy."""
+        draw = self.strategy.draw(self.architecture, tau, self.generator, gradient=False)
+        logits, y = self._forward(x, y, draw)
+        loss = F.cross_entropy(logits, y)
+        self.weights.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.config.unsampled_weights == "decay":
+            for p in self.parameters:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
+        for group in self.weights.param_groups:
+            group["lr"] = rate
+        self.weights.step()
+        return loss.detach(), _accuracy(logits, y)
+
+    def alpha_step(self, x: Tensor, y: Tensor, tau: float) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of the architecture; weights are frozen, so that nothing is computed for them."""
+        for p in self.parameters:
+            p.requires_grad_(False)
+        draw = self.strategy.draw(self.architecture, tau, self.generator, gradient=True)
+        logits, y = self._forward(x, y, draw)
+        loss = F.cross_entropy(logits, y)
+        complexity = self.complexity(self.architecture, draw)
+        self.alphas.zero_grad(set_to_none=True)
+        self.fabric.backward(loss + complexity.to(loss.device))
+        self.alphas.step()
+        for p in self.parameters:
+            p.requires_grad_(True)
+        return loss.detach(), _accuracy(logits, y), complexity.detach()
+
+    def _forward(self, x: Tensor, y: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        x = x.to(self.fabric.device, memory_format=self.memory, non_blocking=True)
+        return self.supernet(x, draw.sample), y.to(self.fabric.device, non_blocking=True)
+
+    def describe(self) -> Row:
+        """Where the architecture stands: entropy, expected cost, and the network it would give now."""
+        architecture = self.architecture
+        genotype = derive(architecture)
+        expected = self.table.expected_macs(architecture.probabilities().detach(), architecture.depth_weights())
+        facts = self.facts
+        return {
+            "entropy": round(architecture.entropy(), 6),
+            "expected_macs": round(float(expected)),
+            "depths": [round(float(d), 4) for d in architecture.mean_depths()],
+            "derived_depths": list(genotype.depths),
+            "derived_macs": genotype_cost(genotype, len(facts.bands), len(facts.classes), facts.patch_px).macs,
+            "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed search needs to go on to the same bytes."""
+        return {
+            "supernet": self.supernet.state_dict(),
+            "architecture": self.architecture.state_dict(),
+            "weights": self.weights.state_dict(),
+            "alphas": self.alphas.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up such a state."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.architecture.load_state_dict(state["architecture"])
+        self.weights.load_state_dict(state["weights"])
+        self.alphas.load_state_dict(state["alphas"])
+        self.generator.set_state(state["generator"])
+
+    def converged(self, rows: list[Row]) -> bool:
+        """Whether the genotype has stood still for `stop_after` epochs."""
+        wait = self.config.stop_after
+        if not wait or len(rows) <= wait:
+            return False
+        last = rows[-wait - 1 :]
+        return all(
+            (row["genotype_nodes"], row["derived_depths"]) == (last[0]["genotype_nodes"], last[0]["derived_depths"])
+            for row in last
+        )
+
+    def run(self, folder: Path, listener: Listener, *, resume: bool) -> Genotype:
+        """Search to the end and write metrics, the architecture's probabilities and the genotype.
+
+        Args:
+            folder: of the run; the search's own files go to `folder/search`.
+            listener: is told how it goes.
+            resume: go on from the last whole epoch, if there is one.
+        """
+        stage = Stage(
+            folder / "search",
+            f"search {self.config.setting}",
+            self.config.epochs,
+            self.steps,
+            self.config.max_steps,
+            self.run_epoch,
+            self.state,
+            self.restore,
+            self.converged,
+        )
+        stage.run(listener, resume=resume)
+        write_json(folder / "search" / "alpha.json", self._architecture_values())
+        genotype = derive(self.architecture)
+        write_bytes(folder / "genotype.json", genotype.to_json().encode())
+        return genotype
+
+    def _architecture_values(self) -> dict[str, Any]:
+        architecture = self.architecture
+        return {
+            "operations": list(self.space.operations),
+            "edges": [list(edge) for edge in self.space.edges],
+            "probabilities": [[round(float(v), 6) for v in row] for row in architecture.probabilities().detach()],
+            "depths": list(range(1, max(architecture.built_depths) + 1)),
+            "depth_probabilities": [[round(float(v), 6) for v in row] for row in architecture.depth_weights()],
+        }
+
+
+def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    return (logits.detach().argmax(dim=-1) == y).float().mean()
