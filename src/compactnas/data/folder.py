@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,8 +99,12 @@ def _side(file: Path) -> int:
 def _opened(file: Path) -> Image.Image:
     """The image with its header read and nothing decoded."""
     try:
-        return Image.open(file, formats=("JPEG", "PNG"))
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(file, formats=("JPEG", "PNG"))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UserError(f"{file}: is far too large for a patch; cut it into patches of one size") from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise UserError(f"{file}: cannot be read as a JPEG or PNG image; replace or remove it") from error
 
 

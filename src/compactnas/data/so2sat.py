@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import classes_of_one_hot, require_finite
-from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 
@@ -41,7 +41,7 @@ class _File:
     path: Path
     sensors: tuple[h5py.Dataset, ...]
     labels: NDArray[np.int64]
-    cities: NDArray[np.str_] | None
+    cities: Groups | None
 
     def read(self, rows: Indices) -> NDArray[np.float32]:
         """Pixels of ascending rows as (patches, row, column, band of every sensor)."""
@@ -197,7 +197,7 @@ def _values(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
         raise UserError(f"{path}: {dataset.name[1:]} is damaged ({error}); get the file again") from error
 
 
-def _cities(file: h5py.File, path: Path, patches: int) -> NDArray[np.str_] | None:
+def _cities(file: h5py.File, path: Path, patches: int) -> Groups | None:
     """City of each patch, from the file itself or the `*_geo.h5` beside it."""
     geo = path.with_name(f"{path.stem}_geo.h5")
     for holder, where in ((file, path), (_handle(geo) if geo.is_file() else None, geo)):

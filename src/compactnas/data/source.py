@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 
 Indices = NDArray[np.int64]
+Groups = NDArray[np.character]
+"""Names of groups, (patches,); `np.str_` would be a length of its own to a runtime checker."""
 Images = NDArray[np.generic]
 """Patches as (batch, band, row, column), in any real dtype; the values are physical (reflectance, 0-255)."""
 
@@ -37,12 +39,13 @@ class Facts:
     classes: tuple[str, ...]
     patch_px: int
     labels: NDArray[np.int64]
-    groups: NDArray[np.str_] | None = None
+    groups: Groups | None = None
     parts: dict[str, Indices] = field(default_factory=dict)
     keys: Sequence[str] | None = None
     lcz: bool = False
 
 
+@runtime_checkable
 class Source(Protocol):
     """A set of labelled patches, read a whole batch at a time."""
 

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig
-from compactnas.data.source import Facts, Indices
+from compactnas.data.source import Facts, Groups, Indices
 from compactnas.errors import UserError
 
 Parts = dict[str, Indices]
-Groups = NDArray[np.str_]
 
 PARTS = ("train", "validation", "test")
 WORDS = {

@@ -1,0 +1,82 @@
+"""`scripts/eurosat_folder.py`: the bytes unchanged, the splits right, nothing overwritten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import runpy
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from compactnas.config import DataConfig
+from compactnas.data import open_dataset
+
+CLASSES = ("Forest", "River")
+
+
+def archive(where: Path, patches: int = 2000) -> tuple[Path, list[bytes]]:
+    """An archive as the script reads it: of every 5 patches 3 train, 1 validates, 1 tests."""
+    jpegs = []
+    for row in range(patches):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8), (row % 250, 9, 9)).save(stream, "JPEG")
+        jpegs.append(stream.getvalue())
+    labels = np.arange(patches) % 2
+    np.savez(
+        where / "all.npz",
+        jpeg_bytes=np.frombuffer(b"".join(jpegs), np.uint8),
+        offsets=np.cumsum([0, *map(len, jpegs)]),
+        labels=labels.astype(np.uint8),
+        class_names=np.array(CLASSES),
+        filenames=np.array([f"{CLASSES[label]}_{row}.jpg" for row, label in enumerate(labels)]),
+        split_spatial=np.array((0, 0, 0, 1, 2), np.uint8)[np.arange(patches) % 5],
+    )
+    return where / "all.npz", jpegs
+
+
+def run(repository: Path, monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["eurosat_folder.py", *map(str, arguments)])
+    runpy.run_path(str(repository / "scripts" / "eurosat_folder.py"), run_name="__main__")
+
+
+def words(path: Path) -> Counter[str]:
+    with path.open(newline="") as stream:
+        return Counter(row["split"] for row in csv.DictReader(stream))
+
+
+def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, jpegs = archive(tmp_path)
+    dest = tmp_path / "eurosat"
+    run(repository, monkeypatch, source, dest)
+    assert (dest / "River" / "River_7.jpg").read_bytes() == jpegs[7]
+    assert words(dest / "split_spatial.csv") == {"train": 1200, "validation": 400, "test": 400}
+    assert words(dest / "split_spatial_small.csv") == {"train": 800, "test": 400}
+    assert words(dest / "split_random.csv") == {"train": 960, "test": 240}
+    dataset = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / "split_spatial_small.csv")))
+    assert np.bincount(dataset.source.facts.labels[dataset.parts["train"]]).tolist() == [400, 400]
+    with pytest.raises(SystemExit, match="exists already"):
+        run(repository, monkeypatch, source, dest)
+
+
+def test_the_small_archive_beside_it_decides_the_small_split(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = archive(tmp_path, 50)
+    names = np.array(["Forest_0.jpg", "River_1.jpg", "Forest_4.jpg"])
+    np.savez(tmp_path / "eurosat_rgb_32_small.npz", filenames=names, split_spatial=np.array((0, 0, 2)))
+    run(repository, monkeypatch, source, tmp_path / "eurosat")
+    with (tmp_path / "eurosat" / "split_spatial_small.csv").open(newline="") as stream:
+        training = [row["path"] for row in csv.DictReader(stream) if row["split"] == "train"]
+    assert training == ["Forest/Forest_0.jpg", "River/River_1.jpg"]
+
+
+def test_a_wrong_archive_is_one_line(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "all.npz").write_bytes(b"hello")
+    with pytest.raises(SystemExit, match=r"all\.npz"):
+        run(repository, monkeypatch, tmp_path / "all.npz", tmp_path / "eurosat")
+    assert not (tmp_path / "eurosat").exists()
