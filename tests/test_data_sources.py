@@ -184,7 +184,7 @@ def test_real_multispectral_archive_reads_as_it_is(shared: Path) -> None:
     assert dataset.source.facts.bands == ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
     assert [len(rows) for rows in dataset.parts.values()] == [500, 120, 180]
     assert dataset.warnings == ()
-    assert "groups have patches in both" in open_dataset(replace(config, split="random")).warnings[0]
+    assert "the training and the test part share" in open_dataset(replace(config, split="random")).warnings[0]
     assert open_dataset(replace(config, split="group", validation_fraction=0.2)).warnings == ()
 
 

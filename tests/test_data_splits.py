@@ -113,7 +113,7 @@ def test_drawn_groups_come_near_the_fraction_and_leave_some_to_train() -> None:
 
 def test_a_random_cut_through_groups_is_warned_of() -> None:
     _, warnings = make_parts(facts_of(400, groups=5), DataConfig("x", split="random"))
-    assert warnings[-1].startswith("5 groups have patches in both the training and the test part (city 0, ")
+    assert warnings[-1].startswith("the training and the test part share 5 of 5 groups (city 0, ")
 
 
 def test_an_absent_class_is_named_once() -> None:
@@ -164,7 +164,7 @@ def test_csv_groups_keep_validation_whole_and_show_leaks(tmp_path: Path) -> None
     path = write_csv(tmp_path / "split.csv", rows, ("path", "split", "group"))
     parts, warnings = make_parts(facts, csv_config(path, validation_fraction=0.3))
     assert not set(parts["validation"] // 4) & set(parts["train"] // 4)
-    leaking = "1 groups have patches in both the training and the test part (g7)"
+    leaking = "the training and the test part share 1 of 10 groups (g7)"
     assert 7 in set(parts["validation"] // 4) or warnings[0].startswith(leaking)
 
 
