@@ -185,8 +185,8 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
         shared = np.setdiff1d(np.intersect1d(groups[parts["train"]], groups[parts["test"]]), [""])
         if len(shared):
             warnings.append(
-                f"the training and the test part share {len(shared)} of {len(np.unique(groups))} groups ({_some(shared)}): "
-                "the test measures remembering too; show `split: group` beside it"
+                f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
+                f"({_some(shared)}): the test measures remembering too; show `split: group` beside it"
             )
     return tuple(warnings)
 
