@@ -236,7 +236,7 @@ def quick() -> RunConfig:
     """An hour on two cores: fewer epochs, a faster architecture optimiser to match, turned patches."""
     return RunConfig(
         search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="square"),
-        train=TrainConfig(epochs=30, learning_rate=0.1, batch_size=128, augment="square"),
+        train=TrainConfig(epochs=30, learning_rate=0.05, augment="square"),
     )
 
 

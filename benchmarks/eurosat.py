@@ -1,0 +1,171 @@
+"""The paper's four settings and the baselines on real data: EuroSAT RGB at 32 px, spatial split.
+
+    python scripts/eurosat_folder.py NPZ DATA
+    python benchmarks/eurosat.py --data DATA --out RUNS          # all jobs, two at a time
+    python benchmarks/eurosat.py --data DATA --out RUNS --table  # only the tables of what is done
+
+(a) the small set (4,000 training patches): S, S+C, S+D, S+C+D by 25 epochs of search, two seeds,
+beside ResNet-8, ResNet-20 and one random cell that costs what the first S+C+D network costs;
+(b) the whole training part (16,200): that S+C+D network, ResNet-8 and ResNet-20, one seed;
+(c) the same on a random 80/20 cut of the training part. (a) and (b) are tested on the 5,400
+patches of the spatial test part. Every job is a run folder and goes on where it was stopped.
+Not So2Sat: nothing here can be compared with the paper's accuracies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+SETTINGS = {"S": (False, False), "S+C": (True, False), "S+D": (False, True), "S+C+D": (True, True)}
+EPOCHS = 20
+SPLITS = {"small": "split_spatial_small.csv", "whole": "split_spatial.csv", "random": "split_random.csv"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run folder: a method on a split with a seed."""
+
+    split: str
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.split}/{self.method}-{self.seed}"
+
+
+def jobs() -> list[Job]:
+    """All jobs, in an order in which what a job needs is started before it."""
+    small = [Job("small", method, seed) for seed in (0, 1) for method in ("S+C+D", "S", "S+D", "S+C")]
+    controls = [Job("small", method, seed) for method in ("resnet20", "resnet8", "random") for seed in (0, 1)]
+    large = [Job(split, method, 0) for split in ("whole", "random") for method in ("resnet20", "S+C+D", "resnet8")]
+    return [*small[:4], *controls, *small[4:], *large]
+
+
+def work(job: Job, data: Path, out: Path) -> None:
+    """Run one job in this process."""
+    from compactnas.config import DataConfig, MachineConfig, quick
+    from compactnas.loop import Silent
+    from compactnas.pipeline import evaluate_stage, run, train_stage
+
+    recipe = quick()
+    complexity, depth = SETTINGS.get(job.method, (True, True))
+    csv = str(data / SPLITS[job.split])
+    config = replace(
+        recipe,
+        data=DataConfig(path=str(data), split="csv", split_csv=csv, reduce=2),
+        search=replace(recipe.search, complexity=complexity, depth=depth),
+        train=replace(recipe.train, epochs=EPOCHS, validate_every=0),
+        machine=MachineConfig(device="cpu", threads=1),
+        seed=job.seed,
+    )
+    folder, found = out / job.name, out / "small/S+C+D-0"
+    if job.method in SETTINGS and job.split == "small":
+        run(config, folder, resume=True, listener=Silent())
+        return
+    model = str(found) if job.method in SETTINGS else job.method
+    if job.method == "random" and job.seed:  # the same cell, trained again
+        model = str(out / "small/random-0")
+    like = str(found) if model == "random" else ""
+    train_stage(config, folder, model, like=like, resume=True, listener=Silent())
+    evaluate_stage(folder)
+
+
+def ready(job: Job, out: Path) -> bool:
+    """Whether the genotype that a job needs is there."""
+    if job.method == "random":
+        needed = "small/random-0" if job.seed else "small/S+C+D-0"
+    elif job.method in SETTINGS and job.split != "small":
+        needed = "small/S+C+D-0"
+    else:
+        return True
+    return (out / needed / "genotype.json").exists()
+
+
+def run_all(data: Path, out: Path, at_once: int) -> None:
+    """Run what is not done yet, some jobs at once."""
+    left = [job for job in jobs() if not (out / job.name / "evaluation.json").exists()]
+    running: dict[Job, subprocess.Popen[bytes]] = {}
+    while left or running:
+        for job, process in list(running.items()):
+            if process.poll() is not None:
+                del running[job]
+                print(f"{time.strftime('%H:%M:%S')} {job.name}: exit {process.returncode}", flush=True)
+        for job in list(left):
+            if len(running) < at_once and ready(job, out):
+                left.remove(job)
+                command = [sys.executable, __file__, "--data", str(data), "--out", str(out), "--job", job.name]
+                running[job] = subprocess.Popen(["nice", "-n", "5", *command])
+        time.sleep(1)
+
+
+def results(out: Path) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Measures of what is done: split, method, one entry a seed."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for job in jobs():
+        file = out / job.name / "evaluation.json"
+        if not file.exists():
+            continue
+        raw = json.loads(file.read_text())
+        seconds = [out / job.name / stage / "seconds.json" for stage in ("search", "train")]
+        times = [json.loads(f.read_text()) if f.exists() else 0.0 for f in seconds]
+        entry = {key: raw["measures"][key] for key in ("oa", "aa", "kappa", "macro_f1")}
+        entry |= {"macs": raw["macs"], "parameters": raw["parameters"], "n_test": raw["n"], "depths": raw["depths"]}
+        found[job.split][job.method].append(entry | {"search_s": times[0], "train_s": times[1], "seed": job.seed})
+    return found
+
+
+def table(out: Path) -> str:
+    """The tables in Markdown."""
+    lines = []
+    for split, methods in results(out).items():
+        lines += [
+            f"\n{split}\n",
+            "| method | n | OA % | AA % | kappa | parameters M | MACs M | depths | search s | train s |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for method, runs in methods.items():
+
+            def spread(key: str, scale: float, digits: int, runs: list[dict[str, float]] = runs) -> str:
+                values = [run[key] * scale for run in runs]
+                text = f"{statistics.mean(values):.{digits}f}"
+                return text if len(set(values)) == 1 else f"{text} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+            depths = " ".join("-".join(map(str, run["depths"])) if run["depths"] else "" for run in runs).strip()
+            cells = [spread("oa", 100, 2), spread("aa", 100, 2), spread("kappa", 1, 3)]
+            cells += [spread("parameters", 1e-6, 3), spread("macs", 1e-6, 2), depths]
+            cells += [spread("search_s", 1, 0), spread("train_s", 1, 0)]
+            lines.append(f"| {method} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
+    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
+    parser.add_argument("--job", help="run only this job, in this process")
+    parser.add_argument("--table", action="store_true", help="print the tables of what is done")
+    parser.add_argument("--json", type=Path, help="write the figures by name")
+    arguments = parser.parse_args()
+    if arguments.job:
+        work(next(job for job in jobs() if job.name == arguments.job), arguments.data, arguments.out)
+        return
+    if not arguments.table:
+        run_all(arguments.data, arguments.out, arguments.at_once)
+    print(table(arguments.out))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results(arguments.out), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
