@@ -115,6 +115,8 @@ class Canvas:
         x: metres eastwards from the scene's west edge, (row, column).
         y: metres southwards from its north edge.
         rng: the zone's own draws.
+        style: the draws of its class in this city, the same in each of its zones: how this city
+            builds its suburbs, say.
         climate: of the city.
         material: what covers each pixel.
         height_m: of what stands there, above ground.
@@ -125,6 +127,7 @@ class Canvas:
     x: Floats
     y: Floats
     rng: np.random.Generator
+    style: np.random.Generator
     climate: Climate
     material: NDArray[np.uint8] = field(init=False)
     height_m: Floats = field(init=False)
@@ -138,10 +141,17 @@ class Canvas:
         self.building = np.zeros(self.x.shape, np.bool_)
 
     def uniform(self, low: Number, high: Number) -> float:
-        return float(self.rng.uniform(low, high))
+        """A measure of the city's style for this class, with a little of the zone's own."""
+        share = float(self.style.random()) + 0.12 * float(self.rng.normal())
+        return low + min(max(share, 0.0), 1.0) * (high - low)
 
     def chance(self, probability: Number) -> bool:
-        return bool(self.rng.random() < probability)
+        """A choice of the city's style for this class."""
+        return bool(self.style.random() < probability)
+
+    def turn(self) -> float:
+        """Any direction."""
+        return float(self.rng.uniform(0, math.pi))
 
     def noise(self, scale_m: Number, octaves: int = 1) -> Floats:
         """Smooth noise over the canvas with hills of `scale_m`."""
@@ -236,7 +246,7 @@ class Canvas:
         present = min(1.0, (1 - (1 - cover) ** (1 / layers)) / layer_cover)
         azimuth = math.radians(self.climate.sun_azimuth_deg)
         for _ in range(layers):
-            turn = self.uniform(0, math.pi)
+            turn = self.turn()
             u, v = self.frame(turn)
             lots = self.grid(u, v, largest, largest, stagger=0.5)
             radius = lots.between(1, *radius_m)
@@ -261,7 +271,7 @@ class Canvas:
         height_m: tuple[Number, Number],
         kind: Material | None,
     ) -> None:
-        top = lots.between(5, *height_m) * (np.float32(0.55) + np.float32(0.45) * np.sqrt(np.maximum(inside, 0)))
+        top = lots.between(5, *height_m) * (np.float32(0.7) + np.float32(0.3) * np.sqrt(np.maximum(inside, 0)))
         mask &= top > self.height_m
         east, south = math.sin(azimuth), -math.cos(azimuth)
         along_u = np.float32(math.cos(turn) * east + math.sin(turn) * south)

@@ -69,6 +69,7 @@ class Climate:
         rock: share of LCZ E that is rock rather than paved, 0 to 1.
         gain: of the sensor and the light together, (band,).
         noise: standard deviation of the sensor's noise in reflectance.
+        mixing: largest share of a zone that is in the manner of another class.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Climate:
     rock: float
     gain: Floats
     noise: float
+    mixing: float
 
 
 def draw_climate(seed: int) -> Climate:
@@ -114,11 +116,12 @@ def draw_climate(seed: int) -> Climate:
         greenery=float(rng.uniform(0.5, 1.5)),
         spectra=city_spectra(rng, plants, turbidity=float(rng.beta(1.2, 3))),
         roofs=np.stack([rng.dirichlet(np.array(prior)) for prior in _ROOF_PRIORS]).astype(np.float32),
-        haze=float(rng.gamma(2.5, 0.07) + 0.04),
+        haze=float(rng.gamma(2.0, 0.11) + 0.03),
         relief=float(rng.uniform(0, 1)),
         rock=float(rng.random()),
-        gain=np.exp(rng.normal(0, 0.05) + rng.normal(0, 0.02, 10)).astype(np.float32),
+        gain=np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.03, 10)).astype(np.float32),
         noise=float(rng.uniform(0.0008, 0.0025)),
+        mixing=float(rng.uniform(0.1, 0.3)),
     )
 
 

@@ -22,16 +22,19 @@ def large_low_rise(canvas: Canvas) -> None:
     canvas.paint(np.ones_like(u, np.bool_), Material.ASPHALT, tone)
     canvas.paint(plots.value(2) < 0.35, Material.CONCRETE, np.float32(0.65) + np.float32(0.25) * plots.value(3))
     canvas.paint(~plots.interior(road), Material.ROAD, 1.0)
-    verge = plots.interior(road) & ~plots.interior(road + canvas.uniform(4, 12))
+    verge = plots.interior(road) & ~plots.interior(road + canvas.uniform(8, 18))
     canvas.paint(verge, Material.GRASS, np.float32(0.9) + np.float32(0.2) * plots.value(4))
     _cars(canvas, u, v, plots, road)
-    half_u = np.float32(plots.pitch_u / 2 - road / 2) - plots.between(5, 9, 24)
-    half_v = np.float32(plots.pitch_v / 2 - road / 2) - plots.between(6, 7, 22)
-    hall = plots.box(half_u, half_v, plots.between(7, -6, 6), plots.between(8, -6, 6))
+    wanted = within(canvas, facts.building)
+    # Halls of random proportions whose mean area makes the wanted share of the plots.
+    shape = np.exp(plots.between(5, -0.35, 0.35))
+    side = np.sqrt(np.float32(wanted) * plots.between(6, 0.75, 1.3))
+    half_u = np.minimum(side * shape, np.float32(0.93 - road / plots.pitch_u)) * np.float32(plots.pitch_u / 2)
+    half_v = np.minimum(side / shape, np.float32(0.93 - road / plots.pitch_v)) * np.float32(plots.pitch_v / 2)
+    hall = plots.box(half_u, half_v, plots.between(7, -3, 3), plots.between(8, -3, 3))
     small = plots.value(9) < 0.3
     units = plots.split(3, 2, road)
-    hall = np.where(small, plots.interior(road) & units.box(units.pitch_u / 2 - 7, units.pitch_v / 2 - 7), hall)
-    hall = canvas.thin(hall, plots, within(canvas, facts.building))
+    hall = np.where(small, plots.interior(road) & units.box(units.pitch_u / 2 - 5, units.pitch_v / 2 - 5), hall)
     canvas.build(hall & ~small, plots, plots.between(10, 6, 10), 2)
     canvas.build(hall & small, units, units.between(1, 4, 9), 2)
     _roof_ridges(canvas, u, v, plots)
@@ -69,8 +72,8 @@ def _yard(canvas: Canvas) -> None:
     patch = canvas.noise(70, 3)
     tone = np.float32(0.9) + np.float32(0.1) * canvas.noise(25, 2)
     canvas.paint(np.ones_like(patch, np.bool_), Material.DIRT, tone)
-    canvas.paint(patch > canvas.uniform(0.2, 0.7), Material.GRASS, tone)
-    canvas.paint(patch < canvas.uniform(-0.5, -0.1), Material.ASPHALT, tone)
+    canvas.paint(patch > canvas.uniform(0.0, 0.6), Material.GRASS, tone)
+    canvas.paint(patch < canvas.uniform(-1.1, -0.6), Material.ASPHALT, tone)
 
 
 def _refinery(canvas: Canvas) -> None:

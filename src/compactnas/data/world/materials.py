@@ -106,7 +106,7 @@ def city_spectra(rng: np.random.Generator, plants: Vegetation, turbidity: float)
     what a roof reflects tells the city, not the zone.
     """
     spectra = _base(rng, plants, turbidity)
-    return vary(rng, spectra, brightness=0.22, slope=0.16)
+    return vary(rng, spectra, brightness=0.3, slope=0.25)
 
 
 def vary(rng: np.random.Generator, spectra: Floats, *, brightness: float, slope: float) -> Floats:
@@ -119,7 +119,7 @@ def vary(rng: np.random.Generator, spectra: Floats, *, brightness: float, slope:
     gain, lean = rng.normal(0, brightness, (count, 1)), rng.normal(0, slope, (count, 1))
     gain[_GREEN_ROWS] = 0.4 * gain[_GREEN_ROWS] + rng.normal(0, 0.7 * brightness)
     lean[_GREEN_ROWS] = 0.4 * lean[_GREEN_ROWS] + rng.normal(0, 0.7 * slope)
-    varied = spectra * np.exp(np.clip(gain + lean * tilt, -0.7, 0.7))
+    varied = spectra * np.exp(np.clip(gain + lean * tilt, -0.9, 0.9))
     return np.asarray(np.clip(varied, 0.002, 0.85), np.float32)
 
 
@@ -146,10 +146,10 @@ def _base(rng: np.random.Generator, plants: Vegetation, turbidity: float) -> Flo
         Material.SAND: _spectrum("sand") * rng.uniform(0.8, 1.25),
         Material.ROCK: rock * rng.uniform(0.8, 1.6),
         Material.DIRT: 0.6 * ground + 0.4 * rock,
-        Material.BROADLEAF: plant(plants.leaves, rng.uniform(0.75, 1.0), 0.55 * litter),
-        Material.CONIFER: 0.6 * canopy * rng.uniform(0.8, 1.1) + 0.05 * litter,
+        Material.BROADLEAF: plant(plants.leaves, rng.uniform(0.75, 1.2), 0.8 * litter) + rng.uniform(0, 0.15) * litter,
+        Material.CONIFER: 0.6 * canopy * rng.uniform(0.8, 1.2) + rng.uniform(0.05, 0.2) * litter,
         Material.SHRUB: plant(plants.shrub, rng.uniform(0.6, 0.85), 0.8 * litter),
-        Material.GRASS: plant(plants.grass, rng.uniform(0.7, 1.0), 1.1 * litter) + 0.1 * ground,
+        Material.GRASS: plant(plants.grass, rng.uniform(0.7, 1.0), 1.1 * litter) + 0.04 * ground,
         Material.CROP: plant(plants.crop, rng.uniform(0.8, 1.1), 1.3 * litter),
         Material.STUBBLE: 0.8 * litter + 0.3 * ground,
         Material.WATER: _spectrum("water") * rng.uniform(0.7, 1.5)

@@ -21,11 +21,11 @@ def dense_trees(canvas: Canvas) -> None:
     old = stand > canvas.uniform(-0.8, 0.8)
     large, small = canvas.uniform(4.5, 7), canvas.uniform(2.5, 4)
     clearing = canvas.noise(90) > canvas.uniform(1.7, 2.4)
-    canvas.trees(0.93, (0.6 * large, large), (14, 26), where=old & ~clearing)
-    canvas.trees(0.93, (0.6 * small, small), (6, 12), where=~old & ~clearing)
+    canvas.trees(0.93, (0.6 * large, large), (17, 22), where=old & ~clearing)
+    canvas.trees(0.93, (0.6 * small, small), (8, 11), where=~old & ~clearing)
     canvas.tone *= np.float32(1) + np.float32(0.05) * stand
     if canvas.chance(0.5):
-        u, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=30)
+        u, v = canvas.frame(canvas.turn(), warp_m=30)
         ride = ~canvas.grid(u, v, canvas.uniform(250, 420), canvas.uniform(250, 420)).interior(canvas.uniform(6, 12))
         canvas.paint(ride, Material.DIRT if canvas.chance(0.5) else Material.GRASS, 0.9)
 
@@ -34,7 +34,7 @@ def scattered_trees(canvas: Canvas) -> None:
     """LCZ B: single trees on grass: a park, a savanna or an orchard in rows."""
     meadow(canvas)
     if canvas.chance(0.3):
-        u, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=10)
+        u, v = canvas.frame(canvas.turn(), warp_m=10)
         pitch = canvas.uniform(9, 14)
         rows = canvas.grid(u, v, pitch, pitch)
         radius = rows.between(1, 0.26 * pitch, 0.36 * pitch)
@@ -111,7 +111,7 @@ def bare_rock_or_paved(canvas: Canvas) -> None:
 
 
 def _rock(canvas: Canvas) -> None:
-    u, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=45, warp_scale_m=160)
+    u, v = canvas.frame(canvas.turn(), warp_m=45, warp_scale_m=160)
     beds = np.sin(v * np.float32(2 * math.pi / canvas.uniform(35, 80))) * np.float32(canvas.uniform(0.04, 0.14))
     rough = np.float32(0.09) * canvas.noise(45, 4)
     _everywhere(canvas, Material.ROCK, np.float32(1) + beds + rough)
@@ -172,7 +172,7 @@ def bare_soil_or_sand(canvas: Canvas) -> None:
 
 
 def _dunes(canvas: Canvas) -> None:
-    _, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=canvas.uniform(30, 60), warp_scale_m=180)
+    _, v = canvas.frame(canvas.turn(), warp_m=canvas.uniform(30, 60), warp_scale_m=180)
     phase = v / np.float32(canvas.uniform(45, 110))
     crest = phase - np.floor(phase)
     slope = np.where(crest < 0.7, crest / np.float32(0.7), (1 - crest) / np.float32(0.3))
@@ -200,14 +200,14 @@ def _earthworks(canvas: Canvas) -> None:
     _everywhere(canvas, Material.SOIL, np.float32(1) + np.float32(0.14) * heap)
     canvas.height_m[:] = np.maximum(heap, 0) * np.float32(2.5)
     canvas.paint(canvas.noise(150) > 0.8, Material.DIRT, np.float32(1) + np.float32(0.1) * canvas.noise(20))
-    u, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=40)
+    u, v = canvas.frame(canvas.turn(), warp_m=40)
     canvas.paint(~canvas.grid(u, v, 170, 240).interior(9), Material.SAND, 1.0)
     canvas.paint(canvas.noise(50, 2) > 2.2, Material.WATER, 1.3)
 
 
 def water(canvas: Canvas) -> None:
     """LCZ G: open water with swell, slicks and silt, and now and then a ship with its wake."""
-    u, v = canvas.frame(canvas.uniform(0, math.pi), warp_m=25, warp_scale_m=200)
+    u, v = canvas.frame(canvas.turn(), warp_m=25, warp_scale_m=200)
     swell = np.sin(v * np.float32(2 * math.pi / canvas.uniform(24, 70))) * np.float32(canvas.uniform(0, 0.05))
     silt = np.float32(canvas.uniform(0.02, 0.12)) * canvas.noise(canvas.uniform(120, 320), 3)
     _everywhere(canvas, Material.WATER, np.float32(1) + swell + silt)

@@ -12,7 +12,7 @@ from compactnas.data.world.plan import CLASSES, COUNTS, PATCH_PX, windows
 from compactnas.data.world.scene import Scene
 from compactnas.errors import UserError
 
-PURITY = 0.8
+PURITY = 0.75
 """Least share of a patch that is of its class."""
 STRIDE_PX = 4
 """Step between the windows that may be drawn: patches overlap, as So2Sat's do."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.world.canvas import FINE_M, Canvas, hashed, smooth_noise
+from compactnas.data.world.canvas import FINE_M, Canvas, Mask, hashed, smooth_noise
 from compactnas.data.world.climate import Climate, draw_climate
 from compactnas.data.world.materials import Floats, Material, vary
 from compactnas.data.world.plan import PIXEL_M, SCALE, WATER, Plan, plan_city
 from compactnas.data.world.render import cast_shadows, to_sensor, to_surface
-from compactnas.data.world.zones import PAINTERS
+from compactnas.data.world.zones import COMPANIONS, PAINTERS
 
 _BUILT = 10  # LCZ indices below are built classes
 
@@ -52,7 +52,7 @@ def make_city(seed: int, size: int) -> Scene:
     rng = np.random.default_rng((seed, 5))
     shadow = cast_shadows(ground.height_m, climate.sun_azimuth_deg, climate.sun_elevation_deg)
     sunlight = np.where(shadow, np.float32(0), _hills(rng, plan, climate))
-    table = np.concatenate([vary(rng, climate.spectra, brightness=0.13, slope=0.08) for _ in plan.classes])
+    table = np.concatenate([vary(rng, climate.spectra, brightness=0.16, slope=0.1) for _ in plan.classes])
     lookup = plan.zone.astype(np.int32) * np.int32(len(Material)) + ground.material
     surface = to_surface(lookup, table, ground.tone, sunlight, climate)
     return Scene(to_sensor(surface, climate, rng), plan.lcz, climate.name, climate.epsg, _place(seed, climate))
@@ -70,18 +70,33 @@ def _paint(seed: int, plan: Plan, climate: Climate) -> Canvas:
     """Every zone drawn on a canvas of its own and laid into the whole."""
     fine = plan.zone.shape[0]
     x = np.broadcast_to((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(FINE_M), (fine, fine))
-    whole = Canvas(x, x.T, np.random.default_rng((seed, 3)), climate)
+    whole = Canvas(x, x.T, np.random.default_rng((seed, 3)), np.random.default_rng((seed, 3)), climate)
     for number, index in enumerate(plan.classes):
         where = plan.zone == number
         rows, cols = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
         if not len(rows):
             continue
         box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-        part = Canvas(whole.x[box], whole.y[box], np.random.default_rng((seed, 3, number)), climate)
-        PAINTERS[index](part)
-        for name in ("material", "height_m", "tone", "building"):
-            np.copyto(getattr(whole, name)[box], getattr(part, name), where=where[box])
+        rng = np.random.default_rng((seed, 3, number))
+        _lay(whole, box, where[box], _drawn(seed, int(index), whole, box, rng))
+        guests = COMPANIONS[index]
+        share = rng.uniform(-0.1, climate.mixing)
+        if guests and share > 0.02:
+            guest = int(rng.choice(guests))
+            blob = smooth_noise(rng, where[box].shape, rng.uniform(50, 100) / FINE_M)
+            _lay(whole, box, where[box] & (blob > np.quantile(blob, 1 - share)), _drawn(seed, guest, whole, box, rng))
     return whole
+
+
+def _drawn(seed: int, index: int, whole: Canvas, box: tuple[slice, slice], rng: np.random.Generator) -> Canvas:
+    part = Canvas(whole.x[box], whole.y[box], rng, np.random.default_rng((seed, 7, index)), whole.climate)
+    PAINTERS[index](part)
+    return part
+
+
+def _lay(whole: Canvas, box: tuple[slice, slice], where: Mask, part: Canvas) -> None:
+    for name in ("material", "height_m", "tone", "building"):
+        np.copyto(getattr(whole, name)[box], getattr(part, name), where=where)
 
 
 def _borders(plan: Plan, ground: Canvas, climate: Climate) -> None:

@@ -119,16 +119,16 @@ def open_high_rise(canvas: Canvas) -> None:
     road = canvas.uniform(8, 13)
     u, v = canvas.frame(warp_m=canvas.uniform(0, 8))
     pitch_u, pitch_v = (
-        (canvas.uniform(52, 66), canvas.uniform(50, 64))
+        (canvas.uniform(48, 60), canvas.uniform(48, 60))
         if towers
-        else (canvas.uniform(80, 110), canvas.uniform(42, 58))
+        else (canvas.uniform(76, 110), canvas.uniform(38, 52))
     )
     lots = canvas.grid(u, v, pitch_u, pitch_v, stagger=0.5 if canvas.chance(0.4) else 0.0)
     _lawns(canvas, u, v, lots, within(canvas, facts.impervious), road)
     if towers:
-        half_u, half_v = lots.between(1, 11, 16), lots.between(2, 11, 16)
+        half_u, half_v = lots.between(1, 12, 17), lots.between(2, 12, 17)
     else:
-        half_u, half_v = np.float32(pitch_u / 2) - lots.between(1, 9, 16), lots.between(2, 7, 9.5)
+        half_u, half_v = np.float32(pitch_u / 2) - lots.between(1, 8, 15), lots.between(2, 7.5, 10)
     at_u, at_v = lots.between(3, -4, 4), lots.between(4, -4, 4)
     body = canvas.thin(lots.box(half_u, half_v, at_u, at_v), lots, within(canvas, facts.building))
     canvas.build(body, lots, np.float32(27) + np.float32(canvas.uniform(25, 55)) * lots.value(5), 1)
@@ -141,7 +141,7 @@ def _lawns(canvas: Canvas, u: Floats, v: Floats, lots: Grid, impervious: float, 
     estate = canvas.grid(u, v, lots.pitch_u * 2, lots.pitch_v * 2)
     roads = ~estate.interior(road)
     _streets(canvas, roads)
-    missing = max(impervious - float(roads.mean()), 0.0)
+    missing = max(1.2 * impervious - float(roads.mean()), 0.0)  # houses will stand on some of it
     strip = lots.box(lots.pitch_u / 2 - 5, 9.0, 0.0, lots.pitch_v / 2 - 10) & ~roads
     parks = canvas.thin(strip, lots, missing)
     canvas.paint(parks, Material.ASPHALT, np.float32(0.85) + np.float32(0.5) * lots.split(12, 12).value(1))
@@ -186,7 +186,7 @@ def open_low_rise(canvas: Canvas) -> None:
     _streets(canvas, ~inside)
     _gardens(canvas, inside, lots)
     size = lots.between(1, 0.8, 1.15)
-    half_u, half_v = size * np.float32(canvas.uniform(5.0, 6.6)), lots.between(2, 4.8, 7.5)
+    half_u, half_v = size * np.float32(canvas.uniform(5.6, 7.4)), lots.between(2, 5.5, 8.5)
     sign = np.where(lots.j & 1, np.float32(1), np.float32(-1))
     at_v = sign * np.float32(lots.pitch_v / 2 - 12) + lots.between(4, -2, 2)
     house = canvas.thin(
@@ -216,12 +216,13 @@ def _gardens(canvas: Canvas, where: Mask, lots: Grid) -> None:
 def lightweight_low_rise(canvas: Canvas) -> None:
     """LCZ 7: huts of sheet metal and what was at hand, wall to wall, on trodden earth."""
     facts = PROPERTIES[6]
-    u, v = canvas.frame(canvas.uniform(0, 3.14), warp_m=canvas.uniform(10, 22), warp_scale_m=90)
+    u, v = canvas.frame(canvas.turn(), warp_m=canvas.uniform(10, 22), warp_scale_m=90)
     canvas.paint(np.ones_like(u, np.bool_), Material.DIRT, np.float32(1) + np.float32(0.1) * canvas.noise(25, 2))
+    canvas.paint(canvas.noise(60) > canvas.uniform(0.3, 2.0), Material.ROAD, 1.1)
     paths = canvas.grid(u, v, canvas.uniform(26, 44), canvas.uniform(18, 26), stagger=0.35)
     lane = canvas.uniform(1.6, 2.8)
     huts = paths.split(max(4, round(paths.pitch_u / canvas.uniform(5, 8))), 3, lane)
-    body = paths.interior(lane) & huts.box(huts.pitch_u / 2 - 0.15, huts.pitch_v / 2 - 0.15)
+    body = paths.interior(lane) & huts.box(huts.pitch_u / 2, huts.pitch_v / 2)
     clearing = canvas.noise(70) > 1.6
     body = canvas.thin(body & ~clearing, huts, within(canvas, facts.building))
     shares = np.array((0.05, 0.05, 0.05, 0.4, 0.1, 0.05, 0.1, 0.3), np.float32) + 0.15 * canvas.climate.roofs[0]
@@ -236,18 +237,19 @@ def sparsely_built(canvas: Canvas) -> None:
         crop_field(canvas, canvas.uniform(60, 110))
     else:
         meadow(canvas)
-    u, v = canvas.frame(canvas.uniform(0, 3.14), warp_m=canvas.uniform(20, 45))
-    pitch = canvas.uniform(38, 50)
-    lots = canvas.grid(u, v, pitch, pitch * canvas.uniform(0.85, 1.15), stagger=0.5)
+    u, v = canvas.frame(canvas.turn(), warp_m=canvas.uniform(20, 45))
+    pitch = canvas.uniform(36, 46)
+    lots = canvas.grid(u, v, pitch, pitch * canvas.uniform(0.85, 1.1), stagger=0.5)
     groves = canvas.noise(130) > canvas.uniform(0.3, 1.0)
     canvas.trees(0.55, (2.5, 5), (6, 14), where=groves)
     canvas.trees(0.1 * canvas.climate.greenery, (2, 4.5), (4, 11))
     road = ~canvas.grid(u, v, lots.pitch_u * 4, lots.pitch_v * 3).interior(6.5)
     _streets(canvas, road, Material.DIRT if canvas.chance(0.4) else None)
     yard = lots.box(lots.between(1, 9, 14), lots.between(2, 9, 14), lots.between(3, -5, 5), lots.between(4, -5, 5))
-    kept = canvas.thin(yard, lots, 2.2 * within(canvas, facts.building)) & ~road
-    canvas.paint(kept & (lots.value(5) < 0.7), Material.DIRT, np.float32(0.8) + np.float32(0.4) * lots.value(6))
+    kept = canvas.thin(yard, lots, 2.4 * within(canvas, facts.building)) & ~road
+    ground = np.where(lots.value(10) < 0.55, np.uint8(Material.ROAD), np.uint8(Material.DIRT))
+    canvas.paint(kept & (lots.value(5) < 0.8), ground, np.float32(0.8) + np.float32(0.4) * lots.value(6))
     house = kept & lots.box(
-        lots.between(7, 6, 10), lots.between(8, 5, 8.5), lots.between(3, -5, 5), lots.between(4, -5, 5)
+        lots.between(7, 6.5, 11), lots.between(8, 6, 9.5), lots.between(3, -5, 5), lots.between(4, -5, 5)
     )
     canvas.build(house, lots, lots.between(9, 3.5, 8.5), 0, contrast=0.26)

@@ -27,3 +27,24 @@ PAINTERS: tuple[Callable[[Canvas], None], ...] = (
     natural.water,
 )
 """Draws a zone of LCZ index 0 to 16 (LCZ 1 to 10, A to G) on its canvas."""
+
+COMPANIONS: tuple[tuple[int, ...], ...] = (
+    (1, 7),
+    (0, 2, 4),
+    (1, 5, 7),
+    (4, 1),
+    (3, 5, 7),
+    (4, 8, 2),
+    (2, 12),
+    (9, 4, 13),
+    (13, 11, 5),
+    (7, 14),
+    (11, 12),
+    (10, 12, 13),
+    (11, 13, 15),
+    (12, 15, 11),
+    (7, 12),
+    (13, 12),
+    (),
+)
+"""What stands in small patches among each class: a supermarket in a suburb, a grove in a meadow."""
