@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +17,7 @@ from compactnas.errors import UserError
 from compactnas.runs import Row, load_checkpoint, read_json, save_checkpoint, write_json, write_rows
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who is told how a run goes."""
 
