@@ -1,0 +1,5 @@
+"""`python -m compactnas`."""
+
+from compactnas.cli import entry
+
+entry()

@@ -1,0 +1,118 @@
+"""The command line: `compactnas COMMAND`.
+
+A command's module is imported when that command is given, so that help answers at once. What a
+user did wrong is one line on stderr and exit code 2; an interrupted run ends with code 130.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from compactnas import __version__
+from compactnas.errors import UserError
+
+COMMANDS = {
+    "demo": ("the whole method on a made world, in some minutes", "demo"),
+    "synth": ("make a world of Local Climate Zones to try things on", "synth"),
+    "run": ("search, retrain and evaluate in one folder", "run"),
+    "search": ("search for a network", "search"),
+    "train": ("train a found network or a baseline from scratch", "train"),
+    "evaluate": ("measure a trained network", "evaluate"),
+    "predict": ("write the classes of patches to a CSV file", "predict"),
+    "report": ("write one HTML page that shows runs side by side", "report"),
+    "cost": ("count the parameters and multiply-accumulates of a network", "cost"),
+}
+"""Name -> (summary, module of this package with `main(argv) -> int`)."""
+
+USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except UserError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # The reader (`head`) has gone; stdout must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        resumable = words and words[0] in ("run", "search", "train", "demo")
+        print("compactnas: interrupted" + "; go on with --resume" * bool(resumable), file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        line = _machine_fault(error)
+        if line is None:
+            raise
+        return _fail(line)
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(f"compactnas {__version__}")
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "`compactnas --help` lists the commands"
+        raise UserError(f"unknown command {name!r}; {hint}")
+    command: Callable[[list[str]], int] = import_module(f"compactnas.cli.{COMMANDS[name][1]}").main
+    return command(words[1:])
+
+
+def overview() -> str:
+    """The text of `compactnas --help`."""
+    lines = [f"  {name:<10}{summary}" for name, (summary, _) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: compactnas COMMAND [options]",
+            "",
+            "Search for compact networks that classify satellite image patches.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`compactnas COMMAND --help` lists a command's options; `compactnas --version` prints the version.",
+        ]
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"compactnas: error: {' '.join(message.split())}", file=sys.stderr)
+    return USAGE
+
+
+def _machine_fault(error: Exception) -> str | None:
+    """One line for what the machine refused (disk, rights, memory); None for a fault of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in FULL_OR_FORBIDDEN:
+        where = f"{error.filename}: " if error.filename else ""
+        what = (error.strerror or text).lower()
+        return f"{where}{what}; {_remedy(what)}"
+    if "no space left on device" in text.lower():  # h5py and torch wrap it
+        return f"no space left on device; {_remedy('no space')}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory; lower the batch size (search.batch_size, train.batch_size) or data.preload_gib"
+    return None
+
+
+def _remedy(what: str) -> str:
+    if "space" in what or "quota" in what:
+        return "free some and go on with --resume"
+    return "name a folder that can be written with --out"
