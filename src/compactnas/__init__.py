@@ -6,24 +6,99 @@ The names below are loaded when they are first used, so that `import compactnas`
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compactnas.config import (
+        DataConfig,
+        MachineConfig,
+        RunConfig,
+        SearchConfig,
+        TrainConfig,
+        paper,
+        quick,
+        smoke,
+    )
+    from compactnas.cost import CostTable, count, genotype_cost
+    from compactnas.data import Batches, Dataset, open_dataset, open_source
+    from compactnas.data.world import write_world
+    from compactnas.errors import UserError
+    from compactnas.evaluate import Evaluation
+    from compactnas.genotype import Genotype
+    from compactnas.measures import Measures, confusion_measures
+    from compactnas.models import ModelSpec, build
+    from compactnas.network import Network, Sample
+    from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
+    from compactnas.report import write_report
+    from compactnas.runs import load
+    from compactnas.sampling import Architecture, Gdas, derive
+    from compactnas.space import Space
+    from compactnas.supernet import SuperNet
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "DataConfig": "config",
-    "Genotype": "genotype",
-    "MachineConfig": "config",
-    "RECIPES": "config",
-    "RunConfig": "config",
-    "SearchConfig": "config",
-    "Space": "space",
-    "TrainConfig": "config",
-    "UserError": "errors",
+_NAMES = {
+    "config": "DataConfig MachineConfig RunConfig SearchConfig TrainConfig paper quick smoke",
+    "cost": "CostTable count genotype_cost",
+    "data": "Batches Dataset open_dataset open_source",
+    "data.world": "write_world",
+    "errors": "UserError",
+    "evaluate": "Evaluation",
+    "genotype": "Genotype",
+    "measures": "Measures confusion_measures",
+    "models": "ModelSpec build",
+    "network": "Network Sample",
+    "pipeline": "evaluate_stage predict run search_stage train_stage",
+    "report": "write_report",
+    "runs": "load",
+    "sampling": "Architecture Gdas derive",
+    "space": "Space",
+    "supernet": "SuperNet",
 }
-"""Public name -> the module that it lives in."""
+"""Module -> the public names that live in it."""
 
-__all__ = sorted([*_HOMES, "__version__"])
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = [
+    "Architecture",
+    "Batches",
+    "CostTable",
+    "DataConfig",
+    "Dataset",
+    "Evaluation",
+    "Gdas",
+    "Genotype",
+    "MachineConfig",
+    "Measures",
+    "ModelSpec",
+    "Network",
+    "RunConfig",
+    "Sample",
+    "SearchConfig",
+    "Space",
+    "SuperNet",
+    "TrainConfig",
+    "UserError",
+    "__version__",
+    "build",
+    "confusion_measures",
+    "count",
+    "derive",
+    "evaluate_stage",
+    "genotype_cost",
+    "load",
+    "open_dataset",
+    "open_source",
+    "paper",
+    "predict",
+    "quick",
+    "run",
+    "search_stage",
+    "smoke",
+    "train_stage",
+    "write_report",
+    "write_world",
+]
 
 
 def __getattr__(name: str) -> Any:
