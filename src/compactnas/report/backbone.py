@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from compactnas.genotype import Genotype
-from compactnas.report.svg import TIMES, drawing, element, line, text
+from compactnas.report.svg import TIMES, Number, drawing, element, line, text
 from compactnas.space import LAYOUTS
 
 MIDDLE_Y, HEIGHT = 74.0, 158.0
@@ -33,10 +33,12 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
     x = _arrow(parts, x)
     x = _station(parts, x, "classify", ("mean, linear", f"{classes} classes" if classes else "classes"), 40, "cn-end")
     label = f"Backbone, layout {genotype.layout}: blocks of {', '.join(map(str, genotype.depths))} cells"
-    return drawing(x + 12, HEIGHT, label, *parts, least=min(x, 720))
+    return drawing(x + 12, HEIGHT, label, *parts, least=min(x, 720), grow=1.25)
 
 
-def _station(parts: list[ET.Element], x: float, name: str, notes: tuple[str, str], height: float, class_: str) -> float:
+def _station(
+    parts: list[ET.Element], x: float, name: str, notes: tuple[str, str], height: Number, class_: str
+) -> float:
     """A fixed part of the network; returns its right side."""
     width, column = 40.0, 78.0
     centre = x + column / 2

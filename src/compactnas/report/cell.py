@@ -41,24 +41,23 @@ def cell_figure(genotype: Genotype) -> ET.Element:
     bottom = wiring.row_y + NODE_HEIGHT / 2 + wiring.reach(1)
     height = bottom + MARGIN_PX + (BUS_PX if concat else 0)
     label = f"Cell of {len(genotype.nodes)} computed nodes, layout {genotype.layout}: " + "; ".join(
-        f"{_name(genotype, e.source)} to {_name(genotype, e.target)} {SHORT[e.operation]}" for e in edges
+        f"{state_name(e.source, inputs)} to {state_name(e.target, inputs)} {SHORT[e.operation]}" for e in edges
     )
     parts = [] if not concat else _concatenation(wiring, bottom + BUS_PX / 2)
     parts += [
-        _edge(route, wiring, f"{_name(genotype, route.edge.source)} → {_name(genotype, route.edge.target)}")
+        _edge(route, wiring, f"{state_name(route.edge.source, inputs)} → {state_name(route.edge.target, inputs)}")
         for route in wiring.routes
     ]
     parts += [_node(genotype, column, wiring) for column in range(columns)]
     parts += [_pill(route, wiring) for route in wiring.routes]
-    return drawing(width, height, label, *parts, least=min(width, 620))
+    return drawing(width, height, label, *parts, least=min(width, 620), grow=1.25)
 
 
-def _name(genotype: Genotype, column: int) -> str:
-    """What the drawing calls a state: the paper counts the input as node 0; DARTS has two inputs."""
-    inputs = LAYOUTS[genotype.layout].inputs
-    if column >= inputs:
-        return str(column - inputs + (inputs == 1))
-    return "0" if inputs == 1 else (f"k{MINUS}2", f"k{MINUS}1")[column]
+def state_name(state: int, inputs: int) -> str:
+    """What figures call a state: the paper counts its one input as node 0; DARTS has two inputs."""
+    if inputs == 1:
+        return str(state)
+    return (f"k{MINUS}2", f"k{MINUS}1")[state] if state < inputs else str(state - inputs)
 
 
 def _caption(genotype: Genotype, column: int) -> str:
@@ -84,7 +83,13 @@ def _node(genotype: Genotype, column: int, wiring: Wiring) -> ET.Element:
             rx=10,
             class_="cn-end" if solid else "cn-box",
         ),
-        text(x + width / 2, y - 1, _name(genotype, column), "cn-big" + " cn-in-end" * solid, "middle"),
+        text(
+            x + width / 2,
+            y - 1,
+            state_name(column, LAYOUTS[genotype.layout].inputs),
+            "cn-big" + " cn-in-end" * solid,
+            "middle",
+        ),
         text(x + width / 2, y + 14, caption, "cn-in-end cn-digit" if solid else "cn-small", "middle"),
     )
 

@@ -5,10 +5,14 @@ Colours stand in `figures.css`, as variables that follow the reader's light or d
 
 from __future__ import annotations
 
+import unicodedata
 from importlib import resources
 from xml.etree import ElementTree as ET
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
+Number = int | float
+"""What a coordinate may be: checkers at run time do not take an int for a float."""
+
 CHARACTER_PX = 6.9
 """Width of a character of 12 px text, on the generous side: fonts differ."""
 
@@ -18,7 +22,7 @@ def stylesheet() -> str:
     return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8")
 
 
-def element(tag: str, *children: ET.Element | str, **attributes: str | float) -> ET.Element:
+def element(tag: str, *children: ET.Element | str, **attributes: str | Number) -> ET.Element:
     """An element; `class_` and `stroke_width` are spelt as in SVG, numbers are rounded to 0.01."""
     made = ET.Element(tag, {_name(key): _value(value) for key, value in attributes.items()})
     for child in children:
@@ -29,18 +33,20 @@ def element(tag: str, *children: ET.Element | str, **attributes: str | float) ->
     return made
 
 
-def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start") -> ET.Element:
+def text(x: Number, y: Number, content: str, class_: str = "", anchor: str = "start") -> ET.Element:
     """One line of text with its baseline at `y`; `anchor` is start, middle or end."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> ET.Element:
+def line(x1: Number, y1: Number, x2: Number, y2: Number, class_: str) -> ET.Element:
     """A straight line."""
     return element("path", d=f"M{x1:.2f} {y1:.2f}L{x2:.2f} {y2:.2f}", class_=class_)
 
 
-def drawing(width: float, height: float, label: str, *children: ET.Element, least: float = 0) -> ET.Element:
-    """A whole figure that scales with its container, though not below `least` px of width."""
+def drawing(
+    width: Number, height: Number, label: str, *children: ET.Element, least: Number = 0, grow: Number = 1
+) -> ET.Element:
+    """A whole figure that scales with its container: not below `least` px of width, not above `grow` times its own."""
     return element(
         "svg",
         element("title", label),
@@ -48,7 +54,7 @@ def drawing(width: float, height: float, label: str, *children: ET.Element, leas
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         role="img",
         class_="cn-figure",
-        style=f"max-width:{width:.0f}px;min-width:{min(least, width):.0f}px",
+        style=f"max-width:{width * grow:.0f}px;min-width:{min(least, width):.0f}px",
     )
 
 
@@ -70,13 +76,14 @@ def standalone(figure: ET.Element) -> str:
 
 
 def clean(content: str) -> str:
-    """The text without characters that XML cannot hold or that a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in content)
+    """The text without what XML cannot hold: control characters, lone surrogates, unassigned code points."""
+    bad = {c for c in set(content) if unicodedata.category(c) in ("Cc", "Cs", "Cn") and c not in "\n\t"}
+    return "".join("\N{REPLACEMENT CHARACTER}" if c in bad else c for c in content) if bad else content
 
 
 def _name(key: str) -> str:
     return key.rstrip("_").replace("_", "-")
 
 
-def _value(value: str | float) -> str:
+def _value(value: str | Number) -> str:
     return clean(value) if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
