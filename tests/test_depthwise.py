@@ -9,7 +9,7 @@ from compactnas.depthwise import DepthwiseConv
 
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.parametrize("height, width", [(8, 8), (16, 12), (9, 7), (4, 4), (1, 1), (2, 2)])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 12), (9, 7), (4, 4), (1, 1), (2, 2)])
 def test_gradients_equal_the_librarys(size: int, dilation: int, height: int, width: int) -> None:
     torch.manual_seed(0)
     convolution = DepthwiseConv(6, size, dilation).double()

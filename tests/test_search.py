@@ -58,7 +58,9 @@ SETTINGS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: ",".join(f"{k}={v}" for k, v in s.items()))
-def test_every_setting_gives_a_genotype_twice_the_same(patches: Path, tmp_path: Path, settings: dict[str, object]) -> None:
+def test_every_setting_gives_a_genotype_twice_the_same(
+    patches: Path, tmp_path: Path, settings: dict[str, object]
+) -> None:
     config = tiny_config(patches, search=settings)
     found = [search_stage(config, tmp_path / name) for name in ("a", "b")]
     assert found[0] == found[1] == Genotype.load(tmp_path / "a")

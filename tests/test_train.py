@@ -19,7 +19,9 @@ from compactnas.loop import Silent
 from compactnas.pipeline import evaluate_stage, predict, read_config, run, train_stage
 from compactnas.runs import load
 
-FOUND = Genotype(((("sep_conv_3x3", 0),), (("skip_connect", 0), ("max_pool_3x3", 1)), (("dil_conv_5x5", 2),)), (1, 2, 1), 4)
+FOUND = Genotype(
+    ((("sep_conv_3x3", 0),), (("skip_connect", 0), ("max_pool_3x3", 1)), (("dil_conv_5x5", 2),)), (1, 2, 1), 4
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,9 @@ def test_a_network_learns_and_is_loaded_as_it_was(patches: Path, tmp_path: Path,
 def test_a_resumed_training_ends_with_the_same_bytes(
     patches: Path, tmp_path: Path, genotype: str, optimizer: str, model: str
 ) -> None:
-    config = tiny_config(patches, train={"epochs": 3, "optimizer": optimizer, "augment": "square", "learning_rate": 0.002})
+    config = tiny_config(
+        patches, train={"epochs": 3, "optimizer": optimizer, "augment": "square", "learning_rate": 0.002}
+    )
     name = genotype if model == "genotype" else model
     train_stage(config, tmp_path / "whole", name)
 
@@ -151,7 +155,7 @@ def test_a_model_of_other_bands_or_classes_is_one_line(patches: Path, tmp_path: 
     other = tmp_path / "other.npz"
     data = dict(np.load(patches))
     np.savez(other, images=data["images"][:, :2], labels=data["labels"], split=data["split"])
-    with pytest.raises(UserError, match="2 bands .* but the model takes 4"):
+    with pytest.raises(UserError, match=r"2 bands .* but the model takes 4"):
         evaluate_stage(tmp_path / "run", config=DataConfig(path=str(other)))
 
 
@@ -160,8 +164,8 @@ def test_another_model_is_not_resumed(patches: Path, tmp_path: Path) -> None:
     train_stage(config, tmp_path / "run", "resnet8")
     with pytest.raises(UserError, match="another network is trained here"):
         train_stage(config, tmp_path / "run", "sen2lcz", resume=True)
+    (tmp_path / "run" / "train" / "checkpoint.pt").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UserError, match="not a checkpoint of ours"):
-        (tmp_path / "run" / "train" / "checkpoint.pt").write_bytes(b"PK\x03\x04 nothing")
         train_stage(config, tmp_path / "run", "resnet8", resume=True)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from compactnas.version import __version__
+
 if TYPE_CHECKING:
     from compactnas.config import (
         DataConfig,
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from compactnas.sampling import Architecture, Gdas, derive
     from compactnas.space import Space
     from compactnas.supernet import SuperNet
-
-__version__ = "0.1.0"
 
 _NAMES = {
     "config": "DataConfig MachineConfig RunConfig SearchConfig TrainConfig paper quick smoke",

@@ -56,9 +56,12 @@ class DataConfig:
     def __post_init__(self) -> None:
         _require(self.reduce >= 1, f"data.reduce: {self.reduce} is less than 1")
         _require(0 < self.test_fraction < 1, f"data.test_fraction: {self.test_fraction} is outside 0 to 1")
-        _require(0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1")
         _require(
-            self.split != "csv" or bool(self.split_csv), "data.split_csv: `split: csv` needs a file with columns path,split"
+            0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1"
+        )
+        _require(
+            self.split != "csv" or bool(self.split_csv),
+            "data.split_csv: `split: csv` needs a file with columns path,split",
         )
 
 
@@ -129,8 +132,12 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1")
-        _require(self.batch_size >= 2, f"search.batch_size: {self.batch_size} is less than 2; batch norm needs two patches")
-        _require(self.tau_start > 0 and self.tau_end > 0, "search.tau_start, search.tau_end: temperatures must be above 0")
+        _require(
+            self.batch_size >= 2, f"search.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
+        )
+        _require(
+            self.tau_start > 0 and self.tau_end > 0, "search.tau_start, search.tau_end: temperatures must be above 0"
+        )
         _require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
         _require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
 
@@ -174,7 +181,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1")
-        _require(self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches")
+        _require(
+            self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
+        )
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,7 @@ class CostTable:
         sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
         operations = torch.tensor(
             [
-                [
-                    float(count(build_operation(name, c, candidate_norm), c, side).macs)
-                    for name in space.operations
-                ]
+                [float(count(build_operation(name, c, candidate_norm), c, side).macs) for name in space.operations]
                 for c, side in ((space.channels * 2**block, side) for block, side in enumerate(sides))
             ],
             dtype=torch.float64,
@@ -97,9 +94,7 @@ class CostTable:
                     overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
         return cls(operations, overhead, least)
 
-    def cell_macs(
-        self, probabilities: Float[Tensor, "edges operations"]
-    ) -> Float[Tensor, "blocks"]:
+    def cell_macs(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, blocks]:
         """Expected MACs of the edges of one cell in each block."""
         table = self.operations.to(probabilities.dtype)
         return torch.einsum("eo,bo->b", probabilities, table)
@@ -121,7 +116,7 @@ class CostTable:
     def complexity(
         self,
         probabilities: Float[Tensor, "edges operations"],
-        depths: Float[Tensor, "blocks"],
+        depths: Float[Tensor, blocks],
         n_ops: int,
         unit: float,
     ) -> Float[Tensor, ""]:

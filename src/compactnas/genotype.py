@@ -71,7 +71,8 @@ class Genotype:
             for operation, source in edges:
                 if operation not in OPERATIONS:
                     raise UserError(
-                        f"genotype: operation {operation!r} of node {node} is unknown; use one of {', '.join(OPERATIONS)}"
+                        f"genotype: operation {operation!r} of node {node} is unknown; "
+                        f"use one of {', '.join(OPERATIONS)}"
                     )
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")

@@ -56,7 +56,9 @@ def make_fabric(machine: MachineConfig) -> Fabric:
     if machine.threads:
         torch.set_num_threads(machine.threads)
     found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    device = next(name for name in ("cuda", "mps", "cpu") if found[name]) if machine.device == "auto" else machine.device
+    device = (
+        next(name for name in ("cuda", "mps", "cpu") if found[name]) if machine.device == "auto" else machine.device
+    )
     if not found[device]:
         raise UserError(f"machine.device: no {device} on this machine; use auto or cpu")
     return Fabric(accelerator=device, devices=1, precision=machine.precision)

@@ -188,7 +188,9 @@ class Backbone(nn.Module):
                 flow = [*flow[1:], (multiplier * c, False)]
             self.blocks.append(cells)
         width = flow[-1][0]
-        self.head = nn.Sequential(fixed(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+        self.head = nn.Sequential(
+            fixed(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
+        )
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
         """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""

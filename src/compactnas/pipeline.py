@@ -27,7 +27,12 @@ from compactnas.train import Training
 
 
 def search_stage(
-    config: RunConfig, folder: Path, *, resume: bool = False, listener: Listener | None = None, data: Dataset | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    listener: Listener | None = None,
+    data: Dataset | None = None,
 ) -> Genotype:
     """Search on the halves of the training part; writes `genotype.json` and `search/`.
 
@@ -145,7 +150,12 @@ def evaluate_stage(
 
 
 def run(
-    config: RunConfig, folder: Path, *, resume: bool = False, listener: Listener | None = None, data: Dataset | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    listener: Listener | None = None,
+    data: Dataset | None = None,
 ) -> Evaluation:
     """Search, retrain what was found, measure it on the test part: all in one folder."""
     data = data or open_dataset(config.data)
@@ -241,4 +251,3 @@ def _genotype(model: str, like: str, config: RunConfig, data: Dataset) -> Genoty
     space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths))
     generator = torch.Generator().manual_seed(config.seed)
     return random_like(space, genotype_cost(twin, **sizes).macs, generator, **sizes)
-

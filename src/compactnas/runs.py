@@ -28,6 +28,7 @@ from compactnas.config import RunConfig
 from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.models import ModelSpec, build
+from compactnas.version import __version__
 
 Row = dict[str, Any]
 
@@ -83,7 +84,9 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> None:
         before = yaml.safe_load(file.read_text(encoding="utf-8"))
         key = first_difference(before, config_values(config))
         if key:
-            raise UserError(f"{file}: differs from the given config in {key}; resume with the same, or name a new folder")
+            raise UserError(
+                f"{file}: differs from the given config in {key}; resume with the same, or name a new folder"
+            )
         return
     if (folder / stage).exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
@@ -104,8 +107,6 @@ def first_difference(before: Any, after: Any, path: str = "") -> str:
 
 def environment() -> dict[str, Any]:
     """What the results of a run depend on beside its config."""
-    from compactnas import __version__
-
     return {
         "compactnas": __version__,
         "python": platform.python_version(),

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from compactnas.config import SearchConfig
 from compactnas.cost import CostTable, genotype_cost
-from compactnas.data import Batches, Facts, Indices, Normalisation, Source
+from compactnas.data import Batches, Indices, Normalisation, Source
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Means, Stage, cosine
 from compactnas.runs import Row, write_bytes, write_json
@@ -126,7 +126,9 @@ class Search:
             weight_decay=config.alpha_weight_decay,
         )
         self.train_batches, self.alpha_batches = (
-            Batches(source, rows, config.batch_size, seed, stream, config.augment, drop_last=len(rows) >= config.batch_size)
+            Batches(
+                source, rows, config.batch_size, seed, stream, config.augment, drop_last=len(rows) >= config.batch_size
+            )
             for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
         )
         self.steps = min(len(self.train_batches), len(self.alpha_batches))

@@ -84,7 +84,9 @@ class Space:
         if self.layout_of.computed(self.nodes) < 1:
             raise UserError(f"space.nodes: {self.nodes} leaves no computed node; use at least 2")
         if self.layout == "nasnet" and self.nodes < 4:
-            raise UserError(f"space.nodes: {self.nodes}; the nasnet layout needs at least 4, the width of its reduction")
+            raise UserError(
+                f"space.nodes: {self.nodes}; the nasnet layout needs at least 4, the width of its reduction"
+            )
         if not 1 <= self.min_depth <= self.max_depth:
             raise UserError(f"space.min_depth: {self.min_depth} is outside 1 to max_depth={self.max_depth}")
         for name in ("channels", "blocks"):

@@ -42,9 +42,7 @@ class SuperNet(nn.Module):
         """The input's normalisation."""
         return self.backbone.normalise
 
-    def forward(
-        self, x: Float[Tensor, "batch bands height width"], sample: Sample
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Float[Tensor, "batch bands height width"], sample: Sample) -> Float[Tensor, "batch classes"]:
         logits: Tensor = self.backbone(x, sample)
         return logits
 
