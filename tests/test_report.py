@@ -30,7 +30,7 @@ from compactnas.errors import UserError
 from compactnas.genotype import LAYOUTS, OPERATIONS, Genotype
 from compactnas.report import draw_cell, write_report
 from compactnas.report.backbone import backbone_figure
-from compactnas.report.cell import SHORT
+from compactnas.report.cell import SHORT, idle_states
 from compactnas.report.charts import Series, curves, number
 from compactnas.report.grids import colour, confusion_figure
 from compactnas.report.scatter import scatter
@@ -297,11 +297,33 @@ def test_diverged_search_is_drawn(tmp_path: Path) -> None:
 def test_cell_is_a_file_of_its_own(genotype: Genotype) -> None:
     root = ET.fromstring(draw_cell(genotype))
     assert root.tag == SVG + "svg" and float(root.attrib["width"]) > 0
-    drawn = sorted(group.attrib["class"].removeprefix("cn-") for group in root.iter(SVG + "g") if group.get("class"))
+    classes = [group.attrib["class"].removeprefix("cn-") for group in root.iter(SVG + "g")]
+    drawn = sorted(name for name in classes if name in OPERATIONS)
     # Each edge is drawn once as a line and once as a label.
     assert drawn == sorted(2 * [name for edges in genotype.nodes for name, _ in edges])
     words = [text.text for text in root.iter(SVG + "text")]
     assert words.count("output") == 1 and words.count("input") == (2 if genotype.layout == "nasnet" else 1)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "idle"),
+    [
+        (PAPER_CELL.nodes, set()),
+        # Nothing enters node 1, so what leaves it is nothing either.
+        (((("none", 0),), (("skip_connect", 0), ("sep_conv_3x3", 1)), (("skip_connect", 1), ("skip_connect", 2))), {1}),
+        # Nothing leaves nodes 1 and 2.
+        (((("skip_connect", 0),), (("skip_connect", 1),), (("skip_connect", 0), ("none", 1), ("none", 2))), {1, 2}),
+        (((("sep_conv_3x3", 0),), (), (("none", 0),)), {0, 1, 2, 3}),
+    ],
+)
+def test_states_that_carry_nothing(nodes: tuple[tuple[tuple[str, int], ...], ...], idle: set[int]) -> None:
+    assert idle_states(Genotype(nodes=nodes, depths=(1,))) == idle
+
+
+def test_idle_nodes_are_said(tmp_path: Path) -> None:
+    nodes = ((("skip_connect", 0),), (("skip_connect", 1),), (("skip_connect", 0), ("none", 1), ("none", 2)))
+    page = report(tmp_path, write_run(tmp_path / "run", Genotype(nodes=nodes, depths=(1, 1, 1)), epochs=2))
+    assert "Nodes 1, 2 of the cell (drawn faint) carry nothing" in page.text and "cn-faint" in page.values("class")
 
 
 Raw = tuple[str, tuple[tuple[tuple[str, int], ...], ...], tuple[int, ...]]

@@ -30,6 +30,20 @@ def draw_cell(genotype: Genotype) -> str:
     return standalone(cell_figure(genotype))
 
 
+def idle_states(genotype: Genotype) -> frozenset[int]:
+    """States that carry nothing of the patch to the cell's output: no path through them is free of `none`."""
+    layout = LAYOUTS[genotype.layout]
+    inputs, states = layout.inputs, layout.inputs + len(genotype.nodes)
+    edges = [(s, inputs + n) for n, row in enumerate(genotype.nodes) for name, s in row if name != "none"]
+    fed = set(range(inputs))
+    for source, target in edges:  # node by node, so sources are known before their targets
+        fed |= {target} if source in fed else set()
+    used = set(range(inputs, states)) if layout.output == "concat" else {states - 1}
+    for source, target in reversed(edges):
+        used |= {source} if target in used else set()
+    return frozenset(range(states)) - (fed & used)
+
+
 def cell_figure(genotype: Genotype) -> ET.Element:
     """The cell as a figure for the report."""
     layout = LAYOUTS[genotype.layout]
@@ -43,12 +57,12 @@ def cell_figure(genotype: Genotype) -> ET.Element:
     label = f"Cell of {len(genotype.nodes)} computed nodes, layout {genotype.layout}: " + "; ".join(
         f"{state_name(e.source, inputs)} to {state_name(e.target, inputs)} {SHORT[e.operation]}" for e in edges
     )
+    idle = idle_states(genotype)
     parts = [] if not concat else _concatenation(wiring, bottom + BUS_PX / 2)
-    parts += [
-        _edge(route, wiring, f"{state_name(route.edge.source, inputs)} → {state_name(route.edge.target, inputs)}")
-        for route in wiring.routes
-    ]
-    parts += [_node(genotype, column, wiring) for column in range(columns)]
+    for route in wiring.routes:
+        ends = f"{state_name(route.edge.source, inputs)} → {state_name(route.edge.target, inputs)}"
+        parts.append(_edge(route, wiring, ends, faint=not idle.isdisjoint((route.edge.source, route.edge.target))))
+    parts += [_node(genotype, column, wiring, faint=column in idle) for column in range(columns)]
     parts += [_pill(route, wiring) for route in wiring.routes]
     return drawing(width, height, label, *parts, least=min(width, 620), grow=1.25)
 
@@ -68,7 +82,7 @@ def _caption(genotype: Genotype, column: int) -> str:
     return "output" if layout.output == "last" and last else "sum"
 
 
-def _node(genotype: Genotype, column: int, wiring: Wiring) -> ET.Element:
+def _node(genotype: Genotype, column: int, wiring: Wiring, *, faint: bool) -> ET.Element:
     caption = _caption(genotype, column)
     x, width, y = wiring.left[column], wiring.width[column], wiring.row_y
     solid = caption == "output"
@@ -91,10 +105,11 @@ def _node(genotype: Genotype, column: int, wiring: Wiring) -> ET.Element:
             "middle",
         ),
         text(x + width / 2, y + 14, caption, "cn-in-end cn-digit" if solid else "cn-small", "middle"),
+        class_="cn-faint" if faint else "cn-node",
     )
 
 
-def _edge(route: Route, wiring: Wiring, ends: str) -> ET.Element:
+def _edge(route: Route, wiring: Wiring, ends: str, *, faint: bool) -> ET.Element:
     """The line of an edge with its arrow head."""
     y, tip = wiring.row_y, 8.0
     if route.side == 0:
@@ -114,7 +129,7 @@ def _edge(route: Route, wiring: Wiring, ends: str) -> ET.Element:
         element("title", f"{ends}: {route.edge.operation}"),
         element("path", d=path, class_="cn-edge"),
         element("path", d=head, class_="cn-tip"),
-        class_=f"cn-{route.edge.operation}",
+        class_=f"cn-{route.edge.operation}" + " cn-faint" * faint,
     )
 
 

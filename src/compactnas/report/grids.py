@@ -130,18 +130,10 @@ def _heat(
             x, y = left + c * width, top + r * height
             tip = f"{name}, {columns[c]}: {value:.3f}"
             parts.append(_cell(x, y, width - 2, height - 2, value, f"{value:.2f}".removeprefix("0"), tip))
-    parts += [
-        element(
-            "rect",
-            x=left + c * width - 1,
-            y=top + r * height - 1,
-            width=width,
-            height=height,
-            rx=4,
-            class_="cn-chosen",
-        )
-        for r, c in sorted(chosen)
-    ]
+    for r, c in sorted(chosen):
+        x, y = left + c * width, top + r * height
+        parts.append(element("rect", x=x - 1, y=y - 1, width=width, height=height, rx=4, class_="cn-chosen"))
+        parts.append(element("rect", x=x + 1, y=y + 1, width=width - 4, height=height - 4, rx=2, class_="cn-chosen-in"))
     total = left + width * len(columns) + 6
     return drawing(total, top + height * len(rows) + 6, label, *parts, least=min(total, 560))
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from compactnas import lcz as facts
 from compactnas.evaluate import Evaluation
+from compactnas.genotype import Genotype
 from compactnas.measures import class_measures
 from compactnas.models import SEARCHED
+from compactnas.report.cell import idle_states, state_name
 from compactnas.report.reading import RunFolder
+from compactnas.space import LAYOUTS
 
 NAMES = {
     "resnet8": "ResNet-8",
@@ -71,21 +74,21 @@ class Result:
 
 
 def method_of(run: RunFolder) -> str:
-    """What the paper's tables would call a run's network: its setting where it was searched here."""
+    """What tables call a run's network: the setting of its search, a baseline's name, or else the folder's name."""
     name = run.evaluation.model if run.evaluation else run.spec.name if run.spec else SEARCHED
     if name != SEARCHED:
         return NAMES.get(name, name)
     search = run.config.get("search")
     if run.search and isinstance(search, dict):
         return "S" + "+C" * bool(search.get("complexity")) + "+D" * bool(search.get("depth"))
-    return "given cell" if run.genotype else run.path.name
+    return run.path.resolve().name
 
 
 def labels_of(runs: Sequence[RunFolder]) -> tuple[str, ...]:
     """A name for each run: its method, with its folder where several runs share it."""
     methods = [method_of(run) for run in runs]
     return tuple(
-        method if methods.count(method) == 1 else f"{method} ({run.path.name})"
+        method if methods.count(method) == 1 else f"{method} ({run.path.resolve().name})"
         for method, run in zip(methods, runs, strict=True)
     )
 
@@ -121,7 +124,9 @@ def results(runs: Sequence[RunFolder]) -> tuple[Result, ...]:
         depths = (e.depths if e else None) or (run.genotype.depths if run.genotype else ())
         test = f"{e.part}, {e.n:,}" if e else "not evaluated"
         rows.append(
-            Result(method_of(run), run.path.name, f"run-{number + 1}", test, cells, " · ".join(map(str, depths)))
+            Result(
+                method_of(run), run.path.resolve().name, f"run-{number + 1}", test, cells, " · ".join(map(str, depths))
+            )
         )
     return tuple(rows)
 
@@ -172,6 +177,8 @@ def _per_cent(share: np.float64) -> float | None:
 def notes_of(run: RunFolder) -> tuple[str, ...]:
     """What a reader must know before believing the figures of a run."""
     notes = list(run.warnings)
+    if run.genotype:
+        notes += _notes_of_cell(run.genotype)
     e = run.evaluation
     if e and e.measures.classes_present < e.measures.classes:
         absent = [name for name, n in zip(e.classes, e.confusion.sum(axis=1), strict=True) if not n]
@@ -191,6 +198,20 @@ def notes_of(run: RunFolder) -> tuple[str, ...]:
     if run.train and _number_of(run, "train") > len(run.train):
         notes.append(f"The training stopped after {len(run.train)} of {_number_of(run, 'train')} epochs.")
     return tuple(notes)
+
+
+def _notes_of_cell(genotype: Genotype) -> list[str]:
+    """What of a cell does nothing."""
+    inputs, idle = LAYOUTS[genotype.layout].inputs, idle_states(genotype)
+    output = inputs + len(genotype.nodes) - 1
+    if LAYOUTS[genotype.layout].output == "last" and output in idle:
+        return ["No path leads through the cell: its output carries nothing of the patch."]
+    nodes = [state_name(state, inputs) for state in sorted(idle) if state >= inputs]
+    if not nodes:
+        return []
+    one = len(nodes) == 1
+    subject = f"{'Node' if one else 'Nodes'} {', '.join(nodes)} of the cell (drawn faint)"
+    return [f"{subject} {'carries' if one else 'carry'} nothing of the patch to the output."]
 
 
 def _number_of(run: RunFolder, stage: str) -> int:
