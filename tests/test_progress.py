@@ -53,7 +53,7 @@ def test_one_plain_line_an_epoch_when_verbose() -> None:
     assert len(lines) == 2 and "\x1b" not in file.getvalue()
     assert lines[1] == (
         "search epoch 2/2: loss 1.500 | 1.612  accuracy 51.2 | 48.0 %  entropy 1.88 nats"
-        "  expected 18.42 M MACs  depth 2.9 3.0 3.1  tau 9.1"
+        "  cost 18.42 M MACs  depth 2.9 3.0 3.1  tau 9.1"
     )
 
 
@@ -64,6 +64,16 @@ def test_bar_figures_and_time_left_on_a_terminal() -> None:
     assert "epoch 2/2" in last and "ETA 0:00:00" in last
     assert "18.42 M MACs" in last and "entropy 1.88" in last and "depth 2.9 3.0 3.1" in last
     assert "\x1b[?25h" in file.getvalue(), "the cursor is shown again"
+
+
+def test_figures_of_the_step_stay_beside_those_of_the_epoch() -> None:
+    seen, file = listener(terminal=True)
+    seen.start("search", 2, 3)
+    seen.epoch(SEARCH)
+    seen.step({"loss": 1.25, "accuracy": 0.375})
+    seen.end()
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).rsplit("epoch 1:", maxsplit=1)[-1]
+    assert "loss 1.500 | 1.612" in last and "step 1: loss 1.250  accuracy 37.5 %" in last
 
 
 def test_resumed_run_starts_at_its_epoch_and_ends_full() -> None:

@@ -34,13 +34,14 @@ class RichListener:
         self._progress, self._task = _bar(self._console)
         self._stage, self._epochs, self._steps = "", 0, 0
         self._epoch, self._step = 0, 0
-        self._shown: dict[str, object] = {}
+        self._last_step: Mapping[str, object] = {}
+        self._last_epoch: Mapping[str, object] = {}
 
     def start(self, stage: str, epochs: int, steps: int) -> None:
         """A stage begins: `epochs` epochs of `steps` steps each."""
         self.end()
         self._stage, self._epochs, self._steps, self._epoch, self._step = stage, epochs, steps, 0, 0
-        self._shown = {}
+        self._last_step, self._last_epoch = {}, {}
         if self._console.is_terminal:
             self._progress, self._task = _bar(self._console, total=epochs * steps, stage=stage)
             self._live = Live(self._view(), console=self._console, refresh_per_second=5)
@@ -48,8 +49,7 @@ class RichListener:
 
     def step(self, metrics: Mapping[str, object]) -> None:
         """A step is done; `metrics` are of its batch."""
-        self._step += 1
-        self._shown.update(metrics)
+        self._step, self._last_step = self._step + 1, metrics
         if self._live is not None:
             self._progress.update(self._task, advance=1, position=self._position())
             self._live.update(self._view())
@@ -58,7 +58,7 @@ class RichListener:
         """An epoch is done; `metrics` are its means, with `epoch` counted from 1."""
         number = metrics.get("epoch")
         self._epoch, self._step = number if isinstance(number, int) else self._epoch + 1, 0
-        self._shown.update(metrics)
+        self._last_epoch = metrics
         if self._live is not None:
             self._advance_to(self._epoch * self._steps)
             self._live.update(self._view())
@@ -88,7 +88,12 @@ class RichListener:
         return f"epoch {running}/{self._epochs}" + (f" step {self._step}/{self._steps}" if self._step else "")
 
     def _view(self) -> Group:
-        return Group(self._progress, Text("  " + describe(self._shown), style="dim", overflow="ellipsis", no_wrap=True))
+        lines = [
+            (f"epoch {self._epoch}", self._last_epoch),
+            (f"step {self._step}", self._last_step if self._step else {}),
+        ]
+        shown = [Text(f"  {name}: {figures}", style="dim") for name, row in lines if (figures := describe(row))]
+        return Group(self._progress, *shown)
 
     def _print(self, line: str, style: str = "") -> None:
         printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
@@ -102,7 +107,7 @@ def describe(metrics: Mapping[str, object]) -> str:
         _pair("accuracy", metrics, "accuracy", 100.0, 1, " %"),
         _number("validation OA", metrics.get("validation_oa"), 100.0, 1, " %"),
         _number("entropy", metrics.get("entropy"), 1.0, 2, " nats"),
-        _number("expected", metrics.get("expected_macs"), 1e-6, 2, " M MACs"),
+        _number("cost", metrics.get("expected_macs"), 1e-6, 2, " M MACs"),
         _depths(metrics.get("depths")),
         _number("tau", metrics.get("tau"), 1.0, 1, ""),
     ]
