@@ -21,8 +21,8 @@ from compactnas.runs import Row, load_checkpoint, read_json, save_checkpoint, wr
 class Listener(Protocol):
     """Who is told how a run goes."""
 
-    def start(self, stage: str, epochs: int, steps: int) -> None:
-        """A stage of so many epochs of so many steps begins."""
+    def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
+        """A stage of so many epochs of so many steps begins, or goes on after `done` epochs."""
 
     def step(self, metrics: dict[str, float]) -> None:
         """A step is done."""
@@ -40,7 +40,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that says nothing."""
 
-    def start(self, stage: str, epochs: int, steps: int) -> None: ...
+    def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None: ...
     def step(self, metrics: dict[str, float]) -> None: ...
     def epoch(self, metrics: Row) -> None: ...
     def warn(self, text: str) -> None: ...
@@ -124,8 +124,15 @@ class Stage:
             rows = saved["rows"]
             torch.set_rng_state(saved["rng"])
             self.restore(saved["state"])
+        listener.start(self.name, self.epochs, self.steps, len(rows))
+        try:
+            self._run_from(rows, checkpoint, listener)
+        finally:
+            listener.end()
+        return rows
+
+    def _run_from(self, rows: list[Row], checkpoint: Path, listener: Listener) -> None:
         budget = _Budget(self, listener)
-        listener.start(self.name, self.epochs, self.steps)
         while len(rows) < self.epochs and not (rows and self.finished(rows)):
             began = time.monotonic()
             rows.append({"epoch": len(rows) + 1} | self.run_epoch(len(rows), budget.step))
@@ -136,8 +143,6 @@ class Stage:
             write_rows(self.folder / "metrics.jsonl", rows)
             self._add_seconds(time.monotonic() - began, len(rows))
             listener.epoch(rows[-1])
-        listener.end()
-        return rows
 
     def _add_seconds(self, seconds: float, epochs: int) -> None:
         """Keep the stage's wall time apart: metrics must be the same bytes when run again."""

@@ -225,6 +225,7 @@ def _begin(
     start(folder, config, resume=resume, stage=stage)
     for text in data.warnings:
         listener.warn(text)
+    write_json(folder / "warnings.json", list(data.warnings))
     write_splits(folder, data.parts)
     bands = dict(zip(data.source.facts.bands, zip(normalisation.mean, normalisation.std, strict=True), strict=True))
     write_json(folder / "normalisation.json", {b: {"mean": m, "std": s} for b, (m, s) in bands.items()})

@@ -37,15 +37,16 @@ class RichListener:
         self._last_step: Mapping[str, object] = {}
         self._last_epoch: Mapping[str, object] = {}
 
-    def start(self, stage: str, epochs: int, steps: int) -> None:
-        """A stage begins: `epochs` epochs of `steps` steps each."""
+    def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
+        """A stage begins, or goes on after `done` of its `epochs` epochs of `steps` steps each."""
         self.end()
-        self._stage, self._epochs, self._steps, self._epoch, self._step = stage, epochs, steps, 0, 0
+        self._stage, self._epochs, self._steps, self._epoch, self._step = stage, epochs, steps, done, 0
         self._last_step, self._last_epoch = {}, {}
         if self._console.is_terminal:
             self._progress, self._task = _bar(self._console, total=epochs * steps, stage=stage)
             self._live = Live(self._view(), console=self._console, refresh_per_second=5)
             self._live.start()
+            self._advance_to(done * steps)
 
     def step(self, metrics: Mapping[str, object]) -> None:
         """A step is done; `metrics` are of its batch."""

@@ -54,7 +54,7 @@ class RunFolder:
         alpha: the architecture's probabilities.
         train: rows of `train/metrics.jsonl`.
         evaluation: `evaluation.json`.
-        warnings: what was odd about the files.
+        warnings: what the data's reader warned of, and what was odd about the files.
     """
 
     path: Path
@@ -78,7 +78,7 @@ def read_run(folder: Path) -> RunFolder:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name the folder of a run")
-    warnings: list[str] = []
+    warnings = [str(text) for text in _list(folder / "warnings.json")]
     text = _text(folder / "config.yaml")
     run = RunFolder(
         path=folder,
@@ -120,6 +120,14 @@ def _object(file: Path) -> dict[str, Any]:
     values = read_json(file, AGAIN)
     if not isinstance(values, dict):
         raise UserError(f"{file}: not a JSON object; {AGAIN}")
+    return values
+
+
+def _list(file: Path) -> list[Any]:
+    """A JSON list, empty if there is no such file."""
+    values = read_json(file, AGAIN) if file.exists() else []
+    if not isinstance(values, list):
+        raise UserError(f"{file}: not a JSON list; {AGAIN}")
     return values
 
 
