@@ -134,6 +134,14 @@ def test_the_temperature_falls_linearly(patches: Path) -> None:
     assert [search.tau(epoch) for epoch in (0, 3, 9)] == pytest.approx([10.0, 7.0, 1.0])
 
 
+def test_the_architecture_stands_still_while_the_weights_warm_up(patches: Path, tmp_path: Path) -> None:
+    search_stage(tiny_config(patches, search={"epochs": 3, "warmup": 2}), tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
+    assert rows[0]["entropy"] == rows[1]["entropy"] != rows[2]["entropy"]
+    assert "loss_alpha" not in rows[1] and "loss_alpha" in rows[2]
+    assert rows[0]["loss_weights"] != rows[1]["loss_weights"]
+
+
 def test_a_search_that_stands_still_stops(patches: Path, tmp_path: Path) -> None:
     config = tiny_config(patches, search={"epochs": 9, "alpha_learning_rate": 1e-9, "stop_after": 2})
     search_stage(config, tmp_path / "run")

@@ -82,6 +82,8 @@ class SearchConfig:
         gradient_clip: largest norm of the weights' gradient; 0 does not clip.
         alpha_learning_rate: of Adam on the architecture.
         alpha_weight_decay: of Adam on the architecture.
+        warmup: epochs at the start in which only the weights move; untrained convolutions lose
+            against operations without weights, and a short search would never give them back.
         tau_start: temperature of the Gumbel-softmax in the first epoch.
         tau_end: temperature in the last epoch; linear between.
         unsampled_gradient: what reaches the alpha of operations that did not run: `none`, or
@@ -114,6 +116,7 @@ class SearchConfig:
     gradient_clip: float = 5.0
     alpha_learning_rate: float = 3e-4
     alpha_weight_decay: float = 1e-3
+    warmup: int = 0
     tau_start: float = 10.0
     tau_end: float = 1.0
     unsampled_gradient: Literal["none", "published"] = "none"
@@ -139,6 +142,7 @@ class SearchConfig:
             self.tau_start > 0 and self.tau_end > 0, "search.tau_start, search.tau_end: temperatures must be above 0"
         )
         _require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
+        _require(0 <= self.warmup < self.epochs, f"search.warmup: {self.warmup} is outside 0 to epochs={self.epochs}")
         _require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -101,6 +101,15 @@ class Draw(NamedTuple):
     sample: Sample
     operations: Alpha
     depths: DepthLogits | None
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """How a strategy draws: with a loss of the architecture, all that tells one strategy from another."""
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from compactnas.data import Batches, Indices, Normalisation, Source
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Means, Stage, cosine
 from compactnas.runs import Row, write_bytes, write_json
-from compactnas.sampling import Architecture, Draw, Gdas, derive
+from compactnas.sampling import Architecture, Draw, Gdas, Sampler, derive
 from compactnas.space import Space
 from compactnas.supernet import SuperNet
 
@@ -93,7 +93,7 @@ class Search:
         self.space, self.config, self.facts, self.fabric = space, config, facts, fabric
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
-        self.strategy = Gdas(config.unsampled_gradient, config.depth_mode)
+        self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode)
         built = self.architecture.built_depths
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         n_ops = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
@@ -148,8 +148,9 @@ class Search:
             rate = cosine(config.learning_rate, config.learning_rate_min, progress)
             loss, hits = self.weight_step(*batch_t, tau, rate)
             means.add(len(batch_t[1]), loss_weights=loss, accuracy_weights=hits)
-            loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau)
-            means.add(len(batch_v[1]), loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
+            if epoch >= config.warmup:
+                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau)
+                means.add(len(batch_v[1]), loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
             if not tell({"loss": float(loss), "accuracy": float(hits)} if self._cheap_to_read else {}):
                 break
         return means.result() | {"tau": round(tau, 6), "learning_rate": round(rate, 8)} | self.describe()
@@ -160,7 +161,7 @@ class Search:
 
     def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float) -> tuple[Tensor, Tensor]:
         """One step of the weights that a drawn architecture uses; gives loss and accuracy."""
-        draw = self.strategy.draw(self.architecture, tau, self.generator, gradient=False)
+        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=False)
         logits, y = self._forward(x, y, draw)
         loss = F.cross_entropy(logits, y)
         self.weights.zero_grad(set_to_none=True)
@@ -180,7 +181,7 @@ class Search:
         """One step of the architecture; weights are frozen, so that nothing is computed for them."""
         for p in self.parameters:
             p.requires_grad_(False)
-        draw = self.strategy.draw(self.architecture, tau, self.generator, gradient=True)
+        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=True)
         logits, y = self._forward(x, y, draw)
         loss = F.cross_entropy(logits, y)
         complexity = self.complexity(self.architecture, draw)
@@ -231,7 +232,7 @@ class Search:
     def converged(self, rows: list[Row]) -> bool:
         """Whether the genotype has stood still for `stop_after` epochs."""
         wait = self.config.stop_after
-        if not wait or len(rows) <= wait:
+        if not wait or len(rows) - self.config.warmup <= wait:
             return False
         last = rows[-wait - 1 :]
         return all(
