@@ -7,6 +7,7 @@ column "FLOPs" holds MACs. Parameters are all trained weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ class CostTable:
                     overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
         return cls(operations, overhead, least)
 
-    def cell_macs(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, blocks]:
+    def cell_macs(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
         """Expected MACs of the edges of one cell in each block."""
         table = self.operations.to(probabilities.dtype)
         return torch.einsum("eo,bo->b", probabilities, table)
@@ -113,10 +114,27 @@ class CostTable:
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
+    def macs(self, space: Space, genotype: Genotype) -> int:
+        """MACs of a network of the space, as a sum over the table: nothing is built for it."""
+        row = dict(zip(space.operations, self.operations.T, strict=True))
+        cell = sum((row[name] for edges in genotype.nodes for name, _ in edges), torch.zeros(space.blocks))
+        depths = torch.tensor(genotype.depths)
+        beside = self.overhead[torch.arange(space.blocks), depths - 1].sum()
+        return int((cell * depths).sum() + beside) + self.fixed
+
+    def genotype_macs(self, genotype: Genotype, operations: Sequence[str]) -> int:
+        """MACs of a genotype of this space, by look-up; equals what `genotype_cost` measures."""
+        columns = [operations.index(name) for edges in genotype.nodes for name, _ in edges if name != "none"]
+        total = self.fixed
+        for block, depth in enumerate(genotype.depths):
+            cell = int(self.operations[block, columns].sum())
+            total += depth * cell + int(self.overhead[block, depth - 1])
+        return total
+
     def complexity(
         self,
         probabilities: Float[Tensor, "edges operations"],
-        depths: Float[Tensor, blocks],
+        depths: Float[Tensor, "blocks"],
         n_ops: int,
         unit: float,
     ) -> Float[Tensor, ""]:

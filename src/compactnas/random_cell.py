@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from compactnas.cost import genotype_cost
+from compactnas.cost import CostTable
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.space import Space
@@ -39,16 +39,9 @@ def random_like(
     Errors:
         UserError: none was drawn in many tries.
     """
-    seen: set[tuple[int, ...]] = set()
+    table = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     for _ in range(TRIES):
         genotype = random_genotype(space, generator)
-        # MACs depend on the multiset of operations and the depths only: most draws are known misses.
-        names = sorted(name for edges in genotype.nodes for name, _ in edges)
-        key = (*genotype.depths, *(space.operations.index(name) for name in names))
-        if key in seen or not genotype.connected:
-            continue
-        macs = genotype_cost(genotype, bands, classes, patch_px).macs
-        if abs(macs - target_macs) <= tolerance * target_macs:
+        if genotype.connected and abs(table.macs(space, genotype) - target_macs) <= tolerance * target_macs:
             return genotype
-        seen.add(key)
     raise UserError(f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; is the space's range near it?")

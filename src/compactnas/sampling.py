@@ -70,7 +70,7 @@ class Architecture(nn.Module):
             weights[:, self.space.min_depth - 1 :] = self.depth_probabilities().detach()
         return weights
 
-    def mean_depths(self, weights: DepthLogits | None = None) -> Float[Tensor, blocks]:
+    def mean_depths(self, weights: DepthLogits | None = None) -> Float[Tensor, "blocks"]:
         """Expected depth of each block under these weights, or under the softmax; without gradient."""
         if self.fixed_depths is not None:
             return torch.tensor(self.fixed_depths, dtype=self.alpha.dtype)
@@ -161,7 +161,7 @@ def gumbel_softmax(
             return p
 
 
-def straight_through(p: Float[Tensor, "rows choices"], index: Int[Tensor, rows]) -> Float[Tensor, "rows choices"]:
+def straight_through(p: Float[Tensor, "rows choices"], index: Int[Tensor, "rows"]) -> Float[Tensor, "rows choices"]:
     """One-hot in the forward pass, the gradient of p in the backward pass."""
     hard = torch.zeros_like(p).scatter_(-1, index.unsqueeze(-1), 1.0)
     return hard + (p - p.detach())
