@@ -160,13 +160,14 @@ class Canvas:
     def frame(
         self, turn_rad: Number | None = None, warp_m: Number = 0.0, warp_scale_m: Number = 250.0
     ) -> tuple[Floats, Floats]:
-        """Coordinates along and across the streets; `warp_m` bends them.
+        """Coordinates along and across the streets, in metres of a city of usual scale; `warp_m` bends them.
 
         Without a turn given, the zone keeps the city's orientation, or a little off it.
         """
         if turn_rad is None:
             turn_rad = self.climate.orientation_rad + float(self.rng.normal(0, 0.12))
-        c, s = np.float32(math.cos(turn_rad)), np.float32(math.sin(turn_rad))
+        size = self.climate.scale
+        c, s = np.float32(math.cos(turn_rad) / size), np.float32(math.sin(turn_rad) / size)
         u, v = c * self.x + s * self.y, c * self.y - s * self.x
         if warp_m > 0:
             u = u + np.float32(warp_m) * self.noise(warp_scale_m)

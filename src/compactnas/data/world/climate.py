@@ -70,6 +70,7 @@ class Climate:
         gain: of the sensor and the light together, (band,).
         noise: standard deviation of the sensor's noise in reflectance.
         mixing: largest share of a zone that is in the manner of another class.
+        scale: how much larger lots, blocks and fields are than usual.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Climate:
     gain: Floats
     noise: float
     mixing: float
+    scale: float
 
 
 def draw_climate(seed: int) -> Climate:
@@ -122,6 +124,7 @@ def draw_climate(seed: int) -> Climate:
         gain=np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.03, 10)).astype(np.float32),
         noise=float(rng.uniform(0.0008, 0.0025)),
         mixing=float(rng.uniform(0.1, 0.3)),
+        scale=math.exp(float(rng.uniform(-0.22, 0.22))),
     )
 
 
