@@ -7,7 +7,6 @@ column "FLOPs" holds MACs. Parameters are all trained weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -121,15 +120,6 @@ class CostTable:
         depths = torch.tensor(genotype.depths)
         beside = self.overhead[torch.arange(space.blocks), depths - 1].sum()
         return int((cell * depths).sum() + beside) + self.fixed
-
-    def genotype_macs(self, genotype: Genotype, operations: Sequence[str]) -> int:
-        """MACs of a genotype of this space, by look-up; equals what `genotype_cost` measures."""
-        columns = [operations.index(name) for edges in genotype.nodes for name, _ in edges if name != "none"]
-        total = self.fixed
-        for block, depth in enumerate(genotype.depths):
-            cell = int(self.operations[block, columns].sum())
-            total += depth * cell + int(self.overhead[block, depth - 1])
-        return total
 
     def complexity(
         self,

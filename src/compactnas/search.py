@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.config import SearchConfig
-from compactnas.cost import CostTable, genotype_cost
+from compactnas.cost import CostTable
 from compactnas.data import Batches, Indices, Normalisation, Source
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Means, Stage, cosine
@@ -90,7 +90,7 @@ class Search:
         channels_last: bool,
     ) -> None:
         facts = source.facts
-        self.space, self.config, self.facts, self.fabric = space, config, facts, fabric
+        self.space, self.config, self.fabric = space, config, fabric
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
         self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode)
@@ -201,13 +201,12 @@ class Search:
         architecture = self.architecture
         genotype = derive(architecture)
         expected = self.table.expected_macs(architecture.probabilities().detach(), architecture.depth_weights())
-        facts = self.facts
         return {
             "entropy": round(architecture.entropy(), 6),
             "expected_macs": round(float(expected)),
             "depths": [round(float(d), 4) for d in architecture.mean_depths()],
             "derived_depths": list(genotype.depths),
-            "derived_macs": genotype_cost(genotype, len(facts.bands), len(facts.classes), facts.patch_px).macs,
+            "derived_macs": self.table.macs(self.space, genotype),
             "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
         }
 
