@@ -52,7 +52,7 @@ def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: st
     table = CostTable.of(space, 3, bands=4, classes=5, patch_px=patch_px)
     depth_choices = [(1, 1, 1), (3, 1, 1), (1, 2, 1), (1, 1, 3)]
     for index, name in enumerate(OPERATIONS):
-        for depths in depth_choices:
+        for depths in depth_choices if name == "sep_conv_5x5" else [(1, 2, 3)]:
             p = torch.zeros(len(space.edges), len(OPERATIONS), dtype=torch.float64)
             p[:, index] = 1.0
             weights = torch.zeros(3, 3, dtype=torch.float64)
