@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
+import shlex
 import subprocess
 import sys
 from dataclasses import asdict
@@ -48,6 +50,24 @@ def frozen_options() -> str:
 def test_options_are_frozen(repository: Path) -> None:
     """Scripts of users stand on these names: change them on purpose, by `python tests/test_cli.py`."""
     assert frozen_options() == (repository / "tests" / "cli_options.txt").read_text()
+
+
+def commands_of(text: str) -> list[str]:
+    """Lines of a document's shell blocks that call the command line, continued lines joined."""
+    blocks = re.findall(r"```(?:bash|console)\n(.*?)```", text, flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ").split("#")[0].strip() for line in lines if re.match(r"(\$ )?compactnas \w", line)]
+
+
+def test_commands_in_the_documents_have_options_that_exist(repository: Path) -> None:
+    found = 0
+    for file in [repository / "README.md", *(repository / "docs").glob("*.md")]:
+        for line in commands_of(file.read_text()):
+            words = shlex.split(line)[1:]
+            parser = parser_of(words[0])
+            parser.parse_args([word for word in parser.words(words[1:]) if word != "--help"])
+            found += 1
+    assert found >= 5
 
 
 def test_help_is_quick_and_loads_no_torch() -> None:
@@ -320,6 +340,33 @@ def test_max_steps_says_what_the_whole_would_take(
     said = capsys.readouterr().err
     assert "stopped after 3 steps" in said
     assert "GiB of memory" in said
+
+
+def test_a_demo_compares_three_networks_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from compactnas.cli import demo
+    from compactnas.data.world.plan import SMALLEST_PX
+
+    def small(world: Path, seed: int) -> RunConfig:
+        return tiny_config(world, search={"epochs": 1, "batch_size": 8}, train={"epochs": 1}, seed=seed)
+
+    for name, value in {"CITIES": 1, "TEST_CITIES": 1, "PATCHES": 34, "SCENE_PX": SMALLEST_PX}.items():
+        monkeypatch.setattr(demo, name, value)
+    monkeypatch.setattr(demo, "demo_config", small)
+    words = ["demo", "--out", str(tmp_path / "demo")]
+    assert main(words) == 0
+    first = capsys.readouterr()
+    for name in ("found (S+C+D)", "random cell", "ResNet-8"):
+        assert name in first.out
+    assert "test part, 34 patches" in first.out
+    assert (tmp_path / "demo" / "report.html").read_text().count("<svg") > 3
+    assert main(words) == 2
+    made = (tmp_path / "demo" / "world" / "training.h5").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*words, "--resume"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == first.out.splitlines()[:-1]  # the last line has the time
+    assert (tmp_path / "demo" / "world" / "training.h5").stat().st_mtime_ns == made
 
 
 def test_a_pipe_that_closes_is_no_traceback(finished: Path) -> None:

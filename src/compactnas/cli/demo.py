@@ -25,8 +25,16 @@ def demo_config(world: Path, seed: int) -> RunConfig:
     return RunConfig(
         data=DataConfig(path=str(world)),
         space=Space(max_depth=3),
-        search=SearchConfig(epochs=8, alpha_learning_rate=0.03, fixed_depth=2, augment="square"),
-        train=TrainConfig(epochs=12, learning_rate=0.1, augment="square", validate_every=0),
+        search=SearchConfig(
+            epochs=7,
+            warmup=3,
+            batch_size=32,
+            learning_rate=0.1,
+            alpha_learning_rate=0.03,
+            fixed_depth=2,
+            augment="square",
+        ),
+        train=TrainConfig(epochs=10, learning_rate=0.1, augment="square", validate_every=0),
         seed=seed,
     )
 
