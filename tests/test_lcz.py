@@ -42,7 +42,7 @@ def test_so2sat_counts_sum_to_the_published_sizes() -> None:
 
 
 def test_equals_the_reference_tables(shared: Path) -> None:
-    with open(shared / "reference" / "lcz_classes.csv", encoding="utf-8", newline="") as file:
+    with (shared / "reference" / "lcz_classes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for c, row in zip(lcz.CLASSES, rows, strict=True):
         assert [str(c.number), c.letter, c.name, c.group, c.colour, c.colourblind] == [
@@ -50,7 +50,7 @@ def test_equals_the_reference_tables(shared: Path) -> None:
         ]
         for part, counts in lcz.SO2SAT_COUNTS.items():
             assert counts[c.number - 1] == int(row[f"so2sat_{part}"])
-    with open(shared / "reference" / "lcz_similarity_twelfths.csv", encoding="utf-8", newline="") as file:
+    with (shared / "reference" / "lcz_similarity_twelfths.csv").open(encoding="utf-8", newline="") as file:
         assert tuple(tuple(int(v) for v in row) for row in csv.reader(file)) == lcz.SIMILARITY
 
 
