@@ -19,9 +19,9 @@ def small(layout: str, **changes: int) -> Space:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**31))
-def test_supernet_on_a_certain_sample_is_the_derived_network(layout: str, seed: int) -> None:
-    space = small(layout)
+@given(seed=st.integers(0, 2**31), inputs_per_node=st.sampled_from([0, 1, 2]))
+def test_supernet_on_a_certain_sample_is_the_derived_network(layout: str, seed: int, inputs_per_node: int) -> None:
+    space = small(layout, inputs_per_node=inputs_per_node)
     generator = torch.Generator().manual_seed(seed)
     genotype = random_genotype(space, generator)
     torch.manual_seed(seed)

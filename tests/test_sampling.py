@@ -84,7 +84,7 @@ def test_the_gradient_of_the_depth_by_its_formula(mode: str) -> None:
 
 
 def test_derivation_takes_the_strongest() -> None:
-    arch = architecture()
+    arch = architecture(inputs_per_node=0)
     with torch.no_grad():
         arch.alpha.zero_()
         for edge, index in enumerate((2, 0, 3, 1, 7, 5)):
@@ -111,7 +111,7 @@ def test_derivation_with_two_inputs_keeps_the_best_edges_and_never_none() -> Non
 
 
 def test_derivation_never_cuts_the_output_off() -> None:
-    arch = architecture()
+    arch = architecture(inputs_per_node=0)
     with torch.no_grad():
         arch.alpha.zero_()
         arch.alpha[:, 0] = 5.0

@@ -13,15 +13,25 @@ TRIES = 20_000
 
 
 def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
-    """A genotype drawn uniformly: an operation for each edge, a depth for each block unless given."""
-    picks = torch.randint(len(space.operations), (len(space.edges),), generator=generator).tolist()
-    nodes: list[list[tuple[str, int]]] = [[] for _ in range(space.computed)]
-    for (node, source), pick in zip(space.edges, picks, strict=True):
-        nodes[node].append((space.operations[pick], source))
+    """A genotype drawn uniformly from those that a search of the space can derive.
+
+    Where nodes keep some of their edges only, these are drawn too, and `none` is not among the
+    operations. Depths are drawn for each block unless they are given.
+    """
+    kept = space.inputs_per_node
+    names = [name for name in space.operations if name != "none"] if kept else space.operations
+    nodes = []
+    for node in range(space.computed):
+        sources = [source for n, source in space.edges if n == node]
+        if kept:
+            order = torch.randperm(len(sources), generator=generator).tolist()
+            sources = sorted(sources[place] for place in order[:kept])
+        picks = torch.randint(len(names), (len(sources),), generator=generator).tolist()
+        nodes.append(tuple((names[pick], source) for pick, source in zip(picks, sources, strict=True)))
     if depths is None:
         drawn = torch.randint(space.min_depth, space.max_depth + 1, (space.blocks,), generator=generator)
         depths = tuple(drawn.tolist())
-    return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout)
+    return Genotype(tuple(nodes), depths, space.channels, space.layout)
 
 
 def random_like(

@@ -59,7 +59,8 @@ class Space:
         min_depth: least number of cells in a block.
         max_depth: greatest number of cells in a block.
         operations: the candidates of each edge, names from `OPERATIONS`.
-        inputs_per_node: edges that a node keeps when the network is derived; 0 keeps all.
+        inputs_per_node: edges that a node keeps when the network is derived, T of the paper; 0 keeps
+            all, and lets `none` win.
     """
 
     layout: str = "paper"
@@ -69,7 +70,7 @@ class Space:
     min_depth: int = 1
     max_depth: int = 5
     operations: tuple[str, ...] = OPERATIONS
-    inputs_per_node: int = 0
+    inputs_per_node: int = 2
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
