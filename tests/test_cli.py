@@ -10,7 +10,7 @@ import resource
 import shlex
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -20,7 +20,7 @@ import yaml
 from tiny import tiny_config, write_patches
 
 from compactnas.cli import COMMANDS, main
-from compactnas.cli.options import Parser, differences, parse
+from compactnas.cli.options import Parser, differences, open_data, parse
 from compactnas.config import RECIPES, RunConfig
 from compactnas.genotype import Genotype
 
@@ -201,10 +201,12 @@ def build_run(recipe: str) -> Parser:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_gives_the_defaults_and_is_printed_where_it_differs(
-    recipe: str, capsys: pytest.CaptureFixture[str]
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, config = parse(build_run, ["--recipe", recipe, "--out", "x"])
-    assert config == RECIPES[recipe]()
+    data = write_patches(tmp_path / "patches.npz")
+    _, config = parse(build_run, ["--recipe", recipe, "--out", "x", "--data.path", str(data)])
+    assert config == replace(RECIPES[recipe](), data=config.data)
+    open_data(config, recipe)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [f"recipe {recipe}: {line}" for line in differences(recipe)]
     assert (recipe == "paper") == (not lines)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -22,6 +22,9 @@ from compactnas.config import (
 )
 from compactnas.errors import UserError
 from compactnas.space import Space
+
+if TYPE_CHECKING:
+    from compactnas.data import Dataset
 
 Recipe = Literal["paper", "quick", "smoke"]
 PARTS = {
@@ -131,7 +134,6 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
     config = run_config(options)
     if not options.out:
         raise UserError("no folder for the run; name one with --out")
-    say_recipe(options.recipe)
     return options, config
 
 
@@ -163,10 +165,17 @@ def differences(recipe: Recipe) -> list[str]:
     ]
 
 
-def say_recipe(recipe: Recipe) -> None:
-    """Tell on stderr what a recipe other than the paper's changes."""
+def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
+    """Open a run's data, then tell on stderr what a recipe other than the paper's changes.
+
+    In this order, a mistake in the data is one line.
+    """
+    from compactnas.data import open_dataset
+
+    data = open_dataset(config.data)
     for line in differences(recipe):
         print(f"recipe {recipe}: {line}", file=sys.stderr)
+    return data
 
 
 def add_data_options(parser: Parser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, parse
+from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
 
 
 def build(recipe: Recipe) -> Parser:
@@ -28,8 +28,9 @@ def main(argv: list[str]) -> int:
     from compactnas.progress import RichListener
     from compactnas.report import write_report
 
+    data = open_data(config, options.recipe)
     folder = Path(options.out)
-    evaluation = pipeline.run(config, folder, resume=options.resume, listener=RichListener())
+    evaluation = pipeline.run(config, folder, resume=options.resume, listener=RichListener(), data=data)
     report = write_report([folder], folder / "report.html")
     print_evaluation(evaluation, as_json=options.json)
     if not options.json:

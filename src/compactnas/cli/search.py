@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, parse
+from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
 
 
 def build(recipe: Recipe) -> Parser:
@@ -26,8 +26,9 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
     from compactnas.progress import RichListener
 
+    data = open_data(config, options.recipe)
     folder = Path(options.out)
-    genotype = pipeline.search_stage(config, folder, resume=options.resume, listener=RichListener())
+    genotype = pipeline.search_stage(config, folder, resume=options.resume, listener=RichListener(), data=data)
     if options.json:
         print(genotype.to_json(), end="")
     else:

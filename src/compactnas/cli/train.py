@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, parse, require_model
+from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse, require_model
 
 
 def build(recipe: Recipe) -> Parser:
@@ -35,9 +35,10 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
     from compactnas.progress import RichListener
 
+    data = open_data(config, options.recipe)
     folder = Path(options.out)
     pipeline.train_stage(
-        config, folder, options.model, like=options.like, resume=options.resume, listener=RichListener()
+        config, folder, options.model, like=options.like, resume=options.resume, listener=RichListener(), data=data
     )
     print(f"trained: {folder}; next: compactnas evaluate {folder}")
     return 0
