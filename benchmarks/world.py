@@ -33,7 +33,7 @@ from compactnas.lcz import CLASSES
 from compactnas.pipeline import evaluate_stage, train_stage
 
 SPLITS = {"random": "d2", "unseen": "official"}
-WORLD = {"cities": 14, "test_cities": 6, "patches": 8000, "scene_px": 512, "seed": 0}
+WORLD = {"cities": 12, "test_cities": 6, "patches": 8000, "scene_px": 512, "seed": 0}
 TRUE_COLOUR, FALSE_COLOUR = (2, 1, 0), (6, 2, 1)
 
 
@@ -164,7 +164,6 @@ def pictures(world: Path, folder: Path, seed: int) -> None:
     for name, picture in made.items():
         small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         small.save(folder / f"{name}.png", optimize=True)
-    mosaic(world, TRUE_COLOUR, 14, 3).save(folder / "world_large.jpg", quality=92)
 
 
 def kept(file: Path, make: Callable[[], Any]) -> Any:
@@ -230,7 +229,7 @@ def main() -> None:
     parser.add_argument("--world", type=Path, help="folder of a made world; made there if it is missing")
     parser.add_argument("--out", type=Path, default=temporary, help="folder of runs and figures, outside the checkout")
     parser.add_argument("--only", choices=("pictures", "figures"), help="only the pictures, or only the figures")
-    parser.add_argument("--figures", type=Path, help="folder for the pictures; else OUT/figures")
+    parser.add_argument("--figures", type=Path, help="folder for the small pictures; else OUT")
     parser.add_argument("--json", type=Path, help="write the figures by name")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--runs", type=int, default=2, help="seeds of each training")
@@ -239,12 +238,14 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
     arguments = parser.parse_args()
     world = arguments.world or arguments.out / "world"
+    arguments.out.mkdir(parents=True, exist_ok=True)
     try:
         if not (world / "world.json").exists():
             print(f"making {world}", flush=True)
             write_world(world, **{name: getattr(arguments, name) for name in WORLD})
         if arguments.only != "figures":
-            pictures(world, arguments.figures or arguments.out / "figures", arguments.seed)
+            pictures(world, arguments.figures or arguments.out, arguments.seed)
+            mosaic(world, TRUE_COLOUR, 14, 3).save(arguments.out / "world_large.jpg", quality=92)
         if arguments.only == "pictures":
             return
         figures = measure(arguments, world)

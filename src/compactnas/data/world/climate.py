@@ -61,7 +61,7 @@ class Climate:
         orientation_rad: main direction of the streets.
         plants: state of the vegetation.
         conifers: share of needle-leaved trees.
-        greenery: how planted the city is, 0.5 to 1.5 times the usual number of trees.
+        greenery: how planted the city is, 0.4 to 2 times the usual number of trees.
         spectra: reflectance of each material, (material, band).
         roofs: share of each roof material among low, high and industrial buildings, (3, roof).
         haze: aerosol optical depth at 550 nm.
@@ -115,7 +115,7 @@ def draw_climate(seed: int) -> Climate:
         plants=plants,
         conifers={"temperate": 0.3, "mediterranean": 0.4, "arid": 0.2, "tropical": 0.0, "boreal": 0.8}[biome]
         * float(rng.uniform(0, 1.2)),
-        greenery=float(rng.uniform(0.5, 1.5)),
+        greenery=math.exp(float(rng.uniform(-0.9, 0.7))),
         spectra=city_spectra(rng, plants, turbidity=float(rng.beta(1.2, 3))),
         roofs=np.stack([rng.dirichlet(np.array(prior)) for prior in _ROOF_PRIORS]).astype(np.float32),
         haze=float(rng.gamma(2.0, 0.11) + 0.03),

@@ -21,8 +21,9 @@ def dense_trees(canvas: Canvas) -> None:
     old = stand > canvas.uniform(-0.8, 0.8)
     large, small = canvas.uniform(4.5, 7), canvas.uniform(2.5, 4)
     clearing = canvas.noise(90) > canvas.uniform(1.7, 2.4)
-    canvas.trees(0.93, (0.6 * large, large), (17, 22), where=old & ~clearing)
-    canvas.trees(0.93, (0.6 * small, small), (8, 11), where=~old & ~clearing)
+    cover = canvas.uniform(0.84, 0.97)
+    canvas.trees(cover, (0.6 * large, large), (17, 22), where=old & ~clearing)
+    canvas.trees(cover, (0.6 * small, small), (8, 11), where=~old & ~clearing)
     canvas.tone *= np.float32(1) + np.float32(0.05) * stand
     if canvas.chance(0.5):
         u, v = canvas.frame(canvas.turn(), warp_m=30)
@@ -46,7 +47,7 @@ def scattered_trees(canvas: Canvas) -> None:
         )
         return
     grove = canvas.noise(canvas.uniform(60, 120))
-    canvas.trees(canvas.uniform(0.14, 0.24), (2.5, 6), (5, 14))
+    canvas.trees(canvas.uniform(0.1, 0.36), (2.5, 6), (5, 14))
     canvas.trees(0.5, (3, 6), (6, 14), where=grove > 1.0)
 
 
@@ -97,7 +98,7 @@ def low_plants(canvas: Canvas) -> None:
             canvas.trees(0.02, (2, 4), (3, 8))
     else:
         meadow(canvas)
-        canvas.trees(0.015, (2, 4), (3, 8))
+        canvas.trees(canvas.uniform(0.0, 0.05), (2, 4), (3, 8))
 
 
 def bare_rock_or_paved(canvas: Canvas) -> None:

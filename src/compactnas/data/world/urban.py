@@ -51,7 +51,7 @@ def compact_high_rise(canvas: Canvas) -> None:
     tower = inside & lots.box(np.float32(lots.pitch_u / 2) - gap, np.float32(lots.pitch_v / 2) - gap)
     tower = canvas.thin(tower, lots, within(canvas, facts.building))
     storey = lots.value(2) ** 2
-    height = np.float32(28) + np.float32(canvas.uniform(50, 110)) * storey
+    height = np.float32(28) + np.float32(canvas.uniform(20, 110)) * storey
     canvas.build(tower, lots, height, 1)
     plant = tower & lots.box(
         lots.between(3, 3, 7), lots.between(4, 3, 7), lots.between(5, -5, 5), lots.between(6, -5, 5)
@@ -66,7 +66,7 @@ def compact_mid_rise(canvas: Canvas) -> None:
     street = canvas.uniform(10, 17)
     bent = canvas.chance(0.5)
     u, v = canvas.frame(warp_m=canvas.uniform(8, 22) if bent else 0.0)
-    blocks = canvas.grid(u, v, canvas.uniform(70, 135) + street, canvas.uniform(55, 90) + street)
+    blocks = canvas.grid(u, v, canvas.uniform(55, 130) + street, canvas.uniform(46, 85) + street)
     _streets(canvas, np.ones_like(blocks.du, np.bool_))
     inside = blocks.interior(street)
     lots = blocks.split(max(3, round(blocks.pitch_u / 22)), 3, street)
@@ -97,7 +97,7 @@ def compact_low_rise(canvas: Canvas) -> None:
     deep = canvas.uniform(22, 30) if old_town else canvas.uniform(24, 34)
     blocks = canvas.grid(u, v, canvas.uniform(45, 110) + lane, deep + lane, stagger=0.4 if old_town else 0.0)
     _streets(canvas, np.ones_like(blocks.du, np.bool_), Material.DIRT if old_town and canvas.chance(0.4) else None)
-    lots = blocks.split(max(3, round(blocks.pitch_u / canvas.uniform(8, 13))), 2, lane)
+    lots = blocks.split(max(3, round(blocks.pitch_u / canvas.uniform(8, 17))), 2, lane)
     inside = blocks.interior(lane)
     _open_ground(canvas, inside, lots, within(canvas, facts.pervious), (Material.DIRT, Material.GRASS, Material.SOIL))
     depth = lots.between(1, 0.62, 0.95)
@@ -131,7 +131,7 @@ def open_high_rise(canvas: Canvas) -> None:
         half_u, half_v = np.float32(pitch_u / 2) - lots.between(1, 8, 15), lots.between(2, 7.5, 10)
     at_u, at_v = lots.between(3, -4, 4), lots.between(4, -4, 4)
     body = canvas.thin(lots.box(half_u, half_v, at_u, at_v), lots, within(canvas, facts.building))
-    canvas.build(body, lots, np.float32(27) + np.float32(canvas.uniform(25, 55)) * lots.value(5), 1)
+    canvas.build(body, lots, np.float32(26) + np.float32(canvas.uniform(8, 60)) * lots.value(5), 1)
     canvas.trees(min(0.3, 0.14 * canvas.climate.greenery), (2.5, 4.5), (6, 13), where=canvas.material == Material.GRASS)
 
 
@@ -161,7 +161,7 @@ def open_mid_rise(canvas: Canvas) -> None:
     u, v = canvas.frame(warp_m=canvas.uniform(0, 16))
     slabs = canvas.chance(0.6)
     pitch_u, pitch_v = (
-        (canvas.uniform(48, 84), canvas.uniform(27, 38)) if slabs else (canvas.uniform(30, 42), canvas.uniform(30, 40))
+        (canvas.uniform(44, 96), canvas.uniform(26, 42)) if slabs else (canvas.uniform(30, 42), canvas.uniform(30, 40))
     )
     lots = canvas.grid(u, v, pitch_u, pitch_v, stagger=0.3 if canvas.chance(0.3) else 0.0)
     _lawns(canvas, u, v, lots, within(canvas, facts.impervious), road)
