@@ -246,7 +246,7 @@ def paper() -> RunConfig:
 
 
 def quick() -> RunConfig:
-    """An hour on two cores: fewer epochs, a faster architecture optimiser to match, turned patches."""
+    """For a CPU and some thousand patches: fewer epochs, a faster architecture to match, turned patches."""
     return RunConfig(
         search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="square"),
         train=TrainConfig(epochs=30, learning_rate=0.05, augment="square"),
