@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_config, write_patches
+from tiny import Killed, Killer, tiny_config, write_patches
 
 from compactnas.data import halves, measure_normalisation, open_dataset
 from compactnas.errors import UserError
@@ -76,19 +76,8 @@ def test_a_resumed_search_ends_with_the_same_bytes(patches: Path, tmp_path: Path
     config = tiny_config(patches, layout=layout, search={"epochs": 3, "batch_size": 8})
     search_stage(config, tmp_path / "whole")
 
-    class Killed(BaseException):
-        pass
-
-    class Killer(Silent):
-        steps = 0
-
-        def step(self, metrics: dict[str, float]) -> None:
-            self.steps += 1
-            if self.steps == 4:  # in the middle of the second epoch
-                raise Killed
-
     with pytest.raises(Killed):
-        search_stage(config, tmp_path / "cut", listener=Killer())
+        search_stage(config, tmp_path / "cut", listener=Killer(4))  # in the middle of the second epoch
     assert not (tmp_path / "cut" / "genotype.json").exists()
     search_stage(config, tmp_path / "cut", resume=True)
     assert outputs(tmp_path / "cut") == outputs(tmp_path / "whole")

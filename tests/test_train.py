@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, tiny_config, write_patches
+from tiny import CLASSES, Killed, Killer, tiny_config, write_patches
 
 from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
-from compactnas.loop import Silent
 from compactnas.pipeline import evaluate_stage, predict, read_config, run, train_stage
 from compactnas.runs import load
 
@@ -72,19 +71,8 @@ def test_a_resumed_training_ends_with_the_same_bytes(
     name = genotype if model == "genotype" else model
     train_stage(config, tmp_path / "whole", name)
 
-    class Killed(BaseException):
-        pass
-
-    class Killer(Silent):
-        steps = 0
-
-        def step(self, metrics: dict[str, float]) -> None:
-            self.steps += 1
-            if self.steps == 6:
-                raise Killed
-
     with pytest.raises(Killed):
-        train_stage(config, tmp_path / "cut", name, listener=Killer())
+        train_stage(config, tmp_path / "cut", name, listener=Killer(6))
     torch.rand(7)  # another process would be elsewhere in its draws
     train_stage(config, tmp_path / "cut", name, resume=True)
     for file in ("model.safetensors", "model.json", "train/metrics.jsonl", "splits.npz"):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.loop import Silent
 from compactnas.space import Space
 
 PATCHES, CLASSES, BANDS, SIDE = 96, 3, 4, 8
@@ -44,3 +45,19 @@ def tiny_config(
         machine=MachineConfig(device="cpu", threads=1),
         seed=seed,
     )
+
+
+class Killed(BaseException):
+    """What stands for a kill inside one process."""
+
+
+class Killer(Silent):
+    """A listener that kills the run at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def step(self, metrics: dict[str, float]) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Killed

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.world.plan import CLASSES, COUNTS, PATCH_PX, windows
+from compactnas.data.world.plan import CLASSES, PATCH_PX, windows
 from compactnas.data.world.scene import Scene
 from compactnas.errors import UserError
+from compactnas.lcz import SO2SAT_TRAIN
 
 PURITY = 0.75
 """Least share of a patch that is of its class."""
@@ -66,7 +67,7 @@ def cut_patches(scene: Scene, count: int, side: Side, rng: np.random.Generator) 
 
 def _quota(available: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Patches of each class, `count` in all, at least one each, never more than there are."""
-    counts = np.array(COUNTS, np.float64)
+    counts = np.array(SO2SAT_TRAIN, np.float64)
     weights = 0.5 / CLASSES + 0.5 * counts / counts.sum()
     quota = np.minimum(available, 1)
     while (missing := count - int(quota.sum())) > 0:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from compactnas.data.world.canvas import FINE_M, smooth_noise
 from compactnas.data.world.materials import Floats
 from compactnas.errors import UserError
+from compactnas.lcz import SO2SAT_TRAIN
 
 CLASSES = 17
 WATER = 16
@@ -24,27 +25,6 @@ SMALLEST_PX = 264
 
 # How far from the core (0) to the edge (1) each class is at home.
 _HOME = (0.0, 0.15, 0.3, 0.4, 0.45, 0.6, 0.7, 0.65, 0.85, 0.7, 0.95, 0.6, 0.9, 0.9, 0.75, 0.9, 0.8)
-# Share of each class among the zones beyond the one that each half must have: So2Sat's training
-# counts (Zhu et al. 2020), taken to the power 0.6 so that no class takes all.
-COUNTS = (
-    5068,
-    24431,
-    31693,
-    8651,
-    16493,
-    35290,
-    3269,
-    39326,
-    13584,
-    11954,
-    42902,
-    9514,
-    9165,
-    41377,
-    2392,
-    7898,
-    49359,
-)
 _FIRST = (WATER, 0, 9, 1, 2)
 
 
@@ -140,7 +120,8 @@ def _assign(
     away = np.hypot(x - core_x, y - core_y)
     away = away / away.max()
     shore = _shore(rng, x, y)
-    weights = np.array(COUNTS) ** 0.6 * np.exp(rng.normal(0, 0.6, CLASSES))
+    # So2Sat's training counts, to a power that keeps a class from taking all.
+    weights = np.array(SO2SAT_TRAIN) ** 0.6 * np.exp(rng.normal(0, 0.6, CLASSES))
     classes = np.zeros(len(x), np.uint8)
     for half in (west, ~west):
         free = np.flatnonzero(half)
