@@ -176,10 +176,11 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         part: only this part; empty takes every patch.
     """
     spec, network = load_spec(folder), load(folder)
-    source = open_dataset(config).source if part else open_source(config)
+    data = open_dataset(config) if part else None
+    source = open_source(config) if data is None else data.source
     facts = source.facts
     require_fit(facts, spec.bands, len(facts.classes))
-    rows = open_dataset(config).parts[part] if part else np.arange(len(facts.labels))
+    rows = np.arange(len(facts.labels)) if data is None else data.parts[part]
     fabric = make_fabric(read_config(folder).machine)
     network = network.to(fabric.device)
     best = probabilities(network, source, rows, fabric.device).max(dim=-1)
