@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.genotype import Genotype
 from compactnas.network import Network
-from compactnas.operations import build_operation, candidate_norm
+from compactnas.operations import State, build_operation, candidate_norm
 from compactnas.space import LAYOUTS, Space
 
 
@@ -53,6 +53,18 @@ def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -
     return count(network, bands, patch_px)
 
 
+class _Alone(nn.Module):
+    """An operation outside its cell."""
+
+    def __init__(self, operation: nn.Module) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.operation(State(x))
+        return result
+
+
 @dataclass(frozen=True)
 class CostTable:
     """MACs of every choice of a space, so that the expected cost is a sum of products.
@@ -74,7 +86,7 @@ class CostTable:
         sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
         operations = torch.tensor(
             [
-                [float(count(build_operation(name, c, candidate_norm), c, side).macs) for name in space.operations]
+                [float(count(_Alone(build_operation(name, c, candidate_norm)), c, side).macs) for name in space.operations]
                 for c, side in ((space.channels * 2**block, side) for block, side in enumerate(sides))
             ],
             dtype=torch.float64,

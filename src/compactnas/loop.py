@@ -194,8 +194,9 @@ def peak_memory_gib() -> float:
     """Most memory that this process has held, on the GPU if it uses one, in GiB."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**30
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux getrusage starts from what the parent held when it started this process
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**20
     import resource  # absent on Windows
-    import sys
 
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30  # macOS counts bytes

@@ -20,10 +20,12 @@ from compactnas.operations import (
     CellReduction,
     FactorizedReduction,
     Norm,
+    Preprocess,
+    State,
     Zero,
     build_operation,
+    concatenate,
     final_norm,
-    pointwise,
 )
 from compactnas.space import LAYOUTS, Layout
 
@@ -31,8 +33,6 @@ Map = Float[Tensor, "batch channels height width"]
 Patches = Float[Tensor, "batch bands height width"]
 Logits = Float[Tensor, "batch classes"]
 
-Gate = Callable[[Tensor, int], Tensor]
-"""Passes an edge's output on, unchanged in value, and lets the gradient of its weight through."""
 Mix = Callable[[Sequence[Tensor], int], Tensor]
 """Makes a block's output of the outputs of its cells that ran."""
 
@@ -43,13 +43,17 @@ class Sample(NamedTuple):
     Attributes:
         path: for each edge, the index of the candidate that runs.
         depths: for each block, the number of cells that run.
-        gate: what stands behind each edge, called with its output and number; None, nothing.
+        weights: for each edge, the weight of its operation: one in value, with a path to alpha.
+            None where nothing leads back to alpha.
+        silent: for each edge, the sum of the weights of the operations that do not run: zero in
+            value, added to the node that the edge leads to. None: they get no gradient.
         mix: called with the outputs of a block's cells and the block's number; None takes the last.
     """
 
     path: tuple[int, ...]
     depths: tuple[int, ...]
-    gate: Gate | None = None
+    weights: Float[Tensor, "edges"] | None = None
+    silent: Float[Tensor, "edges"] | None = None
     mix: Mix | None = None
 
 
@@ -106,35 +110,34 @@ class Cell(nn.Module):
         )
         if layout.preprocess:
             self.preprocess = nn.ModuleList(
-                FactorizedReduction(width, channels, fixed) if larger else pointwise(width, channels, fixed)
+                FactorizedReduction(width, channels, fixed) if larger else Preprocess(width, channels, fixed)
                 for width, larger in inputs
             )
         else:
-            self.preprocess = nn.ModuleList(nn.Identity() for _ in inputs)
+            self.preprocess = None
 
-    def forward(self, inputs: Sequence[Tensor], sample: Sample) -> Map:
+    def forward(self, inputs: Sequence[State], sample: Sample) -> Map:
         """Run the sampled operation of each edge; a node is the sum of its edges."""
-        states = [module(x) for module, x in zip(self.preprocess, inputs, strict=True)]
+        states = list(inputs)
+        if self.preprocess is not None:
+            states = [State(module(state)) for module, state in zip(self.preprocess, inputs, strict=True)]
         first = len(states)
         for incoming in self.incoming:
-            node: Tensor | None = None
-            silent: list[int] = []
-            for edge, source in incoming:
-                operation = self.edges[edge][sample.path[edge]]  # type: ignore[index]  # ModuleList of ModuleLists
-                if isinstance(operation, Zero):
-                    silent.append(edge)
-                    continue
-                y = operation(states[source])
-                if sample.gate is not None:
-                    y = sample.gate(y, edge)
+            states.append(State(self._node(incoming, states, sample)))
+        return concatenate([state.x for state in states[first:]]) if self.concat else states[-1].x
+
+    def _node(self, incoming: Sequence[tuple[int, int]], states: Sequence[State], sample: Sample) -> Map:
+        node: Tensor | None = None
+        for edge, source in incoming:
+            operation = self.edges[edge][sample.path[edge]]  # type: ignore[index]  # ModuleList of ModuleLists
+            if not isinstance(operation, Zero):
+                y = operation(states[source], None if sample.weights is None else sample.weights[edge])
                 node = y if node is None else node + y
-            if node is None:
-                node = torch.zeros_like(states[0])
-            if sample.gate is not None:
-                for edge in silent:
-                    node = sample.gate(node, edge)
-            states.append(node)
-        return torch.cat(states[first:], dim=1) if self.concat else states[-1]
+        if node is None:
+            node = torch.zeros_like(states[0].x)
+        if sample.silent is not None:
+            node = node + sum(sample.silent[edge] for edge, _ in incoming)
+        return node
 
 
 class Backbone(nn.Module):
@@ -194,34 +197,34 @@ class Backbone(nn.Module):
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
         """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""
-        x = self.stem(self.normalise(x))
-        states = [x, x] if self.pair else [x]
+        stem = State(self.stem(self.normalise(x)))
+        states = [stem, stem] if self.pair else [stem]
         for block, cells in enumerate(self.blocks):
             if block:
                 reduced = self.reductions[block - 1](*states)
-                states = [*states[1:], reduced]
+                states = [*states[1:], State(reduced)]
             states = self._block(cells, states, sample, block)
-        logits: Tensor = self.head(states[-1])
+        logits: Tensor = self.head(states[-1].x)
         return logits
 
     @staticmethod
-    def _block(cells: nn.Module, states: list[Tensor], sample: Sample, block: int) -> list[Tensor]:
+    def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
         """Run the cells of one block; with a mix, each state that leaves is mixed over the depths."""
-        history: list[list[Tensor]] = []
+        history: list[list[State]] = []
         for cell in list(cells.children())[: sample.depths[block]]:
-            states = [*states[1:], cell(states, sample)]
+            states = [*states[1:], State(cell(states, sample))]
             history.append(states)
-        width = states[-1].shape[1]
+        width = states[-1].x.shape[1]
         if sample.mix is None:
             return [_widen(state, width) for state in states]
         mixed = zip(*history, strict=True)
-        return [sample.mix([_widen(state, width) for state in column], block) for column in mixed]
+        return [State(sample.mix([_widen(state, width).x for state in column], block)) for column in mixed]
 
 
-def _widen(x: Tensor, channels: int) -> Tensor:
+def _widen(state: State, channels: int) -> State:
     """Zero channels up to this number: the NASNet-like stem is narrower than what leaves a cell."""
-    missing = channels - x.shape[1]
-    return x if missing == 0 else F.pad(x, (0, 0, 0, 0, 0, missing))
+    missing = channels - state.x.shape[1]
+    return state if missing == 0 else State(F.pad(state.x, (0, 0, 0, 0, 0, missing)))
 
 
 class Network(nn.Module):

@@ -6,16 +6,17 @@ Every map is (batch, channels, height, width); operations of an edge keep its sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from math import gcd
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.depthwise import DepthwiseConv
+from compactnas.separable import SeparableConv
 
 Map = Float[Tensor, "batch channels height width"]
 Norm = Callable[[int], nn.Module]
@@ -31,64 +32,149 @@ fixed_norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
 """Of the parts of a supernet that always run."""
 
 
-def separable_unit(channels: int, size: int, dilation: int, norm: Norm) -> nn.Sequential:
-    """ReLU, depthwise k x k, pointwise 1x1, normalisation: the unit that the paper's costs count."""
-    return nn.Sequential(
-        nn.ReLU(), DepthwiseConv(channels, size, dilation), nn.Conv2d(channels, channels, 1, bias=False), norm(channels)
-    )
+class State:
+    """A map on its way through a cell, with its positive part: made once for all that begin with a ReLU."""
+
+    def __init__(self, x: Map) -> None:
+        self.x = x
+
+    @cached_property
+    def positive(self) -> Map:
+        """ReLU of the map."""
+        return F.relu(self.x)
 
 
-def _separable(size: int, channels: int, norm: Norm) -> nn.Module:
-    return nn.Sequential(*(separable_unit(channels, size, 1, norm) for _ in range(2)))
+Weight = Float[Tensor, ""]
+"""Of an edge's operation: exactly one in value, with a path to alpha."""
 
 
-def _dilated(size: int, channels: int, norm: Norm) -> nn.Module:
-    return separable_unit(channels, size, 2, norm)
+class Unit(nn.Module):
+    """ReLU (of the caller), depthwise k x k, pointwise 1x1, normalisation: what the paper's costs count."""
+
+    def __init__(self, channels: int, size: int, dilation: int, norm: Norm) -> None:
+        super().__init__()
+        self.convolution = SeparableConv(channels, size, dilation)
+        self.norm = norm(channels)
+
+    def forward(self, positive: Map, weight: Weight | None = None) -> Map:
+        y = self.convolution(positive)
+        if weight is None:
+            result: Tensor = self.norm(y)
+            return result
+        # A normalisation's scale is a product with the edge's weight that costs nothing.
+        return F.batch_norm(y, None, None, weight.repeat(y.shape[1]), training=True, eps=self.norm.eps)
 
 
-def _skip(channels: int, norm: Norm) -> nn.Module:
-    return nn.Identity()
+class Separable(nn.Module):
+    """`sep_conv` (two units) and `dil_conv` (one)."""
+
+    def __init__(self, channels: int, size: int, dilation: int, units: int, norm: Norm) -> None:
+        super().__init__()
+        self.units = nn.ModuleList(Unit(channels, size, dilation, norm) for _ in range(units))
+
+    def forward(self, state: State, weight: Weight | None = None) -> Map:
+        *first, last = self.units
+        y = state.positive
+        for unit in first:
+            y = F.relu(unit(y), inplace=True)
+        result: Tensor = last(y, weight)
+        return result
 
 
-def _average_pool(channels: int, norm: Norm) -> nn.Module:
-    return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+class Skip(nn.Module):
+    """`skip_connect`: the identity."""
+
+    def forward(self, state: State, weight: Weight | None = None) -> Map:
+        return weighed(state.x, weight)
 
 
-def _max_pool(channels: int, norm: Norm) -> nn.Module:
-    return nn.MaxPool2d(3, stride=1, padding=1)
+class Pool(nn.Module):
+    """`avg_pool_3x3` (padding is not counted) and `max_pool_3x3`."""
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, state: State, weight: Weight | None = None) -> Map:
+        return weighed(self.pool(state.x), weight)
 
 
 class Zero(nn.Module):
     """`none`: no connection. It stands in the list of candidates; a cell never runs it."""
 
-    def forward(self, x: Map) -> Map:
-        return torch.zeros_like(x)
+    def forward(self, state: State, weight: Weight | None = None) -> Map:
+        return torch.zeros_like(state.x)
 
 
-def _none(channels: int, norm: Norm) -> nn.Module:
-    return Zero()
+def weighed(y: Map, weight: Weight | None) -> Map:
+    """y times a weight of exactly one: y itself forward, <gradient, y> to the weight backward."""
+    return y if weight is None else _weigh(y, weight)
 
+
+class _Weigh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(y)
+        ctx.dtype = weight.dtype
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        (y,) = ctx.saved_tensors
+        return grad, (grad * y).sum(dtype=ctx.dtype)
+
+
+_weigh: Callable[..., Tensor] = _Weigh.apply
 
 _BUILDERS: dict[str, Callable[[int, Norm], nn.Module]] = {
-    "none": _none,
-    "skip_connect": _skip,
-    "sep_conv_3x3": partial(_separable, 3),
-    "sep_conv_5x5": partial(_separable, 5),
-    "dil_conv_3x3": partial(_dilated, 3),
-    "dil_conv_5x5": partial(_dilated, 5),
-    "avg_pool_3x3": _average_pool,
-    "max_pool_3x3": _max_pool,
+    "none": lambda channels, norm: Zero(),
+    "skip_connect": lambda channels, norm: Skip(),
+    "sep_conv_3x3": lambda channels, norm: Separable(channels, 3, 1, 2, norm),
+    "sep_conv_5x5": lambda channels, norm: Separable(channels, 5, 1, 2, norm),
+    "dil_conv_3x3": lambda channels, norm: Separable(channels, 3, 2, 1, norm),
+    "dil_conv_5x5": lambda channels, norm: Separable(channels, 5, 2, 1, norm),
+    "avg_pool_3x3": lambda channels, norm: Pool(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)),
+    "max_pool_3x3": lambda channels, norm: Pool(nn.MaxPool2d(3, stride=1, padding=1)),
 }
 
 
 def build_operation(name: str, channels: int, norm: Norm) -> nn.Module:
-    """The operation of this name at stride 1; it keeps the shape of its input."""
+    """The operation of this name at stride 1: called with a state and its weight, it keeps the shape."""
     return _BUILDERS[name](channels, norm)
 
 
-def pointwise(channels_in: int, channels_out: int, norm: Norm) -> nn.Sequential:
-    """ReLU, 1x1 convolution, normalisation: a cell's preprocessing of one input."""
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(channels_in, channels_out, 1, bias=False), norm(channels_out))
+def concatenate(parts: Sequence[Map]) -> Map:
+    """Maps side by side as channels; their gradients come back dense, which normalisation is fast on."""
+    return _concatenate(*parts)
+
+
+class _Concatenate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:
+        ctx.channels = [part.shape[1] for part in parts]
+        return torch.cat(parts, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        last = grad.is_contiguous(memory_format=torch.channels_last)
+        memory = torch.channels_last if last else torch.contiguous_format
+        return tuple(part.contiguous(memory_format=memory) for part in grad.split(ctx.channels, dim=1))
+
+
+_concatenate: Callable[..., Tensor] = _Concatenate.apply
+
+
+class Preprocess(nn.Module):
+    """ReLU, 1x1 convolution, normalisation: brings one input to the cell's width."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        self.norm = norm(channels_out)
+
+    def forward(self, state: State) -> Float[Tensor, "batch channels_out height width"]:
+        result: Tensor = self.norm(self.convolution(state.positive))
+        return result
 
 
 class FactorizedReduction(nn.Module):
@@ -101,10 +187,10 @@ class FactorizedReduction(nn.Module):
         self.odd = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
         self.norm = norm(channels_out)
 
-    def forward(self, x: Map) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        x = F.relu(x)
+    def forward(self, state: State) -> Float[Tensor, "batch channels_out height_out width_out"]:
+        x = state.positive
         shifted = F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-        result: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        result: Tensor = self.norm(concatenate([self.even(x), self.odd(shifted)]))
         return result
 
 
@@ -114,10 +200,9 @@ class BasicReduction(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.ReLU(),
             nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
             norm(channels_out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
             norm(channels_out),
         )
@@ -125,8 +210,8 @@ class BasicReduction(nn.Module):
             nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(channels_in, channels_out, 1, bias=False)
         )
 
-    def forward(self, x: Map) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        result: Tensor = self.body(x) + self.shortcut(x)
+    def forward(self, state: State) -> Float[Tensor, "batch channels_out height_out width_out"]:
+        result: Tensor = self.body(state.positive) + self.shortcut(state.x)
         return result
 
 
@@ -140,7 +225,7 @@ class CellReduction(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.preprocess = nn.ModuleList([pointwise(channels_in, channels, norm) for _ in range(2)])
+        self.preprocess = nn.ModuleList([Preprocess(channels_in, channels, norm) for _ in range(2)])
         self.convolve = nn.ModuleList([self._convolution(channels, norm) for _ in range(2)])
         self.pool = nn.ModuleList([nn.Sequential(nn.MaxPool2d(3, 2, 1), norm(channels)) for _ in range(2)])
 
@@ -152,12 +237,12 @@ class CellReduction(nn.Module):
             nn.Conv2d(channels, channels, (1, 3), (1, 2), (0, 1), groups=groups, bias=False),
             nn.Conv2d(channels, channels, (3, 1), (2, 1), (1, 0), groups=groups, bias=False),
             norm(channels),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 1, bias=False),
             norm(channels),
         )
 
-    def forward(self, before: Map, last: Map) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        inputs = [module(x) for module, x in zip(self.preprocess, (before, last), strict=True)]
+    def forward(self, before: State, last: State) -> Float[Tensor, "batch channels_out height_out width_out"]:
+        inputs = [module(state) for module, state in zip(self.preprocess, (before, last), strict=True)]
         parts = [module(x) for group in (self.convolve, self.pool) for module, x in zip(group, inputs, strict=True)]
-        return torch.cat(parts, dim=1)
+        return concatenate(parts)

@@ -133,9 +133,13 @@ class Gdas:
         with torch.set_grad_enabled(gradient):
             operations = gumbel_softmax(architecture.alpha, tau, generator)
             path = operations.argmax(dim=-1)
-            gate = _EdgeGate(straight_through(operations, path), path.tolist(), self.unsampled_gradient == "published")
+            sample = Sample(tuple(path.tolist()), architecture.fixed_depths or ())
+            if gradient:
+                weights = straight_through(operations, path)
+                sampled = weights.gather(-1, path.unsqueeze(-1)).squeeze(-1)
+                silent = weights.sum(dim=-1) - sampled if self.unsampled_gradient == "published" else None
+                sample = sample._replace(weights=sampled, silent=silent)
             if architecture.fixed_depths is not None:
-                sample = Sample(tuple(path.tolist()), architecture.fixed_depths, gate if gradient else None)
                 return Draw(sample, operations, None)
             depths = gumbel_softmax(architecture.depth_logits, tau, generator)
         first, last = architecture.space.min_depth, architecture.space.max_depth
@@ -147,7 +151,7 @@ class Gdas:
             drawn = depths.argmax(dim=-1)
             run = tuple(first + d for d in drawn.tolist())
             mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
-        return Draw(Sample(tuple(path.tolist()), run, gate if gradient else None, mix), operations, depths)
+        return Draw(sample._replace(depths=run, mix=mix), operations, depths)
 
 
 def gumbel_softmax(
@@ -165,38 +169,6 @@ def straight_through(p: Float[Tensor, "rows choices"], index: Int[Tensor, "rows"
     """One-hot in the forward pass, the gradient of p in the backward pass."""
     hard = torch.zeros_like(p).scatter_(-1, index.unsqueeze(-1), 1.0)
     return hard + (p - p.detach())
-
-
-class _EdgeGate:
-    """Multiplies an edge's output by its weight of exactly one, at no cost in the forward pass."""
-
-    def __init__(self, weights: Tensor, path: list[int], published: bool) -> None:
-        self.weights, self.path, self.published = weights, path, published
-
-    def __call__(self, y: Tensor, edge: int) -> Tensor:
-        return _gate(y, self.weights[edge].to(y.device), self.path[edge], self.published)
-
-
-class _Gate(torch.autograd.Function):
-    """y * w[index] with w[index] = 1: y itself forward, <gradient, y> to w[index] backward."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, weights: Tensor, index: int, published: bool) -> Tensor:
-        ctx.save_for_backward(y)
-        ctx.index, ctx.published, ctx.choices = index, published, len(weights)
-        ctx.dtype = weights.dtype
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        (y,) = ctx.saved_tensors
-        rest = grad.sum(dtype=ctx.dtype) if ctx.published else torch.zeros((), dtype=ctx.dtype, device=grad.device)
-        weights = rest.repeat(ctx.choices)
-        weights[ctx.index] = (grad * y).sum(dtype=ctx.dtype)
-        return grad, weights, None, None
-
-
-_gate: Callable[..., Tensor] = _Gate.apply
 
 
 class _Mixture:

@@ -116,6 +116,7 @@ class Search:
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             nesterov=config.nesterov,
+            foreach=True,
         )
         self.supernet, self.weights = fabric.setup(supernet, weights)
         self.parameters = list(supernet.parameters())
@@ -171,7 +172,7 @@ class Search:
                 if p.grad is None:
                     p.grad = torch.zeros_like(p)
         if self.config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
+            nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
         for group in self.weights.param_groups:
             group["lr"] = rate
         self.weights.step()

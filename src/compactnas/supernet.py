@@ -43,6 +43,9 @@ class SuperNet(nn.Module):
         return self.backbone.normalise
 
     def forward(self, x: Float[Tensor, "batch bands height width"], sample: Sample) -> Float[Tensor, "batch classes"]:
+        if sample.weights is not None:
+            silent = None if sample.silent is None else sample.silent.to(x.device)
+            sample = sample._replace(weights=sample.weights.to(x.device), silent=silent)
         logits: Tensor = self.backbone(x, sample)
         return logits
 

@@ -1,0 +1,122 @@
+"""GDAS's step as it is published, on the weights of our supernet: the yardstick of the search's speed.
+
+It keeps the published order of operations and makes no avoidable copies: NCHW, the library's own
+convolutions, every edge multiplied by its weight, `none` computed, gradients of weights and of alpha in
+both half-steps. It shares the supernet's modules and parameters but no code of the forward pass, so
+that it is also the independent half of the test that the fast step computes the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.operations import BasicReduction, FactorizedReduction, Pool, Separable, Skip, Unit, Zero
+from compactnas.sampling import Architecture
+from compactnas.supernet import SuperNet
+
+
+def _plain_operation(operation: nn.Module) -> nn.Module:
+    """The same operation of the library's parts, with the same parameters, on a map."""
+    if isinstance(operation, Separable):
+        return nn.Sequential(*(part for unit in operation.units for part in _plain_unit(unit)))
+    if isinstance(operation, Pool):
+        return operation.pool
+    return {Zero: _PlainZero, Skip: nn.Identity}[type(operation)]()
+
+
+def _plain_unit(unit: Unit) -> list[nn.Module]:
+    convolution = unit.convolution
+    channels, _, size, _ = convolution.depthwise.shape
+    pad = convolution.dilation * (size // 2)
+    depthwise = nn.Conv2d(channels, channels, size, 1, pad, convolution.dilation, groups=channels, bias=False)
+    pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+    depthwise.weight, pointwise.weight = convolution.depthwise, convolution.pointwise
+    return [nn.ReLU(), depthwise, pointwise, unit.norm]
+
+
+class _PlainZero(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul(0.0)
+
+
+class PlainGdas(nn.Module):
+    """A copy of a supernet and of its architecture, with the published forward pass and step.
+
+    Args:
+        supernet: whose weights and shape are taken.
+        architecture: whose alpha is taken; every block runs all of its cells.
+    """
+
+    def __init__(self, supernet: SuperNet, architecture: Architecture, learning_rate: float = 0.025) -> None:
+        super().__init__()
+        self.net = copy.deepcopy(supernet.backbone).to(memory_format=torch.contiguous_format)
+        for cell in (cell for cells in self.net.blocks for cell in cells):
+            cell.edges = nn.ModuleList(nn.ModuleList(map(_plain_operation, candidates)) for candidates in cell.edges)
+        self.alpha = nn.Parameter(architecture.alpha.detach().clone())
+        self.weights = torch.optim.SGD(
+            self.net.parameters(), lr=learning_rate, momentum=0.9, weight_decay=3e-4, nesterov=True
+        )
+        self.alphas = torch.optim.Adam([self.alpha], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+    def draw(self, noise: Tensor, tau: float) -> tuple[Tensor, list[int]]:
+        """Straight-through weights and the chosen operations for this Gumbel noise."""
+        p = ((self.alpha.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
+        index = p.argmax(dim=-1, keepdim=True)
+        hard = torch.zeros_like(p).scatter_(-1, index, 1.0)
+        return hard - p.detach() + p, index.flatten().tolist()
+
+    def forward(self, x: Tensor, weights: Tensor, index: Sequence[int]) -> Tensor:
+        """Logits with the sampled operation of every edge, multiplied by its weight."""
+        net = self.net
+        x = net.stem(net.normalise(x))
+        states = [x, x] if net.pair else [x]
+        for block, cells in enumerate(net.blocks):
+            if block:
+                states = [*states[1:], _reduction(net.reductions[block - 1], states)]
+            for cell in cells:
+                states = [*states[1:], _cell(cell, states, weights, index)]
+        return net.head(states[-1])
+
+    def step(self, batch_t: Sequence[Tensor], batch_v: Sequence[Tensor], noise: Sequence[Tensor], tau: float) -> Tensor:
+        """A step of the weights, then one of alpha; gives both losses."""
+        losses = []
+        for (x, y), drawn, optimizer in zip((batch_t, batch_v), noise, (self.weights, self.alphas), strict=True):
+            loss = F.cross_entropy(self(x, *self.draw(drawn, tau)), y)
+            self.weights.zero_grad()
+            self.alphas.zero_grad()
+            loss.backward()
+            if optimizer is self.weights:
+                nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+            optimizer.step()
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+
+def _cell(cell: nn.Module, inputs: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:
+    states = list(inputs)
+    if cell.preprocess is not None:
+        states = [_preprocess(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
+    first = len(states)
+    for incoming in cell.incoming:
+        states.append(sum(cell.edges[e][index[e]](states[source]) * weights[e, index[e]] for e, source in incoming))
+    return torch.cat(states[first:], dim=1) if cell.concat else states[-1]
+
+
+def _preprocess(module: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(x)
+    if isinstance(module, FactorizedReduction):
+        shifted = F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
+        return module.norm(torch.cat([module.even(x), module.odd(shifted)], dim=1))
+    return module.norm(module.convolution(x))
+
+
+def _reduction(module: nn.Module, states: Sequence[Tensor]) -> Tensor:
+    if isinstance(module, BasicReduction):
+        return module.body(F.relu(states[0])) + module.shortcut(states[0])
+    inputs = [_preprocess(part, x) for part, x in zip(module.preprocess, states, strict=True)]
+    return torch.cat([part(x) for group in (module.convolve, module.pool) for part, x in zip(group, inputs)], dim=1)

@@ -1,0 +1,127 @@
+"""Depthwise-separable convolution that is fast, and lean in memory, where it is trained on a CPU.
+
+PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
+the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
+the input gradient is a forward pass with the kernel turned half round; the weight gradient of
+a dilated kernel is an undilated one on each phase of the image; a 5x5 weight gradient is four
+3x3 ones, one for each corner of the kernel. What the depthwise half gives is not kept for the
+backward pass but computed again: that costs a tenth of the unit's time and saves a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Map = Float[Tensor, "batch channels height width"]
+Depthwise = Float[Tensor, "channels 1 size size"]
+Pointwise = Float[Tensor, "channels channels 1 1"]
+
+
+class SeparableConv(nn.Module):
+    """Depthwise k x k convolution, then a pointwise 1x1: stride 1, no bias, padding that keeps the size.
+
+    Shapes: (batch, channels, height, width) in and out; `depthwise` (channels, 1, k, k), `pointwise`
+    (channels, channels, 1, 1).
+    """
+
+    def __init__(self, channels: int, size: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.depthwise = nn.Parameter(torch.empty(channels, 1, size, size))
+        self.pointwise = nn.Parameter(torch.empty(channels, channels, 1, 1))
+        for weight in (self.depthwise, self.pointwise):
+            nn.init.kaiming_uniform_(weight, a=5**0.5)  # as nn.Conv2d
+
+    def forward(self, x: Map) -> Map:
+        fast = x.device.type == "cpu" and torch.is_grad_enabled() and self.depthwise.shape[-1] in (3, 5)
+        if fast and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_exporting():
+            return _separable(x, self.depthwise, self.pointwise, self.dilation)
+        return F.conv2d(_depthwise(x, self.depthwise, self.dilation), self.pointwise)
+
+    def extra_repr(self) -> str:
+        channels, _, size, _ = self.depthwise.shape
+        return f"{channels}, {size}x{size}, dilation={self.dilation}"
+
+
+class _Separable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, depthwise: Tensor, pointwise: Tensor, dilation: int) -> Tensor:
+        _, need_depthwise, need_pointwise, _ = ctx.needs_input_grad
+        ctx.save_for_backward(x if need_depthwise or need_pointwise else None, depthwise, pointwise)
+        ctx.dilation = dilation
+        return F.conv2d(_depthwise(x, depthwise, dilation), pointwise)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, depthwise, pointwise = ctx.saved_tensors
+        need_x, need_depthwise, need_pointwise, _ = ctx.needs_input_grad
+        grad_x = grad_depthwise = grad_pointwise = None
+        if need_pointwise:
+            between = _depthwise(x, depthwise, ctx.dilation)
+            grad_pointwise = _weight_gradient(between, grad, pointwise, 0, 1)
+        if need_x or need_depthwise:
+            grad = F.conv2d(grad, pointwise.transpose(0, 1))
+        if need_x:
+            grad_x = _depthwise(grad, depthwise.flip(-1, -2), ctx.dilation)
+        if need_depthwise:
+            grad_depthwise = depthwise_gradient(x, grad, depthwise.shape[-1], ctx.dilation)
+        return grad_x, grad_depthwise, grad_pointwise, None
+
+
+_separable: Callable[..., Tensor] = _Separable.apply
+
+
+def _depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    pad = dilation * (weight.shape[-1] // 2)
+    return F.conv2d(x, weight, padding=pad, dilation=dilation, groups=weight.shape[0])
+
+
+def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise:
+    """Gradient of a depthwise kernel of side 3 or 5 at stride 1 with size-keeping padding.
+
+    Args:
+        x: the convolution's input.
+        grad: gradient of its output.
+        size: side of the kernel.
+        dilation: distance of the kernel's taps in pixels.
+    """
+    height, width = x.shape[-2:]
+    shape = x.new_empty(x.shape[1], 1, size, size)
+    if dilation > 1:
+        if height % dilation or width % dilation:
+            return _weight_gradient(x, grad, shape, dilation * (size // 2), dilation)
+        x, grad = _phases(x, dilation), _phases(grad, dilation)
+    corner = x.new_empty(x.shape[1], 1, 3, 3)
+    if size == 3:
+        return _weight_gradient(x, grad, corner, 1, 1)
+    height, width = x.shape[-2:]
+    padded = F.pad(x, (2, 2, 2, 2))
+    for top in (0, 2):
+        for left in (0, 2):
+            window = padded[:, :, top : top + height + 2, left : left + width + 2]
+            window = window.contiguous(memory_format=torch.channels_last)
+            shape[:, :, top : top + 3, left : left + 3] = _weight_gradient(window, grad, corner, 0, 1)
+    return shape
+
+
+def _phases(x: Tensor, step: int) -> Tensor:
+    """The step x step sub-images of every step-th pixel, as more images of the batch."""
+    n, c, h, w = x.shape
+    parts = x.permute(0, 2, 3, 1).reshape(n, h // step, step, w // step, step, c).permute(0, 2, 4, 1, 3, 5)
+    return parts.reshape(n * step * step, h // step, w // step, c).permute(0, 3, 1, 2)
+
+
+def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation: int) -> Tensor:
+    """The library's gradient of a weight of this shape, depthwise if it has one channel of input."""
+    groups = x.shape[1] // weight.shape[1]
+    gradients = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, [1, 1], [pad, pad], [dilation, dilation], False, [0, 0], groups, [False, True, False]
+    )
+    result: Tensor = gradients[1]
+    return result
