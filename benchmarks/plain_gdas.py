@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.operations import BasicReduction, FactorizedReduction, Pool, Separable, Skip, Unit, Zero
+from compactnas.operations import AveragePool, BasicReduction, FactorizedReduction, MaxPool, Separable, Skip, Unit, Zero
 from compactnas.sampling import Architecture
 from compactnas.supernet import SuperNet
 
@@ -24,8 +24,10 @@ def _plain_operation(operation: nn.Module) -> nn.Module:
     """The same operation of the library's parts, with the same parameters, on a map."""
     if isinstance(operation, Separable):
         return nn.Sequential(*(part for unit in operation.units for part in _plain_unit(unit)))
-    if isinstance(operation, Pool):
-        return operation.pool
+    if isinstance(operation, AveragePool):
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    if isinstance(operation, MaxPool):
+        return nn.MaxPool2d(3, stride=1, padding=1)
     return {Zero: _PlainZero, Skip: nn.Identity}[type(operation)]()
 
 
@@ -119,4 +121,5 @@ def _reduction(module: nn.Module, states: Sequence[Tensor]) -> Tensor:
     if isinstance(module, BasicReduction):
         return module.body(F.relu(states[0])) + module.shortcut(states[0])
     inputs = [_preprocess(part, x) for part, x in zip(module.preprocess, states, strict=True)]
-    return torch.cat([part(x) for group in (module.convolve, module.pool) for part, x in zip(group, inputs)], dim=1)
+    groups = (module.convolve, module.pool)
+    return torch.cat([part(x) for group in groups for part, x in zip(group, inputs, strict=True)], dim=1)

@@ -26,20 +26,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from plain_gdas import PlainGdas
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.baselines import BASELINES
-from compactnas.config import SearchConfig
+from compactnas.config import MachineConfig, SearchConfig
 from compactnas.data import Normalisation
 from compactnas.data.source import Facts
-from compactnas.loop import peak_memory_gib
+from compactnas.loop import make_fabric, peak_memory_gib
 from compactnas.network import Backbone, Sample
 from compactnas.operations import candidate_norm, fixed_norm
 from compactnas.search import Search
@@ -70,7 +70,7 @@ def make_search(space: Space, batch: int, config: SearchConfig, channels_last: b
     source = Noise(2 * batch)
     halves = np.arange(batch), np.arange(batch, 2 * batch)
     plain = Normalisation((0.0,) * BANDS, (1.0,) * BANDS)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads()))
     config = replace(config, batch_size=batch)
     return Search(space, config, source, halves, plain, 0, fabric, channels_last=channels_last)
 
@@ -96,7 +96,7 @@ class Floor:
     def __init__(self, search: Search, noise: list[Tensor]) -> None:
         scores = [search.architecture.alpha.detach().log_softmax(dim=-1) + drawn for drawn in noise]
         self.nets = [self._network(search.space, drawn.argmax(dim=-1).tolist()) for drawn in scores]
-        self.sgd = torch.optim.SGD(self.nets[0][0].parameters(), lr=RATE, momentum=0.9, weight_decay=3e-4, fused=True)
+        self.sgd = torch.optim.SGD(self.nets[0][0].parameters(), lr=RATE, momentum=0.9, weight_decay=3e-4, foreach=True)
         for p in self.nets[1][0].parameters():
             p.requires_grad_(False)
         for module in self.nets[1][0].modules():
@@ -209,7 +209,7 @@ def contest(layout: str, batch: int, draws: int, threads: int, kinds: tuple[str,
 def table(figures: dict[str, dict[str, dict[str, float]]]) -> str:
     """The figures in Markdown."""
     lines = [
-        "| layout | batch | ours s | floor s | plain s | ResNet-20 s | plain/ours | ours/floor | peak ours MB | plain MB | share |",
+        "| layout | batch | ours s | floor s | plain s | ResNet-20 s | plain/ours | ours/floor | our MB | plain MB | of |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for layout, rows in figures.items():
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="leave some out while tuning")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--times", action="store_true", help="print each draw")
-    parser.add_argument("--json", help="write the figures by name")
+    parser.add_argument("--json", type=Path, help="write the figures by name")
     parser.add_argument("--peak", choices=KINDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.threads:
@@ -254,8 +254,7 @@ def main() -> None:
     if kinds == KINDS:
         print(table(figures))
     if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1)
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -58,13 +58,13 @@ def test_any_patch_size_band_and_class_count(layout: str, patch_px: int) -> None
     assert Network(genotype, 13, 2)(torch.randn(2, 13, patch_px, patch_px)).shape == (2, 2)
 
 
-def test_the_gate_changes_no_value() -> None:
+def test_the_weights_of_the_edges_change_no_value() -> None:
     space, generator = small("paper"), torch.Generator().manual_seed(0)
     architecture = Architecture(space, False, 2, 1.0, generator)
     supernet = SuperNet(space, architecture.built_depths, 3, 5)
     x = torch.randn(4, 3, 8, 8)
     draw = Gdas().draw(architecture, 1.0, generator, gradient=True)
-    assert torch.equal(supernet(x, draw.sample), supernet(x, draw.sample._replace(gate=None)))
+    assert torch.equal(supernet(x, draw.sample), supernet(x, draw.sample._replace(weights=None)))
 
 
 def test_a_node_without_edges_is_zero() -> None:

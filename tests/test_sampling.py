@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from compactnas.genotype import OPERATIONS, Genotype
+from compactnas.operations import State
 from compactnas.sampling import Architecture, Gdas, derive, gumbel_softmax
 from compactnas.space import LAYOUTS, Space
 from compactnas.supernet import SuperNet
@@ -25,7 +26,7 @@ def test_the_strongest_of_a_gumbel_softmax_follows_the_softmax() -> None:
 
 @pytest.mark.parametrize("published", [False, True])
 def test_gradient_of_alpha_is_that_of_the_product_with_the_weights(published: bool) -> None:
-    """The gate equals the plain sum over candidates of weight x output, for both readings."""
+    """The edge's weight equals the plain sum over candidates of weight x output, for both readings."""
     space = Space(channels=4, nodes=2, blocks=1)
     arch = Architecture(space, False, 1, 1.0, torch.Generator().manual_seed(1))
     supernet = SuperNet(space, (1,), 3, 5).double()
@@ -41,7 +42,7 @@ def test_gradient_of_alpha_is_that_of_the_product_with_the_weights(published: bo
         backbone = supernet.backbone
         cell = backbone.blocks[0][0]
         stem = backbone.stem(x)
-        y = weights[index] * cell.edges[0][index](stem)
+        y = weights[index] * cell.edges[0][index](State(stem))
         if published:
             y = y + sum(weights[i] for i in range(8) if i != index)
         (expected,) = torch.autograd.grad(backbone.head(y).sum() ** 2, arch.alpha)

@@ -1,35 +1,56 @@
-"""The fast gradients of depthwise convolutions are the library's own."""
+"""The fast gradients of separable convolutions and average pooling are the library's own."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from compactnas.depthwise import DepthwiseConv
+from compactnas.separable import SeparableConv, average_pool
+
+SIDES = [(8, 8), (16, 12), (9, 7), (4, 4), (1, 1), (2, 2)]
+
+
+def gradients(result: torch.Tensor, *of: torch.Tensor) -> list[torch.Tensor]:
+    grad = torch.randn(result.shape, dtype=result.dtype, generator=torch.Generator().manual_seed(1))
+    return [result.detach(), *torch.autograd.grad(result, of, grad)]
 
 
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 12), (9, 7), (4, 4), (1, 1), (2, 2)])
+@pytest.mark.parametrize(("height", "width"), SIDES)
 def test_gradients_equal_the_librarys(size: int, dilation: int, height: int, width: int) -> None:
     torch.manual_seed(0)
-    convolution = DepthwiseConv(6, size, dilation).double()
-    x = torch.randn(3, 6, height, width, dtype=torch.float64).to(memory_format=torch.channels_last)
-    grad = torch.randn_like(x)
-    x.requires_grad_()
-    y = convolution(x)
-    y.backward(grad)
-    weight = convolution.weight.detach().clone().requires_grad_()
-    plain = x.detach().clone().requires_grad_()
-    expected = F.conv2d(plain, weight, padding=dilation * (size // 2), dilation=dilation, groups=6)
-    expected.backward(grad)
-    torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(x.grad, plain.grad, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(convolution.weight.grad, weight.grad, rtol=1e-12, atol=1e-12)
+    ours = SeparableConv(6, size, dilation).double()
+    x = torch.randn(3, 6, height, width, dtype=torch.float64, requires_grad=True)
+    last = x.contiguous(memory_format=torch.channels_last)
+    between = F.conv2d(x, ours.depthwise, padding=dilation * (size // 2), dilation=dilation, groups=6)
+    leaves = (x, ours.depthwise, ours.pointwise)
+    expected = gradients(F.conv2d(between, ours.pointwise), *leaves)
+    torch.testing.assert_close(gradients(ours(last), *leaves), expected, rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), expected[0], rtol=1e-12, atol=1e-12)
 
 
-def test_frozen_weights_get_no_gradient() -> None:
-    convolution = DepthwiseConv(4, 5).requires_grad_(False)
+def test_frozen_weights_get_no_gradient_and_keep_no_map() -> None:
+    convolution = SeparableConv(4, 5).requires_grad_(False)
     x = torch.randn(2, 4, 8, 8, requires_grad=True)
-    convolution(x).sum().backward()
+    y = convolution(x)
+    assert not any(saved is not None and saved.shape == x.shape for saved in y.grad_fn.saved_tensors)
+    y.sum().backward()
     assert x.grad is not None
-    assert convolution.weight.grad is None
+    assert convolution.depthwise.grad is None and convolution.pointwise.grad is None
+
+
+def test_half_precision_goes_by_the_library() -> None:
+    convolution = SeparableConv(4, 3)
+    x = torch.randn(2, 4, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = average_pool(convolution(x))
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16 and convolution.depthwise.grad is not None
+
+
+@pytest.mark.parametrize(("height", "width"), SIDES)
+def test_average_pooling_equals_the_librarys(height: int, width: int) -> None:
+    x = torch.randn(3, 6, height, width, dtype=torch.float64, requires_grad=True)
+    expected = gradients(F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False), x)
+    torch.testing.assert_close(gradients(average_pool(x), x), expected, rtol=1e-12, atol=1e-12)

@@ -86,7 +86,10 @@ class CostTable:
         sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
         operations = torch.tensor(
             [
-                [float(count(_Alone(build_operation(name, c, candidate_norm)), c, side).macs) for name in space.operations]
+                [
+                    float(count(_Alone(build_operation(name, c, candidate_norm)), c, side).macs)
+                    for name in space.operations
+                ]
                 for c, side in ((space.channels * 2**block, side) for block, side in enumerate(sides))
             ],
             dtype=torch.float64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +62,21 @@ def make_fabric(machine: MachineConfig) -> Fabric:
     )
     if not found[device]:
         raise UserError(f"machine.device: no {device} on this machine; use auto or cpu")
+    if device == "cpu":
+        _keep_freed_memory()
     return Fabric(accelerator=device, devices=1, precision=machine.precision)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next maps: pages that come fresh from the kernel cost as much as a ReLU."""
+    if sys.platform == "linux":
+        import ctypes
+
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            trim_threshold, mmap_max = -1, -4
+            mallopt(mmap_max, 0)
+            mallopt(trim_threshold, 2**31 - 1)
 
 
 def cosine(start: float, end: float, progress: float) -> float:

@@ -24,7 +24,6 @@ from compactnas.operations import (
     State,
     Zero,
     build_operation,
-    concatenate,
     final_norm,
 )
 from compactnas.space import LAYOUTS, Layout
@@ -116,7 +115,7 @@ class Cell(nn.Module):
         else:
             self.preprocess = None
 
-    def forward(self, inputs: Sequence[State], sample: Sample) -> Map:
+    def forward(self, inputs: Sequence[State], sample: Sample) -> State:
         """Run the sampled operation of each edge; a node is the sum of its edges."""
         states = list(inputs)
         if self.preprocess is not None:
@@ -124,7 +123,7 @@ class Cell(nn.Module):
         first = len(states)
         for incoming in self.incoming:
             states.append(State(self._node(incoming, states, sample)))
-        return concatenate([state.x for state in states[first:]]) if self.concat else states[-1].x
+        return State(*states[first:]) if self.concat else states[-1]
 
     def _node(self, incoming: Sequence[tuple[int, int]], states: Sequence[State], sample: Sample) -> Map:
         node: Tensor | None = None
@@ -135,6 +134,8 @@ class Cell(nn.Module):
                 node = y if node is None else node + y
         if node is None:
             node = torch.zeros_like(states[0].x)
+            if sample.weights is not None:  # the product with zero, so that alpha gets the gradient zero
+                node = node * sample.weights[incoming[0][0]]
         if sample.silent is not None:
             node = node + sum(sample.silent[edge] for edge, _ in incoming)
         return node
@@ -212,9 +213,9 @@ class Backbone(nn.Module):
         """Run the cells of one block; with a mix, each state that leaves is mixed over the depths."""
         history: list[list[State]] = []
         for cell in list(cells.children())[: sample.depths[block]]:
-            states = [*states[1:], State(cell(states, sample))]
+            states = [*states[1:], cell(states, sample)]
             history.append(states)
-        width = states[-1].x.shape[1]
+        width = states[-1].channels
         if sample.mix is None:
             return [_widen(state, width) for state in states]
         mixed = zip(*history, strict=True)
@@ -223,7 +224,7 @@ class Backbone(nn.Module):
 
 def _widen(state: State, channels: int) -> State:
     """Zero channels up to this number: the NASNet-like stem is narrower than what leaves a cell."""
-    missing = channels - state.x.shape[1]
+    missing = channels - state.channels
     return state if missing == 0 else State(F.pad(state.x, (0, 0, 0, 0, 0, missing)))
 
 

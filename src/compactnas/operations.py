@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.separable import SeparableConv
+from compactnas.separable import SeparableConv, average_pool
 
 Map = Float[Tensor, "batch channels height width"]
 Norm = Callable[[int], nn.Module]
@@ -33,15 +33,30 @@ fixed_norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
 
 
 class State:
-    """A map on its way through a cell, with its positive part: made once for all that begin with a ReLU."""
+    """A map on its way through a cell, with its positive part: made once for all that begin with a ReLU.
 
-    def __init__(self, x: Map) -> None:
-        self.x = x
+    Args:
+        parts: maps that stand side by side as its channels. They are put together when they are asked
+            for, so that a map of which only the positive part is used is never made.
+    """
+
+    def __init__(self, *parts: Map | State) -> None:
+        self.parts = parts
+
+    @cached_property
+    def x(self) -> Map:
+        """The map itself."""
+        return concatenate([part.x if isinstance(part, State) else part for part in self.parts])
 
     @cached_property
     def positive(self) -> Map:
         """ReLU of the map."""
-        return F.relu(self.x)
+        return concatenate([part.positive if isinstance(part, State) else F.relu(part) for part in self.parts])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the map."""
+        return sum(part.channels if isinstance(part, State) else part.shape[1] for part in self.parts)
 
 
 Weight = Float[Tensor, ""]
@@ -88,15 +103,18 @@ class Skip(nn.Module):
         return weighed(state.x, weight)
 
 
-class Pool(nn.Module):
-    """`avg_pool_3x3` (padding is not counted) and `max_pool_3x3`."""
-
-    def __init__(self, pool: nn.Module) -> None:
-        super().__init__()
-        self.pool = pool
+class MaxPool(nn.Module):
+    """`max_pool_3x3`."""
 
     def forward(self, state: State, weight: Weight | None = None) -> Map:
-        return weighed(self.pool(state.x), weight)
+        return weighed(F.max_pool2d(state.x, 3, stride=1, padding=1), weight)
+
+
+class AveragePool(nn.Module):
+    """`avg_pool_3x3`; the padding is not counted."""
+
+    def forward(self, state: State, weight: Weight | None = None) -> Map:
+        return weighed(average_pool(state.x), weight)
 
 
 class Zero(nn.Module):
@@ -133,8 +151,8 @@ _BUILDERS: dict[str, Callable[[int, Norm], nn.Module]] = {
     "sep_conv_5x5": lambda channels, norm: Separable(channels, 5, 1, 2, norm),
     "dil_conv_3x3": lambda channels, norm: Separable(channels, 3, 2, 1, norm),
     "dil_conv_5x5": lambda channels, norm: Separable(channels, 5, 2, 1, norm),
-    "avg_pool_3x3": lambda channels, norm: Pool(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)),
-    "max_pool_3x3": lambda channels, norm: Pool(nn.MaxPool2d(3, stride=1, padding=1)),
+    "avg_pool_3x3": lambda channels, norm: AveragePool(),
+    "max_pool_3x3": lambda channels, norm: MaxPool(),
 }
 
 
@@ -143,9 +161,9 @@ def build_operation(name: str, channels: int, norm: Norm) -> nn.Module:
     return _BUILDERS[name](channels, norm)
 
 
-def concatenate(parts: Sequence[Map]) -> Map:
+def concatenate(parts: Sequence[Tensor]) -> Float[Tensor, "batch all_channels height width"]:
     """Maps side by side as channels; their gradients come back dense, which normalisation is fast on."""
-    return _concatenate(*parts)
+    return parts[0] if len(parts) == 1 else _concatenate(*parts)
 
 
 class _Concatenate(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Depthwise-separable convolution that is fast, and lean in memory, where it is trained on a CPU.
+"""Depthwise-separable convolution and average pooling: fast, and lean in memory, where a CPU trains.
 
 PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
 the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
@@ -39,8 +39,7 @@ class SeparableConv(nn.Module):
             nn.init.kaiming_uniform_(weight, a=5**0.5)  # as nn.Conv2d
 
     def forward(self, x: Map) -> Map:
-        fast = x.device.type == "cpu" and torch.is_grad_enabled() and self.depthwise.shape[-1] in (3, 5)
-        if fast and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_exporting():
+        if self.depthwise.shape[-1] in (3, 5) and _trains_on_cpu(x):
             return _separable(x, self.depthwise, self.pointwise, self.dilation)
         return F.conv2d(_depthwise(x, self.depthwise, self.dilation), self.pointwise)
 
@@ -75,6 +74,11 @@ class _Separable(torch.autograd.Function):
 
 
 _separable: Callable[..., Tensor] = _Separable.apply
+
+
+def _trains_on_cpu(x: Tensor) -> bool:
+    own = x.device.type == "cpu" and torch.is_grad_enabled()
+    return own and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_exporting()
 
 
 def _depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
@@ -125,3 +129,33 @@ def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation
     )
     result: Tensor = gradients[1]
     return result
+
+
+def average_pool(x: Map) -> Map:
+    """Mean over 3x3 pixels at stride 1, of those inside the map: a depthwise convolution, four times faster."""
+    if _trains_on_cpu(x):
+        return _average(x)
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class _Average(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ones, share = _ones_and_share(x)
+        ctx.save_for_backward(ones, share)
+        return _depthwise(x, ones, 1).mul_(share)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        ones, share = ctx.saved_tensors
+        return _depthwise(grad * share, ones, 1)
+
+
+_average: Callable[..., Tensor] = _Average.apply
+
+
+def _ones_and_share(x: Tensor) -> tuple[Tensor, Tensor]:
+    """A kernel of ones for each channel, and 1 over the pixels inside the map around each pixel."""
+    height, width = x.shape[-2:]
+    inside = F.avg_pool2d(x.new_ones(1, 1, height, width), 3, stride=1, padding=1, divisor_override=1)
+    return x.new_ones(x.shape[1], 1, 3, 3), inside.reciprocal()

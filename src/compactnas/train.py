@@ -74,7 +74,7 @@ class Training:
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
             if config.gradient_clip:
-                nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
+                nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip, foreach=True)
             rate = self.learning_rate(epoch, step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
@@ -129,4 +129,5 @@ def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         nesterov=config.nesterov,
+        fused=True,
     )
