@@ -84,19 +84,25 @@ class PlainGdas(nn.Module):
                 states = [*states[1:], _cell(cell, states, weights, index)]
         return net.head(states[-1])
 
-    def step(self, batch_t: Sequence[Tensor], batch_v: Sequence[Tensor], noise: Sequence[Tensor], tau: float) -> Tensor:
-        """A step of the weights, then one of alpha; gives both losses."""
-        losses = []
-        for (x, y), drawn, optimizer in zip((batch_t, batch_v), noise, (self.weights, self.alphas), strict=True):
-            loss = F.cross_entropy(self(x, *self.draw(drawn, tau)), y)
-            self.weights.zero_grad()
-            self.alphas.zero_grad()
-            loss.backward()
-            if optimizer is self.weights:
-                nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-            optimizer.step()
-            losses.append(loss.detach())
-        return torch.stack(losses)
+    def weight_step(self, batch: Sequence[Tensor], noise: Tensor, tau: float) -> Tensor:
+        """A step of the weights on a batch of D_T; gives the loss."""
+        loss = self._backward(batch, noise, tau)
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.weights.step()
+        return loss
+
+    def alpha_step(self, batch: Sequence[Tensor], noise: Tensor, tau: float) -> Tensor:
+        """A step of alpha on a batch of D_V; gives the loss."""
+        loss = self._backward(batch, noise, tau)
+        self.alphas.step()
+        return loss
+
+    def _backward(self, batch: Sequence[Tensor], noise: Tensor, tau: float) -> Tensor:
+        loss = F.cross_entropy(self(batch[0], *self.draw(noise, tau)), batch[1])
+        self.weights.zero_grad()
+        self.alphas.zero_grad()
+        loss.backward()
+        return loss.detach()
 
 
 def _cell(cell: nn.Module, inputs: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:

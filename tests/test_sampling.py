@@ -84,6 +84,22 @@ def test_the_gradient_of_the_depth_by_its_formula(mode: str) -> None:
     torch.testing.assert_close(weights.grad[0], torch.stack(expected))
 
 
+def test_two_sampled_inputs_run_two_edges_a_node_and_never_none() -> None:
+    arch = architecture(search_depth=False, layout="nasnet")
+    with torch.no_grad():
+        arch.alpha[:, 0] += 2.0
+    edges, counts = arch.space.edges, torch.zeros(len(arch.space.edges))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        draw = Gdas(inputs=2).draw(arch, 5.0, generator, gradient=True)
+        runs = [edge for edge, index in zip(edges, draw.sample.path, strict=True) if index >= 0]
+        assert [sum(node == n for node, _ in runs) for n in range(arch.space.computed)] == [2, 2, 2, 2]
+        assert OPERATIONS.index("none") not in draw.sample.path
+        assert draw.sample.weights is not None and draw.sample.weights.tolist() == [1.0] * len(edges)
+        counts += torch.tensor([index >= 0 for index in draw.sample.path])
+    assert (counts[9:] / 200 - 0.4).abs().max() < 0.12  # the last node's five edges have equal chances
+
+
 def test_derivation_takes_the_strongest() -> None:
     arch = architecture(inputs_per_node=0)
     with torch.no_grad():

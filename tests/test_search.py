@@ -51,6 +51,7 @@ SETTINGS: list[dict[str, object]] = [
     {"complexity": False, "depth": True},
     {"complexity": True, "depth": True},
     {"depth_mode": "sample"},
+    {"depth_mode": "sample", "sampled_inputs": 2},
     {"unsampled_gradient": "published", "unsampled_weights": "decay"},
     {"complexity_probability": "gumbel", "complexity_depth": "sampled", "complexity_operations": "cell"},
     {"complexity_probability": "one_hot", "complexity_depth": "derived", "augment": "square"},

@@ -97,6 +97,8 @@ class SearchConfig:
         complexity_depth: which depth multiplies a cell's cost; never a path for gradients.
         depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
             to a drawn depth.
+        sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
+            `none`: cheaper, and what the derivation keeps. 0 runs every edge.
         fixed_depth: cells in each block without D, and the initial depth with D.
         depth_logit: how far the initial depth's logit starts above the others.
         augment: `square` turns and flips training patches, `none` does not.
@@ -127,6 +129,7 @@ class SearchConfig:
     complexity_probability: Literal["softmax", "gumbel", "one_hot"] = "softmax"
     complexity_depth: Literal["expected", "sampled", "derived"] = "expected"
     depth_mode: Literal["mixture", "sample"] = "mixture"
+    sampled_inputs: int = 0
     fixed_depth: int = 3
     depth_logit: float = 1.0
     augment: Literal["none", "square"] = "none"
@@ -143,6 +146,9 @@ class SearchConfig:
         )
         _require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
         _require(0 <= self.warmup < self.epochs, f"search.warmup: {self.warmup} is outside 0 to epochs={self.epochs}")
+        _require(
+            self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
+        )
         _require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
 
     @property

@@ -40,7 +40,7 @@ class Sample(NamedTuple):
     """One architecture drawn from the space: what a forward pass runs.
 
     Attributes:
-        path: for each edge, the index of the candidate that runs.
+        path: for each edge, the index of the candidate that runs; -1, none does.
         depths: for each block, the number of cells that run.
         weights: for each edge, the weight of its operation: one in value, with a path to alpha.
             None where nothing leads back to alpha.
@@ -128,6 +128,8 @@ class Cell(nn.Module):
     def _node(self, incoming: Sequence[tuple[int, int]], states: Sequence[State], sample: Sample) -> Map:
         node: Tensor | None = None
         for edge, source in incoming:
+            if sample.path[edge] < 0:
+                continue
             operation = self.edges[edge][sample.path[edge]]  # type: ignore[index]  # ModuleList of ModuleLists
             if not isinstance(operation, Zero):
                 y = operation(states[source], None if sample.weights is None else sample.weights[edge])

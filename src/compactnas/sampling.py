@@ -123,17 +123,21 @@ class Gdas:
         depth_mode: `mixture` (the paper): every cell of a block runs, and the block's output is
             their sum weighted by the Gumbel-softmax of its depth logits. `sample`: a depth is
             drawn, cells past it do not run.
+        inputs: edges of a node that run: those whose strongest operation other than `none` is the
+            strongest under the same noise. 0: every edge runs its strongest operation.
     """
 
     unsampled_gradient: Literal["none", "published"] = "none"
     depth_mode: Literal["mixture", "sample"] = "mixture"
+    inputs: int = 0
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
         with torch.set_grad_enabled(gradient):
             operations = gumbel_softmax(architecture.alpha, tau, generator)
-            path = operations.argmax(dim=-1)
-            sample = Sample(tuple(path.tolist()), architecture.fixed_depths or ())
+            path, runs = self._path(architecture.space, operations.detach())
+            run = tuple(index if kept else -1 for index, kept in zip(path.tolist(), runs, strict=True))
+            sample = Sample(run, architecture.fixed_depths or ())
             if gradient:
                 weights = straight_through(operations, path)
                 sampled = weights.gather(-1, path.unsqueeze(-1)).squeeze(-1)
@@ -145,13 +149,27 @@ class Gdas:
         first, last = architecture.space.min_depth, architecture.space.max_depth
         mix: Mix | None
         if self.depth_mode == "mixture":
-            run = (last,) * len(depths)
+            cells = (last,) * len(depths)
             mix = _Mixture(depths, first)
         else:
             drawn = depths.argmax(dim=-1)
-            run = tuple(first + d for d in drawn.tolist())
+            cells = tuple(first + d for d in drawn.tolist())
             mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
-        return Draw(sample._replace(depths=run, mix=mix), operations, depths)
+        return Draw(sample._replace(depths=cells, mix=mix), operations, depths)
+
+    def _path(self, space: Space, operations: Alpha) -> tuple[Int[Tensor, "edges"], list[bool]]:
+        """The operation of each edge, and whether the edge runs."""
+        if not self.inputs:
+            return operations.argmax(dim=-1), [True] * len(space.edges)
+        if "none" in space.operations:
+            operations = operations.index_fill(-1, torch.tensor(space.operations.index("none")), 0.0)
+        strength, path = operations.max(dim=-1)
+        runs = [False] * len(space.edges)
+        for node in range(space.computed):
+            edges = [e for e, (target, _) in enumerate(space.edges) if target == node]
+            for edge in sorted(edges, key=lambda e: -float(strength[e]))[: self.inputs]:
+                runs[edge] = True
+        return path, runs
 
 
 def gumbel_softmax(

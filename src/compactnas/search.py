@@ -93,7 +93,7 @@ class Search:
         self.space, self.config, self.fabric = space, config, fabric
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
-        self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode)
+        self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode, config.sampled_inputs)
         built = self.architecture.built_depths
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         n_ops = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
