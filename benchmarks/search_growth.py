@@ -14,20 +14,19 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import search_step as shapes
 import torch
-from search_step import RATE, TAU, make_search
+from search_step import Step, make_search, stepper
 
 from compactnas.config import SearchConfig
 from compactnas.genotype import OPERATIONS
 from compactnas.network import Sample
 from compactnas.sampling import Architecture, Draw, Gdas, gumbel_softmax, straight_through
-from compactnas.search import Search
 from compactnas.space import Space
 
 PATH = ("sep_conv_3x3", "skip_connect")
@@ -57,18 +56,7 @@ class SamePath:
         return Draw(sample, operations, None)
 
 
-def stepper(search: Search, batch: int) -> Callable[[], None]:
-    """One step on the same two batches."""
-    batch_t, batch_v = shapes.batches(batch)
-
-    def step() -> None:
-        search.weight_step(*batch_t, TAU, RATE)
-        search.alpha_step(*batch_v, TAU)
-
-    return step
-
-
-def growth_step(**changes: int) -> Callable[[], None]:
+def growth_step(**changes: int) -> Step:
     """A step of these sizes on the same path."""
     size = BASE | changes
     shapes.SIDE = size["side"]
@@ -79,7 +67,7 @@ def growth_step(**changes: int) -> Callable[[], None]:
     return stepper(search, size["batch"])
 
 
-def seconds(steps: dict[int, Callable[[], None]], rounds: int) -> dict[int, float]:
+def seconds(steps: dict[int, Step], rounds: int) -> dict[int, float]:
     """Median of each step, all taken in turn."""
     times: dict[int, list[float]] = {key: [] for key in steps}
     for turn in range(rounds + 1):

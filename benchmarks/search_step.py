@@ -50,6 +50,7 @@ BANDS, CLASSES, SIDE, DEPTH, TAU, RATE = 10, 17, 32, 3, 10.0, 0.025
 LAYOUTS = ("paper", "nasnet")
 KINDS = ("ours", "floor", "plain", "resnet20")
 Batch = tuple[Tensor, Tensor]
+Step = Callable[[], None]
 
 
 class Noise:
@@ -81,6 +82,17 @@ def batches(batch: int) -> tuple[Batch, Batch]:
     source = Noise(2 * batch)
     x, y = torch.from_numpy(source.images), torch.from_numpy(source.facts.labels)
     return (x[:batch], y[:batch]), (x[batch:], y[batch:])
+
+
+def stepper(search: Search, batch: int) -> Step:
+    """One step of the search, on the same two batches each time."""
+    batch_t, batch_v = batches(batch)
+
+    def step() -> None:
+        search.weight_step(*batch_t, TAU, RATE)
+        search.alpha_step(*batch_v, TAU)
+
+    return step
 
 
 def gumbel(search: Search, seed: int) -> list[Tensor]:
@@ -153,26 +165,23 @@ class Contest:
         space = Space(layout=layout, inputs_per_node=0)
         self.search = make_search(space, batch, config)
         self.data = batches(batch)
+        self.ours = stepper(self.search, batch)
         self.plain = PlainGdas(self.search.supernet.module, self.search.architecture) if "plain" in kinds else None
         self.resnet20 = resnet20_step(batch)
 
     def step(self, kind: str, seed: int) -> float:
         """Seconds of one step of a kind on the draw of this seed."""
         noise = gumbel(self.search, seed)
-        run: Callable[[], Any]
+        run: Step
         if kind == "floor":
             floor = Floor(self.search, noise)
             floor.step(*self.data)  # its network is new: the first step would pay for its memory
             run = partial(floor.step, *self.data)
         else:
-            run = {"ours": self._ours, "plain": partial(self._plain, noise), "resnet20": self._resnet20}[kind]
+            run = {"ours": self.ours, "plain": partial(self._plain, noise), "resnet20": self._resnet20}[kind]
         began = time.perf_counter()
         run()
         return time.perf_counter() - began
-
-    def _ours(self) -> None:
-        self.search.weight_step(*self.data[0], TAU, RATE)
-        self.search.alpha_step(*self.data[1], TAU)
 
     def _plain(self, noise: list[Tensor]) -> None:
         assert self.plain is not None
