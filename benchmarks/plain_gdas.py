@@ -119,7 +119,8 @@ def _preprocess(module: nn.Module, x: Tensor) -> Tensor:
     x = F.relu(x)
     if isinstance(module, FactorizedReduction):
         shifted = F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-        return module.norm(torch.cat([module.even(x), module.odd(shifted)], dim=1))
+        grids = [F.conv2d(grid, part.weight, stride=2) for grid, part in ((x, module.even), (shifted, module.odd))]
+        return module.norm(torch.cat(grids, dim=1))
     return module.norm(module.convolution(x))
 
 

@@ -161,6 +161,11 @@ def build_operation(name: str, channels: int, norm: Norm) -> nn.Module:
     return _BUILDERS[name](channels, norm)
 
 
+def _memory_of(x: Tensor) -> torch.memory_format:
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def concatenate(parts: Sequence[Tensor]) -> Float[Tensor, "batch all_channels height width"]:
     """Maps side by side as channels; their gradients come back dense, which normalisation is fast on."""
     return parts[0] if len(parts) == 1 else _concatenate(*parts)
@@ -174,8 +179,7 @@ class _Concatenate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        last = grad.is_contiguous(memory_format=torch.channels_last)
-        memory = torch.channels_last if last else torch.contiguous_format
+        memory = _memory_of(grad)
         return tuple(part.contiguous(memory_format=memory) for part in grad.split(ctx.channels, dim=1))
 
 
@@ -201,15 +205,38 @@ class FactorizedReduction(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
         super().__init__()
         half = channels_out // 2
-        self.even = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
+        self.even = nn.Conv2d(channels_in, half, 1, bias=False)
+        self.odd = nn.Conv2d(channels_in, channels_out - half, 1, bias=False)
         self.norm = norm(channels_out)
 
     def forward(self, state: State) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        x = state.positive
-        shifted = F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-        result: Tensor = self.norm(concatenate([self.even(x), self.odd(shifted)]))
+        even, odd = _two_grids(state.positive)
+        result: Tensor = self.norm(concatenate([self.even(even), self.odd(odd)]))
         return result
+
+
+class _TwoGrids(torch.autograd.Function):
+    """Every second pixel from (0, 0) and from (1, 1) on, zero outside: the gradient is written once, not summed."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = ctx.side = x.shape[-2:]
+        odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
+        memory = _memory_of(x)
+        return x[:, :, ::2, ::2].contiguous(memory_format=memory), odd.contiguous(memory_format=memory)
+
+    @staticmethod
+    def backward(ctx: Any, even: Tensor, odd: Tensor) -> Tensor:
+        height, width = ctx.side
+        grad = torch.zeros_like(
+            even[:, :, :1, :1].expand(*even.shape[:2], height, width), memory_format=_memory_of(even)
+        )
+        grad[:, :, ::2, ::2] = even
+        grad[:, :, 1::2, 1::2] = odd[:, :, : height // 2, : width // 2]
+        return grad
+
+
+_two_grids: Callable[..., tuple[Tensor, Tensor]] = _TwoGrids.apply
 
 
 class BasicReduction(nn.Module):
