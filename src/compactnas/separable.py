@@ -3,8 +3,7 @@
 PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
 the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
 the input gradient is a forward pass with the kernel turned half round; the weight gradient of
-a dilated kernel is an undilated one on each phase of the image; a 5x5 weight gradient is four
-3x3 ones, one for each corner of the kernel. What the depthwise half gives is not kept for the
+a larger or dilated kernel is one or four of an undilated 3x3 kernel. What the depthwise half gives is not kept for the
 backward pass but computed again: that costs a tenth of the unit's time and saves a map.
 """
 
@@ -95,23 +94,15 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
         size: side of the kernel.
         dilation: distance of the kernel's taps in pixels.
     """
-    height, width = x.shape[-2:]
-    shape = x.new_empty(x.shape[1], 1, size, size)
     if dilation > 1:
+        height, width = x.shape[-2:]
         if height % dilation or width % dilation:
-            return _weight_gradient(x, grad, shape, dilation * (size // 2), dilation)
+            kernel = x.new_empty(x.shape[1], 1, size, size)
+            return _weight_gradient(x, grad, kernel, dilation * (size // 2), dilation)
         x, grad = _phases(x, dilation), _phases(grad, dilation)
-    corner = x.new_empty(x.shape[1], 1, 3, 3)
     if size == 3:
-        return _weight_gradient(x, grad, corner, 1, 1)
-    height, width = x.shape[-2:]
-    padded = F.pad(x, (2, 2, 2, 2))
-    for top in (0, 2):
-        for left in (0, 2):
-            window = padded[:, :, top : top + height + 2, left : left + width + 2]
-            window = window.contiguous(memory_format=torch.channels_last)
-            shape[:, :, top : top + 3, left : left + 3] = _weight_gradient(window, grad, corner, 0, 1)
-    return shape
+        return _weight_gradient(x, grad, x.new_empty(x.shape[1], 1, 3, 3), 1, 1)
+    return _gradient_5x5(x, grad)
 
 
 def _phases(x: Tensor, step: int) -> Tensor:
@@ -119,6 +110,28 @@ def _phases(x: Tensor, step: int) -> Tensor:
     n, c, h, w = x.shape
     parts = x.permute(0, 2, 3, 1).reshape(n, h // step, step, w // step, step, c).permute(0, 2, 4, 1, 3, 5)
     return parts.reshape(n * step * step, h // step, w // step, c).permute(0, 3, 1, 2)
+
+
+def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
+    """The corners of a 5x5 kernel, each as the library's 3x3 gradient at an offset into x.
+
+    In channels_last a shift by whole pixels is an offset into memory. So x is laid out once with its
+    padding, and the gradient with zeros where an offset map reads what is not of its rows or columns.
+    """
+    n, c, height, width = x.shape
+    rows, columns = height + 4, width + 4
+    slack = 2 * (columns + 1) * c  # the last offset reads so much past the end
+    memory = x.new_zeros(n * rows * columns * c + slack)
+    padded = memory[: n * rows * columns * c].view(n, rows, columns, c)
+    padded[:, 2:-2, 2:-2] = x.permute(0, 2, 3, 1)
+    laid = F.pad(grad, (0, 2, 0, 2))
+    kernel, corner = x.new_empty(c, 1, 5, 5), x.new_empty(c, 1, 3, 3)
+    for top in (0, 2):
+        for left in (0, 2):
+            offset = (top * columns + left) * c
+            shifted = memory[offset : offset + padded.numel()].view_as(padded).permute(0, 3, 1, 2)
+            kernel[:, :, top : top + 3, left : left + 3] = _weight_gradient(shifted, laid, corner, 0, 1)
+    return kernel
 
 
 def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation: int) -> Tensor:
