@@ -52,10 +52,21 @@ class PlainGdas(nn.Module):
     Args:
         supernet: whose weights and shape are taken.
         architecture: whose alpha is taken; every block runs all of its cells.
+        learning_rate: of the weights.
+        published: whether the weights of the operations that do not run, all zero, are added to the node, as the
+            published code has it.
     """
 
-    def __init__(self, supernet: SuperNet, architecture: Architecture, learning_rate: float = 0.025) -> None:
+    def __init__(
+        self,
+        supernet: SuperNet,
+        architecture: Architecture,
+        learning_rate: float = 0.025,
+        *,
+        published: bool = False,
+    ) -> None:
         super().__init__()
+        self.published = published
         self.net = copy.deepcopy(supernet.backbone).to(memory_format=torch.contiguous_format)
         for cell in (cell for cells in self.net.blocks for cell in cells):
             cell.edges = nn.ModuleList(nn.ModuleList(map(_plain_operation, candidates)) for candidates in cell.edges)
@@ -81,8 +92,20 @@ class PlainGdas(nn.Module):
             if block:
                 states = [*states[1:], _reduction(net.reductions[block - 1], states)]
             for cell in cells:
-                states = [*states[1:], _cell(cell, states, weights, index)]
+                states = [*states[1:], self._cell(cell, states, weights, index)]
         return net.head(states[-1])
+
+    def _cell(self, cell: nn.Module, inputs: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:
+        states = list(inputs)
+        if cell.preprocess is not None:
+            states = [_preprocess(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
+        first = len(states)
+        for incoming in cell.incoming:
+            terms = [cell.edges[e][index[e]](states[source]) * weights[e, index[e]] for e, source in incoming]
+            if self.published:
+                terms += [weights[e].sum() - weights[e, index[e]] for e, _ in incoming]
+            states.append(sum(terms))
+        return torch.cat(states[first:], dim=1) if cell.concat else states[-1]
 
     def weight_step(self, batch: Sequence[Tensor], noise: Tensor, tau: float) -> Tensor:
         """A step of the weights on a batch of D_T; gives the loss."""
@@ -103,16 +126,6 @@ class PlainGdas(nn.Module):
         self.alphas.zero_grad()
         loss.backward()
         return loss.detach()
-
-
-def _cell(cell: nn.Module, inputs: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:
-    states = list(inputs)
-    if cell.preprocess is not None:
-        states = [_preprocess(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
-    first = len(states)
-    for incoming in cell.incoming:
-        states.append(sum(cell.edges[e][index[e]](states[source]) * weights[e, index[e]] for e, source in incoming))
-    return torch.cat(states[first:], dim=1) if cell.concat else states[-1]
 
 
 def _preprocess(module: nn.Module, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -19,7 +20,9 @@ from compactnas.space import LAYOUTS, Space
 BANDS, CLASSES, SIDE, BATCH, DEPTH, TAU = 4, 5, 8, 6, 2, 10.0
 
 
-def make_search(layout: str, dtype: torch.dtype) -> tuple[Search, list[torch.Tensor]]:
+def make_search(
+    layout: str, dtype: torch.dtype, unsampled: Literal["none", "published"]
+) -> tuple[Search, list[torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2 * BATCH, BANDS, SIDE, SIDE, generator=generator)
     labels = torch.arange(2 * BATCH) % CLASSES
@@ -27,7 +30,7 @@ def make_search(layout: str, dtype: torch.dtype) -> tuple[Search, list[torch.Ten
     rows = torch.arange(2 * BATCH).numpy()
     search = Search(
         Space(layout=layout, channels=4, blocks=2),
-        SearchConfig(complexity=False, depth=False, fixed_depth=DEPTH, batch_size=BATCH),
+        SearchConfig(complexity=False, depth=False, fixed_depth=DEPTH, batch_size=BATCH, unsampled_gradient=unsampled),
         ArraySource(facts, images.numpy()),
         (rows[:BATCH], rows[BATCH:]),
         Normalisation((0.0,) * BANDS, (1.0,) * BANDS),
@@ -57,11 +60,13 @@ def same_noise(search: Search, seed: int) -> list[torch.Tensor]:
     return [-torch.empty_like(alpha).detach().exponential_(generator=generator).log() for _ in range(2)]
 
 
-def one_step(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
+def one_step(
+    layout: str, dtype: torch.dtype, seed: int, unsampled: Literal["none", "published"] = "none"
+) -> dict[str, float]:
     """Relative errors of both losses, of every used weight's gradient (the largest) and of alpha's."""
-    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype)
-    noise = same_noise(search, seed)
-    plain = PlainGdas(search.supernet.module, search.architecture)
+    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, unsampled)
+    noise, published = same_noise(search, seed), unsampled == "published"
+    plain = PlainGdas(search.supernet.module, search.architecture, published=published)
     loss = plain.weight_step((x, y), noise[0], TAU)
     found = {"loss of the weights": distance([search.weight_step(x, y, TAU, 0.025)[0]], [loss])}
     gradients = used_gradients(search.parameters), used_gradients(list(plain.net.parameters()))
@@ -72,7 +77,7 @@ def one_step(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
         float((one - other).norm()) / max(float(other.norm()), least) for one, other in pairs
     )
 
-    plain = PlainGdas(search.supernet.module, search.architecture)
+    plain = PlainGdas(search.supernet.module, search.architecture, published=published)
     loss = plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
     found["loss of alpha"] = distance([search.alpha_step(x_alpha, y_alpha, TAU)[0]], [loss])
     found["gradient of alpha"] = distance([search.architecture.alpha.grad], [plain.alpha.grad])
@@ -81,7 +86,7 @@ def one_step(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
 
 def three_steps(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
     """Relative errors of weights and alpha after three steps of both."""
-    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype)
+    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, "none")
     plain = PlainGdas(search.supernet.module, search.architecture)
     alpha, drawn = search.architecture.alpha, set[int]()
     start = [p.detach().clone() for p in search.parameters]
@@ -107,6 +112,13 @@ def test_double_precision_equals_the_published_order_of_operations(
 ) -> None:
     for seed in range(3):
         found = errors(layout, torch.float64, seed)
+        assert max(found.values()) < 1e-9, found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_published_gradient_of_unsampled_operations_too(layout: str) -> None:
+    for seed in range(2):
+        found = one_step(layout, torch.float64, seed, "published")
         assert max(found.values()) < 1e-9, found
 
 
