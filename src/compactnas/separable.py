@@ -17,6 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+IN_CACHE = 4 * 2**20
+"""Bytes of a map that is read several times in a row and should stay in a CPU's cache meanwhile."""
+
 Map = Float[Tensor, "batch channels height width"]
 Depthwise = Float[Tensor, "channels 1 size size"]
 Pointwise = Float[Tensor, "channels channels 1 1"]
@@ -102,7 +105,9 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
         x, grad = _phases(x, dilation), _phases(grad, dilation)
     if size == 3:
         return _weight_gradient(x, grad, x.new_empty(x.shape[1], 1, 3, 3), 1, 1)
-    return _gradient_5x5(x, grad)
+    images = max(1, IN_CACHE // x[0].nbytes)
+    parts = zip(x.split(images), grad.split(images), strict=True)
+    return torch.stack([_gradient_5x5(*part) for part in parts]).sum(0)
 
 
 def _phases(x: Tensor, step: int) -> Tensor:
