@@ -23,7 +23,7 @@ class DataConfig:
     """Which patches, and how they are cut into parts.
 
     Attributes:
-        path: a So2Sat file or folder, an `.npz` file, or a folder of images by class.
+        path: a So2Sat file or folder, an `.npz` file, a folder of images by class, or a packed set.
         format: kind of source; `auto` looks at the path.
         sensor: So2Sat arrays to read, `sen2`, `sen1` or `both`.
         bands: names of the bands to keep, in this order; none given keeps all.
@@ -41,7 +41,7 @@ class DataConfig:
     """
 
     path: str = ""
-    format: Literal["auto", "so2sat", "npz", "folder"] = "auto"
+    format: Literal["auto", "so2sat", "npz", "folder", "packed"] = "auto"
     sensor: Literal["sen2", "sen1", "both"] = "sen2"
     bands: tuple[str, ...] = ()
     reduce: int = 1

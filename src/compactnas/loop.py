@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 
 from compactnas.config import MachineConfig
 from compactnas.errors import UserError
-from compactnas.runs import Row, load_checkpoint, read_json, save_checkpoint, write_json, write_rows
+from compactnas.files import read_json, write_json
+from compactnas.runs import Row, load_checkpoint, save_checkpoint, write_rows
 
 
 @runtime_checkable

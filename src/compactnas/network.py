@@ -107,13 +107,12 @@ class Cell(nn.Module):
         self.edges = nn.ModuleList(
             nn.ModuleList(build_operation(name, channels, norm) for name in names) for names in candidates
         )
+        self.preprocess: nn.ModuleList | None = None
         if layout.preprocess:
             self.preprocess = nn.ModuleList(
                 FactorizedReduction(width, channels, fixed) if larger else Preprocess(width, channels, fixed)
                 for width, larger in inputs
             )
-        else:
-            self.preprocess = None
 
     def forward(self, inputs: Sequence[State], sample: Sample) -> State:
         """Run the sampled operation of each edge; a node is the sum of its edges."""

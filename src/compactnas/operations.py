@@ -77,7 +77,7 @@ class Unit(nn.Module):
             result: Tensor = self.norm(y)
             return result
         # A normalisation's scale is a product with the edge's weight that costs nothing.
-        return F.batch_norm(y, None, None, weight.repeat(y.shape[1]), training=True, eps=self.norm.eps)
+        return F.batch_norm(y, None, None, weight.repeat(y.shape[1]), training=True)
 
 
 class Separable(nn.Module):
@@ -180,7 +180,7 @@ class _Concatenate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         memory = _memory_of(grad)
-        return tuple(part.contiguous(memory_format=memory) for part in grad.split(ctx.channels, dim=1))
+        return tuple(part.contiguous(memory_format=memory) for part in torch.split(grad, ctx.channels, dim=1))
 
 
 _concatenate: Callable[..., Tensor] = _Concatenate.apply

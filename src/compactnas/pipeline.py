@@ -17,11 +17,12 @@ from compactnas.cost import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, halves, measure_normalisation, open_dataset, open_source
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
+from compactnas.files import read_json, write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent, make_fabric
 from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.random_cell import random_like
-from compactnas.runs import load, load_spec, read_json, save_model, start, write_bytes, write_json, write_splits
+from compactnas.runs import load, load_spec, save_model, start, write_splits
 from compactnas.search import Search
 from compactnas.train import Training
 

@@ -115,6 +115,34 @@ def describe(metrics: Mapping[str, object]) -> str:
     return "  ".join(part for part in parts if part)
 
 
+class Counter:
+    """A bar over things that are counted, with their rate; quiet without a terminal.
+
+    Args:
+        unit: what is counted, in the plural.
+        console: where to write; stderr if none is given.
+    """
+
+    def __init__(self, unit: str, console: Console | None = None) -> None:
+        self._unit = unit
+        self._console = console or Console(stderr=True)
+        self._progress, self._task = _bar(self._console, stage=unit)
+
+    def __enter__(self) -> Counter:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def at(self, done: int, total: int) -> None:
+        """So many are done."""
+        speed = self._progress.tasks[0].speed
+        rate = f", {speed:.0f}/s" if speed else ""
+        self._progress.update(self._task, completed=done, total=total, position=f"{done} of {total}{rate}")
+
+
 def _bar(console: Console, total: int = 0, stage: str = "") -> tuple[Progress, TaskID]:
     progress = Progress(
         TextColumn("{task.description}", markup=False),

@@ -1,7 +1,6 @@
-"""The folder of a run: what it holds, and how it is written so that a dying run breaks nothing.
+"""The folder of a run: what it holds, each file whole or not at all.
 
-Every file is written beside its place and moved there, so that a reader finds the old one or
-the new one, never half of one. Checkpoints hold tensors and plain values only and are read as such.
+Checkpoints hold tensors and plain values only and are read as such.
 """
 
 from __future__ import annotations
@@ -27,44 +26,16 @@ from torch import nn
 from compactnas.config import RunConfig
 from compactnas.data import Indices
 from compactnas.errors import UserError
+from compactnas.files import read_json, write_bytes, write_json
 from compactnas.models import ModelSpec, build
 from compactnas.version import __version__
 
 Row = dict[str, Any]
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write one JSON object a line."""
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file of ours; `what` says in an error which command writes it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; {what}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); {what}") from None
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:

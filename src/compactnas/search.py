@@ -19,9 +19,10 @@ from torch.nn import functional as F
 from compactnas.config import SearchConfig
 from compactnas.cost import CostTable
 from compactnas.data import Batches, Indices, Normalisation, Source
+from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Means, Stage, cosine
-from compactnas.runs import Row, write_bytes, write_json
+from compactnas.runs import Row
 from compactnas.sampling import Architecture, Draw, Gdas, Sampler, derive
 from compactnas.space import Space
 from compactnas.supernet import SuperNet

@@ -106,7 +106,7 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
     if size == 3:
         return _weight_gradient(x, grad, x.new_empty(x.shape[1], 1, 3, 3), 1, 1)
     images = max(1, IN_CACHE // x[0].nbytes)
-    parts = zip(x.split(images), grad.split(images), strict=True)
+    parts = zip(torch.split(x, images), torch.split(grad, images), strict=True)
     return torch.stack([_gradient_5x5(*part) for part in parts]).sum(0)
 
 

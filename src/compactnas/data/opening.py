@@ -8,6 +8,7 @@ from pathlib import Path
 from compactnas.config import DataConfig
 from compactnas.data.folder import open_folder
 from compactnas.data.npz import open_npz
+from compactnas.data.packed import is_packed, open_packed
 from compactnas.data.so2sat import open_so2sat
 from compactnas.data.source import Source, in_memory
 from compactnas.data.splits import Parts, make_parts
@@ -41,6 +42,8 @@ def open_source(config: DataConfig) -> Source:
         raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
     if kind == "npz":
         return open_npz(path, config.bands, config.reduce, config.preload_gib)
+    if kind == "packed":
+        return in_memory(open_packed(path, config.bands, config.reduce), config.preload_gib)
     if kind == "folder":
         return in_memory(open_folder(path, config.bands, config.reduce), config.preload_gib)
     return in_memory(open_so2sat(path, config.sensor, config.bands, config.reduce), config.preload_gib)
@@ -59,6 +62,8 @@ def _kind(config: DataConfig) -> str:
         raise UserError("data.path: is not set; give a So2Sat file or folder, an .npz file or a folder of images")
     if not path.exists():
         raise UserError(f"data.path: there is nothing at {path}; check the spelling")
+    if path.is_dir() and is_packed(path):
+        return "packed"
     if path.is_dir():
         return "so2sat" if any(path.glob("*.h5")) or any(path.glob("*/training.h5")) else "folder"
     return "npz" if path.suffix == ".npz" else "so2sat"

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from compactnas import lcz as facts
 from compactnas.errors import UserError
+from compactnas.files import write_bytes
 from compactnas.report.backbone import backbone_figure
 from compactnas.report.cell import cell_figure
 from compactnas.report.curves import search_curves, train_curves
@@ -29,7 +30,6 @@ from compactnas.report.tables import (
     notes_of,
     results,
 )
-from compactnas.runs import write_bytes
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import yaml
 
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation
+from compactnas.files import read_json
 from compactnas.genotype import Genotype
 from compactnas.measures import Measures
 from compactnas.models import ModelSpec
-from compactnas.runs import Row, load_spec, read_json
+from compactnas.runs import Row, load_spec
 
 AGAIN = "remove it, or write it again with compactnas"
 

@@ -1,0 +1,51 @@
+"""`compactnas prepare`: stream a set of patches into a packed set, from which batches are read at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from compactnas.cli.options import Parser
+from compactnas.config import DataConfig
+from compactnas.errors import UserError
+
+Dtype = Literal["auto", "uint8", "uint16", "float32"]
+
+
+def build() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        "prepare",
+        "SOURCE DEST [options]",
+        "Stream a So2Sat file or folder, an .npz file or a folder of images into one memory-mapped set. "
+        "An interrupted call goes on when it is given again.",
+    )
+    parser.add_argument("source", type=str, help="what to read")
+    parser.add_argument("destination", type=str, help="folder to make")
+    parser.add_argument("--dtype", type=Dtype, default="auto", help="of the stored pixels")
+    skip = {"path", "split", "split_csv", "test_groups", "test_fraction", "validation_fraction", "split_seed"}
+    parser.add_class_arguments(DataConfig, "data", skip=skip)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    if not options.destination:
+        raise UserError("no folder for the packed set; name one after the source")
+    from compactnas.data.packing import prepare
+    from compactnas.progress import Counter
+
+    config = DataConfig(path=options.source, **options.data.as_dict())
+    with Counter("patches") as counter:
+        folder = prepare(config, Path(options.destination), options.dtype, counter.at)
+    from compactnas.files import read_json
+
+    about = read_json(folder / "manifest.json", "make it again")
+    side = about["patch_px"]
+    print(
+        f"packed: {folder}, {about['patches']} patches of {len(about['bands'])} x {side} x {side}, {about['dtype']}, "
+        f"largest rounding error {about['largest_rounding_error']:.1e}"
+    )
+    return 0

@@ -1,0 +1,204 @@
+"""A packed set: patches as one memory-mapped array, ready to be gathered a batch at a time.
+
+A folder that numpy alone can open:
+
+| file | content |
+|---|---|
+| `manifest.json` | everything else: sizes, names, decoding, statistics, checksums, where it came from |
+| `images.npy` | (patches, row, column, band), uint8, uint16 or float32 |
+| `labels.npy` | (patches,) int64 |
+| `groups.npy` | (patches,) int64, positions in the manifest's `groups`; only where there are groups |
+| `parts.npy` | (patches,) uint8, 0 for none, else 1 + the position in train, validation, test |
+| `keys.txt` | a name for each patch, one a line; only where there are names |
+
+A pixel's value is its number divided by the manifest's `divisor`. Plain `.npy` and JSON rather than zarr: a
+batch is rows from all over the set, so that chunks and compression would be read and undone for patches that
+are not asked for, and `numpy.load(..., mmap_mode="r")` opens it in every environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
+from compactnas.data.splits import PARTS
+from compactnas.errors import UserError
+from compactnas.files import read_json
+from compactnas.lcz import NAMES
+
+FORMAT = "compactnas-packed/1"
+MANIFEST = "manifest.json"
+DTYPES = ("uint8", "uint16", "float32")
+AGAIN = "make it again with `compactnas prepare`"
+
+
+@dataclass(frozen=True)
+class PackedSource:
+    """Patches gathered from the map.
+
+    Attributes:
+        facts: what is known of them.
+        stored: the map, (patches, row, column, band).
+        divisor: what a stored number is divided by; 1 leaves it as it is.
+        positions: bands to keep.
+        reduce: side of the block of pixels that is averaged into one.
+    """
+
+    facts: Facts
+    stored: NDArray[np.generic]
+    divisor: int
+    positions: list[int]
+    reduce: int
+
+    def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
+        pixels = self.raw(indices)
+        if self.positions != list(range(pixels.shape[3])):
+            pixels = pixels[..., self.positions]
+        if self.divisor != 1:
+            pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
+        return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
+
+    def raw(self, indices: Indices) -> NDArray[np.generic]:
+        """Stored numbers of these rows, (patches, row, column, band), with all bands."""
+        return self.stored[indices]
+
+
+class PackedSamples:
+    """A packed set as a `torch.utils.data` data set of TorchGeo's samples.
+
+    Args:
+        path: of the packed set.
+        part: `train`, `validation` or `test`; empty takes all patches.
+    """
+
+    def __init__(self, path: str | Path, part: str = "") -> None:
+        self.source = open_packed(Path(path))
+        parts = self.source.facts.parts
+        if part and part not in parts:
+            raise UserError(f"{path}: has no part {part!r}; it has {', '.join(parts) or 'none'}")
+        self.rows = parts[part] if part else np.arange(len(self.source.facts.labels))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """`image` float32 (band, row, column) and `label` int64, as tensors."""
+        import torch
+
+        images, labels = self.source.batch(self.rows[[index]])
+        image = torch.from_numpy(np.ascontiguousarray(images[0], np.float32))
+        return {"image": image, "label": torch.tensor(int(labels[0]))}
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a folder looks like a packed set."""
+    return (path / MANIFEST).is_file()
+
+
+def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> PackedSource:
+    """Open a packed set; labels and names are read, pixels are not.
+
+    Errors:
+        UserError: no manifest, one of another kind, or files that are not as it says.
+    """
+    manifest = _manifest(path / MANIFEST)
+    patches, pixels, names = manifest["patches"], manifest["patch_px"], tuple(manifest["bands"])
+    stored = _array(path / "images.npy", (patches, pixels, pixels, len(names)), manifest["dtype"])
+    labels = np.asarray(_array(path / "labels.npy", (patches,), "int64"))
+    classes = tuple(manifest["classes"])
+    named = int(labels.min()) >= 0 and int(labels.max()) < len(classes)
+    _require(named, path / "labels.npy", "holds a class that has no name")
+    positions = band_positions(names, bands, str(path))
+    facts = Facts(
+        name=manifest["name"],
+        bands=tuple(names[position] for position in positions),
+        classes=classes,
+        patch_px=reduced_px(pixels, reduce, str(path)),
+        labels=labels,
+        groups=_groups(path, manifest, patches),
+        parts=_parts(path, patches),
+        keys=_keys(path, patches),
+        lcz=classes == NAMES,
+    )
+    return PackedSource(facts, stored, manifest["divisor"], positions, reduce)
+
+
+def _require(ok: bool, file: Path, what: str) -> None:
+    if not ok:
+        raise UserError(f"{file}: {what}; {AGAIN}")
+
+
+KINDS: dict[str, type] = {
+    "name": str,
+    "patches": int,
+    "patch_px": int,
+    "bands": list,
+    "classes": list,
+    "dtype": str,
+    "divisor": int,
+    "files": dict,
+}
+"""What a manifest has to hold."""
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    values: dict[str, Any] = read_json(file, AGAIN)
+    _require(isinstance(values, dict) and values.get("format") == FORMAT, file, f"is not of format {FORMAT}")
+    for key, kind in KINDS.items():
+        _require(isinstance(values.get(key), kind), file, f"`{key}` is missing or not a {kind.__name__}")
+    for key in ("bands", "classes", *(("groups",) if "groups" in values else ())):
+        names = values[key]
+        words = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        _require(words, file, f"`{key}` is not a list of names")
+        _require(len(names) > 0 and len(set(names)) == len(names), file, f"`{key}` is empty or names one twice")
+    for key in ("patches", "patch_px", "divisor"):
+        _require(values[key] > 0, file, f"`{key}` is not above 0")
+    _require(values["dtype"] in DTYPES, file, f"`dtype` is none of {', '.join(DTYPES)}")
+    return values
+
+
+def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
+    """A mapped array of exactly this shape and dtype: nothing is allocated by what a header claims."""
+    try:
+        array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror or 'cut short'}); {AGAIN}") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{file}: is not an array, or it is cut short ({error}); {AGAIN}") from None
+    _require(array.shape == shape, file, f"has shape {array.shape}, the manifest says {shape}")
+    _require(array.dtype == np.dtype(dtype), file, f"is of dtype {array.dtype}, the manifest says {dtype}")
+    return array
+
+
+def _groups(path: Path, manifest: dict[str, Any], patches: int) -> NDArray[np.character] | None:
+    if "groups" not in manifest:
+        return None
+    names, file = manifest["groups"], path / "groups.npy"
+    numbers = np.asarray(_array(file, (patches,), "int64"))
+    _require(int(numbers.min()) >= 0 and int(numbers.max()) < len(names), file, "holds a group that has no name")
+    return np.array(names)[numbers]
+
+
+def _parts(path: Path, patches: int) -> dict[str, Indices]:
+    file = path / "parts.npy"
+    numbers = np.asarray(_array(file, (patches,), "uint8"))
+    _require(int(numbers.max()) <= len(PARTS), file, f"holds a number above {len(PARTS)}")
+    found = {part: np.flatnonzero(numbers == 1 + place) for place, part in enumerate(PARTS)}
+    return {part: rows for part, rows in found.items() if len(rows)}
+
+
+def _keys(path: Path, patches: int) -> list[str] | None:
+    file = path / "keys.txt"
+    if not file.exists():
+        return None
+    try:
+        keys = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); {AGAIN}") from None
+    _require(len(keys) == patches, file, f"has {len(keys)} lines for {patches} patches")
+    return keys

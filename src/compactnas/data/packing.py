@@ -1,0 +1,288 @@
+"""Any source, streamed once into a packed set (`packed.py`): bounded memory, resumable, whole at the end or not there.
+
+The set grows in a folder beside its place, `DEST.part`, and is moved there when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.config import DataConfig
+from compactnas.data.opening import open_source
+from compactnas.data.packed import FORMAT, MANIFEST
+from compactnas.data.source import Facts, Images, Indices, Source
+from compactnas.data.splits import PARTS
+from compactnas.errors import UserError
+from compactnas.files import write_bytes, write_json
+
+Dtype = Literal["auto", "uint8", "uint16", "float32"]
+Progress = Callable[[int, int], None]
+"""Called with the patches that are done and all of them."""
+
+REFLECTANCE_DIVISOR = 10_000
+CHUNK_BYTES = 16 * 2**20
+SAVE_EVERY_S = 2.0
+STATE = "state.json"
+SPARE_BYTES = 64 * 2**20
+
+
+class _DoesNotFitError(Exception):
+    """A value that the chosen numbers cannot hold."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pixels become stored numbers: value x divisor, rounded.
+
+    Attributes:
+        dtype: of the stored numbers.
+        divisor: what they are divided by to get the value again.
+    """
+
+    dtype: str
+    divisor: int
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any], asked: Dtype) -> Encoding:
+        """The narrowest for pixels of this dtype: integers as they are, reflectance as 10000ths."""
+        if asked == "float32":
+            return cls("float32", 1)
+        if dtype.kind in "ui":
+            return cls("uint8" if dtype == np.uint8 and asked != "uint16" else "uint16", 1)
+        return cls("uint16", REFLECTANCE_DIVISOR)
+
+    def encode(self, pixels: NDArray[Any]) -> tuple[NDArray[Any], float]:
+        """Stored numbers, and the largest rounding error in the pixels' unit.
+
+        Errors:
+            _DoesNotFitError: a value is negative or too large.
+        """
+        if self.dtype == "float32":
+            stored = np.asarray(pixels, np.float32)
+            return stored, float(np.abs(stored - pixels).max())
+        scaled = pixels if self.divisor == 1 else np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
+        rounded = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
+        if rounded.min() < 0 or rounded.max() > np.iinfo(self.dtype).max:
+            raise _DoesNotFitError
+        return rounded.astype(self.dtype), float(np.abs(scaled - rounded).max()) / self.divisor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of each band, over the patches so far.
+
+    Attributes:
+        count: pixels.
+        mean: of each band.
+        squares: sum of squared distances from the mean.
+        least: value.
+        greatest: value.
+    """
+
+    count: int
+    mean: list[float]
+    squares: list[float]
+    least: list[float]
+    greatest: list[float]
+
+    @classmethod
+    def none(cls, bands: int) -> Statistics:
+        """Of no patches."""
+        return cls(0, [0.0] * bands, [0.0] * bands, [np.inf] * bands, [-np.inf] * bands)
+
+    def with_patches(self, pixels: NDArray[np.generic]) -> Statistics:
+        """Joined with patches (patches, row, column, band), by Chan, Golub and LeVeque 1979."""
+        flat = np.asarray(pixels, np.float32).reshape(-1, pixels.shape[3])
+        centre = flat.mean(0, dtype=np.float64)
+        within = np.square(flat - centre.astype(np.float32)).sum(0, dtype=np.float64)
+        apart, total = centre - np.array(self.mean), self.count + len(flat)
+        squares = np.array(self.squares) + within + apart**2 * (self.count * len(flat) / total)
+        return Statistics(
+            total,
+            (np.array(self.mean) + apart * (len(flat) / total)).tolist(),
+            squares.tolist(),
+            np.minimum(self.least, flat.min(0)).tolist(),
+            np.maximum(self.greatest, flat.max(0)).tolist(),
+        )
+
+    def to_json(self, bands: tuple[str, ...]) -> dict[str, dict[str, float]]:
+        """Mean, standard deviation, least and greatest value by band."""
+        std = np.sqrt(np.array(self.squares) / max(self.count, 1))
+        columns = zip(bands, self.mean, std.tolist(), self.least, self.greatest, strict=True)
+        return {band: {"mean": m, "std": s, "min": low, "max": high} for band, m, s, low, high in columns}
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a set has come: what is written up to `rows` is on the disk.
+
+    Attributes:
+        fingerprint: of the source and of what is taken of it.
+        encoding: of the pixels.
+        rows: patches that are done.
+        error: largest rounding error so far.
+        statistics: of the patches so far.
+    """
+
+    fingerprint: str
+    encoding: Encoding
+    rows: int
+    error: float
+    statistics: Statistics
+
+    @classmethod
+    def load(cls, file: Path) -> State | None:
+        """The state of an interrupted preparation, None where there is none that can be read."""
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+            encoding, statistics = Encoding(**raw.pop("encoding")), Statistics(**raw.pop("statistics"))
+            return cls(encoding=encoding, statistics=statistics, **raw)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def prepare(config: DataConfig, destination: Path, dtype: Dtype = "auto", progress: Progress | None = None) -> Path:
+    """Write the patches that a config names as a packed set; goes on where an earlier call was stopped.
+
+    Args:
+        config: of the source; its split is not used.
+        destination: folder to make.
+        dtype: of the stored numbers; `auto` takes the narrowest that loses at most 5e-5.
+        progress: hears how far it is.
+
+    Errors:
+        UserError: the destination is there already, the disk is too small, a value does not fit the
+            dtype that was asked for, or whatever the source finds wrong.
+    """
+    if destination.exists():
+        raise UserError(f"{destination}: is there already; remove it, or name another folder")
+    source = open_source(replace(config, preload_gib=config.preload_gib if config.path.endswith(".npz") else 0.0))
+    taken = {"bands": config.bands, "reduce": config.reduce, "sensor": config.sensor, "dtype": dtype}
+    fingerprint = fingerprint_of(Path(config.path), taken)
+    try:
+        return _pack(source, destination, fingerprint, dtype, progress)
+    except _DoesNotFitError:
+        if dtype != "auto":
+            raise UserError(f"{config.path}: holds values that {dtype} cannot; leave --dtype at auto") from None
+        return _pack(source, destination, fingerprint, "float32", progress)
+
+
+def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
+    """Hash of names, sizes and times of a source's files, and of what is taken of them."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+    return hashlib.sha256(json.dumps([found, taken]).encode()).hexdigest()
+
+
+def _pack(source: Source, destination: Path, fingerprint: str, dtype: Dtype, progress: Progress | None) -> Path:
+    facts = source.facts
+    folder = destination.with_name(f"{destination.name}.part")
+    encoding = Encoding.of(source.batch(np.arange(1))[0].dtype, dtype)
+    state = State.load(folder / STATE)
+    if state is None or state.fingerprint != fingerprint or (dtype != "auto" and state.encoding != encoding):
+        state = State(fingerprint, encoding, 0, 0.0, Statistics.none(len(facts.bands)))
+        _make_room(folder, facts, encoding)
+    shape = (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
+    stored = np.lib.format.open_memmap(
+        folder / "images.npy", "r+" if state.rows else "w+", state.encoding.dtype, None if state.rows else shape
+    )
+    state = _stream(source, stored, state, folder / STATE, progress)
+    del stored
+    _write_facts(facts, folder)
+    _write_manifest(facts, state, folder)
+    folder.rename(destination)
+    (destination / STATE).unlink()
+    return destination
+
+
+def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
+    """An empty folder on a disk that can take the set."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    needed = len(facts.labels) * facts.patch_px**2 * len(facts.bands) * np.dtype(encoding.dtype).itemsize
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        folder.rmdir()
+        raise UserError(
+            f"{folder.parent}: {free / 2**30:.1f} GiB are free and the set takes {needed / 2**30:.1f}; free some"
+        )
+
+
+def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
+    rows = max(1, CHUNK_BYTES // (4 * facts.patch_px**2 * len(facts.bands)))
+    for start in range(first, len(facts.labels), rows):
+        yield np.arange(start, min(start + rows, len(facts.labels)))
+
+
+def _stream(source: Source, stored: NDArray[Any], state: State, file: Path, progress: Progress | None) -> State:
+    saved = time.monotonic()
+    for rows in _chunks(source.facts, state.rows):
+        images, _ = source.batch(rows)
+        pixels = _band_last(images)
+        numbers, error = state.encoding.encode(pixels)
+        stored[rows[0] : rows[-1] + 1] = numbers
+        statistics = state.statistics.with_patches(pixels)
+        state = replace(state, rows=int(rows[-1]) + 1, error=max(state.error, error), statistics=statistics)
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            stored.flush()  # type: ignore[attr-defined]  # a memory map
+            write_json(file, asdict(state))
+            saved = time.monotonic()
+        if progress is not None:
+            progress(state.rows, len(stored))
+    stored.flush()  # type: ignore[attr-defined]
+    write_json(file, asdict(state))
+    return state
+
+
+def _band_last(images: Images) -> NDArray[np.generic]:
+    return images.transpose(0, 2, 3, 1)
+
+
+def _write_facts(facts: Facts, folder: Path) -> None:
+    np.save(folder / "labels.npy", facts.labels)
+    parts = np.zeros(len(facts.labels), np.uint8)
+    for part, rows in facts.parts.items():
+        parts[rows] = 1 + PARTS.index(part)
+    np.save(folder / "parts.npy", parts)
+    if facts.groups is not None:
+        np.save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
+    if facts.keys is not None and not any("\n" in key or "\r" in key for key in facts.keys):
+        write_bytes(folder / "keys.txt", "".join(f"{key}\n" for key in facts.keys).encode())
+
+
+def _write_manifest(facts: Facts, state: State, folder: Path) -> None:
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".npy", ".txt"))
+    groups = {} if facts.groups is None else {"groups": [str(name) for name in np.unique(facts.groups)]}
+    manifest = {
+        "format": FORMAT,
+        "name": facts.name,
+        "patches": len(facts.labels),
+        "patch_px": facts.patch_px,
+        "bands": list(facts.bands),
+        "classes": list(facts.classes),
+        **groups,
+        "parts": list(PARTS),
+        "dtype": state.encoding.dtype,
+        "divisor": state.encoding.divisor,
+        "largest_rounding_error": state.error,
+        "statistics": state.statistics.to_json(facts.bands),
+        "source": {"name": facts.name, "fingerprint": state.fingerprint},
+        "files": {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files},
+    }
+    write_json(folder / MANIFEST, manifest)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
