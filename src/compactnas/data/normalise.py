@@ -37,7 +37,7 @@ def measure_normalisation(source: Source, indices: Indices) -> Normalisation:
     rows = np.sort(indices)
     for start in range(0, len(rows), BATCH):
         images, _ = source.batch(rows[start : start + BATCH])
-        pixels = np.asarray(images, np.float32).astype(np.float64).transpose(1, 0, 2, 3).reshape(bands, -1)
+        pixels = images.astype(np.float64).transpose(1, 0, 2, 3).reshape(bands, -1)
         low, high = np.minimum(low, pixels.min(1)), np.maximum(high, pixels.max(1))
         centre = pixels.mean(1)
         added, apart = pixels.shape[1], centre - mean
