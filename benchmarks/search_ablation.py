@@ -76,12 +76,12 @@ def ablation(layout: str, batch: int, draws: int) -> dict[str, float]:
     space, config = Space(layout=layout), SearchConfig(depth=False, fixed_depth=DEPTH)
     search = make_search(space, batch, config)
     contiguous = make_search(space, batch, config, channels_last=False)
-    ours, plain = stepper(search, batch), stepper(contiguous, batch)
+    ours, plain = stepper(search), stepper(contiguous)
 
     def without(change: Callable[[], Any]) -> Step:
         def step() -> None:
             with change():
-                stepper(search, batch)()
+                stepper(search)()
 
         return step
 

@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import search_step as shapes
 import torch
 from search_step import Step, make_search, stepper
 
@@ -59,12 +58,11 @@ class SamePath:
 def growth_step(**changes: int) -> Step:
     """A step of these sizes on the same path."""
     size = BASE | changes
-    shapes.SIDE = size["side"]
     space = Space(channels=size["channels"], nodes=size["nodes"], operations=ORDER[: size["candidates"]])
     config = SearchConfig(depth=False, fixed_depth=size["depth"])
-    search = make_search(space, size["batch"], config)
+    search = make_search(space, size["batch"], config, side=size["side"])
     search.sampler = SamePath()
-    return stepper(search, size["batch"])
+    return stepper(search)
 
 
 def seconds(steps: dict[int, Step], rounds: int) -> dict[int, float]:
@@ -88,22 +86,20 @@ def growth(rounds: int) -> dict[str, dict[int, float]]:
     return found
 
 
-class AtDepth(Gdas):
+class AtDepth:
     """GDAS with drawn depths, always at this one."""
 
     def __init__(self, depth: int) -> None:
-        super().__init__(depth_mode="sample")
-        object.__setattr__(self, "depth", depth)
+        self.depth, self.gdas = depth, Gdas(depth_mode="sample")
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """A draw of GDAS, at this depth."""
-        draw = super().draw(architecture, tau, generator, gradient=gradient)
+        draw = self.gdas.draw(architecture, tau, generator, gradient=gradient)
         return draw._replace(sample=draw.sample._replace(depths=(self.depth,) * architecture.space.blocks))
 
 
 def options(layout: str, batch: int, draws: int) -> dict[str, float]:
     """Medians over draws of the ratio of the reference's time to the option's, on the same draws."""
-    shapes.SIDE = BASE["side"]
     config, space = SearchConfig(), Space(layout=layout)
     mixture = make_search(space, batch, config)
     searches = {"mixture": mixture}
@@ -113,7 +109,7 @@ def options(layout: str, batch: int, draws: int) -> dict[str, float]:
     fixed = replace(config, depth=False)
     searches["all inputs"] = make_search(space, batch, fixed)
     searches["two inputs"] = make_search(space, batch, replace(fixed, sampled_inputs=2))
-    steps = {name: stepper(search, batch) for name, search in searches.items()}
+    steps = {name: stepper(search) for name, search in searches.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for draw in range(-1, draws):
         for name, step in steps.items():

@@ -56,20 +56,22 @@ Step = Callable[[], None]
 class Noise:
     """A source of random patches, for the shapes alone."""
 
-    def __init__(self, patches: int) -> None:
+    def __init__(self, patches: int, side: int) -> None:
         rng = np.random.default_rng(0)
         bands, classes = (tuple(f"{kind}{i}" for i in range(n)) for kind, n in (("band", BANDS), ("class", CLASSES)))
-        self.facts = Facts("noise", bands, classes, SIDE, rng.integers(CLASSES, size=patches))
-        self.images = rng.normal(size=(patches, BANDS, SIDE, SIDE)).astype(np.float32)
+        self.facts = Facts("noise", bands, classes, side, rng.integers(CLASSES, size=patches))
+        self.images = rng.normal(size=(patches, BANDS, side, side)).astype(np.float32)
 
     def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the noise."""
         return self.images[indices], self.facts.labels[indices]
 
 
-def make_search(space: Space, batch: int, config: SearchConfig, channels_last: bool = True) -> Search:
-    """A search of these shapes, ready to step."""
-    source = Noise(2 * batch)
+def make_search(
+    space: Space, batch: int, config: SearchConfig, *, side: int = SIDE, channels_last: bool = True
+) -> Search:
+    """A search of these shapes on one batch of D_T and one of D_V, ready to step."""
+    source = Noise(2 * batch, side)
     halves = np.arange(batch), np.arange(batch, 2 * batch)
     plain = Normalisation((0.0,) * BANDS, (1.0,) * BANDS)
     fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads()))
@@ -77,16 +79,18 @@ def make_search(space: Space, batch: int, config: SearchConfig, channels_last: b
     return Search(space, config, source, halves, plain, 0, fabric, channels_last=channels_last)
 
 
-def batches(batch: int) -> tuple[Batch, Batch]:
-    """One batch of D_T and one of D_V."""
-    source = Noise(2 * batch)
-    x, y = torch.from_numpy(source.images), torch.from_numpy(source.facts.labels)
-    return (x[:batch], y[:batch]), (x[batch:], y[batch:])
+def batches(search: Search) -> tuple[Batch, Batch]:
+    """The search's batch of D_T and its batch of D_V, unshuffled."""
+    batch_t, batch_v = (
+        tuple(map(torch.from_numpy, reader.source.batch(reader.indices)))
+        for reader in (search.train_batches, search.alpha_batches)
+    )
+    return batch_t, batch_v
 
 
-def stepper(search: Search, batch: int) -> Step:
+def stepper(search: Search) -> Step:
     """One step of the search, on the same two batches each time."""
-    batch_t, batch_v = batches(batch)
+    batch_t, batch_v = batches(search)
 
     def step() -> None:
         search.weight_step(*batch_t, TAU, RATE)
@@ -164,8 +168,8 @@ class Contest:
         config = SearchConfig(depth=False, fixed_depth=DEPTH, complexity=True)
         space = Space(layout=layout, inputs_per_node=0)
         self.search = make_search(space, batch, config)
-        self.data = batches(batch)
-        self.ours = stepper(self.search, batch)
+        self.data = batches(self.search)
+        self.ours = stepper(self.search)
         self.plain = PlainGdas(self.search.supernet.module, self.search.architecture) if "plain" in kinds else None
         self.resnet20 = resnet20_step(batch)
 

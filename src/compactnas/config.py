@@ -18,6 +18,10 @@ def _require(ok: bool, message: str) -> None:
         raise UserError(message)
 
 
+PixelDtype = Literal["auto", "uint8", "uint16", "float32"]
+"""Of a packed set's pixels."""
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which patches, and how they are cut into parts.

@@ -3,8 +3,8 @@
 PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
 the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
 the input gradient is a forward pass with the kernel turned half round; the weight gradient of
-a larger or dilated kernel is one or four of an undilated 3x3 kernel. What the depthwise half gives is not kept for the
-backward pass but computed again: that costs a tenth of the unit's time and saves a map.
+a larger or dilated kernel is one or four of an undilated 3x3 kernel. What the depthwise half gives
+is not kept for the backward pass but computed again: one more fast forward pass saves a map.
 """
 
 from __future__ import annotations

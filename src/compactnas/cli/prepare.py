@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from compactnas.cli.options import Parser
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, PixelDtype
 from compactnas.errors import UserError
-
-Dtype = Literal["auto", "uint8", "uint16", "float32"]
 
 
 def build() -> Parser:
@@ -22,7 +19,7 @@ def build() -> Parser:
     )
     parser.add_argument("source", type=str, help="what to read")
     parser.add_argument("destination", type=str, help="folder to make")
-    parser.add_argument("--dtype", type=Dtype, default="auto", help="of the stored pixels")
+    parser.add_argument("--dtype", type=PixelDtype, default="auto", help="of the stored pixels")
     skip = {"path", "split", "split_csv", "test_groups", "test_fraction", "validation_fraction", "split_seed"}
     parser.add_class_arguments(DataConfig, "data", skip=skip)
     return parser

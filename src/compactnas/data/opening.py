@@ -42,11 +42,12 @@ def open_source(config: DataConfig) -> Source:
         raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
     if kind == "npz":
         return open_npz(path, config.bands, config.reduce, config.preload_gib)
-    if kind == "packed":
-        return in_memory(open_packed(path, config.bands, config.reduce), config.preload_gib)
-    if kind == "folder":
-        return in_memory(open_folder(path, config.bands, config.reduce), config.preload_gib)
-    return in_memory(open_so2sat(path, config.sensor, config.bands, config.reduce), config.preload_gib)
+    source: Source
+    if kind == "so2sat":
+        source = open_so2sat(path, config.sensor, config.bands, config.reduce)
+    else:
+        source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.reduce)
+    return in_memory(source, config.preload_gib)
 
 
 def open_dataset(config: DataConfig) -> Dataset:

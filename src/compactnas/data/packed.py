@@ -56,16 +56,12 @@ class PackedSource:
     reduce: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
-        pixels = self.raw(indices)
+        pixels = self.stored[indices]
         if self.positions != list(range(pixels.shape[3])):
             pixels = pixels[..., self.positions]
         if self.divisor != 1:
             pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
         return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
-
-    def raw(self, indices: Indices) -> NDArray[np.generic]:
-        """Stored numbers of these rows, (patches, row, column, band), with all bands."""
-        return self.stored[indices]
 
 
 class PackedSamples:

@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, PixelDtype
+from compactnas.data.normalise import Moments
 from compactnas.data.opening import open_source
 from compactnas.data.packed import FORMAT, MANIFEST
-from compactnas.data.source import Facts, Images, Indices, Source
+from compactnas.data.source import Facts, Indices, Source
 from compactnas.data.splits import PARTS
 from compactnas.errors import UserError
 from compactnas.files import write_bytes, write_json
 
-Dtype = Literal["auto", "uint8", "uint16", "float32"]
 Progress = Callable[[int, int], None]
 """Called with the patches that are done and all of them."""
 
@@ -53,7 +53,7 @@ class Encoding:
     divisor: int
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], asked: Dtype) -> Encoding:
+    def of(cls, dtype: np.dtype[Any], asked: PixelDtype) -> Encoding:
         """The narrowest for pixels of this dtype: integers as they are, reflectance as 10000ths."""
         if asked == "float32":
             return cls("float32", 1)
@@ -78,51 +78,6 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Of each band, over the patches so far.
-
-    Attributes:
-        count: pixels.
-        mean: of each band.
-        squares: sum of squared distances from the mean.
-        least: value.
-        greatest: value.
-    """
-
-    count: int
-    mean: list[float]
-    squares: list[float]
-    least: list[float]
-    greatest: list[float]
-
-    @classmethod
-    def none(cls, bands: int) -> Statistics:
-        """Of no patches."""
-        return cls(0, [0.0] * bands, [0.0] * bands, [np.inf] * bands, [-np.inf] * bands)
-
-    def with_patches(self, pixels: NDArray[np.generic]) -> Statistics:
-        """Joined with patches (patches, row, column, band), by Chan, Golub and LeVeque 1979."""
-        flat = np.asarray(pixels, np.float32).reshape(-1, pixels.shape[3])
-        centre = flat.mean(0, dtype=np.float64)
-        within = np.square(flat - centre.astype(np.float32)).sum(0, dtype=np.float64)
-        apart, total = centre - np.array(self.mean), self.count + len(flat)
-        squares = np.array(self.squares) + within + apart**2 * (self.count * len(flat) / total)
-        return Statistics(
-            total,
-            (np.array(self.mean) + apart * (len(flat) / total)).tolist(),
-            squares.tolist(),
-            np.minimum(self.least, flat.min(0)).tolist(),
-            np.maximum(self.greatest, flat.max(0)).tolist(),
-        )
-
-    def to_json(self, bands: tuple[str, ...]) -> dict[str, dict[str, float]]:
-        """Mean, standard deviation, least and greatest value by band."""
-        std = np.sqrt(np.array(self.squares) / max(self.count, 1))
-        columns = zip(bands, self.mean, std.tolist(), self.least, self.greatest, strict=True)
-        return {band: {"mean": m, "std": s, "min": low, "max": high} for band, m, s, low, high in columns}
-
-
-@dataclass(frozen=True)
 class State:
     """How far a set has come: what is written up to `rows` is on the disk.
 
@@ -131,27 +86,29 @@ class State:
         encoding: of the pixels.
         rows: patches that are done.
         error: largest rounding error so far.
-        statistics: of the patches so far.
+        moments: of the patches so far.
     """
 
     fingerprint: str
     encoding: Encoding
     rows: int
     error: float
-    statistics: Statistics
+    moments: Moments
 
     @classmethod
     def load(cls, file: Path) -> State | None:
         """The state of an interrupted preparation, None where there is none that can be read."""
         try:
             raw = json.loads(file.read_text(encoding="utf-8"))
-            encoding, statistics = Encoding(**raw.pop("encoding")), Statistics(**raw.pop("statistics"))
-            return cls(encoding=encoding, statistics=statistics, **raw)
+            encoding, moments = Encoding(**raw.pop("encoding")), Moments(**raw.pop("moments"))
+            return cls(encoding=encoding, moments=moments, **raw)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
-def prepare(config: DataConfig, destination: Path, dtype: Dtype = "auto", progress: Progress | None = None) -> Path:
+def prepare(
+    config: DataConfig, destination: Path, dtype: PixelDtype = "auto", progress: Progress | None = None
+) -> Path:
     """Write the patches that a config names as a packed set; goes on where an earlier call was stopped.
 
     Args:
@@ -184,13 +141,13 @@ def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([found, taken]).encode()).hexdigest()
 
 
-def _pack(source: Source, destination: Path, fingerprint: str, dtype: Dtype, progress: Progress | None) -> Path:
+def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype, progress: Progress | None) -> Path:
     facts = source.facts
     folder = destination.with_name(f"{destination.name}.part")
     encoding = Encoding.of(source.batch(np.arange(1))[0].dtype, dtype)
     state = State.load(folder / STATE)
     if state is None or state.fingerprint != fingerprint or (dtype != "auto" and state.encoding != encoding):
-        state = State(fingerprint, encoding, 0, 0.0, Statistics.none(len(facts.bands)))
+        state = State(fingerprint, encoding, 0, 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
     shape = (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     stored = np.lib.format.open_memmap(
@@ -225,28 +182,23 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(source: Source, stored: NDArray[Any], state: State, file: Path, progress: Progress | None) -> State:
+def _stream(source: Source, stored: np.memmap[Any, Any], state: State, file: Path, progress: Progress | None) -> State:
     saved = time.monotonic()
     for rows in _chunks(source.facts, state.rows):
         images, _ = source.batch(rows)
-        pixels = _band_last(images)
-        numbers, error = state.encoding.encode(pixels)
-        stored[rows[0] : rows[-1] + 1] = numbers
-        statistics = state.statistics.with_patches(pixels)
-        state = replace(state, rows=int(rows[-1]) + 1, error=max(state.error, error), statistics=statistics)
+        numbers, error = state.encoding.encode(images)
+        stored[rows[0] : rows[-1] + 1] = numbers.transpose(0, 2, 3, 1)
+        moments = state.moments.joined(images)
+        state = replace(state, rows=int(rows[-1]) + 1, error=max(state.error, error), moments=moments)
         if time.monotonic() - saved > SAVE_EVERY_S:
-            stored.flush()  # type: ignore[attr-defined]  # a memory map
+            stored.flush()
             write_json(file, asdict(state))
             saved = time.monotonic()
         if progress is not None:
             progress(state.rows, len(stored))
-    stored.flush()  # type: ignore[attr-defined]
+    stored.flush()
     write_json(file, asdict(state))
     return state
-
-
-def _band_last(images: Images) -> NDArray[np.generic]:
-    return images.transpose(0, 2, 3, 1)
 
 
 def _write_facts(facts: Facts, folder: Path) -> None:
@@ -276,11 +228,16 @@ def _write_manifest(facts: Facts, state: State, folder: Path) -> None:
         "dtype": state.encoding.dtype,
         "divisor": state.encoding.divisor,
         "largest_rounding_error": state.error,
-        "statistics": state.statistics.to_json(facts.bands),
+        "statistics": _statistics(facts, state.moments),
         "source": {"name": facts.name, "fingerprint": state.fingerprint},
         "files": {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files},
     }
     write_json(folder / MANIFEST, manifest)
+
+
+def _statistics(facts: Facts, moments: Moments) -> dict[str, dict[str, float]]:
+    columns = zip(facts.bands, moments.mean, moments.std, moments.least, moments.greatest, strict=True)
+    return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
 
 
 def _sha256(file: Path) -> str:
