@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": ("the whole method on a made world, in some minutes", "demo"),
     "synth": ("make a world of Local Climate Zones to try things on", "synth"),
     "prepare": ("stream patches into a set that is read at once", "prepare"),
+    "inspect": ("show what is inside a set of patches", "inspect"),
     "run": ("search, retrain and evaluate in one folder", "run"),
     "search": ("search for a network", "search"),
     "train": ("train a found network or a baseline from scratch", "train"),

@@ -178,6 +178,12 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
     return data
 
 
+def add_source_options(parser: Parser) -> None:
+    """How a source that a command is given is read; not how it would be split."""
+    splits = {field.name for field in fields(DataConfig) if "split" in field.name or field.name.startswith("test_")}
+    parser.add_class_arguments(DataConfig, "data", skip={"path", "validation_fraction", *splits})
+
+
 def add_data_options(parser: Parser) -> None:
     """A trained run, and the options of other data for it."""
     parser.add_argument("run", type=str, help="folder of a run")

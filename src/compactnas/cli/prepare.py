@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser
+from compactnas.cli.options import Parser, add_source_options
 from compactnas.config import DataConfig, PixelDtype
 from compactnas.errors import UserError
 
@@ -20,8 +20,7 @@ def build() -> Parser:
     parser.add_argument("source", type=str, help="what to read")
     parser.add_argument("destination", type=str, help="folder to make")
     parser.add_argument("--dtype", type=PixelDtype, default="auto", help="of the stored pixels")
-    skip = {"path", "split", "split_csv", "test_groups", "test_fraction", "validation_fraction", "split_seed"}
-    parser.add_class_arguments(DataConfig, "data", skip=skip)
+    add_source_options(parser)
     return parser
 
 

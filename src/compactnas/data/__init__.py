@@ -2,7 +2,7 @@
 
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.data.normalise import Normalisation, measure_normalisation
-from compactnas.data.opening import Dataset, open_dataset, open_source
+from compactnas.data.opening import Dataset, open_dataset, open_source, open_streamed
 from compactnas.data.source import ArraySource, Facts, Images, Indices, Source
 from compactnas.data.splits import Parts, halves
 
@@ -21,5 +21,6 @@ __all__ = [
     "measure_normalisation",
     "open_dataset",
     "open_source",
+    "open_streamed",
     "symmetry",
 ]

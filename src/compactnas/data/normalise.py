@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,11 @@ class Moments:
         """Standard deviation of each band."""
         deviations: list[float] = np.sqrt(np.array(self.squares) / self.count).tolist()
         return deviations
+
+    def by_band(self, bands: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Mean, standard deviation, least and greatest value by the bands' names."""
+        columns = zip(bands, self.mean, self.std, self.least, self.greatest, strict=True)
+        return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
 
 
 @dataclass(frozen=True)

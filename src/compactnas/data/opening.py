@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compactnas.config import DataConfig
@@ -48,6 +48,11 @@ def open_source(config: DataConfig) -> Source:
     else:
         source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.reduce)
     return in_memory(source, config.preload_gib)
+
+
+def open_streamed(config: DataConfig) -> Source:
+    """The same, in memory only where its format leaves no choice: for who reads each patch once."""
+    return open_source(config if config.path.endswith(".npz") else replace(config, preload_gib=0.0))
 
 
 def open_dataset(config: DataConfig) -> Dataset:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, PixelDtype
 from compactnas.data.normalise import Moments
-from compactnas.data.opening import open_source
+from compactnas.data.opening import open_streamed
 from compactnas.data.packed import FORMAT, MANIFEST
 from compactnas.data.source import Facts, Indices, Source
 from compactnas.data.splits import PARTS
@@ -123,7 +123,7 @@ def prepare(
     """
     if destination.exists():
         raise UserError(f"{destination}: is there already; remove it, or name another folder")
-    source = open_source(replace(config, preload_gib=config.preload_gib if config.path.endswith(".npz") else 0.0))
+    source = open_streamed(config)
     taken = {"bands": config.bands, "reduce": config.reduce, "sensor": config.sensor, "dtype": dtype}
     fingerprint = fingerprint_of(Path(config.path), taken)
     try:
@@ -228,16 +228,11 @@ def _write_manifest(facts: Facts, state: State, folder: Path) -> None:
         "dtype": state.encoding.dtype,
         "divisor": state.encoding.divisor,
         "largest_rounding_error": state.error,
-        "statistics": _statistics(facts, state.moments),
+        "statistics": state.moments.by_band(facts.bands),
         "source": {"name": facts.name, "fingerprint": state.fingerprint},
         "files": {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files},
     }
     write_json(folder / MANIFEST, manifest)
-
-
-def _statistics(facts: Facts, moments: Moments) -> dict[str, dict[str, float]]:
-    columns = zip(facts.bands, moments.mean, moments.std, moments.least, moments.greatest, strict=True)
-    return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
 
 
 def _sha256(file: Path) -> str:
