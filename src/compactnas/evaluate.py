@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from compactnas.data import Batches, Facts, Indices, Source
+from compactnas.data.feeding import fed
 from compactnas.errors import UserError
 from compactnas.measures import Measures, confusion_measures
 
@@ -63,7 +64,7 @@ def probabilities(
     memory = torch.channels_last if channels_last else torch.contiguous_format
     batches = Batches(source, indices, BATCH, seed=0, stream=0, shuffle=False)
     with torch.inference_mode():
-        parts = [network(x.to(device, memory_format=memory)).softmax(dim=-1).float().cpu() for x, _ in batches.epoch(0)]
+        parts = [network(x).softmax(dim=-1).float().cpu() for x, _ in fed(batches.epoch(0), device, memory)]
     return torch.cat(parts)
 
 

@@ -129,6 +129,10 @@ def weighed(y: Map, weight: Weight | None) -> Map:
     return y if weight is None else _weigh(y, weight)
 
 
+DOT = 2**18
+"""Numbers of a sum of products that are added up one after the other; longer ones lose digits."""
+
+
 class _Weigh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
@@ -139,6 +143,10 @@ class _Weigh(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         (y,) = ctx.saved_tensors
+        if y.is_contiguous(memory_format=_memory_of(grad)):  # their product is summed without being written
+            last = (0, 2, 3, 1) if _memory_of(grad) == torch.channels_last else (0, 1, 2, 3)
+            parts = [torch.split(m.permute(last).reshape(-1), DOT) for m in (grad, y)]
+            return grad, torch.stack([torch.dot(a, b) for a, b in zip(*parts, strict=True)]).sum(dtype=ctx.dtype)
         return grad, (grad * y).sum(dtype=ctx.dtype)
 
 

@@ -6,7 +6,7 @@ sampler and a loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from compactnas.config import SearchConfig
 from compactnas.cost import CostTable
 from compactnas.data import Batches, Indices, Normalisation, Source
+from compactnas.data.feeding import Batch, fed
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Means, Stage, cosine
@@ -144,7 +145,7 @@ class Search:
         """All steps of an epoch; `tell` hears of each and may stop them."""
         config, means, tau = self.config, Means(), self.tau(epoch)
         rate = config.learning_rate
-        pairs = zip(self.train_batches.epoch(epoch), self.alpha_batches.epoch(epoch), strict=False)
+        pairs = zip(self._fed(self.train_batches, epoch), self._fed(self.alpha_batches, epoch), strict=False)
         for step, (batch_t, batch_v) in zip(range(self.steps), pairs, strict=False):
             progress = (epoch + step / self.steps) / config.epochs
             rate = cosine(config.learning_rate, config.learning_rate_min, progress)
@@ -164,7 +165,7 @@ class Search:
     def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float) -> tuple[Tensor, Tensor]:
         """One step of the weights that a drawn architecture uses; gives loss and accuracy."""
         draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=False)
-        logits, y = self._forward(x, y, draw)
+        logits = self.supernet(x, draw.sample)
         loss = F.cross_entropy(logits, y)
         self.weights.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -184,7 +185,7 @@ class Search:
         for p in self.parameters:
             p.requires_grad_(False)
         draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=True)
-        logits, y = self._forward(x, y, draw)
+        logits = self.supernet(x, draw.sample)
         loss = F.cross_entropy(logits, y)
         complexity = self.complexity(self.architecture, draw)
         self.alphas.zero_grad(set_to_none=True)
@@ -194,9 +195,8 @@ class Search:
             p.requires_grad_(True)
         return loss.detach(), _accuracy(logits, y), complexity.detach()
 
-    def _forward(self, x: Tensor, y: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        x = x.to(self.fabric.device, memory_format=self.memory, non_blocking=True)
-        return self.supernet(x, draw.sample), y.to(self.fabric.device, non_blocking=True)
+    def _fed(self, batches: Batches, epoch: int) -> Iterator[Batch]:
+        return fed(batches.epoch(epoch), self.fabric.device, self.memory)
 
     def describe(self) -> Row:
         """Where the architecture stands: entropy, expected cost, and the network it would give now."""

@@ -105,9 +105,7 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
         x, grad = _phases(x, dilation), _phases(grad, dilation)
     if size == 3:
         return _weight_gradient(x, grad, x.new_empty(x.shape[1], 1, 3, 3), 1, 1)
-    images = max(1, IN_CACHE // x[0].nbytes)
-    parts = zip(torch.split(x, images), torch.split(grad, images), strict=True)
-    return torch.stack([_gradient_5x5(*part) for part in parts]).sum(0)
+    return _gradient_5x5(x, grad)
 
 
 def _phases(x: Tensor, step: int) -> Tensor:
@@ -122,20 +120,29 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
 
     In channels_last a shift by whole pixels is an offset into memory. So x is laid out once with its
     padding, and the gradient with zeros where an offset map reads what is not of its rows or columns.
+    Some images at a time, in the same two pieces of memory: they stay in cache, and their zeros stay zero.
     """
-    n, c, height, width = x.shape
+    images = min(len(x), max(1, IN_CACHE // x[0].nbytes))
+    c, (height, width) = x.shape[1], x.shape[2:]
     rows, columns = height + 4, width + 4
     slack = 2 * (columns + 1) * c  # the last offset reads so much past the end
-    memory = x.new_zeros(n * rows * columns * c + slack)
-    padded = memory[: n * rows * columns * c].view(n, rows, columns, c)
-    padded[:, 2:-2, 2:-2] = x.permute(0, 2, 3, 1)
-    laid = F.pad(grad, (0, 2, 0, 2))
-    kernel, corner = x.new_empty(c, 1, 5, 5), x.new_empty(c, 1, 3, 3)
-    for top in (0, 2):
-        for left in (0, 2):
-            offset = (top * columns + left) * c
-            shifted = memory[offset : offset + padded.numel()].view_as(padded).permute(0, 3, 1, 2)
-            kernel[:, :, top : top + 3, left : left + 3] = _weight_gradient(shifted, laid, corner, 0, 1)
+    memory = x.new_zeros(images * rows * columns * c + slack)
+    laid = x.new_zeros(images, height + 2, width + 2, c)
+    kernel, corner = x.new_zeros(c, 1, 5, 5), x.new_empty(c, 1, 3, 3)
+    for part, part_grad in zip(torch.split(x, images), torch.split(grad, images), strict=True):
+        n = len(part)
+        size = n * rows * columns * c
+        memory[:size].view(n, rows, columns, c)[:, 2:-2, 2:-2] = part.permute(0, 2, 3, 1)
+        memory[size : size + slack] = 0  # the last part may be smaller
+        laid[:n, :height, :width] = part_grad.permute(0, 2, 3, 1)
+        gradient = x.new_empty(c, 1, 5, 5)
+        for top in (0, 2):
+            for left in (0, 2):
+                offset = (top * columns + left) * c
+                shifted = memory[offset : offset + size].view(n, rows, columns, c).permute(0, 3, 1, 2)
+                found = _weight_gradient(shifted, laid[:n].permute(0, 3, 1, 2), corner, 0, 1)
+                gradient[:, :, top : top + 3, left : left + 3] = found
+        kernel += gradient
     return kernel
 
 

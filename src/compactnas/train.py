@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from compactnas.config import TrainConfig
 from compactnas.data import Batches, Indices, Source
+from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
 from compactnas.loop import Listener, Means, Stage, cosine
 from compactnas.runs import Row
@@ -66,9 +67,7 @@ class Training:
         """All steps of an epoch; `tell` hears of each and may stop them."""
         config, means, rate = self.config, Means(), self.config.learning_rate
         self.network.train()
-        for step, (x, y) in enumerate(self.batches.epoch(epoch)):
-            x = x.to(self.fabric.device, memory_format=self.memory, non_blocking=True)
-            y = y.to(self.fabric.device, non_blocking=True)
+        for step, (x, y) in enumerate(fed(self.batches.epoch(epoch), self.fabric.device, self.memory)):
             logits = self.network(x)
             loss = F.cross_entropy(logits, y)
             self.optimizer.zero_grad(set_to_none=True)

@@ -21,6 +21,7 @@ COMMANDS = {
     "synth": ("make a world of Local Climate Zones to try things on", "synth"),
     "prepare": ("stream patches into a set that is read at once", "prepare"),
     "inspect": ("show what is inside a set of patches", "inspect"),
+    "leakage": ("report test patches that overlap training patches", "leakage"),
     "run": ("search, retrain and evaluate in one folder", "run"),
     "search": ("search for a network", "search"),
     "train": ("train a found network or a baseline from scratch", "train"),

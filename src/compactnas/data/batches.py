@@ -72,7 +72,7 @@ class Batches:
         for step in range(start, len(self)):
             chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
             pixels, labels = self.source.batch(rows[chosen])
-            images = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+            images = torch.from_numpy(np.asarray(pixels, np.float32))  # in the source's own order of memory
             if elements is not None:
                 images = _turned(images, torch.from_numpy(elements[chosen]))
             yield images, torch.from_numpy(labels)

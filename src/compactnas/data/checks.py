@@ -22,6 +22,9 @@ def classes_of_one_hot(matrix: NDArray[np.generic], where: str) -> NDArray[np.in
 
 def require_finite(images: Images, rows: Indices, where: str) -> None:
     """Refuse pixels that are NaN or infinite; `rows` are the names of the patches in the error."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(images.sum()):  # one fast pass; a sum that overflows is looked at below
+            return
     finite = np.isfinite(images).reshape(len(images), -1).all(1)
     if not finite.all():
         raise UserError(

@@ -1,24 +1,49 @@
-"""Images by class: a folder of subfolders, one for each class, of JPEG or PNG files of one size."""
+"""Images by class: a folder of subfolders, one for each class, of JPEG, PNG or GeoTIFF files of one size."""
 
 from __future__ import annotations
 
-import struct
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from compactnas.data import pictures, rasters
+from compactnas.data.pictures import Pictures
+from compactnas.data.places import Places
 from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.data.tiffs import Tiffs
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 
-BANDS = ("R", "G", "B")
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-# Modes that turn into 8-bit RGB without a loss of colour; 16-bit and float pixels would be clipped.
-MODES = {"RGB", "RGBA", "P", "L"}
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads files of one kind and size, as the first file has it."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the files' bands."""
+        ...
+
+    @property
+    def pixels(self) -> int:
+        """Side of the files."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of their pixels."""
+        ...
+
+    def read(self, file: Path) -> NDArray[Any]:
+        """Pixels of a file, (band, row, column); a UserError for one that is damaged or unlike the first."""
+        ...
+
+    def places(self, files: list[Path]) -> Places | None:
+        """Where the files lie, from their headers."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,24 +53,24 @@ class FolderSource:
     Attributes:
         facts: what is known of them; `keys` are the files' paths inside `root`.
         root: the folder.
-        pixels: side of the image files, before `reduce`.
-        positions: bands to keep, as positions in `BANDS`.
+        reader: of its files.
+        positions: bands to keep, among those of the files.
         reduce: side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
     root: Path
-    pixels: int
+    reader: Reader
     positions: list[int]
     reduce: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
-        keys = self.facts.keys
+        keys, reader = self.facts.keys, self.reader
         assert keys is not None
-        images = np.empty((len(indices), len(BANDS), self.pixels, self.pixels), np.uint8)
+        images = np.empty((len(indices), len(reader.bands), reader.pixels, reader.pixels), reader.dtype)
         for place, index in enumerate(indices):
-            images[place] = _decode(self.root / keys[index], self.pixels).transpose(2, 0, 1)
-        if self.positions != list(range(len(BANDS))):
+            images[place] = reader.read(self.root / keys[index])
+        if self.positions != list(range(len(reader.bands))):
             images = images[:, self.positions]
         return block_mean(images, self.reduce), self.facts.labels[indices]
 
@@ -54,8 +79,8 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Sou
     """List a folder of images by class; classes and files in the order of their names.
 
     Errors:
-        UserError: no class folders, a class folder without images, or a first image that is
-            not a square JPEG or PNG. The other images are checked as they are decoded.
+        UserError: no class folders, a class folder without images, images of two kinds, or a first
+            image that is not a square one. The other images are checked as they are decoded.
     """
     try:
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -66,56 +91,34 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Sou
         raise UserError(f"{root}: holds no class folders; put the images of each class in a subfolder of its name")
     for folder, found in files.items():
         if not found:
-            raise UserError(f"{folder}: holds no .jpg, .jpeg or .png file; remove this class folder or fill it")
-    positions = band_positions(BANDS, bands, str(root))
-    pixels = _side(files[folders[0]][0])
+            raise UserError(f"{folder}: holds no .jpg, .jpeg, .png or .tif file; remove this class folder or fill it")
+    everything = [file for folder in folders for file in files[folder]]
+    reader = _reader(everything)
+    positions = band_positions(reader.bands, bands, str(root))
     classes = tuple(folder.name for folder in folders)
     facts = Facts(
         name=root.name,
-        bands=tuple(BANDS[position] for position in positions),
+        bands=tuple(reader.bands[position] for position in positions),
         classes=classes,
-        patch_px=reduced_px(pixels, reduce, str(root)),
+        patch_px=reduced_px(reader.pixels, reduce, str(root)),
         labels=np.repeat(np.arange(len(folders)), [len(files[folder]) for folder in folders]).astype(np.int64),
-        keys=[f"{folder.name}/{file.name}" for folder in folders for file in files[folder]],
+        places=reader.places(everything),
+        keys=[f"{file.parent.name}/{file.name}" for file in everything],
         lcz=classes == NAMES,
     )
-    return FolderSource(facts, root, pixels, positions, reduce)
+    return FolderSource(facts, root, reader, positions, reduce)
 
 
 def _images(folder: Path) -> list[Path]:
+    suffixes = pictures.SUFFIXES | rasters.SUFFIXES
     return sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+        file for file in folder.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith(".")
     )
 
 
-def _side(file: Path) -> int:
-    image = _opened(file)
-    with image:
-        if image.width != image.height:
-            raise UserError(f"{file}: is {image.width} x {image.height} pixels; patches must be square")
-        return image.width
-
-
-def _opened(file: Path) -> Image.Image:
-    """The image with its header read and nothing decoded."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(file, formats=("JPEG", "PNG"))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: is far too large for a patch; cut it into patches of one size") from error
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
-        raise UserError(f"{file}: cannot be read as a JPEG or PNG image; replace or remove it") from error
-
-
-def _decode(file: Path, pixels: int) -> NDArray[np.uint8]:
-    with _opened(file) as image:
-        # The size is compared before anything is decoded, so a huge image costs nothing.
-        if image.size != (pixels, pixels):
-            raise UserError(f"{file}: is {image.width} x {image.height} pixels, the first image {pixels} x {pixels}")
-        if image.mode not in MODES:
-            raise UserError(f"{file}: pixels of mode {image.mode} are not 8-bit colour; convert it to RGB")
-        try:
-            return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, struct.error) as error:
-            raise UserError(f"{file}: is damaged or cut short ({error}); replace or remove it") from error
+def _reader(files: list[Path]) -> Reader:
+    geographic = [file.suffix.lower() in rasters.SUFFIXES for file in files]
+    if len(set(geographic)) > 1:
+        other = files[geographic.index(not geographic[0])]
+        raise UserError(f"{other}: is of another kind than {files[0].name}; keep GeoTIFF and other images apart")
+    return Tiffs(files[0]) if geographic[0] else Pictures(files[0])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compactnas.data.source import Images, Indices, Source
 
@@ -41,17 +43,22 @@ class Moments:
         Means and squared distances are joined (Chan, Golub, LeVeque 1979), which does not cancel as the
         difference of two large sums does.
         """
-        pixels = images.astype(np.float64).transpose(1, 0, 2, 3).reshape(len(self.mean), -1)
-        count, mean, added = self.count, np.array(self.mean), pixels.shape[1]
-        centre = pixels.mean(1)
-        apart = centre - mean
-        within = ((pixels - centre[:, None]) ** 2).sum(1)
+        values, by_band, pixel_axis = _flat(images)
+        count, mean, added = self.count, np.array(self.mean), images[:, 0].size
+        # Distances from about the mean, exactly summed in float64: what is large is gone before squaring.
+        near = (values.sum(0).reshape(by_band).sum(pixel_axis, dtype=np.float64) / added).tolist()
+        about = np.broadcast_to(np.expand_dims(near, pixel_axis), values[0].reshape(by_band).shape).ravel()
+        apart = np.subtract(values, about, dtype=np.float64)
+        offset = apart.sum(0).reshape(by_band).sum(pixel_axis) / added
+        within = np.einsum("pv,pv->v", apart, apart).reshape(by_band).sum(pixel_axis) - added * offset**2
+        within = np.maximum(within, 0)  # of a constant band, rounding
+        moved = near + offset - mean
         return Moments(
             count=count + added,
-            mean=(mean + apart * added / (count + added)).tolist(),
-            squares=(np.array(self.squares) + (within + apart**2 * count * added / (count + added))).tolist(),
-            least=np.minimum(self.least, pixels.min(1)).tolist(),
-            greatest=np.maximum(self.greatest, pixels.max(1)).tolist(),
+            mean=(mean + moved * added / (count + added)).tolist(),
+            squares=(np.array(self.squares) + (within + moved**2 * count * added / (count + added))).tolist(),
+            least=np.minimum(self.least, values.min(0).reshape(by_band).min(pixel_axis)).tolist(),
+            greatest=np.maximum(self.greatest, values.max(0).reshape(by_band).max(pixel_axis)).tolist(),
         )
 
     @property
@@ -64,6 +71,15 @@ class Moments:
         """Mean, standard deviation, least and greatest value by the bands' names."""
         columns = zip(bands, self.mean, self.std, self.least, self.greatest, strict=True)
         return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
+
+
+def _flat(images: Images) -> tuple[NDArray[Any], tuple[int, int], int]:
+    """Patches as rows in the order in which they lie in memory, the shape of a row by band, and its axis of pixels."""
+    patches, bands = images.shape[:2]
+    last = images.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous:
+        return last.reshape(patches, -1), (-1, bands), 0
+    return np.ascontiguousarray(images).reshape(patches, -1), (bands, -1), 1
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 | `class_names`, `band_names` | optional names |
 | `filenames` | optional name of each patch; patches of one name go together in a CSV split |
 | `group` | optional group (city, source image) of each patch |
+| `epsg`, `bounds` | optional place of each patch: (patches,), and left, bottom, right, top, (patches, 4) |
 | `split` or `split_spatial` | optional part of each patch: words, or integers that count in `split_names` |
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.places import Places, checked_places
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS, WORDS
 from compactnas.errors import UserError
@@ -89,6 +91,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib
         patch_px=reduced_px(pixels, reduce, str(path)),
         labels=labels,
         groups=None if groups is None else groups.astype(np.str_),
+        places=_places(archive, patches),
         parts=_parts(archive, patches),
         keys=[f"{path.name}/{row}" for row in range(patches)] if keys is None else [str(key) for key in keys],
         lcz=classes == NAMES,
@@ -151,6 +154,17 @@ def _band_names(archive: _Archive, channels: int) -> tuple[str, ...]:
     if len(names) != channels or len(set(names)) != channels:
         raise UserError(f"{archive.path}: `band_names` names {len(set(names))} bands; the images have {channels}")
     return names
+
+
+def _places(archive: _Archive, patches: int) -> Places | None:
+    if "bounds" not in archive.sizes:
+        return None
+    bounds, epsg = archive.read("bounds"), archive.of_patches("epsg", patches)
+    if bounds.shape != (patches, 4) or bounds.dtype.kind not in "iuf" or epsg is None or epsg.dtype.kind not in "iu":
+        raise UserError(
+            f"{archive.path}: `bounds` need left, bottom, right, top of {patches} patches, and `epsg` codes"
+        )
+    return checked_places(epsg.astype(np.int64), bounds.astype(np.float64), f"{archive.path}: `bounds`")
 
 
 def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:

@@ -9,6 +9,7 @@ from compactnas.config import DataConfig
 from compactnas.data.folder import open_folder
 from compactnas.data.npz import open_npz
 from compactnas.data.packed import is_packed, open_packed
+from compactnas.data.scenes import is_scenes, open_scenes
 from compactnas.data.so2sat import open_so2sat
 from compactnas.data.source import Source, in_memory
 from compactnas.data.splits import Parts, make_parts
@@ -40,10 +41,14 @@ def open_source(config: DataConfig) -> Source:
     kind = _kind(config) if config.format == "auto" else config.format
     if config.sensor != "sen2" and kind != "so2sat":
         raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
+    if config.labels and kind != "scene":
+        raise UserError(f"data.labels: {config.labels} is for scenes; {path} is read as {kind}")
     if kind == "npz":
         return open_npz(path, config.bands, config.reduce, config.preload_gib)
     source: Source
-    if kind == "so2sat":
+    if kind == "scene":
+        source = open_scenes(path, config.bands, config.reduce, config.labels, config.window_px, config.step_px)
+    elif kind == "so2sat":
         source = open_so2sat(path, config.sensor, config.bands, config.reduce)
     else:
         source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.reduce)
@@ -70,6 +75,8 @@ def _kind(config: DataConfig) -> str:
         raise UserError(f"data.path: there is nothing at {path}; check the spelling")
     if path.is_dir() and is_packed(path):
         return "packed"
+    if is_scenes(path):
+        return "scene"
     if path.is_dir():
         return "so2sat" if any(path.glob("*.h5")) or any(path.glob("*/training.h5")) else "folder"
     return "npz" if path.suffix == ".npz" else "so2sat"

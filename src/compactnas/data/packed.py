@@ -8,6 +8,7 @@ A folder that numpy alone can open:
 | `images.npy` | (patches, row, column, band), uint8, uint16 or float32 |
 | `labels.npy` | (patches,) int64 |
 | `groups.npy` | (patches,) int64, positions in the manifest's `groups`; only where there are groups |
+| `epsg.npy`, `bounds.npy` | (patches,) int64 and (patches, 4) float64: left, bottom, right, top; where known |
 | `parts.npy` | (patches,) uint8, 0 for none, else 1 + the position in train, validation, test |
 | `keys.txt` | a name for each patch, one a line; only where there are names |
 
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.places import Places, checked_places
 from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS
 from compactnas.errors import UserError
@@ -55,40 +57,17 @@ class PackedSource:
     positions: list[int]
     reduce: int
 
+    def gather(self, indices: Indices) -> NDArray[np.generic]:
+        """Stored numbers (patches, row, column, band), read at once."""
+        return self.stored[indices]
+
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
-        pixels = self.stored[indices]
+        pixels = self.gather(indices)
         if self.positions != list(range(pixels.shape[3])):
             pixels = pixels[..., self.positions]
         if self.divisor != 1:
             pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
         return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
-
-
-class PackedSamples:
-    """A packed set as a `torch.utils.data` data set of TorchGeo's samples.
-
-    Args:
-        path: of the packed set.
-        part: `train`, `validation` or `test`; empty takes all patches.
-    """
-
-    def __init__(self, path: str | Path, part: str = "") -> None:
-        self.source = open_packed(Path(path))
-        parts = self.source.facts.parts
-        if part and part not in parts:
-            raise UserError(f"{path}: has no part {part!r}; it has {', '.join(parts) or 'none'}")
-        self.rows = parts[part] if part else np.arange(len(self.source.facts.labels))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """`image` float32 (band, row, column) and `label` int64, as tensors."""
-        import torch
-
-        images, labels = self.source.batch(self.rows[[index]])
-        image = torch.from_numpy(np.ascontiguousarray(images[0], np.float32))
-        return {"image": image, "label": torch.tensor(int(labels[0]))}
 
 
 def is_packed(path: Path) -> bool:
@@ -117,6 +96,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Pac
         patch_px=reduced_px(pixels, reduce, str(path)),
         labels=labels,
         groups=_groups(path, manifest, patches),
+        places=_places(path, patches),
         parts=_parts(path, patches),
         keys=_keys(path, patches),
         lcz=classes == NAMES,
@@ -178,6 +158,13 @@ def _groups(path: Path, manifest: dict[str, Any], patches: int) -> NDArray[np.ch
     numbers = np.asarray(_array(file, (patches,), "int64"))
     _require(int(numbers.min()) >= 0 and int(numbers.max()) < len(names), file, "holds a group that has no name")
     return np.array(names)[numbers]
+
+
+def _places(path: Path, patches: int) -> Places | None:
+    if not (path / "bounds.npy").exists():
+        return None
+    epsg, bounds = _array(path / "epsg.npy", (patches,), "int64"), _array(path / "bounds.npy", (patches, 4), "float64")
+    return checked_places(np.asarray(epsg), np.asarray(bounds), f"{path / 'bounds.npy'}")
 
 
 def _parts(path: Path, patches: int) -> dict[str, Indices]:

@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,17 @@ class Encoding:
         """
         if self.dtype == "float32":
             stored = np.asarray(pixels, np.float32)
-            return stored, float(np.abs(stored - pixels).max())
-        scaled = pixels if self.divisor == 1 else np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
-        rounded = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
+            return stored, float(np.abs(stored - pixels).max()) if pixels.dtype.itemsize > 4 else 0.0
+        if pixels.dtype.kind in "ui":
+            if pixels.min() < 0 or pixels.max() > np.iinfo(self.dtype).max:
+                raise _DoesNotFitError
+            return pixels.astype(self.dtype), 0.0
+        scaled = np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
+        rounded = np.rint(scaled)
         if rounded.min() < 0 or rounded.max() > np.iinfo(self.dtype).max:
             raise _DoesNotFitError
-        return rounded.astype(self.dtype), float(np.abs(scaled - rounded).max()) / self.divisor
+        lost = np.subtract(scaled, rounded, out=scaled)
+        return rounded.astype(self.dtype), float(max(lost.max(), -lost.min())) / self.divisor
 
 
 @dataclass(frozen=True)
@@ -121,17 +127,46 @@ def prepare(
         UserError: the destination is there already, the disk is too small, a value does not fit the
             dtype that was asked for, or whatever the source finds wrong.
     """
-    if destination.exists():
-        raise UserError(f"{destination}: is there already; remove it, or name another folder")
-    source = open_streamed(config)
     taken = {"bands": config.bands, "reduce": config.reduce, "sensor": config.sensor, "dtype": dtype}
-    fingerprint = fingerprint_of(Path(config.path), taken)
+    if config.format == "scene" or config.labels:
+        taken |= {"labels": config.labels, "window_px": config.window_px, "step_px": config.step_px}
+    _require_free(destination)
+    source = open_streamed(config)
+    return pack(source, destination, dtype, progress, fingerprint_of(Path(config.path), taken))
+
+
+def pack(
+    source: Source,
+    destination: str | Path,
+    dtype: PixelDtype = "auto",
+    progress: Progress | None = None,
+    fingerprint: str = "",
+) -> Path:
+    """Write the patches of any source as a packed set; `prepare` is this for what a config names.
+
+    Args:
+        source: read once, in order.
+        destination: folder to make.
+        dtype: of the stored numbers.
+        progress: hears how far it is.
+        fingerprint: of the source; a call that was stopped goes on only for the same one. Empty never does.
+
+    Errors:
+        UserError: as `prepare`.
+    """
+    destination = Path(destination)
+    _require_free(destination)
     try:
         return _pack(source, destination, fingerprint, dtype, progress)
     except _DoesNotFitError:
         if dtype != "auto":
-            raise UserError(f"{config.path}: holds values that {dtype} cannot; leave --dtype at auto") from None
+            raise UserError(f"{source.facts.name}: holds values that {dtype} cannot; leave dtype at auto") from None
         return _pack(source, destination, fingerprint, "float32", progress)
+
+
+def _require_free(destination: Path) -> None:
+    if destination.exists():
+        raise UserError(f"{destination}: is there already; remove it, or name another folder")
 
 
 def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
@@ -146,20 +181,48 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
     folder = destination.with_name(f"{destination.name}.part")
     encoding = Encoding.of(source.batch(np.arange(1))[0].dtype, dtype)
     state = State.load(folder / STATE)
-    if state is None or state.fingerprint != fingerprint or (dtype != "auto" and state.encoding != encoding):
+    known = state is not None and fingerprint and state.fingerprint == fingerprint
+    if state is None or not known or (dtype != "auto" and state.encoding != encoding):
         state = State(fingerprint, encoding, 0, 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
     shape = (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     stored = np.lib.format.open_memmap(
         folder / "images.npy", "r+" if state.rows else "w+", state.encoding.dtype, None if state.rows else shape
     )
-    state = _stream(source, stored, state, folder / STATE, progress)
+    with _Checksum(folder / "images.npy", stored.offset, stored[: state.rows]) as checksum:
+        state = _stream(source, stored, state, folder / STATE, checksum, progress)
     del stored
     _write_facts(facts, folder)
-    _write_manifest(facts, state, folder)
+    _write_manifest(facts, state, folder, {"images.npy": checksum.hexdigest()})
     folder.rename(destination)
     (destination / STATE).unlink()
     return destination
+
+
+class _Checksum:
+    """SHA-256 of a file that grows, computed in a thread beside the work: hashlib lets other threads run."""
+
+    def __init__(self, file: Path, header_bytes: int, written: NDArray[Any]) -> None:
+        with file.open("rb") as stream:
+            self._hash = hashlib.sha256(stream.read(header_bytes))
+        self._pool = ThreadPoolExecutor(1)
+        self._last = self._pool.submit(self._hash.update, written.data)
+
+    def __enter__(self) -> _Checksum:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown()
+
+    def add(self, numbers: NDArray[Any]) -> None:
+        """More of the file, in order; at most one piece waits."""
+        self._last.result()
+        self._last = self._pool.submit(self._hash.update, numbers.data)
+
+    def hexdigest(self) -> str:
+        """Of all that was added."""
+        self._last.result()
+        return self._hash.hexdigest()
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
@@ -182,12 +245,21 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(source: Source, stored: np.memmap[Any, Any], state: State, file: Path, progress: Progress | None) -> State:
+def _stream(
+    source: Source,
+    stored: np.memmap[Any, Any],
+    state: State,
+    file: Path,
+    checksum: _Checksum,
+    progress: Progress | None,
+) -> State:
     saved = time.monotonic()
     for rows in _chunks(source.facts, state.rows):
         images, _ = source.batch(rows)
         numbers, error = state.encoding.encode(images)
-        stored[rows[0] : rows[-1] + 1] = numbers.transpose(0, 2, 3, 1)
+        numbers = np.ascontiguousarray(numbers.transpose(0, 2, 3, 1))
+        stored[rows[0] : rows[-1] + 1] = numbers
+        checksum.add(numbers)
         moments = state.moments.joined(images)
         state = replace(state, rows=int(rows[-1]) + 1, error=max(state.error, error), moments=moments)
         if time.monotonic() - saved > SAVE_EVERY_S:
@@ -209,11 +281,15 @@ def _write_facts(facts: Facts, folder: Path) -> None:
     np.save(folder / "parts.npy", parts)
     if facts.groups is not None:
         np.save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
+    if facts.places is not None:
+        np.save(folder / "epsg.npy", facts.places.epsg)
+        np.save(folder / "bounds.npy", facts.places.bounds)
     if facts.keys is not None and not any("\n" in key or "\r" in key for key in facts.keys):
         write_bytes(folder / "keys.txt", "".join(f"{key}\n" for key in facts.keys).encode())
 
 
-def _write_manifest(facts: Facts, state: State, folder: Path) -> None:
+def _write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, str]) -> None:
+    """The manifest; `known` are checksums that need not be computed again."""
     files = sorted(file for file in folder.iterdir() if file.suffix in (".npy", ".txt"))
     groups = {} if facts.groups is None else {"groups": [str(name) for name in np.unique(facts.groups)]}
     manifest = {
@@ -230,7 +306,9 @@ def _write_manifest(facts: Facts, state: State, folder: Path) -> None:
         "largest_rounding_error": state.error,
         "statistics": state.moments.by_band(facts.bands),
         "source": {"name": facts.name, "fingerprint": state.fingerprint},
-        "files": {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files},
+        "files": {
+            file.name: {"bytes": file.stat().st_size, "sha256": known.get(file.name) or _sha256(file)} for file in files
+        },
     }
     write_json(folder / MANIFEST, manifest)
 

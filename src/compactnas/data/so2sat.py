@@ -3,7 +3,7 @@
 A file holds `label` (patches, 17) one-hot and `sen1` (patches, 32, 32, 8), `sen2` (patches, 32, 32, 10)
 or both, the band last. sen2 is reflectance (digital number / 10000), and is used as it is. A folder holds
 `training.h5`, `testing.h5` and, in versions 2 and 4, `validation.h5`. Beside each, `*_geo.h5`
-may give the `city` (older: `cityList`) of every patch.
+may give the `city` (older: `cityList`), the `epsg` and the `tfw` (world-file numbers) of every patch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.places import Places, bounds_of_tfw
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
@@ -42,6 +43,7 @@ class _File:
     sensors: tuple[h5py.Dataset, ...]
     labels: NDArray[np.int64]
     cities: Groups | None
+    places: Places | None
 
     def read(self, rows: Indices) -> NDArray[np.float32]:
         """Pixels of ascending rows as (patches, row, column, band of every sensor)."""
@@ -80,7 +82,8 @@ class So2SatSource:
     reduce: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
-        rows, places = np.unique(indices, return_inverse=True)
+        ascending = bool((indices[1:] > indices[:-1]).all())
+        rows, places = (indices, None) if ascending else np.unique(indices, return_inverse=True)
         read, first = [], 0
         for file in self.files:
             last = first + len(file.labels)
@@ -88,8 +91,11 @@ class So2SatSource:
             if len(inside):
                 read.append(file.read(inside))
             first = last
-        pixels = np.concatenate(read) if len(read) != 1 else read[0]
-        images = pixels.transpose(0, 3, 1, 2)[places][:, self.positions]
+        images = (np.concatenate(read) if len(read) != 1 else read[0]).transpose(0, 3, 1, 2)
+        if places is not None:
+            images = images[places]
+        if self.positions != list(range(images.shape[1])):
+            images = images[:, self.positions]
         return block_mean(images, self.reduce), self.facts.labels[indices]
 
 
@@ -107,6 +113,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), r
     names = tuple(band for part in SENSORS[sensor] for band in BANDS[part])
     positions = band_positions(names, bands, f"{path} ({sensor})")
     cities = [file.cities for file in files if file.cities is not None]
+    places = [file.places for file in files if file.places is not None]
     stops = np.cumsum([len(file.labels) for file in files])
     rows = {
         part: np.arange(stop - len(file.labels), stop) for part, file, stop in zip(paths, files, stops, strict=True)
@@ -118,6 +125,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), r
         patch_px=reduced_px(pixels.pop(), reduce, str(path)),
         labels=np.concatenate([file.labels for file in files]),
         groups=np.concatenate(cities) if len(cities) == len(files) else None,
+        places=Places.joined(places) if len(places) == len(files) else None,
         parts=rows if path.is_dir() else {},
         keys=[f"{file.path.name}/{row}" for file in files for row in range(len(file.labels))],
         lcz=True,
@@ -157,7 +165,10 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
                 f"{len(BANDS[sensor])} bands, and as many patches as label, {len(label)}"
             )
     labels = classes_of_one_hot(_values(label, path), f"{path}: label")
-    return _File(path, datasets, labels, _cities(file, path, len(labels)))
+    columns = _columns(file, path, len(labels))
+    cities = next((columns[key] for key in CITY_KEYS if key in columns), None)
+    groups = None if cities is None else np.array([_text(value) for value in cities.ravel()])
+    return _File(path, datasets, labels, groups, _places(columns, path, pixels))
 
 
 def _handle(path: Path) -> h5py.File:
@@ -197,17 +208,31 @@ def _values(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
         raise UserError(f"{path}: {dataset.name[1:]} is damaged ({error}); get the file again") from error
 
 
-def _cities(file: h5py.File, path: Path, patches: int) -> Groups | None:
-    """City of each patch, from the file itself or the `*_geo.h5` beside it."""
-    geo = path.with_name(f"{path.stem}_geo.h5")
-    for holder, where in ((file, path), (_handle(geo) if geo.is_file() else None, geo)):
-        for key in CITY_KEYS:
-            if holder is not None and key in holder:
-                values = _values(_dataset(holder, where, key, text=True), where).ravel()
-                if len(values) != patches:
-                    raise UserError(f"{where}: {key} has {len(values)} values; {path.name} has {patches} patches")
-                return np.array([_text(value) for value in values])
-    return None
+def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.generic]]:
+    """What is known of each patch's place, from the file itself or the `*_geo.h5` beside it."""
+    geo, found = _geo_file(path), {}
+    for holder, where in ((_handle(geo) if geo.is_file() else None, geo), (file, path)):
+        for key in (*CITY_KEYS, "epsg", "tfw"):
+            if holder is None or key not in holder:
+                continue
+            values = _values(_dataset(holder, where, key, text=key in CITY_KEYS), where)
+            if len(values) != patches:
+                raise UserError(f"{where}: {key} has {len(values)} values; {path.name} has {patches} patches")
+            found[key] = values
+    return found
+
+
+def _geo_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_geo.h5")
+
+
+def _places(columns: dict[str, NDArray[np.generic]], path: Path, pixels: int) -> Places | None:
+    if not {"epsg", "tfw"} <= columns.keys():
+        return None
+    where, epsg, tfw = _geo_file(path), columns["epsg"].reshape(-1), columns["tfw"]
+    if len(epsg) != len(tfw) or tfw.shape[1:] != (6,):
+        raise UserError(f"{where}: epsg and tfw have shapes {columns['epsg'].shape} and {tfw.shape}; need 1 and 6 each")
+    return Places(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig
+from compactnas.data.places import overlaps
 from compactnas.data.source import Facts, Groups, Indices
 from compactnas.errors import UserError
 
@@ -31,14 +32,15 @@ def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]
 
     The validation part is empty unless the source or the CSV has one or
     `validation_fraction` asks for one. Its rule is that of the test part: whole groups for
-    `group`, and for `official` and `csv` where groups are known; else single patches at random.
+    `group` and `fold`, and for `official` and `csv` where groups are known, whole blocks for
+    `block`; else single patches at random.
 
     Errors:
         UserError: the source has not what the split needs, or a part is empty or of one class.
     """
     if config.split_seed < 0:
         raise UserError(f"data.split_seed: {config.split_seed} is negative; give 0 or more")
-    for key, split in (("test_groups", "group"), ("split_csv", "csv")):
+    for key, split in (("test_groups", "group"), ("split_csv", "csv"), ("fold", "fold")):
         if getattr(config, key) and config.split != split:
             raise UserError(f"data.{key}: is for `split: {split}`, not for `{config.split}`; leave it out or change it")
     rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
@@ -51,6 +53,12 @@ def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]
         groups = groups if csv_groups is None else csv_groups
     elif config.split == "group":
         parts = _by_group(facts, config, rng)
+    elif config.split == "fold":
+        parts = _fold(facts, config, rng)
+    elif config.split == "block":
+        groups = blocks(facts, config.block_m)
+        test, train = cut(everything, config.test_fraction, groups, rng)
+        parts = {"train": train, "test": test}
     else:
         rows = _official(facts, "d2")["train"] if config.split == "d2" else everything
         test, train = cut(rows, config.test_fraction, None, rng)
@@ -59,8 +67,9 @@ def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]
         by = groups if whole_groups else None
         parts["validation"], parts["train"] = cut(parts["train"], config.validation_fraction, by, rng)
     parts = {part: np.sort(parts.get(part, everything[:0])) for part in PARTS}
+    left_out = _keep_apart(facts, parts) if config.split == "block" else []
     assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
-    return parts, _checked(facts, parts, groups, config.split)
+    return parts, (*left_out, *_checked(facts, parts, groups, config.split))
 
 
 def cut(rows: Indices, fraction: float, groups: Groups | None, rng: np.random.Generator) -> tuple[Indices, Indices]:
@@ -108,6 +117,47 @@ def _by_group(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Par
         raise UserError(f"data.test_groups: {facts.name} has no group {', '.join(unknown)}; it has {_some(known)}")
     held_out = np.isin(facts.groups, config.test_groups)
     return {"train": everything[~held_out], "test": everything[held_out]}
+
+
+def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
+    """One of K folds of whole groups, of sizes as even as the groups allow; 0 folds leaves out one group at a time."""
+    if facts.groups is None:
+        raise UserError(f"data.split: {facts.name} has no groups (cities) to make folds of; use block or random")
+    names, groups, sizes = np.unique(facts.groups, return_inverse=True, return_counts=True)
+    folds = config.folds or len(names)
+    if not 2 <= folds <= len(names):
+        raise UserError(f"data.folds: {folds} of {len(names)} groups cannot be made; give 2 to {len(names)}, or 0")
+    if config.fold >= folds:
+        raise UserError(f"data.fold: {config.fold} is outside 0 to {folds - 1}; they count from 0")
+    fold_of, filled = np.arange(len(names)), np.zeros(folds, np.int64)
+    if config.folds:
+        order = rng.permutation(len(names))
+        for group in order[np.argsort(-sizes[order], kind="stable")]:  # the largest first, into the emptiest fold
+            fold_of[group] = filled.argmin()
+            filled[fold_of[group]] += sizes[group]
+    test = fold_of[groups.ravel()] == config.fold
+    return {"train": np.flatnonzero(~test), "test": np.flatnonzero(test)}
+
+
+def blocks(facts: Facts, side_m: float) -> Groups:
+    """Name of the square of the ground, `side_m` wide, that the middle of each patch lies in."""
+    if facts.places is None:
+        raise UserError(f"data.split: {facts.name} does not say where its patches lie; use group, csv or random")
+    corners = np.floor(facts.places.centres / side_m).astype(np.int64)
+    squares = np.column_stack((facts.places.epsg, corners))
+    return np.array([f"{system} {x} {y}" for system, x, y in squares])
+
+
+def _keep_apart(facts: Facts, parts: Parts) -> list[str]:
+    """Leave out patches that reach over a border into the part that is tested or chosen by."""
+    assert facts.places is not None
+    left_out = []
+    for part, held in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        across = overlaps(facts.places.at(parts[part]), facts.places.at(parts[held])).count > 0
+        if across.any():
+            left_out.append(f"{across.sum()} patches of the {part} part overlap the {held} part and are left out")
+            parts[part] = parts[part][~across]
+    return left_out
 
 
 def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
@@ -187,6 +237,13 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
             warnings.append(
                 f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
                 f"({_some(shared)}): the test measures remembering too; show `split: group` beside it"
+            )
+    if facts.places is not None:
+        found = overlaps(facts.places.at(parts["test"]), facts.places.at(parts["train"]))
+        if found.count.any():
+            warnings.append(
+                f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "
+                f"{found.share.max():.0%} of their area: the test measures remembering too; see `compactnas leakage`"
             )
     return tuple(warnings)
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from compactnas.data.rasters import require_rasterio
 from compactnas.data.world.materials import BANDS
 from compactnas.data.world.scene import Scene
-from compactnas.errors import UserError
 from compactnas.lcz import CLASSES
-
-
-def require_rasterio() -> None:
-    """Raises:
-    UserError: rasterio is not installed.
-    """
-    if find_spec("rasterio") is None:
-        raise UserError("scenes: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
 
 
 def write_scene(scene: Scene, folder: Path) -> None:
@@ -30,7 +21,7 @@ def write_scene(scene: Scene, folder: Path) -> None:
     Raises:
         UserError: rasterio is not installed.
     """
-    require_rasterio()
+    require_rasterio("scenes")
     import rasterio
     from rasterio.transform import Affine
 

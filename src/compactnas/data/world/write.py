@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.world.geotiff import require_rasterio, write_scene
+from compactnas.data.rasters import require_rasterio
+from compactnas.data.world.geotiff import write_scene
 from compactnas.data.world.materials import BANDS
 from compactnas.data.world.patches import Patches, Side, cut_patches
 from compactnas.data.world.plan import CLASSES, PATCH_PX, SMALLEST_PX
@@ -61,7 +62,7 @@ def write_world(
     """
     _check(cities, test_cities, patches, scene_px, seed)
     if scenes:
-        require_rasterio()
+        require_rasterio("scenes")
     sizes = {part: _shares(total, number) for part, total, number in _parts(cities, test_cities, patches)}
     with _new_folder(path) as folder, _full_disk(path):
         _require_room(folder, sum(map(sum, sizes.values())), np.dtype(dtype).itemsize)

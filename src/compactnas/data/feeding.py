@@ -1,0 +1,50 @@
+"""Batches brought to the device that computes: on a GPU made ahead in a thread, from pinned memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Images = Float[Tensor, "batch band row column"]
+Labels = Int64[Tensor, " batch"]
+Batch = tuple[Images, Labels]
+
+AHEAD = 2
+"""Batches that are made while the device works on one."""
+
+
+def fed(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Iterator[Batch]:
+    """The same batches on the device, in its memory format.
+
+    Where the CPU computes it makes each batch when it is asked for: a thread beside the work would
+    take from it what it gives. An accelerator is fed by a thread that keeps `AHEAD` batches ready, so
+    that it never waits; what the thread meets, an error too, comes out in the batch's own turn.
+    """
+    if device.type == "cpu":
+        for images, labels in batches:
+            yield images.to(memory_format=memory), labels
+        return
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[Batch | None]] = deque(pool.submit(_next, batches, device, memory) for _ in range(AHEAD))
+        try:
+            while (batch := waiting.popleft().result()) is not None:
+                waiting.append(pool.submit(_next, batches, device, memory))
+                yield batch
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _next(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Batch | None:
+    batch = next(batches, None)
+    if batch is None:
+        return None
+    images, labels = batch[0].contiguous(memory_format=memory), batch[1]
+    if device.type == "cuda":
+        images, labels = images.pin_memory(), labels.pin_memory()
+    return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

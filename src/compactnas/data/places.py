@@ -1,0 +1,147 @@
+"""Where patches lie on the ground, and which of them overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.errors import UserError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+ORDERS = {"world file": (0, 1, 2, 3, 4, 5), "GDAL": (1, 4, 2, 5, 0, 3), "affine": (0, 3, 1, 4, 2, 5)}
+"""Columns of A, D, B, E, C, F (world file) in each order in which such six numbers are written."""
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each patch lies.
+
+    Attributes:
+        epsg: code of the coordinate system, int64, (patches,).
+        bounds: left, bottom, right, top in its unit, metres for UTM, float64, (patches, 4).
+    """
+
+    epsg: Integers
+    bounds: Floats
+
+    def at(self, rows: Integers) -> Places:
+        """Those of some rows."""
+        return Places(self.epsg[rows], self.bounds[rows])
+
+    @classmethod
+    def joined(cls, parts: list[Places]) -> Places:
+        """Those of several files, one after the other."""
+        return cls(np.concatenate([part.epsg for part in parts]), np.concatenate([part.bounds for part in parts]))
+
+    @property
+    def centres(self) -> Floats:
+        """x and y of each patch's middle, (patches, 2)."""
+        return (self.bounds[:, :2] + self.bounds[:, 2:]) / 2
+
+
+def checked_places(epsg: Integers, bounds: Floats, where: str) -> Places:
+    """Places whose patches have an area.
+
+    Errors:
+        UserError: bounds that are not finite, or not left, bottom, right, top.
+    """
+    wrong = ~(np.isfinite(bounds).all(1) & (bounds[:, :2] < bounds[:, 2:]).all(1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(f"{where}, row {row}: {bounds[row].tolist()} is not left, bottom, right, top")
+    return Places(epsg, bounds)
+
+
+def bounds_of_tfw(tfw: Floats, pixels: int, where: str) -> Floats:
+    """Bounds of square patches from the six numbers that place each, whatever order they were written in.
+
+    A world file (A, D, B, E, C, F) gives the centre of the upper left pixel; GDAL's (C, A, B, F, D, E)
+    and the affine order (A, B, C, D, E, F) give its corner. So2Sat's geo files are found in more than one.
+
+    Errors:
+        UserError: numbers that fit no order, or more than one.
+    """
+    fitting = [order for order in ORDERS if _fits(tfw[:, ORDERS[order]])]
+    if len(fitting) != 1:
+        raise UserError(
+            f"{where}: fits {' and '.join(fitting) or 'none'} of the orders {', '.join(ORDERS)}; "
+            "give A, D, B, E, C, F of patches that are not rotated"
+        )
+    a, _, _, e, c, f = tfw[:, ORDERS[fitting[0]]].T
+    half = 0.5 if fitting[0] == "world file" else 0.0
+    left, top = c - half * a, f - half * e
+    return np.column_stack((left, top + pixels * e, left + pixels * a, top))
+
+
+def _fits(tfw: Floats) -> bool:
+    """Whether A, D, B, E, C, F could be that: square pixels to the right and down, somewhere on Earth."""
+    a, d, b, e, c, f = tfw.T
+    square = (a > 0) & (e < 0) & np.isclose(a, -e)
+    return bool(np.isfinite(tfw).all() and (square & (d == 0) & (b == 0) & (np.abs(c) + np.abs(f) > 0)).all())
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Of each patch of one set with those of another.
+
+    Attributes:
+        count: patches of the other set that it overlaps, int64.
+        share: the greatest share of its area that one of them covers, float64, 0 to 1.
+        partner: which one that is, int64; -1 where there is none.
+    """
+
+    count: Integers
+    share: Floats
+    partner: Integers
+
+
+def overlaps(ours: Places, others: Places) -> Overlaps:
+    """Which of `others` each of `ours` overlaps, and by how much; exact, by a grid of cells as large as a patch."""
+    count = np.zeros(len(ours.epsg), np.int64)
+    share, partner = np.zeros(len(ours.epsg)), np.full(len(ours.epsg), -1)
+    if not len(count) or not len(others.epsg):
+        return Overlaps(count, share, partner)
+    for mine, theirs in _neighbours(ours, others):
+        part = _shares(ours.bounds[mine], others.bounds[theirs])
+        mine, theirs, part = mine[part > 0], theirs[part > 0], part[part > 0]
+        count += np.bincount(mine, minlength=len(count))
+        order = np.argsort(part, kind="stable")
+        mine, theirs, part = mine[order], theirs[order], part[order]
+        better = part > share[mine]
+        share[mine[better]], partner[mine[better]] = part[better], theirs[better]
+    return Overlaps(count, share, partner)
+
+
+def _shares(ours: Floats, others: Floats) -> Floats:
+    """Share of each of our patches that its pair covers."""
+    low, high = np.maximum(ours[:, :2], others[:, :2]), np.minimum(ours[:, 2:], others[:, 2:])
+    areas: Floats = np.prod(np.maximum(high - low, 0), axis=1) / np.prod(ours[:, 2:] - ours[:, :2], axis=1)
+    return areas
+
+
+def _neighbours(ours: Places, others: Places) -> Iterator[tuple[Integers, Integers]]:
+    """Pairs of patches in the same or in touching cells; a cell is as large as the largest patch."""
+    size = max(float(np.max(places.bounds[:, 2:] - places.bounds[:, :2])) for places in (ours, others))
+    corners = np.concatenate([ours.bounds[:, :2], others.bounds[:, :2]])
+    cells = np.floor((corners - corners.min(0)) / size).astype(np.int64) + 1
+    width, height = cells.max(0) + 2
+    systems = np.unique(np.concatenate([ours.epsg, others.epsg]), return_inverse=True)[1].ravel()
+    keys = (systems * width + cells[:, 0]) * height + cells[:, 1]
+    mine, theirs = keys[: len(ours.epsg)], keys[len(ours.epsg) :]
+    order = np.argsort(theirs, kind="stable")
+    theirs = theirs[order]
+    for start in range(0, len(mine), CHUNK):
+        chunk = mine[start : start + CHUNK]
+        for step in (dx * height + dy for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
+            first, last = np.searchsorted(theirs, chunk + step, "left"), np.searchsorted(theirs, chunk + step, "right")
+            lengths = last - first
+            rows = np.repeat(np.arange(len(chunk)), lengths)
+            within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            yield start + rows, order[first[rows] + within]

@@ -1,0 +1,88 @@
+"""GeoTIFF files through rasterio (the `map` extra): what a header says, and pixels, with one error for all faults."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.errors import UserError
+
+SUFFIXES = {".tif", ".tiff"}
+EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
+"""Order of a Sentinel-2 patch of 13 bands as EuroSAT distributes it, without names in the file."""
+
+
+def require_rasterio(what: str) -> None:
+    """Raises:
+    UserError: rasterio is not installed.
+    """
+    if find_spec("rasterio") is None:
+        raise UserError(f"{what}: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Any]:
+    """A GeoTIFF, and nothing but a GeoTIFF: no other format that GDAL knows, which could name other files.
+
+    Errors:
+        UserError: it cannot be read, here or while it is open.
+    """
+    require_rasterio(str(file))
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(file, driver="GTiff") as raster:
+                yield raster
+        except UserError:
+            raise
+        except (RasterioError, OSError, ValueError, MemoryError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{file}: cannot be read as a GeoTIFF ({text}); replace or remove it") from error
+
+
+def band_names(raster: Any) -> tuple[str, ...]:
+    """The bands' descriptions; EuroSAT's for 13 that have none; else band1, band2 and so on."""
+    names = tuple(name or "" for name in raster.descriptions)
+    if all(names) and len(set(names)) == len(names):
+        return names
+    if len(names) == len(EUROSAT_BANDS):
+        return EUROSAT_BANDS
+    return tuple(f"band{number}" for number in range(1, len(names) + 1))
+
+
+def is_upright(raster: Any) -> bool:
+    """Whether rows run to the south and columns to the east, as on a map."""
+    transform = raster.transform
+    return bool(raster.crs and transform.b == 0 and transform.d == 0 and transform.a > 0 > transform.e)
+
+
+def place_of(raster: Any) -> tuple[int, tuple[float, float, float, float]] | None:
+    """EPSG code and bounds (left, bottom, right, top); None where the file has no such code or is rotated."""
+    epsg = raster.crs.to_epsg() if raster.crs else None
+    if not epsg or not is_upright(raster):
+        return None
+    left, bottom, right, top = map(float, raster.bounds)
+    return int(epsg), (left, bottom, right, top)
+
+
+def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
+    """Values by the file's own scale and offset, float32; the numbers as they are where it has none."""
+    scales, offsets = np.array(raster.scales, np.float32), np.array(raster.offsets, np.float32)
+    if (scales == 1).all() and (offsets == 0).all():
+        return pixels
+    # What is a power of ten is divided by, so that 1234 is the float32 nearest to 0.1234.
+    divisors = np.round(1 / scales)
+    exact = np.allclose(divisors * scales, 1, rtol=1e-6)
+    values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
+    found: NDArray[Any] = np.asarray(values + offsets[:, None, None], np.float32)
+    return found

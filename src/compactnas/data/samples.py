@@ -1,0 +1,135 @@
+"""Any `torch.utils.data` data set that yields TorchGeo's samples, as a source; and a packed set as such a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.packed import open_packed
+from compactnas.data.source import Facts, Images, Indices
+from compactnas.errors import UserError
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A data set whose items are dictionaries with `image` (band, row, column) and `label`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+
+
+class SamplesSource:
+    """Patches of a data set of samples, `{"image": (band, row, column), "label": class}`.
+
+    A sample is asked for when it is read; labels are needed before, so that a data set without
+    `targets` is gone through once. `compactnas.pack` makes it fast: it is read once more, and never again.
+
+    Args:
+        samples: the data set.
+        classes: names; the data set's own `classes`, or 0, 1, 2 where none are given.
+        bands: names; R, G, B for three, or band1, band2 where none are given.
+        name: for tables; that of the data set's class where none is given.
+        groups: name of each sample's city, where it is known.
+
+    Errors:
+        UserError: no samples, or one that is not like the first.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        *,
+        classes: Sequence[str] = (),
+        bands: Sequence[str] = (),
+        name: str = "",
+        groups: Sequence[str] | None = None,
+    ) -> None:
+        self._samples, self._name = samples, name or type(samples).__name__
+        if not len(samples):
+            raise UserError(f"{self._name}: holds no samples")
+        first = self._image(0)
+        if first.ndim != 3 or first.shape[1] != first.shape[2]:
+            raise UserError(f"{self._name}: images have shape {first.shape}; they must be (band, row, column), square")
+        self._shape, self._dtype = first.shape, first.dtype
+        given = getattr(samples, "targets", None)
+        own = given if given is not None else [self._sample(row).get("label") for row in range(len(samples))]
+        labels = np.array([self._label(value, row) for row, value in enumerate(own)], np.int64)
+        names = tuple(map(str, classes or getattr(samples, "classes", ()) or range(int(labels.max()) + 1)))
+        if len(labels) != len(samples) or not 0 <= labels.min() <= labels.max() < len(names):
+            raise UserError(
+                f"{self._name}: labels of {len(samples)} samples must be 0 to {len(names) - 1}; name classes"
+            )
+        default = ("R", "G", "B") if len(first) == 3 else tuple(f"band{i}" for i in range(1, len(first) + 1))
+        if len(bands or default) != len(first):
+            raise UserError(f"{self._name}: {len(bands)} bands are named; the images have {len(first)}")
+        if groups is not None and len(groups) != len(samples):
+            raise UserError(f"{self._name}: {len(groups)} groups are named for {len(samples)} samples")
+        self.facts = Facts(
+            name=self._name,
+            bands=tuple(bands or default),
+            classes=names,
+            patch_px=first.shape[1],
+            labels=labels,
+            groups=None if groups is None else np.array(groups),
+        )
+
+    def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
+        images = np.empty((len(indices), *self._shape), self._dtype)
+        for place, row in enumerate(indices.tolist()):
+            image = self._image(row)
+            if image.shape != self._shape:
+                raise UserError(f"{self._name}, sample {row}: has shape {image.shape}, the first one {self._shape}")
+            if image.dtype.kind == "f" and not np.isfinite(image).all():
+                raise UserError(f"{self._name}, sample {row}: holds NaN or infinite pixels; leave it out")
+            images[place] = image
+        return images, self.facts.labels[indices]
+
+    def _sample(self, row: int) -> dict[str, Any]:
+        sample = self._samples[row]
+        if not isinstance(sample, dict) or not {"image", "label"} <= sample.keys():
+            raise UserError(f"{self._name}, sample {row}: is not a dictionary with image and label")
+        return sample
+
+    def _image(self, row: int) -> NDArray[Any]:
+        image = np.asarray(self._sample(row)["image"])
+        if image.dtype.kind not in "uif":
+            raise UserError(f"{self._name}, sample {row}: its image is of {image.dtype}; it must be real numbers")
+        return image
+
+    def _label(self, value: Any, row: int) -> int:
+        number = np.asarray(value)
+        if number.size != 1 or number.dtype.kind not in "iu":
+            raise UserError(f"{self._name}, sample {row}: its label is {value!r}; it must be one whole number")
+        return int(number.reshape(()))
+
+
+class PackedSamples:
+    """A packed set as a `torch.utils.data` data set of TorchGeo's samples.
+
+    Args:
+        path: of the packed set.
+        part: `train`, `validation` or `test`; empty takes all patches.
+    """
+
+    def __init__(self, path: str | Path, part: str = "") -> None:
+        self.source = open_packed(Path(path))
+        parts = self.source.facts.parts
+        if part and part not in parts:
+            raise UserError(f"{path}: has no part {part!r}; it has {', '.join(parts) or 'none'}")
+        self.rows = parts[part] if part else np.arange(len(self.source.facts.labels))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """`image` float32 (band, row, column) and `label` int64, as tensors."""
+        import torch
+
+        images, labels = self.source.batch(self.rows[[index]])
+        image = torch.from_numpy(np.ascontiguousarray(images[0], np.float32))
+        return {"image": image, "label": torch.tensor(int(labels[0]))}

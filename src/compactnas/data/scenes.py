@@ -1,0 +1,294 @@
+"""GeoTIFF scenes with labels beside them: a window at each label, grouped by city or polygon.
+
+A scene is `NAME.tif`; its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the scene's own
+coordinate system (0 or its no-data value for none), or `NAME.geojson`, polygons whose property `lcz`,
+`LCZ`, `class` or `Class` holds a number 1 to 17 or a letter A to G. A folder holds such pairs, a city each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.places import Places
+from compactnas.data.rasters import band_names, is_upright, opened, place_of, reflectance, require_rasterio
+from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.errors import UserError
+from compactnas.lcz import NAMES
+
+LABELS = ("_lcz.tif", ".geojson")
+"""Ends of the names of label files, in the order in which they are looked for."""
+PROPERTIES = ("lcz", "LCZ", "class", "Class")
+STEP_M = 100.0
+"""Distance of windows along each axis where no other is asked for: that of an LCZ map's pixels."""
+LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
+GEOJSON_LIMIT = 256 * 2**20
+LON_LAT = "EPSG:4326"
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Windows of one scene that have a label.
+
+    Attributes:
+        corners: row and column of each window's upper left pixel, (windows, 2).
+        classes: LCZ index 0 to 16, (windows,).
+        groups: name of each window's polygon, empty where the labels are a raster.
+    """
+
+    corners: Indices
+    classes: NDArray[np.int64]
+    groups: list[str]
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """Windows read from the scenes when they are asked for.
+
+    Attributes:
+        facts: what is known of them.
+        files: the scenes.
+        scene: which of them each window is of, (windows,).
+        corners: row and column of each window's upper left pixel, (windows, 2).
+        window_px: side of a window, before `reduce`.
+        positions: bands to keep.
+        reduce: side of the block of pixels that is averaged into one.
+    """
+
+    facts: Facts
+    files: tuple[Path, ...]
+    scene: Indices
+    corners: Indices
+    window_px: int
+    positions: list[int]
+    reduce: int
+
+    def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
+        read: list[NDArray[Any] | None] = [None] * len(indices)
+        for number in np.unique(self.scene[indices]):
+            with opened(self.files[number]) as raster:
+                for place in np.flatnonzero(self.scene[indices] == number):
+                    read[place] = self._window(raster, indices[place])
+        return block_mean(np.stack([window for window in read if window is not None]), self.reduce), (
+            self.facts.labels[indices]
+        )
+
+    def _window(self, raster: Any, index: np.int64) -> NDArray[Any]:
+        from rasterio.windows import Window
+
+        (row, column), side = self.corners[index].tolist(), self.window_px
+        pixels = reflectance(raster.read(window=Window(column, row, side, side)), raster)[self.positions]
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            where = f"{raster.name}, window at row {row}, column {column}"
+            raise UserError(f"{where}: holds NaN or infinite pixels; declare them as no data, or leave it out")
+        return pixels
+
+
+def is_scenes(path: Path) -> bool:
+    """Whether a path is a scene, or a folder that holds some."""
+    return path.suffix.lower() in (".tif", ".tiff") if path.is_file() else any(path.glob("*.tif"))
+
+
+def open_scenes(
+    path: Path, bands: tuple[str, ...] = (), reduce: int = 1, labels: str = "", window_px: int = 32, step_px: int = 0
+) -> Source:
+    """Find the labelled windows of a scene, or of all scenes of a folder; no pixels are read.
+
+    Windows stand with their middle on a label, `step_px` pixels of the scene apart (0: about 100 m), and in
+    each polygon at least one. One that reaches over the scene's edge or over no data is left out.
+
+    Args:
+        path: a GeoTIFF scene or a folder of them.
+        bands: names of the bands to keep.
+        reduce: side of the block of pixels that is averaged into one.
+        labels: file of labels of a single scene, in place of the one beside it.
+        window_px: side of a window in pixels of the scene.
+        step_px: distance of neighbouring windows in pixels of the scene.
+
+    Errors:
+        UserError: no labels, labels of another coordinate system or of no LCZ, scenes with different
+            bands, or no window that lies inside.
+    """
+    require_rasterio(str(path))
+    files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not f.stem.endswith("_lcz")))
+    if labels and len(files) != 1:
+        raise UserError(f"data.labels: {labels} is for a single scene; {path} holds {len(files)}")
+    names: tuple[str, ...] = ()
+    found, places = [], []
+    for file in files:
+        with opened(file) as raster:
+            own = band_names(raster)
+            if names and own != names:
+                raise UserError(f"{file}: has bands {', '.join(own)}; {files[0].name} {', '.join(names)}")
+            if not is_upright(raster):
+                raise UserError(f"{file}: is turned or has no place on the ground; warp it to a map first (rio warp)")
+            names = own
+            windows = _windows(raster, Path(labels) if labels else _beside(file), window_px, step_px)
+            found.append(windows)
+            places.append(_places(raster, windows.corners, window_px))
+    sizes = [len(windows.classes) for windows in found]
+    if not sum(sizes):
+        raise UserError(f"{path}: no label has a whole window of {window_px} pixels around it; lower data.window_px")
+    positions = band_positions(names, bands, str(path))
+    scene = np.repeat(np.arange(len(files)), sizes)
+    groups: Groups | None = np.array([file.stem for file in files])[scene]
+    if len(files) == 1:
+        groups = np.array(found[0].groups) if found[0].groups else None
+    corners = np.concatenate([windows.corners for windows in found])
+    known = [place for place in places if place is not None]
+    facts = Facts(
+        name=path.stem,
+        bands=tuple(names[position] for position in positions),
+        classes=NAMES,
+        patch_px=reduced_px(window_px, reduce, str(path)),
+        labels=np.concatenate([windows.classes for windows in found]),
+        groups=groups,
+        places=Places.joined(known) if len(known) == len(files) else None,
+        keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
+        lcz=True,
+    )
+    return SceneSource(facts, files, scene, corners, window_px, positions, reduce)
+
+
+def _beside(scene: Path) -> Path:
+    candidates = [scene.with_name(scene.stem + end) for end in LABELS]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = " or ".join(candidate.name for candidate in candidates)
+    raise UserError(f"{scene}: has no labels beside it; write {names}, or name a file with data.labels")
+
+
+def _windows(scene: Any, labels: Path, window_px: int, step_px: int) -> _Labels:
+    if not labels.is_file():
+        raise UserError(f"data.labels: there is no file {labels}; check the spelling")
+    step = step_px or max(1, round(STEP_M / abs(scene.transform.a)))
+    polygons = labels.suffix.lower() in (".geojson", ".json")
+    middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
+    corners = middles - window_px // 2
+    inside = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
+    inside = inside[_without_no_data(scene, corners[inside], window_px)]
+    return _Labels(corners[inside], classes[inside], [groups[i] for i in inside] if groups else [])
+
+
+def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np.bool_]:
+    """Whether the scene's own mask has no hole in each window."""
+    holes = scene.dataset_mask() == 0
+    if not holes.any():
+        return np.ones(len(corners), bool)
+    sums = np.pad(np.cumsum(np.cumsum(holes, 0), 1), ((1, 0), (1, 0)))
+    top, left = corners.T
+    bottom, right = top + window_px, left + window_px
+    count = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    whole: NDArray[np.bool_] = count == 0
+    return whole
+
+
+def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
+    """Pixel of the scene under each label, on a grid of labels about `step` scene pixels apart."""
+    with opened(file) as raster:
+        if raster.crs != scene.crs or not is_upright(raster):
+            raise UserError(f"{file}: is in {raster.crs} or turned, the scene in {scene.crs}; warp it (rio warp)")
+        numbers, none = raster.read(1), raster.nodata
+        stride = max(1, round(step * abs(scene.transform.a) / abs(raster.transform.a)))
+        rows, columns = np.meshgrid(*(np.arange(stride // 2, n, stride) for n in numbers.shape), indexing="ij")
+        rows, columns = rows.ravel(), columns.ravel()
+        picked = numbers[rows, columns]
+        labelled = (picked != 0) & (picked != none if none is not None else True)
+        rows, columns, picked = rows[labelled], columns[labelled], picked[labelled]
+        labels, pixels = raster.transform, scene.transform
+        x, y = labels.c + labels.a * (columns + 0.5), labels.f + labels.e * (rows + 0.5)
+    wrong = ~np.isin(picked, np.arange(1, len(NAMES) + 1))
+    if wrong.any():
+        raise UserError(f"{file}: holds {picked[wrong.argmax()]}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
+    at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
+    return np.floor(at).astype(np.int64), picked.astype(np.int64) - 1, []
+
+
+def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
+    """Pixels of a grid that lie in each polygon; of a polygon that the grid misses, the middle one of its pixels."""
+    from rasterio.features import rasterize
+
+    polygons = list(_polygons(file, scene))
+    if not polygons:
+        raise UserError(f"{file}: holds no polygon; draw some with a property lcz")
+    shapes = [(geometry, number) for number, (geometry, _) in enumerate(polygons, 1)]
+    shape = (scene.height, scene.width)
+    owner = rasterize(shapes, out_shape=shape, transform=scene.transform, fill=0, dtype="int32")
+    row, column = np.nonzero(owner)
+    number = owner[row, column]
+    on_grid = (row % step == step // 2) & (column % step == step // 2)
+    missed = np.setdiff1d(number, number[on_grid])
+    for one in missed:
+        of_one = np.flatnonzero(number == one)
+        on_grid[of_one[len(of_one) // 2]] = True
+    row, column, number = row[on_grid], column[on_grid], number[on_grid]
+    classes = np.array([lcz for _, lcz in polygons], np.int64)
+    return np.column_stack((row, column)), classes[number - 1], [f"polygon {n}" for n in number]
+
+
+def _polygons(file: Path, scene: Any) -> Iterator[tuple[dict[str, Any], int]]:
+    """Geometry in the scene's coordinates and LCZ index of each feature."""
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform_geom
+
+    try:
+        if file.stat().st_size > GEOJSON_LIMIT:
+            raise UserError(f"{file}: is larger than {GEOJSON_LIMIT >> 20} MB; split it")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file}: is not GeoJSON ({error}); export the polygons again") from error
+    features = content.get("features") if isinstance(content, dict) else None
+    if not isinstance(features, list):
+        raise UserError(f"{file}: has no list of features; export the polygons as a GeoJSON FeatureCollection")
+    system = _system(content, file)
+    for number, feature in enumerate(features, 1):
+        where = f"{file}, feature {number}"
+        geometry = feature.get("geometry") if isinstance(feature, dict) else None
+        if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
+            raise UserError(f"{where}: is not a Polygon or MultiPolygon; leave it out")
+        lcz = _lcz(feature.get("properties"), where)
+        try:
+            yield transform_geom(system, scene.crs, geometry), lcz
+        except (RasterioError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise UserError(f"{where}: has coordinates that cannot be read ({error}); draw it again") from error
+
+
+def _system(content: dict[str, Any], file: Path) -> str:
+    """Longitude and latitude (RFC 7946), or what the older `crs` member names."""
+    try:
+        name = content["crs"]["properties"]["name"] if content.get("crs") else LON_LAT
+    except (KeyError, TypeError):
+        name = None
+    if not isinstance(name, str):
+        raise UserError(f"{file}: its `crs` has no name; export the polygons in longitude and latitude")
+    return LON_LAT if name.endswith("CRS84") else name
+
+
+def _lcz(properties: object, where: str) -> int:
+    """LCZ index 0 to 16 of a feature."""
+    values = properties if isinstance(properties, dict) else {}
+    word = next((values[name] for name in PROPERTIES if name in values), None)
+    text = str(word).strip().upper()
+    number = LETTERS.get(text, int(text) if text.isdecimal() else 0)
+    if isinstance(word, float) and word.is_integer():
+        number = int(word)
+    if not 1 <= number <= len(NAMES):
+        raise UserError(f"{where}: a property {' or '.join(PROPERTIES)} must hold 1 to 17 or A to G, not {word!r}")
+    return number - 1
+
+
+def _places(scene: Any, corners: Indices, window_px: int) -> Places | None:
+    place = place_of(scene)
+    if place is None:
+        return None
+    transform = scene.transform
+    left, top = transform.c + corners[:, 1] * transform.a, transform.f + corners[:, 0] * transform.e
+    bounds = np.column_stack((left, top + window_px * transform.e, left + window_px * transform.a, top))
+    return Places(np.full(len(corners), place[0]), bounds)

@@ -1,0 +1,62 @@
+"""GeoTIFF patches of one size and the same bands, with the place of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.places import Places
+from compactnas.data.rasters import band_names, opened, place_of, reflectance
+from compactnas.errors import UserError
+
+LARGEST_PX = 1024
+"""Side above which a file is no patch; checked before anything is decoded."""
+
+
+class Tiffs:
+    """Reads them; `folder.Reader` says what is asked of it."""
+
+    def __init__(self, first: Path) -> None:
+        with opened(first) as raster:
+            if raster.width != raster.height:
+                raise UserError(f"{first}: is {raster.width} x {raster.height} pixels; patches must be square")
+            if raster.width > LARGEST_PX:
+                raise UserError(f"{first}: is far too large for a patch; cut it into patches of one size")
+            self.pixels, self.bands = int(raster.width), band_names(raster)
+            self.count = int(raster.count)
+            self.numbers = _dtype(raster, first)
+            self.dtype = reflectance(np.zeros((self.count, 1, 1), self.numbers), raster).dtype
+
+    def read(self, file: Path) -> NDArray[Any]:
+        """(band, row, column)."""
+        with opened(file) as raster:
+            shape, wanted = (raster.count, raster.height, raster.width), (self.count, self.pixels, self.pixels)
+            if shape != wanted or _dtype(raster, file) != self.numbers:
+                raise UserError(
+                    f"{file}: holds {shape} numbers of {raster.dtypes[0]}, the first file {wanted} of {self.numbers}"
+                )
+            values = reflectance(raster.read(), raster)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise UserError(f"{file}: holds NaN or infinite pixels; repair or leave it out")
+        return values
+
+    def places(self, files: list[Path]) -> Places | None:
+        """Where all of them lie; None where one does not say so."""
+        found = []
+        for file in files:
+            with opened(file) as raster:
+                place = place_of(raster)
+            if place is None:
+                return None
+            found.append(place)
+        return Places(np.array([epsg for epsg, _ in found]), np.array([bounds for _, bounds in found]))
+
+
+def _dtype(raster: Any, file: Path) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(raster.dtypes[0])
+    if len(set(raster.dtypes)) > 1 or dtype.kind not in "uif":
+        raise UserError(f"{file}: its bands are of {', '.join(sorted(set(raster.dtypes)))}; give one kind of number")
+    return dtype
