@@ -110,7 +110,10 @@ MISTAKES = [
     ("search --search.epochs", "expected one argument"),
     ("search --max-steps", "expected one argument"),
     ("search --search 5", "--search:"),
-    ("search --data.format tiff", "--data.format: use one of 'auto', 'so2sat', 'npz', 'folder', 'packed'; found tiff"),
+    (
+        "search --data.format tiff",
+        "--data.format: use one of 'auto', 'so2sat', 'npz', 'folder', 'scene', 'packed'; found tiff",
+    ),
     ("search --recipe grand", "--recipe: use one of 'paper', 'quick', 'smoke'; found grand"),
     ("search --config none.yaml", "File does not exist"),
     ("search --config BROKEN", "parsing config"),

@@ -66,9 +66,7 @@ def test_overlaps_are_what_pairs_by_hand_give(ours: list[tuple], others: list[tu
 def test_each_order_of_the_six_numbers_gives_the_same_place(order: str) -> None:
     corners = np.array([[500_000.0, 5_800_000.0], [499_000.0, 5_799_120.0]])  # upper left
     offset = 5.0 if order == "world file" else 0.0
-    world = np.column_stack(
-        [np.tile([10.0, 0, 0, -10.0], (2, 1)), corners + np.array([offset, -offset])]
-    )
+    world = np.column_stack([np.tile([10.0, 0, 0, -10.0], (2, 1)), corners + np.array([offset, -offset])])
     written = np.empty_like(world)
     written[:, ORDERS[order]] = world
     bounds = bounds_of_tfw(written, 32, "tfw")

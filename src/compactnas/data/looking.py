@@ -75,7 +75,7 @@ def look(source: Source, seed: int = 0) -> Look:
         parts={part: len(rows) for part, rows in facts.parts.items()},
         dtype=str(images.dtype),
         sampled=len(rows),
-        bands=Moments.none(len(facts.bands)).joined(images).by_band(facts.bands),
+        bands=Moments.of(images.astype(np.float64)).by_band(facts.bands),
         warnings=tuple(_warnings(facts, counts, images, rows)),
     )
 

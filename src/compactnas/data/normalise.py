@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,28 +37,50 @@ class Moments:
         """Of no patches."""
         return cls(0, [0.0] * bands, [0.0] * bands, [np.inf] * bands, [-np.inf] * bands)
 
-    def joined(self, images: Images) -> Moments:
-        """With more patches (patches, band, row, column).
+    @classmethod
+    def of(cls, images: Images) -> Moments:
+        """Of some patches (patches, band, row, column); summed in their own precision if that is a float's."""
+        values, by_band, pixel_axis = _flat(images)
+        precision, count = np.result_type(values.dtype, np.float32), images[:, 0].size
+        # Distances from about the mean: what is large and the same in all is gone before squaring.
+        near = values.sum(0).reshape(by_band).sum(pixel_axis, dtype=np.float64) / count
+        near = near.astype(precision)
+        about = np.broadcast_to(np.expand_dims(near, pixel_axis), values[0].reshape(by_band).shape).ravel()
+        apart = np.subtract(values, about, dtype=precision)
+        offset = _by_band(apart.sum(0), by_band, pixel_axis) / count
+        within = _by_band(np.einsum("pv,pv->v", apart, apart), by_band, pixel_axis) - count * offset**2
+        return cls(
+            count=count,
+            mean=(near + offset).tolist(),
+            squares=np.maximum(within, 0).tolist(),  # below 0 by rounding where a band is constant
+            least=values.min(0).reshape(by_band).min(pixel_axis).astype(np.float64).tolist(),
+            greatest=values.max(0).reshape(by_band).max(pixel_axis).astype(np.float64).tolist(),
+        )
+
+    def joined(self, other: Moments) -> Moments:
+        """With those of more patches.
 
         Means and squared distances are joined (Chan, Golub, LeVeque 1979), which does not cancel as the
         difference of two large sums does.
         """
-        values, by_band, pixel_axis = _flat(images)
-        count, mean, added = self.count, np.array(self.mean), images[:, 0].size
-        # Distances from about the mean, exactly summed in float64: what is large is gone before squaring.
-        near = (values.sum(0).reshape(by_band).sum(pixel_axis, dtype=np.float64) / added).tolist()
-        about = np.broadcast_to(np.expand_dims(near, pixel_axis), values[0].reshape(by_band).shape).ravel()
-        apart = np.subtract(values, about, dtype=np.float64)
-        offset = apart.sum(0).reshape(by_band).sum(pixel_axis) / added
-        within = np.einsum("pv,pv->v", apart, apart).reshape(by_band).sum(pixel_axis) - added * offset**2
-        within = np.maximum(within, 0)  # of a constant band, rounding
-        moved = near + offset - mean
+        count = self.count + other.count
+        apart = np.array(other.mean) - self.mean
+        between = apart**2 * self.count * other.count / count
         return Moments(
-            count=count + added,
-            mean=(mean + moved * added / (count + added)).tolist(),
-            squares=(np.array(self.squares) + (within + moved**2 * count * added / (count + added))).tolist(),
-            least=np.minimum(self.least, values.min(0).reshape(by_band).min(pixel_axis)).tolist(),
-            greatest=np.maximum(self.greatest, values.max(0).reshape(by_band).max(pixel_axis)).tolist(),
+            count=count,
+            mean=(self.mean + apart * other.count / count).tolist(),
+            squares=(np.array(self.squares) + other.squares + between).tolist(),
+            least=np.minimum(self.least, other.least).tolist(),
+            greatest=np.maximum(self.greatest, other.greatest).tolist(),
+        )
+
+    def scaled(self, factor: float) -> Moments:
+        """Of the same values times a positive factor."""
+        mean, least, greatest = (
+            (np.array(values) * factor).tolist() for values in (self.mean, self.least, self.greatest)
+        )
+        return replace(
+            self, mean=mean, squares=(np.array(self.squares) * factor**2).tolist(), least=least, greatest=greatest
         )
 
     @property
@@ -82,6 +104,11 @@ def _flat(images: Images) -> tuple[NDArray[Any], tuple[int, int], int]:
     return np.ascontiguousarray(images).reshape(patches, -1), (bands, -1), 1
 
 
+def _by_band(row: NDArray[Any], by_band: tuple[int, int], pixel_axis: int) -> NDArray[np.float64]:
+    sums: NDArray[np.float64] = row.reshape(by_band).sum(pixel_axis, dtype=np.float64)
+    return sums
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """What turns raw values into standard scores: (value - mean) / std.
@@ -100,6 +127,7 @@ def measure_normalisation(source: Source, indices: Indices) -> Normalisation:
     assert len(indices), "nothing to measure"
     moments, rows = Moments.none(len(source.facts.bands)), np.sort(indices)
     for start in range(0, len(rows), BATCH):
-        moments = moments.joined(source.batch(rows[start : start + BATCH])[0])
+        images = source.batch(rows[start : start + BATCH])[0].astype(np.float64)
+        moments = moments.joined(Moments.of(images))
     constant = np.equal(moments.least, moments.greatest)
     return Normalisation(tuple(moments.mean), tuple(np.where(constant, 1.0, moments.std).tolist()))

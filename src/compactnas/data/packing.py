@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +38,10 @@ Progress = Callable[[int, int], None]
 """Called with the patches that are done and all of them."""
 
 REFLECTANCE_DIVISOR = 10_000
-CHUNK_BYTES = 16 * 2**20
-SAVE_EVERY_S = 2.0
+CHUNK_BYTES = 2 * 2**20
+"""Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
+WORKERS = 2
+SAVE_EVERY_S = 10.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
 
@@ -63,24 +72,22 @@ class Encoding:
         return cls("uint16", REFLECTANCE_DIVISOR)
 
     def encode(self, pixels: NDArray[Any]) -> tuple[NDArray[Any], float]:
-        """Stored numbers, and the largest rounding error in the pixels' unit.
+        """The numbers to store, not yet of the stored dtype, and the largest rounding error in the pixels' unit.
 
         Errors:
             _DoesNotFitError: a value is negative or too large.
         """
         if self.dtype == "float32":
-            stored = np.asarray(pixels, np.float32)
-            return stored, float(np.abs(stored - pixels).max()) if pixels.dtype.itemsize > 4 else 0.0
-        if pixels.dtype.kind in "ui":
-            if pixels.min() < 0 or pixels.max() > np.iinfo(self.dtype).max:
-                raise _DoesNotFitError
-            return pixels.astype(self.dtype), 0.0
-        scaled = np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
-        rounded = np.rint(scaled)
-        if rounded.min() < 0 or rounded.max() > np.iinfo(self.dtype).max:
+            numbers = np.asarray(pixels, np.float32)
+            return numbers, float(np.abs(numbers - pixels).max()) if pixels.dtype.itemsize > 4 else 0.0
+        scaled = pixels if self.divisor == 1 else np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
+        numbers = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
+        if not (numbers.min() >= 0 and numbers.max() <= np.iinfo(self.dtype).max):
             raise _DoesNotFitError
-        lost = np.subtract(scaled, rounded, out=scaled)
-        return rounded.astype(self.dtype), float(max(lost.max(), -lost.min())) / self.divisor
+        if numbers is scaled:
+            return numbers, 0.0
+        lost = np.subtract(scaled, numbers)
+        return numbers, float(max(lost.max(), -lost.min())) / self.divisor
 
 
 @dataclass(frozen=True)
@@ -186,43 +193,57 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
         state = State(fingerprint, encoding, 0, 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
     shape = (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
-    stored = np.lib.format.open_memmap(
-        folder / "images.npy", "r+" if state.rows else "w+", state.encoding.dtype, None if state.rows else shape
-    )
-    with _Checksum(folder / "images.npy", stored.offset, stored[: state.rows]) as checksum:
-        state = _stream(source, stored, state, folder / STATE, checksum, progress)
-    del stored
+    with _Array(folder / "images.npy", shape, state.encoding.dtype, state.rows) as array:
+        state = _stream(source, array, state, folder / STATE, progress)
     _write_facts(facts, folder)
-    _write_manifest(facts, state, folder, {"images.npy": checksum.hexdigest()})
+    _write_manifest(facts, state, folder, {"images.npy": array.checksum.hexdigest()})
     folder.rename(destination)
-    (destination / STATE).unlink()
+    (destination / STATE).unlink(missing_ok=True)
     return destination
 
 
-class _Checksum:
-    """SHA-256 of a file that grows, computed in a thread beside the work: hashlib lets other threads run."""
+class _Array:
+    """A `.npy` file that grows patch by patch, with the SHA-256 of what it holds so far.
 
-    def __init__(self, file: Path, header_bytes: int, written: NDArray[Any]) -> None:
-        with file.open("rb") as stream:
-            self._hash = hashlib.sha256(stream.read(header_bytes))
-        self._pool = ThreadPoolExecutor(1)
-        self._last = self._pool.submit(self._hash.update, written.data)
+    It is written, not mapped: a mapped file would count as memory of this process. What an interrupted call
+    wrote after its first `rows` patches is written again.
+    """
 
-    def __enter__(self) -> _Checksum:
+    def __init__(self, file: Path, shape: tuple[int, ...], dtype: str, rows: int) -> None:
+        header = BytesIO()
+        about = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(header, about)
+        item = np.dtype(dtype).itemsize
+        written = len(header.getvalue()) + rows * math.prod(shape[1:]) * item
+        self.checksum = hashlib.sha256()
+        self._stream = file.open("r+b" if rows else "w+b", buffering=0)
+        with suppress(AttributeError, OSError):  # not on every system: found room is room that nobody else takes
+            os.posix_fallocate(self._stream.fileno(), 0, len(header.getvalue()) + math.prod(shape) * item)
+        if not rows:
+            self._write(header.getvalue())
+            return
+        for start in range(0, written, CHUNK_BYTES):
+            self.checksum.update(self._stream.read(min(CHUNK_BYTES, written - start)))
+
+    def __enter__(self) -> _Array:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.shutdown()
+        self._stream.close()
 
     def add(self, numbers: NDArray[Any]) -> None:
-        """More of the file, in order; at most one piece waits."""
-        self._last.result()
-        self._last = self._pool.submit(self._hash.update, numbers.data)
+        """More patches."""
+        self._write(numbers.data)
 
-    def hexdigest(self) -> str:
-        """Of all that was added."""
-        self._last.result()
-        return self._hash.hexdigest()
+    def _write(self, content: bytes | memoryview) -> None:
+        left = memoryview(content).cast("B")
+        while left:  # the system may take it in pieces
+            left = left[self._stream.write(left) :]
+        self.checksum.update(content)
+
+    def save(self) -> None:
+        """Have the system write all of it to the disk."""
+        os.fsync(self._stream.fileno())
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
@@ -245,32 +266,59 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(
-    source: Source,
-    stored: np.memmap[Any, Any],
-    state: State,
-    file: Path,
-    checksum: _Checksum,
-    progress: Progress | None,
-) -> State:
+def _stream(source: Source, array: _Array, state: State, file: Path, progress: Progress | None) -> State:
+    """All that is left: chunks are read in order, made ready side by side, and written in order."""
     saved = time.monotonic()
-    for rows in _chunks(source.facts, state.rows):
-        images, _ = source.batch(rows)
-        numbers, error = state.encoding.encode(images)
-        numbers = np.ascontiguousarray(numbers.transpose(0, 2, 3, 1))
-        stored[rows[0] : rows[-1] + 1] = numbers
-        checksum.add(numbers)
-        moments = state.moments.joined(images)
-        state = replace(state, rows=int(rows[-1]) + 1, error=max(state.error, error), moments=moments)
+    for ready in _in_order(_ready(source, state.encoding), _chunks(source.facts, state.rows)):
+        array.add(ready.numbers)
+        state = replace(
+            state,
+            rows=state.rows + len(ready.numbers),
+            error=max(state.error, ready.error),
+            moments=state.moments.joined(ready.moments),
+        )
         if time.monotonic() - saved > SAVE_EVERY_S:
-            stored.flush()
+            array.save()
             write_json(file, asdict(state))
             saved = time.monotonic()
         if progress is not None:
-            progress(state.rows, len(stored))
-    stored.flush()
-    write_json(file, asdict(state))
+            progress(state.rows, len(source.facts.labels))
     return state
+
+
+class _Ready(NamedTuple):
+    """A chunk as it is stored, its rounding error, and the moments of what is stored."""
+
+    numbers: NDArray[Any]
+    error: float
+    moments: Moments
+
+
+def _ready(source: Source, encoding: Encoding) -> Callable[[Indices], _Ready]:
+    turn = Lock()  # a source is read by one thread at a time
+
+    def make(rows: Indices) -> _Ready:
+        with turn:
+            images, _ = source.batch(rows)
+        numbers, error = encoding.encode(images)
+        moments = Moments.of(numbers).scaled(1 / encoding.divisor)
+        return _Ready(np.ascontiguousarray(numbers.transpose(0, 2, 3, 1), encoding.dtype), error, moments)
+
+    return make
+
+
+def _in_order(make: Callable[[Indices], _Ready], chunks: Iterator[Indices]) -> Iterator[_Ready]:
+    """What is made of each chunk, some ahead, in the chunks' order."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        waiting = deque(pool.submit(make, rows) for rows in islice(chunks, WORKERS + 1))
+        try:
+            while waiting:
+                ready = waiting.popleft().result()
+                waiting.extend(pool.submit(make, rows) for rows in islice(chunks, 1))
+                yield ready
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _write_facts(facts: Facts, folder: Path) -> None:

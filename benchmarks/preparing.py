@@ -1,0 +1,133 @@
+"""How fast `compactnas prepare` streams a So2Sat file, beside plain h5py, and that a kill loses nothing.
+
+    python benchmarks/preparing.py --scratch FOLDER --json preparing.json
+
+A file in So2Sat's layout is made (contiguous float64, `sen2` and `label`; 60,000 patches take 4.9 GB) and
+deleted at the end. In turn, page cache warm: h5py alone reads the same bands of the same file in order, and
+the whole command packs it, from its start to its end. Then the command is killed with -9 half-way and started
+again; the checksums must be those of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+CLASSES, SIDE, BANDS = 17, 32, 10
+CHUNK = 512
+
+
+def make_file(path: Path, patches: int) -> None:
+    """Random reflectance, whole ten thousandths, as the sensor's numbers are."""
+    rng = np.random.default_rng(0)
+    pool = rng.integers(1, 9000, (CHUNK, SIDE, SIDE, BANDS)) / 10000
+    with h5py.File(path, "w") as file:
+        sen2 = file.create_dataset("sen2", (patches, SIDE, SIDE, BANDS), "float64")
+        for start in range(0, patches, CHUNK):
+            size = min(CHUNK, patches - start)
+            sen2[start : start + size] = np.roll(pool, start, axis=2)[:size]
+        file["label"] = np.eye(CLASSES)[np.arange(patches) % CLASSES]
+
+
+def plain(path: Path) -> float:
+    """Patches a second of h5py alone, into one buffer."""
+    began = time.perf_counter()
+    with h5py.File(path, "r") as file:
+        sen2 = file["sen2"]
+        buffer = np.empty((CHUNK, *sen2.shape[1:]))
+        for start in range(0, len(sen2), CHUNK):
+            size = min(CHUNK, len(sen2) - start)
+            sen2.read_direct(buffer, np.s_[start : start + size], np.s_[:size])
+        return len(sen2) / (time.perf_counter() - began)
+
+
+def start(path: Path, destination: Path) -> subprocess.Popen[bytes]:
+    """The command, begun."""
+    command = [sys.executable, "-m", "compactnas", "prepare", str(path), str(destination)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def packed(path: Path, destination: Path, patches: int) -> tuple[float, float]:
+    """Patches a second of the whole command, and its peak memory in MB."""
+    began, process = time.perf_counter(), start(path, destination)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, status
+    return patches / (time.perf_counter() - began), usage.ru_maxrss / 1024
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Of the files of a packed set, by its manifest."""
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    return {name: entry["sha256"] for name, entry in files.items()}
+
+
+def killed_half_way(path: Path, destination: Path, patches: int) -> int:
+    """Kill the command when half of the set is saved, start it again; gives the rows that were done."""
+    state = destination.with_name(f"{destination.name}.part") / "state.json"
+    process, rows = start(path, destination), 0
+    while rows < patches // 2:
+        assert process.poll() is None, "it ended before half was saved"
+        try:
+            rows = json.loads(state.read_text())["rows"]
+        except (OSError, ValueError):
+            time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not destination.exists()
+    assert start(path, destination).wait() == 0
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patches", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scratch", type=Path, help="where the temporary folder is made")
+    parser.add_argument("--json", type=Path, help="write the figures by name")
+    arguments = parser.parse_args()
+    needed = arguments.patches * SIDE**2 * BANDS * (8 + 3 * 2)
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
+        folder = Path(name)
+        free = shutil.disk_usage(folder).free
+        if free < needed + 2**30:
+            sys.exit(f"{folder.parent}: {free / 1e9:.1f} GB are free, {needed / 1e9:.1f} are needed; name a --scratch")
+        path = folder / "training.h5"
+        make_file(path, arguments.patches)
+        rates: dict[str, list[float]] = {"h5py": [], "prepare": []}
+        peaks = []
+        for round_ in range(arguments.rounds):
+            shutil.rmtree(folder / "packed", ignore_errors=True)
+            rates["h5py"].append(plain(path))
+            rate, peak = packed(path, folder / "packed", arguments.patches)
+            rates["prepare"].append(rate)
+            peaks.append(peak)
+            print(
+                f"round {round_}: h5py {rates['h5py'][-1]:.0f}, prepare {rate:.0f} patches/s, {peak:.0f} MB", flush=True
+            )
+        rows = killed_half_way(path, folder / "again", arguments.patches)
+        same = checksums(folder / "again") == checksums(folder / "packed")
+    ratio = statistics.median(b / a for a, b in zip(rates["h5py"], rates["prepare"], strict=True))
+    figures = {name: statistics.median(values) for name, values in rates.items()}
+    figures |= {"prepare_over_h5py": ratio, "peak_mb": max(peaks), "killed_at": rows, "same_checksums": float(same)}
+    print(f"prepare / h5py: {ratio:.2f} (median of {arguments.rounds}); peak {max(peaks):.0f} MB")
+    print(
+        f"killed with -9 at {rows} of {arguments.patches}, started again: {'the same' if same else 'OTHER'} checksums"
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
