@@ -30,7 +30,8 @@ import torch
 
 from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig
-from compactnas.data import Batches, open_streamed
+from compactnas.data import open_streamed
+from compactnas.data.batches import Batches
 from compactnas.data.packed import PackedSource
 from compactnas.data.packing import prepare
 from compactnas.network import Normalise

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactnas.data import SYMMETRIES, ArraySource, Batches, Facts, measure_normalisation, symmetry
+from compactnas.data import ArraySource, Facts, measure_normalisation
+from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.errors import UserError
 
 

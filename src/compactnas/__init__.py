@@ -22,7 +22,10 @@ if TYPE_CHECKING:
         smoke,
     )
     from compactnas.cost import CostTable, count, genotype_cost
-    from compactnas.data import Batches, Dataset, open_dataset, open_source
+    from compactnas.data import Dataset, open_dataset, open_source
+    from compactnas.data.batches import Batches
+    from compactnas.data.packing import pack, prepare
+    from compactnas.data.samples import PackedSamples, SamplesSource
     from compactnas.data.world import write_world
     from compactnas.errors import UserError
     from compactnas.evaluate import Evaluation
@@ -40,7 +43,10 @@ if TYPE_CHECKING:
 _NAMES = {
     "config": "DataConfig MachineConfig RunConfig SearchConfig TrainConfig paper quick smoke",
     "cost": "CostTable count genotype_cost",
-    "data": "Batches Dataset open_dataset open_source",
+    "data": "Dataset open_dataset open_source",
+    "data.batches": "Batches",
+    "data.packing": "pack prepare",
+    "data.samples": "PackedSamples SamplesSource",
     "data.world": "write_world",
     "errors": "UserError",
     "evaluate": "Evaluation",
@@ -72,8 +78,10 @@ __all__ = [
     "Measures",
     "ModelSpec",
     "Network",
+    "PackedSamples",
     "RunConfig",
     "Sample",
+    "SamplesSource",
     "SearchConfig",
     "Space",
     "SuperNet",
@@ -89,8 +97,10 @@ __all__ = [
     "load",
     "open_dataset",
     "open_source",
+    "pack",
     "paper",
     "predict",
+    "prepare",
     "quick",
     "run",
     "search_stage",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from compactnas.data import Batches, Facts, Indices, Source
+from compactnas.data import Facts, Indices, Source
+from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.errors import UserError
 from compactnas.measures import Measures, confusion_measures

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from compactnas.config import SearchConfig
 from compactnas.cost import CostTable
-from compactnas.data import Batches, Indices, Normalisation, Source
+from compactnas.data import Indices, Normalisation, Source
+from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from compactnas.config import TrainConfig
-from compactnas.data import Batches, Indices, Source
+from compactnas.data import Indices, Source
+from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
 from compactnas.loop import Listener, Means, Stage, cosine

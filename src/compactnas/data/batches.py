@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from compactnas.data.source import Indices, Source
@@ -71,17 +73,19 @@ class Batches:
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
         for step in range(start, len(self)):
             chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            pixels, labels = self.source.batch(rows[chosen])
-            images = torch.from_numpy(np.asarray(pixels, np.float32))  # in the source's own order of memory
-            if elements is not None:
-                images = _turned(images, torch.from_numpy(elements[chosen]))
-            yield images, torch.from_numpy(labels)
+            yield self._read(rows[chosen], None if elements is None else elements[chosen])
 
-
-def _turned(images: Tensor, elements: Tensor) -> Tensor:
-    """Each patch under its own symmetry; one operation for all the patches that share one."""
-    turned = torch.empty_like(images)
-    for element in range(SYMMETRIES):
-        chosen = (elements == element).nonzero().squeeze(1)
-        turned[chosen] = symmetry(images[chosen], element)
-    return turned
+    def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
+        """Images and labels of these rows, each image under its own symmetry."""
+        if elements is None:
+            pixels, labels = self.source.batch(rows)
+            return torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(labels)
+        # Those that share a symmetry are read side by side, and turned on their way to their place.
+        order = np.argsort(elements, kind="stable")
+        pixels, labels = self.source.batch(rows[order])
+        images, places = torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(order)
+        turned, sorted_labels = torch.empty_like(images), torch.from_numpy(labels)
+        stops = np.searchsorted(elements[order], np.arange(SYMMETRIES + 1)).tolist()
+        for element, (first, last) in enumerate(pairwise(stops)):
+            turned[places[first:last]] = symmetry(images[first:last], element)
+        return turned, torch.empty_like(sorted_labels).scatter_(0, places, sorted_labels)

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
 import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -26,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, PixelDtype
+from compactnas.data.growing import GrowingArray
 from compactnas.data.normalise import Moments
 from compactnas.data.opening import open_streamed
 from compactnas.data.packed import FORMAT, MANIFEST
@@ -41,7 +38,7 @@ REFLECTANCE_DIVISOR = 10_000
 CHUNK_BYTES = 2 * 2**20
 """Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
 WORKERS = 2
-SAVE_EVERY_S = 10.0
+SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
 
@@ -92,12 +89,13 @@ class Encoding:
 
 @dataclass(frozen=True)
 class State:
-    """How far a set has come: what is written up to `rows` is on the disk.
+    """How far a set has come.
 
     Attributes:
         fingerprint: of the source and of what is taken of it.
         encoding: of the pixels.
         rows: patches that are done.
+        checksum: of the file of pixels up to there: a call that goes on trusts nothing else.
         error: largest rounding error so far.
         moments: of the patches so far.
     """
@@ -105,6 +103,7 @@ class State:
     fingerprint: str
     encoding: Encoding
     rows: int
+    checksum: str
     error: float
     moments: Moments
 
@@ -186,64 +185,22 @@ def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
 def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype, progress: Progress | None) -> Path:
     facts = source.facts
     folder = destination.with_name(f"{destination.name}.part")
+    file, shape = folder / "images.npy", (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     encoding = Encoding.of(source.batch(np.arange(1))[0].dtype, dtype)
-    state = State.load(folder / STATE)
-    known = state is not None and fingerprint and state.fingerprint == fingerprint
-    if state is None or not known or (dtype != "auto" and state.encoding != encoding):
-        state = State(fingerprint, encoding, 0, 0.0, Moments.none(len(facts.bands)))
+    state, array = State.load(folder / STATE), None
+    if state and fingerprint and state.fingerprint == fingerprint and dtype in ("auto", state.encoding.dtype):
+        array = GrowingArray.resumed(file, shape, state.encoding.dtype, state.rows, state.checksum)
+    if state is None or array is None:
+        state = State(fingerprint, encoding, 0, "", 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
-    shape = (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
-    with _Array(folder / "images.npy", shape, state.encoding.dtype, state.rows) as array:
+        array = GrowingArray.begun(file, shape, encoding.dtype)
+    with array:
         state = _stream(source, array, state, folder / STATE, progress)
     _write_facts(facts, folder)
-    _write_manifest(facts, state, folder, {"images.npy": array.checksum.hexdigest()})
+    _write_manifest(facts, state, folder, {file.name: array.checksum})
     folder.rename(destination)
     (destination / STATE).unlink(missing_ok=True)
     return destination
-
-
-class _Array:
-    """A `.npy` file that grows patch by patch, with the SHA-256 of what it holds so far.
-
-    It is written, not mapped: a mapped file would count as memory of this process. What an interrupted call
-    wrote after its first `rows` patches is written again.
-    """
-
-    def __init__(self, file: Path, shape: tuple[int, ...], dtype: str, rows: int) -> None:
-        header = BytesIO()
-        about = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(header, about)
-        item = np.dtype(dtype).itemsize
-        written = len(header.getvalue()) + rows * math.prod(shape[1:]) * item
-        self.checksum = hashlib.sha256()
-        self._stream = file.open("r+b" if rows else "w+b", buffering=0)
-        with suppress(AttributeError, OSError):  # not on every system: found room is room that nobody else takes
-            os.posix_fallocate(self._stream.fileno(), 0, len(header.getvalue()) + math.prod(shape) * item)
-        if not rows:
-            self._write(header.getvalue())
-            return
-        for start in range(0, written, CHUNK_BYTES):
-            self.checksum.update(self._stream.read(min(CHUNK_BYTES, written - start)))
-
-    def __enter__(self) -> _Array:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.close()
-
-    def add(self, numbers: NDArray[Any]) -> None:
-        """More patches."""
-        self._write(numbers.data)
-
-    def _write(self, content: bytes | memoryview) -> None:
-        left = memoryview(content).cast("B")
-        while left:  # the system may take it in pieces
-            left = left[self._stream.write(left) :]
-        self.checksum.update(content)
-
-    def save(self) -> None:
-        """Have the system write all of it to the disk."""
-        os.fsync(self._stream.fileno())
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
@@ -266,7 +223,7 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(source: Source, array: _Array, state: State, file: Path, progress: Progress | None) -> State:
+def _stream(source: Source, array: GrowingArray, state: State, file: Path, progress: Progress | None) -> State:
     """All that is left: chunks are read in order, made ready side by side, and written in order."""
     saved = time.monotonic()
     for ready in _in_order(_ready(source, state.encoding), _chunks(source.facts, state.rows)):
@@ -278,8 +235,7 @@ def _stream(source: Source, array: _Array, state: State, file: Path, progress: P
             moments=state.moments.joined(ready.moments),
         )
         if time.monotonic() - saved > SAVE_EVERY_S:
-            array.save()
-            write_json(file, asdict(state))
+            write_json(file, asdict(replace(state, checksum=array.checksum)))
             saved = time.monotonic()
         if progress is not None:
             progress(state.rows, len(source.facts.labels))
