@@ -29,11 +29,12 @@ import numpy as np
 import torch
 
 from compactnas.baselines import BASELINES
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, MachineConfig
 from compactnas.data import open_streamed
 from compactnas.data.batches import Batches
 from compactnas.data.packed import PackedSource
 from compactnas.data.packing import prepare
+from compactnas.loop import make_fabric
 from compactnas.network import Normalise
 
 BATCH, CLASSES = 256, 17
@@ -61,6 +62,7 @@ def samplewise(read: Callable[[int], tuple[Any, Any]], rows: np.ndarray) -> None
 
 def contest(folder: Path, patches: int, rounds: int) -> dict[str, list[float]]:
     """Patches a second of each kind in each round."""
+    make_fabric(MachineConfig(device="cpu"))  # sets the process up as a run's is
     path = folder / "training.h5"
     make_file(path, patches)
     packed = open_streamed(DataConfig(str(prepare(DataConfig(str(path)), folder / "packed"))))
