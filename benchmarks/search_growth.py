@@ -135,11 +135,12 @@ def plot(found: dict[str, dict[int, float]], file: Path) -> None:
 
     figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")
     for axis, (name, values) in zip(axes.flat, found.items(), strict=True):
-        base = values[BASE[name]]
-        axis.plot(list(values), [s / base for s in values.values()], "o-", color="#1f5a99")
-        axis.set(title=name, xticks=list(values), ylim=(0, None))
+        relative = [seconds / values[BASE[name]] for seconds in values.values()]
+        axis.plot(list(values), relative, "o-", color="#1f5a99")
+        axis.set(title=name, xticks=list(values), ylim=(0, 1.15 * max(relative)))
         axis.grid(alpha=0.3)
-    figure.supylabel(f"time of a step, 1 = {', '.join(f'{name} {value}' for name, value in BASE.items())}")
+    base = ", ".join(f"{name} {value}" for name, value in BASE.items())
+    figure.suptitle(f"time of a search step on one path; 1 is that of {base}")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)
 

@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw
 
 from compactnas.data.normalise import Moments
 from compactnas.data.source import Facts, Indices, Source
+from compactnas.data.values import count_faults, reflectance_faults
 
 SAMPLE = 512
 """Patches that are read for statistics and warnings; labels are all counted."""
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
-SCALED_TWICE = 0.01
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
 
 
@@ -98,25 +98,7 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
     if (times > 1).any():
         twice = rows[first[times > 1]]
         found.append(f"{len(twice)} of {len(rows)} sampled patches are there more than once, first in row {twice[0]}")
-    if images.dtype.kind == "f" and any(band.startswith("B0") for band in facts.bands):
-        found += _reflectance(images)
-    return found
-
-
-def _reflectance(images: NDArray[Any]) -> list[str]:
-    """What reflectance (0 to about 1) would not look like."""
-    middle, least = float(np.median(images)), float(images.min())
-    if middle > 10:
-        return [
-            f"the median value is {middle:.0f}: digital numbers, not reflectance; divide by 10000 to mix with So2Sat"
-        ]
-    if least < -0.01:
-        return [f"the least value is {least:.3f}: reflectance from which the offset of -1000 was taken twice?"]
-    if middle < SCALED_TWICE:
-        return [f"the median value is {middle:.2g}: reflectance that was divided by 10000 twice?"]
-    if float(np.median(images.min((2, 3)))) > 0.09 and least > 0.09:
-        return [f"no value is below {least:.3f}: products of baseline 04.00 on hold an offset of 1000 (0.1)"]
-    return []
+    return [*found, *count_faults(facts), *reflectance_faults(facts, images)]
 
 
 def mosaic(source: Source, seed: int = 0) -> Image.Image:

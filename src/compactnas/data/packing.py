@@ -28,6 +28,7 @@ from compactnas.data.opening import open_streamed
 from compactnas.data.packed import FORMAT, MANIFEST
 from compactnas.data.source import Facts, Indices, Source
 from compactnas.data.splits import PARTS
+from compactnas.data.values import is_scaled_twice
 from compactnas.errors import UserError
 from compactnas.files import write_bytes, write_json
 
@@ -38,6 +39,8 @@ REFLECTANCE_DIVISOR = 10_000
 CHUNK_BYTES = 2 * 2**20
 """Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
 WORKERS = 2
+SAMPLE = 64
+"""Patches that are looked at before any is written."""
 SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
@@ -186,7 +189,13 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
     facts = source.facts
     folder = destination.with_name(f"{destination.name}.part")
     file, shape = folder / "images.npy", (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
-    encoding = Encoding.of(source.batch(np.arange(1))[0].dtype, dtype)
+    sample, _ = source.batch(np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLE).astype(np.int64)))
+    if dtype != "float32" and is_scaled_twice(facts, sample):
+        raise UserError(
+            f"{facts.name}: the median of a sample is {np.median(sample):.1e}: reflectance that was divided by 10000 "
+            "twice? Multiply it again, or keep it as it is with --dtype float32"
+        )
+    encoding = Encoding.of(sample.dtype, dtype)
     state, array = State.load(folder / STATE), None
     if state and fingerprint and state.fingerprint == fingerprint and dtype in ("auto", state.encoding.dtype):
         array = GrowingArray.resumed(file, shape, state.encoding.dtype, state.rows, state.checksum)

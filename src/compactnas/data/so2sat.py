@@ -31,6 +31,9 @@ SENSORS = {"sen1": ("sen1",), "sen2": ("sen2",), "both": ("sen1", "sen2")}
 FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing.h5"}
 CITY_KEYS = ("city", "cityList")
 
+MOST_PATCHES = 2**25
+"""A small file can claim to hold more than any memory does; nothing is read of one that claims more than this."""
+
 READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, MemoryError)
 """What h5py raises on a damaged file, depending on where the damage is."""
 
@@ -155,6 +158,8 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
         raise UserError(f"{path}: label has shape {label.shape}; So2Sat's is (patches, {len(NAMES)})")
     if not len(label):
         raise UserError(f"{path}: holds no patch")
+    if len(label) > MOST_PATCHES:
+        raise UserError(f"{path}: says that it holds {len(label)} patches, more than {MOST_PATCHES}; get it again")
     datasets = tuple(_dataset(file, path, sensor) for sensor in sensors)
     pixels = datasets[0].shape[1] if datasets[0].ndim == 4 else 0
     for sensor, dataset in zip(sensors, datasets, strict=True):
@@ -215,10 +220,11 @@ def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.
         for key in (*CITY_KEYS, "epsg", "tfw"):
             if holder is None or key not in holder:
                 continue
-            values = _values(_dataset(holder, where, key, text=key in CITY_KEYS), where)
-            if len(values) != patches:
-                raise UserError(f"{where}: {key} has {len(values)} values; {path.name} has {patches} patches")
-            found[key] = values
+            dataset = _dataset(holder, where, key, text=key in CITY_KEYS)
+            if dataset.shape not in ((patches,), (patches, 1), (patches, 6)):
+                values = dataset.shape[0] if dataset.shape else 1
+                raise UserError(f"{where}: {key} has {values} values; {path.name} has {patches} patches")
+            found[key] = _values(dataset, where)
     return found
 
 

@@ -1,0 +1,65 @@
+"""What the values of reflectance say about how they were scaled, and labels about which file they are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.source import Facts
+from compactnas.lcz import SO2SAT_COUNTS
+
+SCALED_TWICE = 0.01
+"""A median below it is no reflectance of any ground."""
+DIGITAL_NUMBERS = 10.0
+"""A median above it is not reflectance at all."""
+OFFSET = 0.09
+"""The darkest pixel of a patch lies below it, but for products whose offset of 1000 was left in."""
+
+
+def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
+    """How a sample of patches does not look like reflectance, 0 to about 1; nothing for other pixels."""
+    if images.dtype.kind != "f" or not any(band.startswith("B0") for band in facts.bands):
+        return []
+    middle, least = float(np.median(images)), float(images.min())
+    if middle > DIGITAL_NUMBERS:
+        return [
+            f"the median value is {middle:.0f}: digital numbers, not reflectance; divide by 10000 to mix with So2Sat"
+        ]
+    if least < -0.01:
+        return [f"the least value is {least:.3f}: reflectance from which the offset of -1000 was taken twice?"]
+    if middle < SCALED_TWICE:
+        return [scaled_twice(middle)]
+    if float(np.median(images.min((2, 3)))) > OFFSET and least > OFFSET:
+        return [f"no value is below {least:.3f}: products of baseline 04.00 on hold an offset of 1000 (0.1)"]
+    return []
+
+
+def is_scaled_twice(facts: Facts, images: NDArray[Any]) -> bool:
+    """Whether a sample looks like reflectance that was divided by 10000 again: ten thousandths of it say nothing."""
+    found = reflectance_faults(facts, images)
+    return bool(found) and found == [scaled_twice(float(np.median(images)))]
+
+
+def scaled_twice(middle: float) -> str:
+    """What is said of such a median."""
+    return f"the median value is {middle:.2g}: reflectance that was divided by 10000 twice?"
+
+
+def count_faults(facts: Facts) -> list[str]:
+    """Parts that are as large as So2Sat's, and hold other numbers of the classes: a damaged or relabelled file."""
+    if not facts.lcz:
+        return []
+    found = []
+    for rows in [*facts.parts.values(), np.arange(len(facts.labels))]:
+        counts = tuple(np.bincount(facts.labels[rows], minlength=len(facts.classes)).tolist())
+        for part, known in SO2SAT_COUNTS.items():
+            if sum(counts) == sum(known) and counts != known:
+                wrong = next(name for name, a, b in zip(facts.classes, counts, known, strict=True) if a != b)
+                place = facts.classes.index(wrong)
+                found.append(
+                    f"as many patches as So2Sat's {part} part, {sum(known)}, but of {wrong} {counts[place]} and not "
+                    f"{known[place]}: its labels were changed"
+                )
+    return list(dict.fromkeys(found))
