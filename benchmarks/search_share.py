@@ -4,7 +4,8 @@
 
 A search by the recipe `quick` on the demo's data, as `compactnas search --recipe quick` runs it: reading and
 turning the patches, drawing, the cost's loss, progress, metrics and checkpoints are everything else. Forward
-holds the network and the cross-entropy, the optimisers hold the clipping of gradients.
+holds the network and the cross-entropy, the optimisers hold the clipping of gradients. With `--depth-mode` and
+`--sampled-inputs`, what the options that change the mathematics take over a whole search.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def counting(function: Callable[..., Any], seconds: dict[str, float], part: str)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=quick().search.epochs)
+    parser.add_argument("--depth-mode", choices=("mixture", "sample"), default="mixture", help="search.depth_mode")
+    parser.add_argument("--sampled-inputs", type=int, default=0, help="search.sampled_inputs")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--json", type=Path, help="write the figures by name")
     arguments = parser.parse_args()
@@ -74,10 +77,11 @@ def main() -> None:
         sizes = {"patches": demo.PATCHES, "scene_px": demo.SCENE_PX}
         write_world(folder / "world", cities=demo.CITIES, test_cities=demo.TEST_CITIES, seed=0, **sizes)
         recipe = quick()
+        asked = {name: getattr(arguments, name) for name in ("epochs", "depth_mode", "sampled_inputs")}
         config = replace(
             recipe,
             data=DataConfig(path=str(folder / "world")),
-            search=replace(recipe.search, epochs=arguments.epochs),
+            search=replace(recipe.search, **asked),
             machine=MachineConfig(device="cpu", threads=arguments.threads),
         )
         data = open_dataset(config.data)

@@ -105,9 +105,9 @@ def test_by_place_the_shares_are_exact() -> None:
 def test_by_pixels_the_same_overlaps_are_found_without_places() -> None:
     found = measure_leakage(scene_cut(False), np.arange(10), np.arange(10, 16))
     assert found.method == "pixels"
-    # Windows of 2 x 2: one row and column fewer of each overlap.
-    windows = [1, 23 * 31 / 31**2, 23 * 15 / 31**2, 27 * 1 / 31**2, 0, 0]
-    np.testing.assert_allclose(found.share[[0, 1, 2, 4, 5]], np.array(windows)[[0, 1, 2, 4, 5]])
+    # Windows of 4 x 4: three rows and columns fewer of each overlap, and none in the strip of two columns.
+    windows = [1, 21 * 29 / 29**2, 21 * 13 / 29**2, 0, 0, 0]
+    np.testing.assert_allclose(found.share, windows, atol=0.005)
     assert found.partner.tolist()[:3] == [0, 0, 1]
 
 
@@ -151,9 +151,9 @@ def test_the_worlds_pixels_say_what_its_places_say(world: Path) -> None:
     facts = source.facts
     blind = ArraySource(Facts("blind", facts.bands, facts.classes, facts.patch_px, facts.labels), source.images)
     by_pixel = measure_leakage(blind, parts["train"], parts["test"])
-    large = by_place.share > 0.2
+    large = by_place.share > 0.25
     assert (by_pixel.share[large] > 0).all()
-    np.testing.assert_allclose(by_pixel.share[large], by_place.share[large], atol=0.1)
+    np.testing.assert_allclose(by_pixel.share[large], by_place.share[large], atol=0.15)
     assert (by_pixel.share[by_place.share == 0] == 0).all()
 
 

@@ -82,9 +82,7 @@ def test_berlins_scene_and_labels_give_berlins_patches(shared: Path, tmp_path: P
     assert source.facts.keys is not None
     row_of = {key: row for row, key in enumerate(source.facts.keys)}
     found = 0
-    for image, label, row, column in zip(
-        berlin["images"], berlin["labels"], berlin["row"], berlin["col"], strict=True
-    ):
+    for image, label, row, column in zip(berlin["images"], berlin["labels"], berlin["row"], berlin["col"], strict=True):
         ours = row_of.get(f"berlin.tif/{row}/{column}")
         if ours is not None:  # theirs are labelled by the window, ours by its middle
             np.testing.assert_array_equal(source.batch(np.array([ours]))[0][0], image)

@@ -134,7 +134,8 @@ class Counter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:  # elsewhere its end would be an empty line
+            self._progress.stop()
 
     def at(self, done: int, total: int) -> None:
         """So many are done."""

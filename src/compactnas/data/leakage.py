@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from compactnas.data.places import overlaps
@@ -18,6 +19,10 @@ Progress = Callable[[int, int], None]
 
 KEPT = 16
 """One window in so many is kept in a patch's sketch: some sixty of a patch of 32 pixels."""
+SIDE = 4
+"""Of a window in pixels: a strip of overlap that is narrower is not seen, and smaller windows of 8-bit colours are
+alike by chance."""
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
 COMPARED = 4
 """Training patches that are compared with a test patch in full."""
 BATCH = 512
@@ -71,7 +76,7 @@ def measure_leakage(source: Source, training: Indices, test: Indices, progress: 
     """Overlap of test and training part.
 
     Where the source knows no places, patches that show the same pixels are found by hashes of all their
-    windows of 2 x 2 pixels (all bands, to the bit; windows of one value are left out). A window's hash
+    windows of 4 x 4 pixels (all bands, to the bit; windows with flat places are left out). A window's hash
     decides whether it is kept in the patch's sketch, so that two patches keep the same ones of what they
     share; the few training patches that share most of a test patch's sketch are then compared with it in
     full. Pixels that were resampled or compressed anew are not the same to this.
@@ -126,18 +131,21 @@ def _sketches(source: Source, rows: Indices, progress: Callable[[int], object]) 
 
 
 def _windows(source: Source, rows: Indices) -> Hashes:
-    """A hash of each window of 2 x 2 pixels, 0 where all four are alike, (rows, windows)."""
+    """A hash of each window of SIDE x SIDE pixels, 0 where neighbours in a row are alike, (rows, windows)."""
     images, _ = source.batch(rows)
     numbers = np.asarray(images, np.float32).view(np.uint32).astype(np.uint64)
     pixels = np.zeros((len(rows), *images.shape[2:]), np.uint64)
     for band in range(images.shape[1]):
         pixels = _mixed(pixels ^ numbers[:, band])
-    corners = (pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:])
-    window = np.zeros_like(corners[0])
-    for corner in corners:
-        window = _mixed(np.bitwise_xor(window, corner))
-    flat = np.logical_and.reduce([corner == corners[0] for corner in corners])
-    return np.where(flat, np.uint64(0), window).reshape(len(rows), -1)
+    alike = pixels[:, :, 1:] == pixels[:, :, :-1]
+    for axis in (1, 2):  # a polynomial along each axis: its coefficients are the pixels' hashes
+        shifted = sliding_window_view(pixels, SIDE, axis)
+        pixels = shifted[..., 0].copy()
+        for place in range(1, SIDE):
+            pixels = pixels * FACTOR + shifted[..., place]
+    flat = sliding_window_view(alike, (SIDE, SIDE - 1), (1, 2)).any((-1, -2))
+    hashes: Hashes = np.where(flat, np.uint64(0), _mixed(pixels)).reshape(len(rows), -1)
+    return hashes
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -89,7 +89,9 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
     found = []
     absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
     if absent:
-        found.append(f"no patch of {len(absent)} of {len(facts.classes)} classes: {', '.join(absent)}")
+        found.append(
+            f"no patch of {len(absent)} of {len(facts.classes)} classes: {'; '.join(absent)}"
+        )  # names hold commas
     flat = images.reshape(len(images), -1)
     constant = rows[(flat == flat[:, :1]).all(1)]
     if len(constant):
@@ -102,13 +104,15 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
 
 
 def mosaic(source: Source, seed: int = 0) -> Image.Image:
-    """A row of random patches for each class, in true colour where the bands are known, stretched patch by patch."""
+    """A row of random patches for each class, in true colour where the bands are known; one stretch for all."""
     facts = source.facts
     colours = next((names for names in TRUE_COLOUR if set(names) <= set(facts.bands)), None)
     bands = (
         [facts.bands.index(name) for name in colours] if colours else [min(i, len(facts.bands) - 1) for i in range(3)]
     )
     step, rng = MOSAIC_PX + 2, np.random.default_rng(seed)
+    everywhere = np.sort(rng.permutation(len(facts.labels))[:SAMPLE])
+    low, high = np.percentile(source.batch(everywhere)[0][:, bands].astype(np.float32), (1, 99), axis=(0, 2, 3))
     picture = Image.new("RGB", (MARGIN_PX + MOSAIC_COLUMNS * step, len(facts.classes) * step), "white")
     pen = ImageDraw.Draw(picture)
     for place, name in enumerate(facts.classes):
@@ -116,14 +120,13 @@ def mosaic(source: Source, seed: int = 0) -> Image.Image:
         rows = rng.permutation(np.flatnonzero(facts.labels == place))[:MOSAIC_COLUMNS]
         images = source.batch(rows)[0] if len(rows) else ()
         for column, image in enumerate(images):
-            tile = Image.fromarray(_stretched(np.asarray(image[bands], np.float32)))
+            tile = Image.fromarray(_stretched(image[bands], low, high))
             tile = tile.resize((MOSAIC_PX, MOSAIC_PX), Image.Resampling.NEAREST)
             picture.paste(tile, (MARGIN_PX + column * step, place * step))
     return picture
 
 
-def _stretched(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Three bands between their 2nd and 98th percentile, (row, column, band)."""
-    low, high = np.percentile(image, (2, 98), axis=(1, 2), keepdims=True)
-    shares = np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1)
-    return np.asarray(shares.transpose(1, 2, 0) * 255, np.uint8)
+def _stretched(image: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.uint8]:
+    """Three bands, each from black at `low` to full at `high`, (row, column, band)."""
+    shares = np.clip((image.transpose(1, 2, 0) - low) / np.maximum(high - low, 1e-6), 0, 1)
+    return np.asarray(shares * 255, np.uint8)

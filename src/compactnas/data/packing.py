@@ -191,9 +191,10 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
     file, shape = folder / "images.npy", (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     sample, _ = source.batch(np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLE).astype(np.int64)))
     if dtype != "float32" and is_scaled_twice(facts, sample):
+        middle = np.median(sample.astype(np.float64))
         raise UserError(
-            f"{facts.name}: the median of a sample is {np.median(sample):.1e}: reflectance that was divided by 10000 "
-            "twice? Multiply it again, or keep it as it is with --dtype float32"
+            f"{facts.name}: the median of a sample is {middle:.1e}: reflectance that was divided by 10000 twice? "
+            "Multiply it again, or keep it as it is with --dtype float32"
         )
     encoding = Encoding.of(sample.dtype, dtype)
     state, array = State.load(folder / STATE), None
