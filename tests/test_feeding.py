@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from tiny import tiny_config, write_patches
 
+from compactnas.config import DataConfig
+from compactnas.data import open_source
+from compactnas.data.batches import Batches
 from compactnas.data.feeding import AHEAD, Batch, fed
+from compactnas.data.packed import open_packed
+from compactnas.data.packing import prepare
+from compactnas.data.resident import resident
 from compactnas.errors import UserError
+from compactnas.pipeline import run
 
 LAST = torch.channels_last
 # No pixel is held on it, but everything that is not the CPU goes the same way.
@@ -54,3 +65,29 @@ def test_an_error_comes_in_its_batchs_turn_and_a_reader_that_stops_leaves_no_thr
     next(source)
     source.close()
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint8", "float32"])
+def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: str) -> None:
+    numbers = np.random.default_rng(0).integers(0, 250 if kind == "uint8" else 65000, (40, 4, 8, 8))
+    images = numbers / np.float32(1e4) if kind == "float32" else numbers.astype(kind)
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(40) % 3)
+    plain = open_source(DataConfig(str(tmp_path / "set.npz")))
+    packed = open_packed(prepare(DataConfig(str(tmp_path / "set.npz")), tmp_path / "packed"), ("band3", "band1"))
+    for source in (plain, packed):
+        there = resident(source, torch.device("cpu"))
+        assert there.facts is source.facts
+        for augment in ("none", "square"):
+            host, device = (Batches(s, np.arange(3, 40), 16, 7, 1, augment).epoch(2) for s in (source, there))
+            for (x, y), (x_there, y_there) in zip(host, device, strict=True):
+                assert torch.equal(x, x_there) and torch.equal(y, y_there)
+    bits = {"uint16": torch.int16, "uint8": torch.uint8, "float32": torch.int16}
+    assert there.stored.dtype == bits[kind]  # a packed set keeps its 16 bits
+
+
+def test_a_run_on_resident_data_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    config = tiny_config(write_patches(tmp_path / "set.npz"), search={"augment": "square"})
+    for name, there in (("a", False), ("b", True)):
+        run(replace(config, machine=replace(config.machine, data_on_device=there)), tmp_path / name)
+    for name in ("search/metrics.jsonl", "train/metrics.jsonl", "genotype.json", "evaluation.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

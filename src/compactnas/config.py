@@ -230,12 +230,15 @@ class MachineConfig:
             same number.
         precision: of the arithmetic, as lightning-fabric names it.
         channels_last: memory format of activations; faster on CPUs and tensor cores.
+        data_on_device: keep all patches in the device's memory, so that no batch is copied to it; a
+            packed set takes two bytes a value there.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = True
+    data_on_device: bool = False
 
     def __post_init__(self) -> None:
         _require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")

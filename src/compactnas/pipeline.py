@@ -14,7 +14,8 @@ import yaml
 from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig, RunConfig
 from compactnas.cost import count, genotype_cost
-from compactnas.data import Dataset, Normalisation, halves, measure_normalisation, open_dataset, open_source
+from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
+from compactnas.data.resident import resident
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
 from compactnas.files import read_json, write_bytes, write_json
@@ -51,7 +52,7 @@ def search_stage(
     search = Search(
         config.space,
         config.search,
-        data.source,
+        _placed(data.source, config, fabric.device),
         parts,
         normalisation,
         config.seed,
@@ -98,7 +99,7 @@ def train_stage(
     training = Training(
         network,
         config.train,
-        data.source,
+        _placed(data.source, config, fabric.device),
         data.parts["train"],
         data.parts["validation"],
         config.seed,
@@ -231,6 +232,11 @@ def _begin(
     write_splits(folder, data.parts)
     bands = dict(zip(data.source.facts.bands, zip(normalisation.mean, normalisation.std, strict=True), strict=True))
     write_json(folder / "normalisation.json", {b: {"mean": m, "std": s} for b, (m, s) in bands.items()})
+
+
+def _placed(source: Source, config: RunConfig, device: torch.device) -> Source:
+    """The source, on the device if the config wants it there."""
+    return resident(source, device) if config.machine.data_on_device else source
 
 
 def _same_model(file: Path, spec: ModelSpec) -> None:

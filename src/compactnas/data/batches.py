@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compactnas.data.resident import TensorSource
 from compactnas.data.source import Indices, Source
 from compactnas.errors import UserError
 
@@ -78,17 +79,23 @@ class Batches:
     def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
         """Images and labels of these rows, each image under its own symmetry."""
         if elements is None:
-            pixels, labels = self.source.batch(rows)
-            return torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(labels)
+            return self._tensors(rows)
         # Those that share a symmetry are read side by side and turned at once, then brought into their order.
         order = np.argsort(elements, kind="stable")
-        pixels, labels = self.source.batch(rows[order])
-        images, places = torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(np.argsort(order))
+        images, labels = self._tensors(rows[order])
+        places = torch.from_numpy(np.argsort(order)).to(images.device)
         turned = torch.empty_like(images)
         stops = np.searchsorted(elements[order], np.arange(SYMMETRIES + 1)).tolist()
         for element, (first, last) in enumerate(pairwise(stops)):
             turned[first:last] = symmetry(images[first:last], element)
-        return _picked(turned, places), torch.from_numpy(labels)[places]
+        return _picked(turned, places), labels[places]
+
+    def _tensors(self, rows: Indices) -> tuple[Tensor, Tensor]:
+        """As the source has them: on a device where they live, else from memory, in the source's own order of it."""
+        if isinstance(self.source, TensorSource):
+            return self.source.tensors(rows)
+        pixels, labels = self.source.batch(rows)
+        return torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(labels)
 
 
 def _picked(images: Tensor, places: Tensor) -> Tensor:

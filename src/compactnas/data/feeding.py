@@ -45,6 +45,8 @@ def _next(batches: Iterator[Batch], device: torch.device, memory: torch.memory_f
     if batch is None:
         return None
     images, labels = batch[0].contiguous(memory_format=memory), batch[1]
+    if images.device.type == device.type:  # it lives there
+        return images, labels
     if device.type == "cuda":
         images, labels = images.pin_memory(), labels.pin_memory()
     return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
