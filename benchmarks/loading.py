@@ -32,7 +32,7 @@ from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig, MachineConfig
 from compactnas.data import open_streamed
 from compactnas.data.batches import Batches
-from compactnas.data.packed import PackedSource
+from compactnas.data.formats.packed import PackedSource
 from compactnas.data.packing import prepare
 from compactnas.loop import make_fabric
 from compactnas.network import Normalise

@@ -16,7 +16,7 @@ from compactnas.config import DataConfig
 from compactnas.data import open_source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import AHEAD, Batch, fed
-from compactnas.data.packed import open_packed
+from compactnas.data.formats.packed import open_packed
 from compactnas.data.packing import prepare
 from compactnas.data.resident import resident
 from compactnas.errors import UserError

@@ -15,8 +15,8 @@ from tiny import Killed, tiny_config
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import open_dataset, open_source, packing
+from compactnas.data.formats.samples import PackedSamples
 from compactnas.data.packing import prepare
-from compactnas.data.samples import PackedSamples
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
 

@@ -18,9 +18,9 @@ from test_data_broken import BROKEN
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import open_streamed
+from compactnas.data.formats.packed import is_packed, open_packed
 from compactnas.data.growing import GrowingArray
 from compactnas.data.looking import look
-from compactnas.data.packed import is_packed, open_packed
 from compactnas.data.packing import prepare
 from compactnas.data.source import Facts
 from compactnas.data.values import count_faults

@@ -13,9 +13,9 @@ import torch
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import Source, open_dataset, open_source
+from compactnas.data.formats.samples import PackedSamples, SamplesSource
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.packing import pack, prepare
-from compactnas.data.samples import PackedSamples, SamplesSource
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 

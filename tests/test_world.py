@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig
-from compactnas.data import open_dataset, rasters
+from compactnas.data import open_dataset
+from compactnas.data.formats import rasters
 from compactnas.data.world import city_seed, geotiff, make_city, write, write_world
 from compactnas.data.world.canvas import FINE_M, Canvas, hashed
 from compactnas.data.world.climate import city_name, draw_climate, sun

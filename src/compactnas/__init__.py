@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from compactnas.cost import CostTable, count, genotype_cost
     from compactnas.data import Dataset, open_dataset, open_source
     from compactnas.data.batches import Batches
+    from compactnas.data.formats.samples import PackedSamples, SamplesSource
     from compactnas.data.packing import pack, prepare
-    from compactnas.data.samples import PackedSamples, SamplesSource
     from compactnas.data.world import write_world
     from compactnas.errors import UserError
     from compactnas.evaluate import Evaluation
@@ -46,7 +46,7 @@ _NAMES = {
     "data": "Dataset open_dataset open_source",
     "data.batches": "Batches",
     "data.packing": "pack prepare",
-    "data.samples": "PackedSamples SamplesSource",
+    "data.formats.samples": "PackedSamples SamplesSource",
     "data.world": "write_world",
     "errors": "UserError",
     "evaluate": "Evaluation",

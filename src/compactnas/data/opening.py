@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compactnas.config import DataConfig
-from compactnas.data.folder import open_folder
-from compactnas.data.npz import open_npz
-from compactnas.data.packed import is_packed, open_packed
-from compactnas.data.scenes import is_scenes, open_scenes
-from compactnas.data.so2sat import open_so2sat
+from compactnas.data.formats.folder import open_folder
+from compactnas.data.formats.npz import open_npz
+from compactnas.data.formats.packed import is_packed, open_packed
+from compactnas.data.formats.scenes import is_scenes, open_scenes
+from compactnas.data.formats.so2sat import open_so2sat
 from compactnas.data.source import Source, in_memory
 from compactnas.data.splits import Parts, make_parts
 from compactnas.errors import UserError

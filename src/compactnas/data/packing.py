@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, PixelDtype
+from compactnas.data.encoding import DoesNotFitError, Encoding
+from compactnas.data.formats.packed import FORMAT, MANIFEST
 from compactnas.data.growing import GrowingArray
 from compactnas.data.normalise import Moments
 from compactnas.data.opening import open_streamed
-from compactnas.data.packed import FORMAT, MANIFEST
 from compactnas.data.source import Facts, Indices, Source
 from compactnas.data.splits import PARTS
 from compactnas.data.values import is_scaled_twice
@@ -35,7 +36,6 @@ from compactnas.files import write_bytes, write_json
 Progress = Callable[[int, int], None]
 """Called with the patches that are done and all of them."""
 
-REFLECTANCE_DIVISOR = 10_000
 CHUNK_BYTES = 2 * 2**20
 """Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
 WORKERS = 2
@@ -44,50 +44,6 @@ SAMPLE = 64
 SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
-
-
-class _DoesNotFitError(Exception):
-    """A value that the chosen numbers cannot hold."""
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How pixels become stored numbers: value x divisor, rounded.
-
-    Attributes:
-        dtype: of the stored numbers.
-        divisor: what they are divided by to get the value again.
-    """
-
-    dtype: str
-    divisor: int
-
-    @classmethod
-    def of(cls, dtype: np.dtype[Any], asked: PixelDtype) -> Encoding:
-        """The narrowest for pixels of this dtype: integers as they are, reflectance as 10000ths."""
-        if asked == "float32":
-            return cls("float32", 1)
-        if dtype.kind in "ui":
-            return cls("uint8" if dtype == np.uint8 and asked != "uint16" else "uint16", 1)
-        return cls("uint16", REFLECTANCE_DIVISOR)
-
-    def encode(self, pixels: NDArray[Any]) -> tuple[NDArray[Any], float]:
-        """The numbers to store, not yet of the stored dtype, and the largest rounding error in the pixels' unit.
-
-        Errors:
-            _DoesNotFitError: a value is negative or too large.
-        """
-        if self.dtype == "float32":
-            numbers = np.asarray(pixels, np.float32)
-            return numbers, float(np.abs(numbers - pixels).max()) if pixels.dtype.itemsize > 4 else 0.0
-        scaled = pixels if self.divisor == 1 else np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
-        numbers = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
-        if not (numbers.min() >= 0 and numbers.max() <= np.iinfo(self.dtype).max):
-            raise _DoesNotFitError
-        if numbers is scaled:
-            return numbers, 0.0
-        lost = np.subtract(scaled, numbers)
-        return numbers, float(max(lost.max(), -lost.min())) / self.divisor
 
 
 @dataclass(frozen=True)
@@ -167,7 +123,7 @@ def pack(
     _require_free(destination)
     try:
         return _pack(source, destination, fingerprint, dtype, progress)
-    except _DoesNotFitError:
+    except DoesNotFitError:
         if dtype != "auto":
             raise UserError(f"{source.facts.name}: holds values that {dtype} cannot; leave dtype at auto") from None
         return _pack(source, destination, fingerprint, "float32", progress)

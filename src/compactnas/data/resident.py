@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compactnas.data.packed import PackedSource
+from compactnas.data.formats.packed import PackedSource
 from compactnas.data.source import Facts, Images, Indices, Source
 from compactnas.errors import UserError
 

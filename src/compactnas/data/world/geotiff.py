@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.data.rasters import require_rasterio
+from compactnas.data.formats.rasters import require_rasterio
 from compactnas.data.world.materials import BANDS
 from compactnas.data.world.scene import Scene
 from compactnas.lcz import CLASSES

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.rasters import require_rasterio
+from compactnas.data.formats.rasters import require_rasterio
 from compactnas.data.world.geotiff import write_scene
 from compactnas.data.world.materials import BANDS
 from compactnas.data.world.patches import Patches, Side, cut_patches

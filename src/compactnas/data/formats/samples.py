@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.packed import open_packed
+from compactnas.data.formats.packed import open_packed
 from compactnas.data.source import Facts, Images, Indices
 from compactnas.errors import UserError
 

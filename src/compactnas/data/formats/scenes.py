@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.formats.rasters import band_names, is_upright, opened, place_of, reflectance, require_rasterio
 from compactnas.data.places import Places
-from compactnas.data.rasters import band_names, is_upright, opened, place_of, reflectance, require_rasterio
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES

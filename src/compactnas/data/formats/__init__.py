@@ -1,0 +1,1 @@
+"""What can be read: a module for each layout on disk, all giving the same `Source`."""
