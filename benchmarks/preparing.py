@@ -72,6 +72,7 @@ def packed(path: Path, destination: Path, patches: int) -> tuple[float, float]:
     """Patches a second of the whole command, and its peak memory in MB."""
     began, process = time.perf_counter(), start(path, destination)
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # it was not waited for by its own method
     assert status == 0, status
     return patches / (time.perf_counter() - began), usage.ru_maxrss / 1024
 

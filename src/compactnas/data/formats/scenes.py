@@ -182,7 +182,9 @@ def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np
     holes = scene.dataset_mask() == 0
     if not holes.any():
         return np.ones(len(corners), bool)
-    sums = np.pad(np.cumsum(np.cumsum(holes, 0), 1), ((1, 0), (1, 0)))
+    sums = np.zeros((scene.height + 1, scene.width + 1), np.int32)
+    np.cumsum(holes, 0, out=sums[1:, 1:])
+    np.cumsum(sums, 1, out=sums)
     top, left = corners.T
     bottom, right = top + window_px, left + window_px
     count = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
