@@ -1,0 +1,96 @@
+"""What a study compares, read from one YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from compactnas.baselines import BASELINES
+from compactnas.config import RECIPES, DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.errors import UserError
+from compactnas.space import Space
+
+Method = Literal["S", "S+C", "S+D", "S+C+D"]
+Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Methods by splits by seeds.
+
+    Attributes:
+        data: which patches; how they are split is said below.
+        search_split: split whose training part is searched (the paper: d2's).
+        splits: splits on which networks are trained and tested.
+        methods: settings of the search, each searched `searches` times.
+        baselines: networks that are trained beside them.
+        random: also random cells that cost what the last method's network costs, one for each retraining.
+        searches: of each method, with seeds from 0; the one with the best accuracy on D_V is taken.
+        retrainings: of each network on each split, with seeds from 0.
+        space: what the searches choose from.
+        search: the searches; `complexity` and `depth` are the methods'.
+        train: the trainings.
+        machine: where it computes.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    search_split: Split = "d2"
+    splits: tuple[Split, ...] = ("d1", "d2")
+    methods: tuple[Method, ...] = ("S", "S+C", "S+D", "S+C+D")
+    baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
+    random: bool = True
+    searches: int = 4
+    retrainings: int = 4
+    space: Space = field(default_factory=Space)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+    def __post_init__(self) -> None:
+        for name, value in (("searches", self.searches), ("retrainings", self.retrainings)):
+            if value < 1:
+                raise UserError(f"{name}: {value} is less than 1")
+        if not self.splits or not (self.methods or self.baselines):
+            raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
+        if self.random and not self.methods:
+            raise UserError("random: random cells cost what a method's network costs; name a method, or leave it out")
+        for name, values in (("splits", self.splits), ("methods", self.methods), ("baselines", self.baselines)):
+            if len(set(values)) < len(values):
+                raise UserError(f"{name}: names one twice; name each once")
+        unknown = [name for name in self.baselines if name not in BASELINES]
+        if unknown:
+            raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
+
+
+def read_study(file: Path) -> StudyConfig:
+    """The study in a YAML file; values that it does not give are those of its `recipe` (`paper` if none is named).
+
+    Errors:
+        UserError: no file, no YAML, an unknown name or a value that does not fit.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: is not YAML ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: is not a study; give names and values, as in examples/paper.yaml")
+    recipe = values.pop("recipe", "paper")
+    if recipe not in RECIPES:
+        raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(StudyConfig, None)
+    defaults: RunConfig = RECIPES[recipe]()
+    parser.set_defaults({part: asdict(getattr(defaults, part)) for part in ("space", "search", "train", "machine")})
+    try:
+        return StudyConfig(**vars(parser.instantiate(parser.parse_object(values))))
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: {' '.join(str(error).split())[:300]}") from None

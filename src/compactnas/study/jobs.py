@@ -1,0 +1,94 @@
+"""A study as jobs: each a run folder that is named by what it computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from compactnas.config import DataConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.runs import config_values
+from compactnas.space import Space
+from compactnas.study.config import StudyConfig
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search, or one training with its evaluation.
+
+    Attributes:
+        kind: which of the two.
+        method: a setting of the search, a baseline's name, or `random`.
+        split: of the training and the test; empty for a search.
+        config: of the run.
+        needs: the searches of which one gives the genotype, by seed; none for a search or a baseline.
+    """
+
+    kind: Literal["search", "train"]
+    method: str
+    split: str
+    config: RunConfig
+    needs: tuple[Job, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that the job's result depends on; the same job has the same one in every study."""
+        needs = [job.key for job in self.needs]
+        what = [self.kind, self.method if self.kind == "train" else "", config_values(self.config), needs]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+    def folder(self, root: Path) -> Path:
+        """Its run folder."""
+        return root / "jobs" / self.key
+
+    def done(self, root: Path) -> bool:
+        """Whether its last file is there; files are whole or not at all."""
+        last = "search/alpha.json" if self.kind == "search" else "evaluation.json"
+        return (self.folder(root) / last).exists() and (
+            self.kind == "train" or (self.folder(root) / "genotype.json").exists()
+        )
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        where = f" on {self.split}" if self.split else ""
+        return f"{self.kind} {self.method}{where}, seed {self.config.seed}"
+
+
+def expand(study: StudyConfig) -> list[Job]:
+    """All jobs in an order in which what a job needs stands before it."""
+    seeds = range(study.searches)
+    searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
+    jobs = [job for group in searches.values() for job in group]
+    for split in study.splits:
+        for seed in range(study.retrainings):
+            jobs += [_training(study, name, split, seed) for name in study.baselines]
+            jobs += [_training(study, method, split, seed, searches[method]) for method in study.methods]
+            if study.random:
+                jobs.append(_training(study, RANDOM, split, seed, searches[study.methods[-1]]))
+    return jobs
+
+
+def _search(study: StudyConfig, method: str, seed: int) -> Job:
+    """Another training after it is the same search."""
+    setting = replace(study.search, complexity="+C" in method, depth="+D" in method)
+    data = _split(study, study.search_split)
+    return Job("search", method, "", RunConfig(data, study.space, setting, TrainConfig(), study.machine, seed))
+
+
+def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
+    """What was searched stands in `needs` alone; the space is only what a random cell is drawn from."""
+    space = study.space if method == RANDOM else Space()
+    search = SearchConfig(depth=False)
+    return Job(
+        "train", method, split, RunConfig(_split(study, split), space, search, study.train, study.machine, seed), needs
+    )
+
+
+def _split(study: StudyConfig, split: str) -> DataConfig:
+    return replace(study.data, split=split)  # type: ignore[arg-type]  # its values were checked when it was read

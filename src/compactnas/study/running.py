@@ -1,0 +1,78 @@
+"""A study's jobs one after the other in this process; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from compactnas.baselines import BASELINES
+from compactnas.data import Dataset, open_dataset
+from compactnas.files import write_json
+from compactnas.loop import Listener, Silent
+from compactnas.pipeline import evaluate_stage, search_stage, train_stage
+from compactnas.study.config import StudyConfig
+from compactnas.study.jobs import RANDOM, Job, expand
+
+Told = Callable[[int, int, Job], None]
+"""Called before each job with its number, how many there are, and the job."""
+
+
+def run_study(study: StudyConfig, root: Path, *, listener: Listener | None = None, told: Told | None = None) -> None:
+    """Do what is left of a study in `root/jobs`; a job that was interrupted goes on at its last whole epoch.
+
+    Args:
+        study: what is compared.
+        root: folder of the study; several studies may share it, and then share their jobs.
+        listener: is told how each job goes.
+        told: hears which job begins.
+    """
+    jobs, opened = expand(study), _Opened()
+    for number, job in enumerate(jobs, 1):
+        if not job.done(root):
+            if told is not None:
+                told(number, len(jobs), job)
+            run_job(job, root, listener or Silent(), opened(job))
+
+
+def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
+    """One job, from where it stands to its end."""
+    folder = job.folder(root)
+    if job.kind == "search":
+        search_stage(job.config, folder, resume=True, listener=listener, data=data)
+    else:
+        if job.method in BASELINES:
+            model, like = job.method, ""
+        else:
+            found = str(chosen(job.needs, root) / "genotype.json")
+            model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
+        train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
+        evaluate_stage(folder, data=data)
+    write_json(folder / "job.json", {"name": job.name, "needs": [need.key for need in job.needs]})
+
+
+def chosen(searches: tuple[Job, ...], root: Path) -> Path:
+    """Folder of the search whose last epoch has the best accuracy on D_V, the first of equals.
+
+    The paper speaks of the "best selected model" and does not say how it was selected; this half of the
+    training part is what a search has not trained weights on.
+    """
+
+    def accuracy(job: Job) -> float:
+        last = (job.folder(root) / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        return float(json.loads(last).get("accuracy_alpha", 0.0))
+
+    return max(searches, key=accuracy).folder(root)
+
+
+class _Opened:
+    """The data of the jobs, each split opened once."""
+
+    def __init__(self) -> None:
+        self._sets: dict[object, Dataset] = {}
+
+    def __call__(self, job: Job) -> Dataset:
+        config = job.config.data
+        if config not in self._sets:
+            self._sets = {config: open_dataset(config)}  # one at a time: a set may fill the memory
+        return self._sets[config]

@@ -1,0 +1,192 @@
+"""A study: what it expands to, that nothing is computed twice, and tables that say what the runs say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import Killed, write_patches
+
+from compactnas.cli import main
+from compactnas.errors import UserError
+from compactnas.loop import Silent
+from compactnas.study import StudyConfig, expand, read_study, run_study, study_tables
+from compactnas.study.running import chosen
+
+SMALL = {
+    "recipe": "smoke",
+    "search_split": "random",
+    "splits": ["official", "random"],
+    "methods": ["S", "S+C+D"],
+    "baselines": ["resnet8"],
+    "searches": 2,
+    "retrainings": 2,
+    "space": {"channels": 4, "max_depth": 2},
+    "search": {"epochs": 2, "batch_size": 16, "alpha_learning_rate": 0.05},
+    "train": {"epochs": 1, "batch_size": 16},
+    "machine": {"device": "cpu", "threads": 1},
+}
+
+
+def write_study(where: Path, **changes: object) -> Path:
+    data = write_patches(where / "patches.npz")
+    file = where / "study.yaml"
+    values = SMALL | {"data": {"path": str(data), "validation_fraction": 0.1}} | changes
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_a_study_is_methods_by_splits_by_seeds(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path))
+    assert study.search.epochs == 2 and study.space.channels == 4
+    jobs = expand(study)
+    assert [job.name for job in jobs[:4]] == [f"search {m}, seed {s}" for m in ("S", "S+C+D") for s in (0, 1)]
+    assert len(jobs) == 2 * 2 + 2 * 2 * (1 + 2 + 1)
+    assert len({job.key for job in jobs}) == len(jobs)
+    seen: set[str] = set()
+    for job in jobs:
+        assert all(need.key in seen for need in job.needs)
+        seen.add(job.key)
+    settings = {job.method: job.config.search.setting for job in jobs if job.kind == "search"}
+    assert settings == {"S": "S", "S+C+D": "S+C+D"}
+
+
+def test_a_jobs_name_is_what_it_computes(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path))
+    keys = {job.name: job.key for job in expand(study)}
+    longer = {job.name: job.key for job in expand(replace(study, search=replace(study.search, epochs=3)))}
+    # Another search changes searches and what is trained from them, and no baseline.
+    assert keys["train resnet8 on random, seed 1"] == longer["train resnet8 on random, seed 1"]
+    for name in ("search S, seed 0", "train S on official, seed 0", "train random on official, seed 0"):
+        assert keys[name] != longer[name]
+    other = {job.name: job.key for job in expand(replace(study, train=replace(study.train, epochs=2)))}
+    assert keys["search S, seed 0"] == other["search S, seed 0"]
+    assert keys["train resnet8 on random, seed 1"] != other["train resnet8 on random, seed 1"]
+    more = {job.name: job.key for job in expand(replace(study, retrainings=3))}
+    assert keys.items() <= more.items()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Path]:
+    where = tmp_path_factory.mktemp("study")
+    study = read_study(write_study(where))
+    run_study(study, where / "out")
+    return study, where / "out"
+
+
+def test_tables_say_what_the_runs_say(whole: tuple[StudyConfig, Path]) -> None:
+    study, root = whole
+    tables = study_tables(study, root)
+    assert [table.split for table in tables] == ["official", "random"]
+    for table in tables:
+        assert table.columns == ("resnet8", "S", "S+C+D", "random")
+        rows = dict(table.rows)
+        assert rows["n"] == ("2",) * 4
+        for place, method in enumerate(table.columns):
+            runs = [
+                json.loads((job.folder(root) / "evaluation.json").read_text())
+                for job in expand(study)
+                if job.kind == "train" and (job.method, job.split) == (method, table.split)
+            ]
+            values = [100 * run["measures"]["oa"] for run in runs]
+            expected = f"{statistics.mean(values):.2f}"
+            if values[0] != values[1]:
+                expected += f" ± {statistics.stdev(values):.2f}"
+            assert rows["OA %"][place] == expected
+        assert rows["depth"][0] == "" and rows["depth"][1].count("-") == 2
+        read = list(csv.reader(StringIO(table.csv())))
+        assert read[0] == [table.split, *table.columns] and read[1][0] == "OA %"
+        assert table.markdown().count("\n") == len(table.rows) + 2
+        assert r"OA \% &" in table.latex() and "±" not in table.latex()
+
+
+def test_the_search_with_the_best_accuracy_is_taken(whole: tuple[StudyConfig, Path]) -> None:
+    study, root = whole
+    jobs = expand(study)
+    for method in study.methods:
+        searches = tuple(job for job in jobs if job.kind == "search" and job.method == method)
+        lines = [(job.folder(root) / "search" / "metrics.jsonl").read_text().splitlines()[-1] for job in searches]
+        accuracies = [json.loads(line)["accuracy_alpha"] for line in lines]
+        taken = chosen(searches, root)
+        assert taken == searches[accuracies.index(max(accuracies))].folder(root)
+        for job in jobs:
+            if job.method == method and job.kind == "train":
+                assert (job.folder(root) / "genotype.json").read_bytes() == (taken / "genotype.json").read_bytes()
+
+
+def test_an_interrupted_study_repeats_nothing_and_ends_with_the_same_tables(
+    whole: tuple[StudyConfig, Path], tmp_path: Path
+) -> None:
+    study, root = whole
+
+    class Fragile(Silent):
+        """Dies in the epoch of that number, counted over all jobs."""
+
+        def __init__(self, left: int) -> None:
+            self.left = left
+
+        def epoch(self, metrics: dict[str, object]) -> None:
+            self.left -= 1
+            if not self.left:
+                raise Killed
+
+    begun: list[str] = []
+    for left in (3, 5, 9):
+        with pytest.raises(Killed):
+            run_study(study, tmp_path, listener=Fragile(left), told=lambda n, of, job: begun.append(job.name))
+    run_study(study, tmp_path, told=lambda n, of, job: begun.append(job.name))
+    assert len(begun) == len(expand(study)) + 3  # the three that were interrupted, and no other, began again
+    run_study(study, tmp_path, told=lambda n, of, job: pytest.fail("nothing was left to do"))
+    for ours, theirs in zip(study_tables(study, tmp_path), study_tables(study, root), strict=True):
+        assert ours == theirs
+
+
+def test_the_command_plans_runs_and_reports(
+    whole: tuple[StudyConfig, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, root = whole
+    file = str(root.parent / "study.yaml")
+    assert main(["study", file, "--out", str(tmp_path / "new"), "--plan"]) == 0
+    assert "20 jobs, 0 done" in capsys.readouterr().out and not (tmp_path / "new").exists()
+    assert main(["study", file, "--out", str(root)]) == 0
+    shown = capsys.readouterr().out
+    assert "| official | resnet8 | S | S+C+D | random |" in shown and "job " not in shown
+    for name in ("tables.md", "tables.csv", "tables.tex", "report.html"):
+        assert (root / name).stat().st_size > 100
+
+
+WRONG = {
+    "no file": (None, "cannot be read"),
+    "not YAML": ("a: [", "is not YAML"),
+    "a list": ("- a", "is not a study"),
+    "an unknown recipe": ("recipe: grand", "recipe 'grand' is unknown"),
+    "an unknown name": ("seeds: 4", "seeds"),
+    "an unknown method": ("methods: [T]", "methods"),
+    "an unknown baseline": ("baselines: [vgg]", "baselines: vgg is unknown"),
+    "no searches": ("searches: 0", "searches: 0 is less than 1"),
+    "nothing": ("{methods: [], baselines: [], random: false}", "nothing to compare"),
+    "random of nothing": ("{methods: []}", "random cells cost what"),
+    "twice": ("methods: [S, S]", "methods: names one twice"),
+    "a wrong value below": ("search: {epochs: many}", "search.epochs"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_study_is_one_error_that_names_the_file(tmp_path: Path, name: str) -> None:
+    text, message = WRONG[name]
+    file = tmp_path / "study.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_study(file)
+    assert message in str(caught.value) and "study.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_example_is_a_study(repository: Path) -> None:
+    assert len(expand(read_study(repository / "examples" / "paper.yaml"))) == 4 * 2 + 2 * 2 * (2 + 4 + 1)
