@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compactnas.cli.options import Parser
 from compactnas.errors import UserError
+
+if TYPE_CHECKING:
+    from compactnas.progress import RichListener
 
 
 def build() -> Parser:
@@ -22,13 +26,29 @@ def build() -> Parser:
     return parser
 
 
+def _listener() -> RichListener:
+    """Shows each warning once: the jobs of a study share their data."""
+    from compactnas.progress import RichListener
+
+    class Once(RichListener):
+        def __init__(self) -> None:
+            super().__init__()
+            self.said: set[str] = set()
+
+        def warn(self, text: str) -> None:
+            if text not in self.said:
+                self.said.add(text)
+                super().warn(text)
+
+    return Once()
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parse_args(parser.words(argv))
     if not options.out:
         raise UserError("no folder for the study; name one with --out")
-    from compactnas.progress import RichListener
     from compactnas.report import write_report
     from compactnas.study import expand, read_study, run_study, study_tables
 
@@ -39,7 +59,7 @@ def main(argv: list[str]) -> int:
             print(f"{job.key}  {'done' if job.done(root) else 'to do'}  {job.name}")
         print(f"{len(jobs)} jobs, {sum(job.done(root) for job in jobs)} done")
         return 0
-    run_study(study, root, listener=RichListener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
+    run_study(study, root, listener=_listener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
     from compactnas.files import write_bytes
 
     tables = study_tables(study, root)
