@@ -10,6 +10,7 @@ from compactnas.errors import UserError
 
 if TYPE_CHECKING:
     from compactnas.progress import RichListener
+    from compactnas.study import Plan
 
 
 def build() -> Parser:
@@ -24,6 +25,17 @@ def build() -> Parser:
     parser.add_argument("--out", type=str, default="", help="folder of the study")
     parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
     return parser
+
+
+def _show(planned: Plan) -> None:
+    for split, parts in planned.parts.items():
+        print(f"{split}: {', '.join(f'{part} {patches:,}' for part, patches in parts.items() if patches)}")
+    for one in planned.jobs:
+        macs = "MACs to be found" if one.macs is None else f"{one.macs / 1e6:.2f} M MACs"
+        state = "done" if one.done else "to do"
+        print(f"{one.job.key}  {state:5}  {one.job.name:34}  {one.steps:>9,} steps  {macs}")
+    left, every = [one for one in planned.jobs if not one.done], len(planned.jobs)
+    print(f"{every} jobs, {every - len(left)} done; {sum(one.steps for one in left):,} steps to do")
 
 
 def _listener() -> RichListener:
@@ -50,14 +62,12 @@ def main(argv: list[str]) -> int:
     if not options.out:
         raise UserError("no folder for the study; name one with --out")
     from compactnas.report import write_report
-    from compactnas.study import expand, read_study, run_study, study_tables
+    from compactnas.study import expand, plan, read_study, run_study, study_tables
 
     study, root = read_study(Path(options.file)), Path(options.out)
     jobs = expand(study)
     if options.plan:
-        for job in jobs:
-            print(f"{job.key}  {'done' if job.done(root) else 'to do'}  {job.name}")
-        print(f"{len(jobs)} jobs, {sum(job.done(root) for job in jobs)} done")
+        _show(plan(study, root))
         return 0
     run_study(study, root, listener=_listener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
     from compactnas.files import write_bytes
