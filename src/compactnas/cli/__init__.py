@@ -33,6 +33,11 @@ COMMANDS = {
 }
 """Name -> (summary, module of this package with `main(argv) -> int`)."""
 
+GO_ON = dict.fromkeys(("run", "search", "train", "demo"), "go on with --resume") | dict.fromkeys(
+    ("prepare", "study"), "give the same command again to go on"
+)
+"""How an interrupted command goes on."""
+
 USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -49,11 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        resumable = words and words[0] in ("run", "search", "train", "demo")
-        print("compactnas: interrupted" + "; go on with --resume" * bool(resumable), file=sys.stderr)
+        how = GO_ON.get(words[0], "") if words else ""
+        print("compactnas: interrupted" + f"; {how}" * bool(how), file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        line = _machine_fault(error)
+        line = _machine_fault(error, words[0] if words else "")
         if line is None:
             raise
         return _fail(line)
@@ -107,21 +112,21 @@ def _fail(message: str) -> int:
     return USAGE
 
 
-def _machine_fault(error: Exception) -> str | None:
+def _machine_fault(error: Exception, command: str) -> str | None:
     """One line for what the machine refused (disk, rights, memory); None for a fault of ours."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in FULL_OR_FORBIDDEN:
         where = f"{error.filename}: " if error.filename else ""
         what = (error.strerror or text).lower()
-        return f"{where}{what}; {_remedy(what)}"
+        return f"{where}{what}; {_remedy(what, command)}"
     if "no space left on device" in text.lower():  # h5py and torch wrap it
-        return f"no space left on device; {_remedy('no space')}"
+        return f"no space left on device; {_remedy('no space', command)}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory; lower the batch size (search.batch_size, train.batch_size) or data.preload_gib"
     return None
 
 
-def _remedy(what: str) -> str:
+def _remedy(what: str, command: str) -> str:
     if "space" in what or "quota" in what:
-        return "free some and go on with --resume"
+        return f"free some and {GO_ON.get(command, 'try again')}"
     return "name a folder that can be written with --out"
