@@ -84,6 +84,13 @@ def check_windows(source: Source, labels: np.ndarray, side: int) -> None:
     assert seen == inside
 
 
+def check_refused(config: DataConfig, message: str) -> None:
+    """Opening it is one line that holds the message."""
+    with pytest.raises(UserError) as caught:
+        open_source(config)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_windows_stand_on_the_labels_of_a_raster(tmp_path: Path) -> None:
     path = scene(tmp_path)
     labels = lcz_map(tmp_path)
@@ -210,9 +217,7 @@ def test_wrong_labels_are_one_error(tmp_path: Path, name: str) -> None:
     make, message = WRONG[name]
     path = scene(tmp_path)
     make(tmp_path)
-    with pytest.raises(UserError) as caught:
-        open_source(DataConfig(str(path), window_px=16))
-    assert message in str(caught.value) and "\n" not in str(caught.value)
+    check_refused(DataConfig(str(path), window_px=16), message)
 
 
 def test_scenes_of_different_bands_and_labels_of_many_are_errors(tmp_path: Path) -> None:
@@ -279,9 +284,7 @@ def test_broken_geotiffs_are_one_error(tmp_path: Path, name: str) -> None:
     damage, message = WRONG_FILES[name]
     root = class_folder(tmp_path)
     damage(root)
-    with pytest.raises(UserError) as caught:
-        open_source(DataConfig(str(root)))
-    assert message in str(caught.value) and "\n" not in str(caught.value)
+    check_refused(DataConfig(str(root)), message)
 
 
 class Set(torch.utils.data.Dataset):

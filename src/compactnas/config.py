@@ -7,10 +7,12 @@ takes the values that it needs, not the config. Torch is not imported here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from compactnas.errors import UserError
 from compactnas.space import Space
+
+Config = TypeVar("Config")
 
 
 def _require(ok: bool, message: str) -> None:
@@ -20,6 +22,23 @@ def _require(ok: bool, message: str) -> None:
 
 PixelDtype = Literal["auto", "uint8", "uint16", "float32"]
 """Of a packed set's pixels."""
+
+
+Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
+"""How patches are cut into parts."""
+
+SPLIT_FIELDS = (
+    "split",
+    "split_csv",
+    "test_groups",
+    "test_fraction",
+    "folds",
+    "fold",
+    "block_m",
+    "validation_fraction",
+    "split_seed",
+)
+"""Of a `DataConfig`: what says how a source is cut, not which and how it is read."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,7 @@ class DataConfig:
     labels: str = ""
     window_px: int = 32
     step_px: int = 0
-    split: Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"] = "official"
+    split: Split = "official"
     split_csv: str = ""
     test_groups: tuple[str, ...] = ()
     test_fraction: float = 0.2
@@ -296,3 +315,21 @@ def smoke() -> RunConfig:
 
 
 RECIPES = {"paper": paper, "quick": quick, "smoke": smoke}
+
+
+def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, Any] | None = None) -> Config:
+    """A config dataclass of plain values, as a YAML file gives them; what it does not give is the default.
+
+    Errors:
+        TypeError: an unknown name, or a value of another kind.
+        UserError: a value that the config refuses.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, None)
+    parser.set_defaults(defaults or {})
+    try:
+        return kind(**vars(parser.instantiate(parser.parse_object(values))))
+    except ArgumentError as error:
+        raise TypeError(str(error)) from None

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from compactnas.baselines import BASELINES
-from compactnas.config import DataConfig, RunConfig
+from compactnas.config import DataConfig, RunConfig, from_values
 from compactnas.cost import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
 from compactnas.data.resident import resident
@@ -198,19 +198,15 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
 
 def read_config(folder: Path) -> RunConfig:
     """The config that a run was started with."""
-    from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
-
     file = folder / "config.yaml"
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RunConfig, None)
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise UserError(f"{file}: not a run's config; name a run folder")
-        return RunConfig(**vars(parser.instantiate(parser.parse_object(values))))
+        return from_values(RunConfig, values)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}; name a run folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ArgumentError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
 
 

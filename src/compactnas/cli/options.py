@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from compactnas.config import (
     RECIPES,
+    SPLIT_FIELDS,
     DataConfig,
     MachineConfig,
     RunConfig,
@@ -180,8 +181,7 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
 
 def add_source_options(parser: Parser) -> None:
     """How a source that a command is given is read; not how it would be split."""
-    splits = {field.name for field in fields(DataConfig) if "split" in field.name or field.name.startswith("test_")}
-    parser.add_class_arguments(DataConfig, "data", skip={"path", "validation_fraction", *splits})
+    parser.add_class_arguments(DataConfig, "data", skip={"path", *SPLIT_FIELDS})
 
 
 def add_data_options(parser: Parser) -> None:

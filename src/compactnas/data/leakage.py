@@ -11,11 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from compactnas.data.places import overlaps
-from compactnas.data.source import Indices, Source
+from compactnas.data.source import Indices, Progress, Source
 
 Hashes = NDArray[np.uint64]
-Progress = Callable[[int, int], None]
-"""Called with the patches that are read and all of them."""
 
 KEPT = 16
 """One window in so many is kept in a patch's sketch: some sixty of a patch of 32 pixels."""

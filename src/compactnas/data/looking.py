@@ -89,9 +89,8 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
     found = []
     absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
     if absent:
-        found.append(
-            f"no patch of {len(absent)} of {len(facts.classes)} classes: {'; '.join(absent)}"
-        )  # names hold commas
+        names = "; ".join(absent)  # some names hold commas
+        found.append(f"no patch of {len(absent)} of {len(facts.classes)} classes: {names}")
     flat = images.reshape(len(images), -1)
     constant = rows[(flat == flat[:, :1]).all(1)]
     if len(constant):

@@ -21,20 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.config import DataConfig, PixelDtype
+from compactnas.config import SPLIT_FIELDS, DataConfig, PixelDtype
 from compactnas.data.encoding import DoesNotFitError, Encoding
 from compactnas.data.formats.packed import FORMAT, MANIFEST
 from compactnas.data.growing import GrowingArray
 from compactnas.data.normalise import Moments
 from compactnas.data.opening import open_streamed
-from compactnas.data.source import Facts, Indices, Source
+from compactnas.data.source import Facts, Indices, Progress, Source
 from compactnas.data.splits import PARTS
 from compactnas.data.values import is_scaled_twice
 from compactnas.errors import UserError
 from compactnas.files import write_bytes, write_json
-
-Progress = Callable[[int, int], None]
-"""Called with the patches that are done and all of them."""
 
 CHUNK_BYTES = 2 * 2**20
 """Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
@@ -92,12 +89,10 @@ def prepare(
         UserError: the destination is there already, the disk is too small, a value does not fit the
             dtype that was asked for, or whatever the source finds wrong.
     """
-    taken = {"bands": config.bands, "reduce": config.reduce, "sensor": config.sensor, "dtype": dtype}
-    if config.format == "scene" or config.labels:
-        taken |= {"labels": config.labels, "window_px": config.window_px, "step_px": config.step_px}
+    how = {name: value for name, value in asdict(config).items() if name not in ("path", "preload_gib", *SPLIT_FIELDS)}
     _require_free(destination)
     source = open_streamed(config)
-    return pack(source, destination, dtype, progress, fingerprint_of(Path(config.path), taken))
+    return pack(source, destination, dtype, progress, fingerprint_of(Path(config.path), how | {"dtype": dtype}))
 
 
 def pack(

@@ -75,8 +75,6 @@ def resident(source: Source, device: torch.device) -> ResidentSource:
 
     def numbers(rows: Indices) -> NDArray[np.generic]:
         found = source.batch(rows)[0].transpose(0, 2, 3, 1) if packed is None else packed.gather(rows)
-        if packed is not None and packed.positions != list(range(found.shape[3])):
-            found = found[..., packed.positions]
         if found.dtype == np.uint16:
             return np.ascontiguousarray(found).view(np.int16)
         return np.ascontiguousarray(found, np.uint8 if found.dtype == np.uint8 else np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,8 @@ from compactnas.errors import UserError
 Indices = NDArray[np.int64]
 Groups = NDArray[np.character]
 """Names of groups, (patches,); `np.str_` would be a length of its own to a runtime checker."""
+Progress = Callable[[int, int], None]
+"""Called with the patches that are done and all of them."""
 Images = NDArray[np.generic]
 """Patches as (batch, band, row, column), in any real dtype; the values are physical (reflectance, 0-255)."""
 

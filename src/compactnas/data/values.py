@@ -14,23 +14,25 @@ SCALED_TWICE = 0.01
 """A median below it is no reflectance of any ground."""
 DIGITAL_NUMBERS = 10.0
 """A median above it is not reflectance at all."""
+BELOW_ZERO = -0.01
+"""Reflectance is not lower, but where an offset was taken from it twice."""
 OFFSET = 0.09
 """The darkest pixel of a patch lies below it, but for products whose offset of 1000 was left in."""
 
 
 def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
     """How a sample of patches does not look like reflectance, 0 to about 1; nothing for other pixels."""
-    if images.dtype.kind != "f" or not any(band.startswith("B0") for band in facts.bands):
+    if not _is_reflectance(facts, images):
         return []
     middle, least = float(np.median(images)), float(images.min())
     if middle > DIGITAL_NUMBERS:
         return [
             f"the median value is {middle:.0f}: digital numbers, not reflectance; divide by 10000 to mix with So2Sat"
         ]
-    if least < -0.01:
+    if least < BELOW_ZERO:
         return [f"the least value is {least:.3f}: reflectance from which the offset of -1000 was taken twice?"]
     if middle < SCALED_TWICE:
-        return [scaled_twice(middle)]
+        return [f"the median value is {middle:.2g}: reflectance that was divided by 10000 twice?"]
     if float(np.median(images.min((2, 3)))) > OFFSET and least > OFFSET:
         return [f"no value is below {least:.3f}: products of baseline 04.00 on hold an offset of 1000 (0.1)"]
     return []
@@ -38,13 +40,11 @@ def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
 
 def is_scaled_twice(facts: Facts, images: NDArray[Any]) -> bool:
     """Whether a sample looks like reflectance that was divided by 10000 again: ten thousandths of it say nothing."""
-    found = reflectance_faults(facts, images)
-    return bool(found) and found == [scaled_twice(float(np.median(images)))]
+    return _is_reflectance(facts, images) and bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
 
 
-def scaled_twice(middle: float) -> str:
-    """What is said of such a median."""
-    return f"the median value is {middle:.2g}: reflectance that was divided by 10000 twice?"
+def _is_reflectance(facts: Facts, images: NDArray[Any]) -> bool:
+    return images.dtype.kind == "f" and any(band.startswith("B0") for band in facts.bands)
 
 
 def count_faults(facts: Facts) -> list[str]:

@@ -9,12 +9,19 @@ from typing import Literal
 import yaml
 
 from compactnas.baselines import BASELINES
-from compactnas.config import RECIPES, DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.config import (
+    RECIPES,
+    DataConfig,
+    MachineConfig,
+    SearchConfig,
+    Split,
+    TrainConfig,
+    from_values,
+)
 from compactnas.errors import UserError
 from compactnas.space import Space
 
 Method = Literal["S", "S+C", "S+D", "S+C+D"]
-Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,6 @@ def read_study(file: Path) -> StudyConfig:
     Errors:
         UserError: no file, no YAML, an unknown name or a value that does not fit.
     """
-    from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
-
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -84,13 +89,10 @@ def read_study(file: Path) -> StudyConfig:
     recipe = values.pop("recipe", "paper")
     if recipe not in RECIPES:
         raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(StudyConfig, None)
-    defaults: RunConfig = RECIPES[recipe]()
-    parser.set_defaults({part: asdict(getattr(defaults, part)) for part in ("space", "search", "train", "machine")})
+    parts = {part: asdict(getattr(RECIPES[recipe](), part)) for part in ("space", "search", "train", "machine")}
     try:
-        return StudyConfig(**vars(parser.instantiate(parser.parse_object(values))))
+        return from_values(StudyConfig, values, parts)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
-    except (ArgumentError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{file}: {' '.join(str(error).split())[:300]}") from None

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from compactnas.config import DataConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.config import DataConfig, RunConfig, SearchConfig, Split, TrainConfig
 from compactnas.runs import config_values
 from compactnas.space import Space
 from compactnas.study.config import StudyConfig
@@ -48,10 +48,8 @@ class Job:
 
     def done(self, root: Path) -> bool:
         """Whether its last file is there; files are whole or not at all."""
-        last = "search/alpha.json" if self.kind == "search" else "evaluation.json"
-        return (self.folder(root) / last).exists() and (
-            self.kind == "train" or (self.folder(root) / "genotype.json").exists()
-        )
+        last = "genotype.json" if self.kind == "search" else "evaluation.json"
+        return (self.folder(root) / last).exists()
 
     @property
     def name(self) -> str:
@@ -81,7 +79,7 @@ def _search(study: StudyConfig, method: str, seed: int) -> Job:
     return Job("search", method, "", RunConfig(data, study.space, setting, TrainConfig(), study.machine, seed))
 
 
-def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
+def _training(study: StudyConfig, method: str, split: Split, seed: int, needs: tuple[Job, ...] = ()) -> Job:
     """What was searched stands in `needs` alone; the space is only what a random cell is drawn from."""
     space = study.space if method == RANDOM else Space()
     search = SearchConfig(depth=False)
@@ -90,5 +88,5 @@ def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tup
     )
 
 
-def _split(study: StudyConfig, split: str) -> DataConfig:
-    return replace(study.data, split=split)  # type: ignore[arg-type]  # its values were checked when it was read
+def _split(study: StudyConfig, split: Split) -> DataConfig:
+    return replace(study.data, split=split)

@@ -58,13 +58,12 @@ class PackedSource:
     reduce: int
 
     def gather(self, indices: Indices) -> NDArray[np.generic]:
-        """Stored numbers (patches, row, column, band), read at once."""
-        return self.stored[indices]
+        """Stored numbers of the bands that are kept, (patches, row, column, band), read at once."""
+        numbers = self.stored[indices]
+        return numbers if self.positions == list(range(numbers.shape[3])) else numbers[..., self.positions]
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         pixels = self.gather(indices)
-        if self.positions != list(range(pixels.shape[3])):
-            pixels = pixels[..., self.positions]
         if self.divisor != 1:
             pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
         return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
