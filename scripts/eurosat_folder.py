@@ -9,6 +9,7 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
     split_spatial_small.csv  400 training patches of each class (those of eurosat_rgb_32_small.npz
                              if it lies beside the archive, else drawn), no validation, the whole test
     split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
+    split_random_small.csv   the same test part, and the training patches of both others
 """
 
 from __future__ import annotations
@@ -65,13 +66,18 @@ def write(archive: Path, dest: Path) -> None:
     for path, start, end in zip(paths, offsets[:-1], offsets[1:], strict=True):
         (dest / path).write_bytes(jpegs[start:end].tobytes())
     words = np.array(("train", "validation", "test"))[split]
-    small = small_training(archive, names, labels, split == 0) | (split == 2)
+    small = small_training(archive, names, labels, split == 0)
     training = np.random.default_rng(SEED).permutation(np.flatnonzero(split == 0))
     fifth = round(0.2 * len(training))
     splits = {
         "split_spatial": zip(paths, words, strict=True),
-        "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small)),
-        "split_random": ((paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)),
+        "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small | (split == 2))),
+        "split_random": [(paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)],
+        "split_random_small": (
+            (paths[row], "test" if place < fifth else "train")
+            for place, row in enumerate(training)
+            if place < fifth or small[row]
+        ),
     }
     print(f"{dest}: {len(paths)} images in {len(classes)} classes")
     for name, rows in splits.items():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -31,7 +31,8 @@ class StudyConfig:
     Attributes:
         data: which patches; how they are split is said below.
         search_split: split whose training part is searched (the paper: d2's).
-        splits: splits on which networks are trained and tested.
+        splits: splits on which networks are trained and tested: rules of `data.split`, or names of your own,
+            each with the fields of `data` in which it differs.
         methods: settings of the search, each searched `searches` times.
         baselines: networks that are trained beside them.
         random: also random cells that cost what the last method's network costs, one for each retraining.
@@ -44,8 +45,8 @@ class StudyConfig:
     """
 
     data: DataConfig = field(default_factory=DataConfig)
-    search_split: Split = "d2"
-    splits: tuple[Split, ...] = ("d1", "d2")
+    search_split: str = "d2"
+    splits: tuple[Split, ...] | dict[str, dict[str, Any]] = ("d1", "d2")
     methods: tuple[Method, ...] = ("S", "S+C", "S+D", "S+C+D")
     baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
     random: bool = True
@@ -70,6 +71,20 @@ class StudyConfig:
         unknown = [name for name in self.baselines if name not in BASELINES]
         if unknown:
             raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
+        for split in (*self.splits, self.search_split):
+            self.data_of(split)
+
+    def data_of(self, split: str) -> DataConfig:
+        """The patches of a split and how they are cut."""
+        if isinstance(self.splits, dict) and split in self.splits:
+            try:
+                return from_values(DataConfig, self.splits[split], asdict(self.data))
+            except (TypeError, UserError) as error:
+                raise UserError(f"splits.{split}: {error}") from None
+        if split not in get_args(Split):
+            own = f", or one of {', '.join(self.splits)}" if isinstance(self.splits, dict) else ""
+            raise UserError(f"search_split: {split!r} is unknown; use one of {', '.join(get_args(Split))}{own}")
+        return replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
 
 
 def read_study(file: Path) -> StudyConfig:

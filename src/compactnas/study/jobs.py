@@ -7,14 +7,18 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from compactnas.config import DataConfig, RunConfig, SearchConfig, Split, TrainConfig
+from compactnas.config import RunConfig, SearchConfig, TrainConfig
 from compactnas.runs import config_values
 from compactnas.space import Space
 from compactnas.study.config import StudyConfig
 
 RANDOM = "random"
+
+DEFAULTS = 1
+"""Raised when a default of `RunConfig` changes: a job's key holds what differs from the defaults, so that a new
+option does not make every finished job another one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Job:
     def key(self) -> str:
         """Hash of all that the job's result depends on; the same job has the same one in every study."""
         needs = [job.key for job in self.needs]
-        what = [self.kind, self.method if self.kind == "train" else "", config_values(self.config), needs]
+        chosen = _chosen(config_values(self.config), config_values(RunConfig()))
+        what = [DEFAULTS, self.kind, self.method if self.kind == "train" else "", chosen, needs]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
     def folder(self, root: Path) -> Path:
@@ -75,18 +80,23 @@ def expand(study: StudyConfig) -> list[Job]:
 def _search(study: StudyConfig, method: str, seed: int) -> Job:
     """Another training after it is the same search."""
     setting = replace(study.search, complexity="+C" in method, depth="+D" in method)
-    data = _split(study, study.search_split)
+    data = study.data_of(study.search_split)
     return Job("search", method, "", RunConfig(data, study.space, setting, TrainConfig(), study.machine, seed))
 
 
-def _training(study: StudyConfig, method: str, split: Split, seed: int, needs: tuple[Job, ...] = ()) -> Job:
+def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
     """What was searched stands in `needs` alone; the space is only what a random cell is drawn from."""
     space = study.space if method == RANDOM else Space()
     search = SearchConfig(depth=False)
     return Job(
-        "train", method, split, RunConfig(_split(study, split), space, search, study.train, study.machine, seed), needs
+        "train", method, split, RunConfig(study.data_of(split), space, search, study.train, study.machine, seed), needs
     )
 
 
-def _split(study: StudyConfig, split: Split) -> DataConfig:
-    return replace(study.data, split=split)
+def _chosen(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """What differs from the defaults."""
+    return {
+        name: _chosen(value, defaults[name]) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if value != defaults[name]
+    }

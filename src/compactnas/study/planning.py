@@ -48,6 +48,7 @@ def plan(study: StudyConfig, root: Path) -> Plan:
         UserError: the data is not there, or cannot be split as the study asks.
     """
     known: dict[DataConfig, tuple[Facts, dict[str, int]]] = {}
+    names = {study.data_of(split): split for split in (study.search_split, *study.splits)}
     planned = []
     for job in expand(study):
         config = job.config.data
@@ -56,7 +57,7 @@ def plan(study: StudyConfig, root: Path) -> Plan:
             known[config] = facts, {part: len(rows) for part, rows in make_parts(facts, config)[0].items()}
         facts, parts = known[config]
         planned.append(Planned(job, job.done(root), _steps(job, parts["train"]), _macs(job, facts)))
-    return Plan(tuple(planned), {config.split: parts for config, (_, parts) in known.items()})
+    return Plan(tuple(planned), {names[config]: parts for config, (_, parts) in known.items()})
 
 
 def _steps(job: Job, patches: int) -> int:
