@@ -29,13 +29,13 @@ from compactnas import lcz
 from compactnas.errors import UserError
 from compactnas.genotype import LAYOUTS, OPERATIONS, Genotype
 from compactnas.report import draw_cell, write_report
-from compactnas.report.backbone import backbone_figure
-from compactnas.report.cell import SHORT, idle_states
-from compactnas.report.charts import Series, curves, number
-from compactnas.report.grids import colour, confusion_figure
-from compactnas.report.scatter import scatter
-from compactnas.report.svg import CHARACTER_PX
-from compactnas.report.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
+from compactnas.report.figures.backbone import backbone_figure
+from compactnas.report.figures.cell import SHORT, idle_states
+from compactnas.report.figures.charts import Series, curves, number
+from compactnas.report.figures.grids import colour, confusion_figure
+from compactnas.report.figures.scatter import scatter
+from compactnas.report.figures.svg import CHARACTER_PX
+from compactnas.report.figures.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from compactnas import lcz as facts
 from compactnas.genotype import Genotype
-from compactnas.report.cell import SHORT, state_name
-from compactnas.report.svg import CHARACTER_PX, drawing, element, line, text
+from compactnas.report.figures.cell import SHORT, state_name
+from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, line, text
 from compactnas.space import LAYOUTS
 
 DIGITS_FROM_PX = 24.0

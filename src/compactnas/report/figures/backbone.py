@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from compactnas.genotype import Genotype
-from compactnas.report.svg import TIMES, Number, drawing, element, line, text
+from compactnas.report.figures.svg import TIMES, Number, drawing, element, line, text
 from compactnas.space import LAYOUTS
 
 MIDDLE_Y, HEIGHT = 74.0, 158.0

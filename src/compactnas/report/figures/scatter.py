@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from compactnas.report.charts import Axes, frame, heading, leader, nice_ticks, number
-from compactnas.report.svg import CHARACTER_PX, drawing, element, text
+from compactnas.report.figures.charts import Axes, frame, heading, leader, nice_ticks, number
+from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, text
 
 WIDTH, HEIGHT, BOTTOM, RIGHT = 720.0, 320.0, 30.0, 76.0
 LABEL_PX, LONGEST = 16.0, 32

@@ -1,4 +1,4 @@
-"""Puts the pieces of a report together and writes the one file."""
+"""Puts the pieces of the page of runs together."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from compactnas import lcz as facts
 from compactnas.errors import UserError
-from compactnas.files import write_bytes
-from compactnas.report.backbone import backbone_figure
-from compactnas.report.cell import cell_figure
-from compactnas.report.curves import search_curves, train_curves
-from compactnas.report.grids import alpha_figure, confusion_figure, depth_figure
-from compactnas.report.reading import RunFolder, read_run
-from compactnas.report.scatter import scatter
-from compactnas.report.svg import clean, inline, stylesheet
-from compactnas.report.tables import (
+from compactnas.report.figures.backbone import backbone_figure
+from compactnas.report.figures.cell import cell_figure
+from compactnas.report.figures.curves import search_curves, train_curves
+from compactnas.report.figures.grids import alpha_figure, confusion_figure, depth_figure
+from compactnas.report.figures.scatter import scatter
+from compactnas.report.html import markup, write_page
+from compactnas.report.run.reading import RunFolder, read_run
+from compactnas.report.run.tables import (
     ClassRow,
     class_rows,
     columns_of,
@@ -83,28 +80,7 @@ def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path
     if not folders:
         raise UserError("report: no run to show; name at least one run's folder")
     runs = [read_run(Path(folder)) for folder in folders]
-    page = _environment().get_template("page.html.j2").render(_values(runs, title))
-    try:
-        write_bytes(Path(output), page.encode("utf-8", errors="replace"))
-    except OSError as error:
-        raise UserError(f"{output}: {error.strerror or error}; choose another place for the report") from None
-    return Path(output)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("compactnas.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _finalize(value: object) -> object:
-    """Text from files is cleaned on its way into the page; figures are clean, and marked as safe."""
-    return clean(value) if type(value) is str else value
+    return write_page("run/page.html.j2", _values(runs, title), output)
 
 
 def _values(runs: Sequence[RunFolder], title: str) -> dict[str, Any]:
@@ -118,14 +94,13 @@ def _values(runs: Sequence[RunFolder], title: str) -> dict[str, Any]:
     lcz = any(run.evaluation is not None and run.evaluation.classes == facts.NAMES for run in runs)
     return {
         "title": title or f"compactnas: {runs[0].path.resolve().name}",
-        "figures": stylesheet(),
         "strip": [c.colour for c in facts.CLASSES] if lcz else [],
         "columns": columns_of(runs),
         "results": results(runs),
         "labels": labels,
         "comparable": comparable(runs),
         "evaluated": len(points),
-        "scatter": _markup(scatter(points)),
+        "scatter": markup(scatter(points)),
         "sections": [_section(run, f"run-{number + 1}") for number, run in enumerate(runs)],
     }
 
@@ -145,12 +120,12 @@ def _section(run: RunFolder, anchor: str) -> Section:
         folder=run.path.resolve().name,
         notes=notes_of(run),
         tiles=_tiles(run),
-        cell=_markup(cell_figure(genotype) if genotype else None),
-        backbone=_markup(backbone_figure(genotype, *sizes) if genotype else None),
-        curves=tuple(_markup(figure) for figure in search_curves(run.search)),
-        alpha=tuple(_markup(figure) for figure in heat),
-        training=tuple(_markup(figure) for figure in train_curves(run.train)),
-        confusion=_markup(confusion_figure(e.confusion, e.classes) if e and e.n else None),
+        cell=markup(cell_figure(genotype) if genotype else None),
+        backbone=markup(backbone_figure(genotype, *sizes) if genotype else None),
+        curves=tuple(markup(figure) for figure in search_curves(run.search)),
+        alpha=tuple(markup(figure) for figure in heat),
+        training=tuple(markup(figure) for figure in train_curves(run.train)),
+        confusion=markup(confusion_figure(e.confusion, e.classes) if e and e.n else None),
         classes=class_rows(e) if e else (),
         config=run.config_text,
         environment=tuple((str(key), str(value)) for key, value in run.environment.items() if value is not None),
@@ -167,7 +142,3 @@ def _tiles(run: RunFolder) -> tuple[tuple[str, str, str], ...]:
     if run.genotype:
         tiles.append(("depth of the blocks", " · ".join(map(str, run.genotype.depths)), ""))
     return tuple(tiles)
-
-
-def _markup(figure: ET.Element | None) -> str:
-    return "" if figure is None else inline(figure)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from compactnas.report.svg import CHARACTER_PX, drawing, element, line, text
+from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, line, text
 
 WIDTH, HEIGHT = 400.0, 232.0
 LEFT, TOP, BOTTOM = 48.0, 34.0, 30.0

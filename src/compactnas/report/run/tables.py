@@ -12,8 +12,8 @@ from compactnas.evaluate import Evaluation
 from compactnas.genotype import Genotype
 from compactnas.measures import class_measures
 from compactnas.models import SEARCHED
-from compactnas.report.cell import idle_states, state_name
-from compactnas.report.reading import RunFolder
+from compactnas.report.figures.cell import idle_states, state_name
+from compactnas.report.run.reading import RunFolder
 from compactnas.space import LAYOUTS
 
 NAMES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from compactnas.report.charts import Series, curves
+from compactnas.report.figures.charts import Series, curves
 from compactnas.runs import Row
 
 

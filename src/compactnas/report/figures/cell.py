@@ -5,8 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from compactnas.genotype import Genotype
-from compactnas.report.svg import CHARACTER_PX, MINUS, TIMES, drawing, element, line, standalone, text
-from compactnas.report.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
+from compactnas.report.figures.svg import CHARACTER_PX, MINUS, TIMES, drawing, element, line, standalone, text
+from compactnas.report.figures.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
 from compactnas.space import LAYOUTS
 
 SHORT = {

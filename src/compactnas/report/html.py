@@ -1,0 +1,53 @@
+"""Pages: one file each, without script and network, into which no text from files comes unescaped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from compactnas.errors import UserError
+from compactnas.files import write_bytes
+from compactnas.report.figures.svg import clean, inline, stylesheet
+
+
+def write_page(template: str, values: dict[str, Any], output: Path) -> Path:
+    """Fill a template and write the page.
+
+    Args:
+        template: its name below `compactnas/report`.
+        values: what it asks for, beside the figures' stylesheet.
+        output: the file to write.
+
+    Errors:
+        UserError: `output` cannot be written.
+    """
+    page = _environment().get_template(template).render(values | {"figures": stylesheet()})
+    try:
+        write_bytes(Path(output), page.encode("utf-8", errors="replace"))
+    except OSError as error:
+        raise UserError(f"{output}: {error.strerror or error}; choose another place for the report") from None
+    return Path(output)
+
+
+def markup(figure: ET.Element | None) -> str:
+    """A figure as markup, empty where there is nothing to draw."""
+    return "" if figure is None else inline(figure)
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("compactnas.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Text from files is cleaned on its way into the page; figures are clean, and marked as safe."""
+    return clean(value) if type(value) is str else value
