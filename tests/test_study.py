@@ -13,15 +13,20 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from tiny import Killed, write_patches
+from tiny import BANDS, CLASSES, SIDE, Killed, write_patches
 
 from compactnas.cli import main
+from compactnas.config import SearchConfig
+from compactnas.cost import genotype_cost
 from compactnas.data import open_dataset
 from compactnas.data.formats.so2sat import FILES
 from compactnas.errors import UserError
+from compactnas.genotype import Genotype
 from compactnas.lcz import SO2SAT_COUNTS
 from compactnas.loop import Silent
+from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
+from compactnas.study.random_search import Sizes, random_search_stage, search_macs
 from compactnas.study.running import chosen, run_job
 
 SMALL = {
@@ -52,7 +57,7 @@ def test_a_study_is_methods_by_splits_by_seeds(tmp_path: Path) -> None:
     assert study.search.epochs == 2 and study.space.channels == 4
     jobs = expand(study)
     assert [job.name for job in jobs[:4]] == [f"search {m}, seed {s}" for m in ("S", "S+C+D") for s in (0, 1)]
-    assert len(jobs) == 2 * 2 + 2 * 2 * (1 + 2 + 1)
+    assert len(jobs) == 2 * 2 + 1 + 2 * 2 * (1 + 2 + 2)
     assert len({job.key for job in jobs}) == len(jobs)
     seen: set[str] = set()
     for job in jobs:
@@ -90,9 +95,9 @@ def test_tables_say_what_the_runs_say(whole: tuple[StudyConfig, Path]) -> None:
     tables = study_tables(study, root)
     assert [table.split for table in tables] == ["official", "random"]
     for table in tables:
-        assert table.columns == ("resnet8", "S", "S+C+D", "random")
+        assert table.columns == ("resnet8", "S", "S+C+D", "random", "random search")
         rows = dict(table.rows)
-        assert rows["n"] == ("2",) * 4
+        assert rows["n"] == ("2",) * 5
         for place, method in enumerate(table.columns):
             runs = [
                 json.loads((job.folder(root) / "evaluation.json").read_text())
@@ -123,6 +128,66 @@ def test_the_search_with_the_best_accuracy_is_taken(whole: tuple[StudyConfig, Pa
         for job in jobs:
             if job.method == method and job.kind == "train":
                 assert (job.folder(root) / "genotype.json").read_bytes() == (taken / "genotype.json").read_bytes()
+
+
+def test_random_search_spends_what_the_searches_spent_and_takes_its_best(whole: tuple[StudyConfig, Path]) -> None:
+    study, root = whole
+    job = next(job for job in expand(study) if job.kind == "random_search")
+    lines = (job.folder(root) / "search" / "candidates.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    best = max(rows, key=lambda row: row["accuracy"])["genotype"]
+    assert json.loads((job.folder(root) / "genotype.json").read_text()) == best
+    like = genotype_cost(Genotype.load(chosen(job.needs, root)), BANDS, CLASSES, SIDE).macs
+    assert all(abs(row["macs"] - like) <= 0.02 * like for row in rows)
+    assert len({json.dumps(row["genotype"]) for row in rows}) == len(rows)
+    for other in expand(study):
+        if other.needs == (job,):
+            assert (other.folder(root) / "genotype.json").read_bytes() == (
+                job.folder(root) / "genotype.json"
+            ).read_bytes()
+
+
+@pytest.mark.parametrize("depth", [False, True])
+def test_the_cost_of_a_search_is_that_of_the_paths_it_runs(depth: bool) -> None:
+    """At a certain alpha the path is one network, and its cost is known."""
+    space, sizes = Space(channels=4, max_depth=2), Sizes(3, 4, 16)
+    nodes = tuple(tuple(("sep_conv_3x3", s) for n, s in space.edges if n == node) for node in range(space.computed))
+    path = genotype_cost(Genotype(nodes, (2, 2, 2), 4), 3, 4, 16).macs
+    # What a search would report: the cost at the depths that it expects, here 1.5 of 2 where depth is searched.
+    fixed = genotype_cost(Genotype(tuple((("none", 0),) for _ in nodes), (1, 1, 1), 4), 3, 4, 16).macs
+    expected = fixed + (path - fixed) * (0.75 if depth else 1.0)
+    config = SearchConfig(depth=depth, fixed_depth=2, batch_size=16, epochs=3, warmup=1)
+    rows = [{"epoch": e, "expected_macs": expected, "depths": [1.5 if depth else 2.0] * 3} for e in (1, 2, 3)]
+    assert search_macs(rows, config, space, sizes, 50) == pytest.approx((3 + 5 + 5) * path * 3 * 16)
+    halved = search_macs(rows, replace(config, sampled_inputs=1), space, sizes, 50)
+    assert halved == pytest.approx(13 * (fixed + (path - fixed) / 2) * 48)
+
+
+def test_a_random_search_draws_until_its_budget_is_spent_and_resumes(tmp_path: Path) -> None:
+    config = read_study(write_study(tmp_path))
+    job = next(job for job in expand(config) if job.kind == "random_search")
+    data = open_dataset(job.config.data)
+    like = Genotype(((("skip_connect", 0),), (("avg_pool_3x3", 0),), (("skip_connect", 1),)), (1, 1, 1), 4)
+    price = genotype_cost(like, BANDS, CLASSES, SIDE).macs * 1.02 * (3 * 5 + 1) * len(data.parts["train"]) / 2
+
+    class Fragile(Silent):
+        left = 7
+
+        def epoch(self, metrics: dict[str, object]) -> None:
+            self.left -= 1
+            if not self.left:
+                raise Killed
+
+    for name, listener in (("whole", Silent()), ("again", Fragile())):
+        for _ in range(2):
+            try:
+                random_search_stage(job.config, tmp_path / name, like, 4.5 * price, listener=listener, data=data)
+            except Killed:
+                assert len((tmp_path / name / "search" / "candidates.jsonl").read_text().splitlines()) == 1
+    for file in ("genotype.json", "search/candidates.jsonl"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "search" / "candidates.jsonl").read_text().splitlines()]
+    assert len(rows) == 4 and sum(row["spent_macs"] for row in rows) <= 4.5 * price
 
 
 def test_an_interrupted_study_repeats_nothing_and_ends_with_the_same_tables(
@@ -162,10 +227,10 @@ def test_the_command_plans_runs_and_reports(
     _, root = whole
     file = str(root.parent / "study.yaml")
     assert main(["study", file, "--out", str(tmp_path / "new"), "--plan"]) == 0
-    assert "20 jobs, 0 done" in capsys.readouterr().out and not (tmp_path / "new").exists()
+    assert "25 jobs, 0 done" in capsys.readouterr().out and not (tmp_path / "new").exists()
     assert main(["study", file, "--out", str(root)]) == 0
     shown = capsys.readouterr().out
-    assert "| official | resnet8 | S | S+C+D | random |" in shown and "job " not in shown
+    assert "| official | resnet8 | S | S+C+D | random | random search |" in shown and "job " not in shown
     for name in ("tables.md", "tables.csv", "tables.tex", "report.html"):
         assert (root / name).stat().st_size > 100
 
@@ -179,8 +244,11 @@ WRONG = {
     "an unknown method": ("methods: [T]", "methods"),
     "an unknown baseline": ("baselines: [vgg]", "baselines: vgg is unknown"),
     "no searches": ("searches: 0", "searches: 0 is less than 1"),
-    "nothing": ("{methods: [], baselines: [], random: false}", "nothing to compare"),
-    "random of nothing": ("{methods: []}", "random cells cost what"),
+    "nothing": ("{methods: [], baselines: [], random: false, random_search: false}", "nothing to compare"),
+    "random of nothing": ("{methods: []}", "random: random cells cost what"),
+    "random search of nothing": ("{methods: [], random: false}", "random_search: random cells cost what"),
+    "an unknown split": ("search_split: north", "search_split: 'north' is unknown"),
+    "a wrong value of a split": ("splits: {north: {split: up}}", "splits.north"),
     "twice": ("methods: [S, S]", "methods: names one twice"),
     "a wrong value below": ("search: {epochs: many}", "search.epochs"),
 }
@@ -198,7 +266,7 @@ def test_a_wrong_study_is_one_error_that_names_the_file(tmp_path: Path, name: st
 
 
 def test_the_example_is_a_study(repository: Path) -> None:
-    assert len(expand(read_study(repository / "examples" / "paper.yaml"))) == 4 * 2 + 2 * 2 * (2 + 4 + 1)
+    assert len(expand(read_study(repository / "examples" / "paper.yaml"))) == 4 * 2 + 1 + 2 * 2 * (2 + 4 + 2)
 
 
 def test_the_papers_study_plans_on_files_of_so2sats_real_shapes(
@@ -217,8 +285,8 @@ def test_the_papers_study_plans_on_files_of_so2sats_real_shapes(
     assert "d2: train 281,893, test 70,473" in shown
     assert "d1: train 352,366, validation 24,119, test 24,188" in shown
     assert shown.count("13.53 M MACs") == shown.count("41.85 M MACs") == shown.count("254.18 M MACs") == 8
-    assert "80 jobs, 0 done" in shown
-    steps = 16 * 105 * (281_893 // 2 // 64) + 4 * 8 * 105 * (352_366 // 64 + 1 + 281_893 // 64 + 1)
+    assert "89 jobs, 0 done" in shown
+    steps = (16 + 4) * 105 * (281_893 // 2 // 64) + 4 * 9 * 105 * (352_366 // 64 + 1 + 281_893 // 64 + 1)
     assert f"{steps:,} steps to do" in shown
     assert not (tmp_path / "study").exists()
 

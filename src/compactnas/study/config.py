@@ -36,6 +36,9 @@ class StudyConfig:
         methods: settings of the search, each searched `searches` times.
         baselines: networks that are trained beside them.
         random: also random cells that cost what the last method's network costs, one for each retraining.
+        random_search: also the best of such cells by a random search that computes as much as the last method's
+            searches together.
+        random_epochs: of each of its candidates.
         searches: of each method, with seeds from 0; the one with the best accuracy on D_V is taken.
         retrainings: of each network on each split, with seeds from 0.
         space: what the searches choose from.
@@ -50,6 +53,8 @@ class StudyConfig:
     methods: tuple[Method, ...] = ("S", "S+C", "S+D", "S+C+D")
     baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
     random: bool = True
+    random_search: bool = True
+    random_epochs: int = 5
     searches: int = 4
     retrainings: int = 4
     space: Space = field(default_factory=Space)
@@ -58,13 +63,14 @@ class StudyConfig:
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def __post_init__(self) -> None:
-        for name, value in (("searches", self.searches), ("retrainings", self.retrainings)):
-            if value < 1:
-                raise UserError(f"{name}: {value} is less than 1")
+        for name in ("searches", "retrainings", "random_epochs"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: {getattr(self, name)} is less than 1")
         if not self.splits or not (self.methods or self.baselines):
             raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
-        if self.random and not self.methods:
-            raise UserError("random: random cells cost what a method's network costs; name a method, or leave it out")
+        for name in ("random", "random_search"):
+            if getattr(self, name) and not self.methods:
+                raise UserError(f"{name}: random cells cost what a method's network costs; name a method, or say false")
         for name, values in (("splits", self.splits), ("methods", self.methods), ("baselines", self.baselines)):
             if len(set(values)) < len(values):
                 raise UserError(f"{name}: names one twice; name each once")
@@ -80,7 +86,7 @@ class StudyConfig:
             try:
                 return from_values(DataConfig, self.splits[split], asdict(self.data))
             except (TypeError, UserError) as error:
-                raise UserError(f"splits.{split}: {error}") from None
+                raise UserError(f"splits.{split}: {' '.join(str(error).split())[:300]}") from None
         if split not in get_args(Split):
             own = f", or one of {', '.join(self.splits)}" if isinstance(self.splits, dict) else ""
             raise UserError(f"search_split: {split!r} is unknown; use one of {', '.join(get_args(Split))}{own}")

@@ -15,6 +15,7 @@ from compactnas.space import Space
 from compactnas.study.config import StudyConfig
 
 RANDOM = "random"
+RANDOM_SEARCH = "random search"
 
 DEFAULTS = 1
 """Raised when a default of `RunConfig` changes: a job's key holds what differs from the defaults, so that a new
@@ -23,17 +24,18 @@ option does not make every finished job another one."""
 
 @dataclass(frozen=True)
 class Job:
-    """One search, or one training with its evaluation.
+    """One search, one random search, or one training with its evaluation.
 
     Attributes:
-        kind: which of the two.
-        method: a setting of the search, a baseline's name, or `random`.
+        kind: which of them.
+        method: a setting of the search, a baseline's name, `random` or `random search`.
         split: of the training and the test; empty for a search.
         config: of the run.
-        needs: the searches of which one gives the genotype, by seed; none for a search or a baseline.
+        needs: the searches of which one gives the genotype, by seed, for a random search also the budget; none for a
+            search or a baseline.
     """
 
-    kind: Literal["search", "train"]
+    kind: Literal["search", "random_search", "train"]
     method: str
     split: str
     config: RunConfig
@@ -53,14 +55,15 @@ class Job:
 
     def done(self, root: Path) -> bool:
         """Whether its last file is there; files are whole or not at all."""
-        last = "genotype.json" if self.kind == "search" else "evaluation.json"
+        last = "evaluation.json" if self.kind == "train" else "genotype.json"
         return (self.folder(root) / last).exists()
 
     @property
     def name(self) -> str:
         """For people."""
+        what = self.method if self.kind == "random_search" else f"{self.kind} {self.method}"
         where = f" on {self.split}" if self.split else ""
-        return f"{self.kind} {self.method}{where}, seed {self.config.seed}"
+        return f"{what}{where}, seed {self.config.seed}"
 
 
 def expand(study: StudyConfig) -> list[Job]:
@@ -68,12 +71,16 @@ def expand(study: StudyConfig) -> list[Job]:
     seeds = range(study.searches)
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
     jobs = [job for group in searches.values() for job in group]
+    control = (_random_search(study, searches[study.methods[-1]]),) if study.random_search else ()
+    jobs += control
     for split in study.splits:
         for seed in range(study.retrainings):
             jobs += [_training(study, name, split, seed) for name in study.baselines]
             jobs += [_training(study, method, split, seed, searches[method]) for method in study.methods]
             if study.random:
                 jobs.append(_training(study, RANDOM, split, seed, searches[study.methods[-1]]))
+            if study.random_search:
+                jobs.append(_training(study, RANDOM_SEARCH, split, seed, control))
     return jobs
 
 
@@ -82,6 +89,12 @@ def _search(study: StudyConfig, method: str, seed: int) -> Job:
     setting = replace(study.search, complexity="+C" in method, depth="+D" in method)
     data = study.data_of(study.search_split)
     return Job("search", method, "", RunConfig(data, study.space, setting, TrainConfig(), study.machine, seed))
+
+
+def _random_search(study: StudyConfig, needs: tuple[Job, ...]) -> Job:
+    data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
+    config = RunConfig(data, study.space, SearchConfig(depth=False), short, study.machine, 0)
+    return Job("random_search", RANDOM_SEARCH, "", config, needs)
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:

@@ -61,10 +61,15 @@ def plan(study: StudyConfig, root: Path) -> Plan:
 
 
 def _steps(job: Job, patches: int) -> int:
-    """Steps of all epochs: a search steps through whole batches of each half, a training through all but a last one."""
+    """Steps of all epochs: a search steps through whole batches of each half, a training through all but a last patch.
+
+    A random search computes what the searches before it did; how many steps that is depends on what they find.
+    """
     if job.kind == "search":
         size = job.config.search.batch_size
         return job.config.search.epochs * max(1, patches // 2 // size)
+    if job.kind == "random_search":
+        return sum(_steps(need, patches) for need in job.needs)
     whole, rest = divmod(patches, job.config.train.batch_size)
     return job.config.train.epochs * (whole + (rest > 1))
 

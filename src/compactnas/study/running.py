@@ -9,10 +9,13 @@ from pathlib import Path
 from compactnas.baselines import BASELINES
 from compactnas.data import Dataset, open_dataset
 from compactnas.files import write_json
+from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
+from compactnas.runs import Row
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import RANDOM, Job, expand
+from compactnas.study.random_search import Sizes, random_search_stage, search_macs
 
 Told = Callable[[int, int, Job], None]
 """Called before each job with its number, how many there are, and the job."""
@@ -40,6 +43,9 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
     folder = job.folder(root)
     if job.kind == "search":
         search_stage(job.config, folder, resume=True, listener=listener, data=data)
+    elif job.kind == "random_search":
+        like = Genotype.load(chosen(job.needs, root))
+        random_search_stage(job.config, folder, like, _spent(job, root, data), listener=listener, data=data)
     else:
         if job.method in BASELINES:
             model, like = job.method, ""
@@ -51,6 +57,15 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
     write_json(folder / "job.json", {"name": job.name, "needs": [need.key for need in job.needs]})
 
 
+def _spent(job: Job, root: Path, data: Dataset) -> float:
+    """Multiply-accumulates of all the searches that a random search is the control of."""
+    facts, half = data.source.facts, len(data.parts["train"]) // 2
+    sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
+    return sum(
+        search_macs(_metrics(need, root), need.config.search, need.config.space, sizes, half) for need in job.needs
+    )
+
+
 def chosen(searches: tuple[Job, ...], root: Path) -> Path:
     """Folder of the search whose last epoch has the best accuracy on D_V, the first of equals.
 
@@ -58,11 +73,14 @@ def chosen(searches: tuple[Job, ...], root: Path) -> Path:
     training part is what a search has not trained weights on.
     """
 
-    def accuracy(job: Job) -> float:
-        last = (job.folder(root) / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        return float(json.loads(last).get("accuracy_alpha", 0.0))
+    if len(searches) == 1:
+        return searches[0].folder(root)
+    return max(searches, key=lambda job: float(_metrics(job, root)[-1].get("accuracy_alpha", 0.0))).folder(root)
 
-    return max(searches, key=accuracy).folder(root)
+
+def _metrics(search: Job, root: Path) -> list[Row]:
+    lines = (search.folder(root) / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 class _Opened:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.study.config import StudyConfig
-from compactnas.study.jobs import RANDOM, expand
+from compactnas.study.jobs import RANDOM, RANDOM_SEARCH, expand
 
 ROWS = (
     ("OA %", "oa", 100.0, 2),
@@ -79,7 +79,7 @@ def study_tables(study: StudyConfig, root: Path) -> list[Table]:
             if job.split == split and job.done(root):
                 raw = json.loads((job.folder(root) / "evaluation.json").read_text(encoding="utf-8"))
                 found.setdefault(job.method, []).append(raw | raw["measures"])
-        order = [*study.baselines, *study.methods, RANDOM]
+        order = [*study.baselines, *study.methods, RANDOM, RANDOM_SEARCH]
         columns = tuple(sorted(found, key=order.index))
         rows = [
             (title, tuple(_spread(found[method], key, factor, digits) for method in columns))

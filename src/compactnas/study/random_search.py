@@ -1,0 +1,159 @@
+"""Random search at the price of a search: the control that says whether the search's time was well spent.
+
+Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as the
+multiply-accumulates of the searches pay for; the best on D_V is taken, as the best search is. Multiply-accumulates are
+counted and not seconds, so that the result does not depend on how busy the machine was; the seconds of both are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compactnas.config import RunConfig, SearchConfig
+from compactnas.cost import CostTable, genotype_cost
+from compactnas.data import Dataset, halves, measure_normalisation
+from compactnas.errors import UserError
+from compactnas.files import read_json, write_bytes, write_json
+from compactnas.genotype import Genotype
+from compactnas.loop import Listener, make_fabric
+from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.random_cell import random_like
+from compactnas.runs import Row, start, write_rows, write_splits
+from compactnas.space import Space
+from compactnas.train import Training
+
+TRAINING, ARCHITECTURE, FORWARD = 3, 2, 1
+"""Passes over a network: forward, backward to the weights and to the maps; without the weights; forward alone."""
+
+REDRAWS = 50
+"""Draws in a row that gave known candidates, after which the space counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the cost of a network of the data depends on."""
+
+    bands: int
+    classes: int
+    patch_px: int
+
+
+def search_macs(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
+    """Multiply-accumulates that a search computed, from its metrics.
+
+    A mixture of depths runs all cells that are built, so the expected cost of a drawn path is scaled from the expected
+    depths to these; cells of all blocks are taken to cost alike.
+
+    Args:
+        rows: one an epoch.
+        config: of the search.
+        space: of the search.
+        sizes: of the data.
+        patches: in the half of the training part that a search steps through.
+    """
+    built = (space.max_depth if config.depth else config.fixed_depth) * space.blocks
+    fixed = CostTable.of(space, 1, sizes.bands, sizes.classes, sizes.patch_px).fixed
+    inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
+    kept = config.sampled_inputs or max(inputs)
+    share = sum(min(count, kept) for count in inputs) / len(space.edges)
+    size = min(config.batch_size, patches)
+    total = 0.0
+    for row in rows:
+        cells = (row["expected_macs"] - fixed) * share
+        if config.depth_mode == "mixture":
+            cells *= built / sum(row["depths"])
+        passes = TRAINING + (ARCHITECTURE if row["epoch"] > config.warmup else 0)
+        total += passes * (fixed + cells) * size * max(1, patches // size)
+    return total
+
+
+def random_search_stage(
+    config: RunConfig, folder: Path, like: Genotype, budget_macs: float, *, listener: Listener, data: Dataset
+) -> Genotype:
+    """Draw, train and measure candidates until the budget is spent; writes `genotype.json` and `search/`.
+
+    An interrupted one goes on at the last whole epoch of its candidate.
+
+    Args:
+        config: `train` is the short training of a candidate, `space` what is drawn from.
+        folder: of the run.
+        like: candidates cost what this network costs.
+        budget_macs: multiply-accumulates to spend; at least one candidate is trained.
+        listener: is told how it goes.
+        data: the opened data of the config.
+    """
+    fabric = make_fabric(config.machine)
+    parts = halves(data.parts["train"], config.seed)
+    facts = data.source.facts
+    sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
+    normalisation = measure_normalisation(data.source, data.parts["train"])
+    start(folder, config, resume=True, stage="search")
+    write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
+    table = folder / "search" / "candidates.jsonl"
+    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
+    while (genotype := _draw(config, like, sizes, rows)) is not None:
+        macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
+        price = macs * (TRAINING * config.train.epochs * len(parts[0]) + FORWARD * len(parts[1]))
+        spent = sum(row["spent_macs"] for row in rows)
+        if rows and spent + price > budget_macs:
+            break
+        seed = _seed(config.seed, len(rows))
+        torch.manual_seed(seed)
+        network = build(ModelSpec(SEARCHED, sizes.bands, sizes.classes, sizes.patch_px, genotype))
+        normalise_of(network).set(normalisation.mean, normalisation.std)
+        training = Training(
+            network, config.train, data.source, *parts, seed, fabric, channels_last=config.machine.channels_last
+        )
+        own = folder / "search" / "candidates" / f"{len(rows):04d}"
+        last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
+        _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
+        rows.append(
+            {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "spent_macs": price}
+            | {"genotype": _values(genotype)}
+        )
+        write_rows(table, rows)
+        (own / "train" / "checkpoint.pt").unlink(missing_ok=True)
+    best = max(rows, key=lambda row: float(row["accuracy"]))
+    found = Genotype.from_json(json.dumps(best["genotype"]), str(table))
+    write_bytes(folder / "genotype.json", found.to_json().encode())
+    return found
+
+
+def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) -> Genotype | None:
+    """The next candidate, a function of the seed and its number; None where no new one is found."""
+    space, known = config.space, [row["genotype"] for row in rows]
+    target = genotype_cost(like, sizes.bands, sizes.classes, sizes.patch_px).macs
+    generator = torch.Generator().manual_seed(_seed(config.seed, len(rows)))
+    for _ in range(REDRAWS):
+        try:
+            genotype = random_like(
+                space, target, generator, bands=sizes.bands, classes=sizes.classes, patch_px=sizes.patch_px
+            )
+        except UserError:
+            if rows:
+                return None
+            raise
+        if _values(genotype) not in known:
+            return genotype
+    return None
+
+
+def _values(genotype: Genotype) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(genotype.to_json())
+    return values
+
+
+def _seed(seed: int, candidate: int) -> int:
+    return int(np.random.SeedSequence((seed, candidate)).generate_state(1)[0])
+
+
+def _add_seconds(total: Path, part: Path, *, first: bool) -> None:
+    before = 0.0 if first or not total.exists() else float(read_json(total, "remove it"))
+    write_json(total, round(before + float(read_json(part, "remove it")), 3))
