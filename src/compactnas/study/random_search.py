@@ -1,8 +1,9 @@
 """Random search at the price of a search: the control that says whether the search's time was well spent.
 
-Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as the
-multiply-accumulates of the searches pay for; the best on D_V is taken, as the best search is. Multiply-accumulates are
-counted and not seconds, so that the result does not depend on how busy the machine was; the seconds of both are kept.
+Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as
+the multiply-accumulates of the searches pay for; the best on D_V is taken, as the best search is. Multiply-accumulates
+are counted and not seconds, so that the result does not depend on how busy the machine was; the seconds of both are
+kept.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
     if job.kind == "search":
         search_stage(job.config, folder, resume=True, listener=listener, data=data)
     elif job.kind == "random_search":
-        like = Genotype.load(chosen(job.needs, root))
-        random_search_stage(job.config, folder, like, _spent(job, root, data), listener=listener, data=data)
+        twin = Genotype.load(chosen(job.needs, root))
+        random_search_stage(job.config, folder, twin, _spent(job, root, data), listener=listener, data=data)
     else:
         if job.method in BASELINES:
             model, like = job.method, ""
