@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import statistics
 from dataclasses import replace
 from io import StringIO
@@ -16,7 +17,7 @@ import yaml
 from tiny import BANDS, CLASSES, SIDE, Killed, write_patches
 
 from compactnas.cli import main
-from compactnas.config import SearchConfig
+from compactnas.config import RunConfig, SearchConfig
 from compactnas.cost import genotype_cost
 from compactnas.data import open_dataset
 from compactnas.data.formats.so2sat import FILES
@@ -24,10 +25,14 @@ from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.lcz import SO2SAT_COUNTS
 from compactnas.loop import Silent
+from compactnas.models import ModelSpec
 from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
+from compactnas.study.estimating import Shape, Step, measure_step
 from compactnas.study.random_search import Sizes, random_search_stage, search_macs
 from compactnas.study.running import chosen, run_job
+
+STEP = Step(2.0, 1.5)
 
 SMALL = {
     "recipe": "smoke",
@@ -227,7 +232,9 @@ def test_the_command_plans_runs_and_reports(
     _, root = whole
     file = str(root.parent / "study.yaml")
     assert main(["study", file, "--out", str(tmp_path / "new"), "--plan"]) == 0
-    assert "25 jobs, 0 done" in capsys.readouterr().out and not (tmp_path / "new").exists()
+    shown = capsys.readouterr().out
+    assert "25 jobs, 0 done" in shown and not (tmp_path / "new").exists()
+    assert len(re.findall(r"~\d+(\.\d)? (s|min|h), \d\.\d GiB", shown)) == 25
     assert main(["study", file, "--out", str(root)]) == 0
     shown = capsys.readouterr().out
     assert "| official | resnet8 | S | S+C+D | random | random search |" in shown and "job " not in shown
@@ -280,6 +287,13 @@ def test_the_papers_study_plans_on_files_of_so2sats_real_shapes(
             h5.create_dataset("sen2", (sum(counts), 32, 32, 10), "float64")
             h5["label"] = np.eye(17, dtype=np.uint8)[np.repeat(np.arange(17), counts)]
     monkeypatch.chdir(tmp_path)
+    kinds: list[Shape] = []
+
+    def measured(shapes: list[Shape]) -> list[Step]:
+        kinds.extend(shapes)
+        return [Step(0.5, 1.0)] * len(shapes)
+
+    monkeypatch.setattr("compactnas.study.planning.measure_steps", measured)
     assert main(["study", str(repository / "examples" / "so2sat.yaml"), "--out", "study", "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "d2: train 281,893, test 70,473" in shown
@@ -288,9 +302,16 @@ def test_the_papers_study_plans_on_files_of_so2sats_real_shapes(
     assert "89 jobs, 0 done" in shown
     steps = (16 + 4) * 105 * (281_893 // 2 // 64) + 4 * 9 * 105 * (352_366 // 64 + 1 + 281_893 // 64 + 1)
     assert f"{steps:,} steps to do" in shown
+    assert len(kinds) == 3 + 2 + 1  # ResNets, supernets of one depth and of all, a network to be found
     assert not (tmp_path / "study").exists()
 
 
+@pytest.fixture
+def two_second_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compactnas.study.planning.measure_steps", lambda shapes: [STEP] * len(shapes))
+
+
+@pytest.mark.usefixtures("two_second_steps")
 def test_a_plan_counts_the_steps_that_are_made(whole: tuple[StudyConfig, Path]) -> None:
     study, root = whole
 
@@ -301,9 +322,30 @@ def test_a_plan_counts_the_steps_that_are_made(whole: tuple[StudyConfig, Path]) 
         def step(self, metrics: dict[str, float]) -> None:
             self.steps += 1
 
-    planned = {one.job.name: one.steps for one in plan(study, root).jobs}
+    planned = {one.job.name: one for one in plan(study, root).jobs}
     jobs = {job.name: job for job in expand(study)}
     for name in ("search S, seed 1", "train resnet8 on official, seed 0"):
         listener, data = Counting(), open_dataset(jobs[name].config.data)
         run_job(jobs[name], root / "again", listener, data)
-        assert listener.steps == planned[name]
+        assert listener.steps == planned[name].steps
+        tests = len(data.parts["test"]) / 3 if name.startswith("train") else 0  # a forward pass is a third of a step
+        validations = len(data.parts["validation"]) / 3 if name.startswith("train") else 0
+        assert planned[name].seconds == pytest.approx(2 * (listener.steps + (tests + validations) / 16))
+        assert planned[name].memory_gib == pytest.approx(1.5 + 96 * BANDS * SIDE * SIDE * 4 / 2**30)
+
+
+@pytest.mark.usefixtures("two_second_steps")
+def test_a_random_search_is_planned_to_take_as_long_as_its_searches(whole: tuple[StudyConfig, Path]) -> None:
+    planned = plan(*whole).jobs
+    one = next(one for one in planned if one.job.kind == "random_search")
+    needs = [other for other in planned if other.job in one.job.needs]
+    assert len(needs) == 2 and one.seconds == sum(need.seconds for need in needs)
+
+
+def test_a_step_is_measured(whole: tuple[StudyConfig, Path]) -> None:
+    config = replace(whole[0].machine)
+    search = Shape(RunConfig(space=whole[0].space, search=whole[0].search, machine=config), None, BANDS, CLASSES, SIDE)
+    spec = ModelSpec("resnet8", BANDS, CLASSES, SIDE, None)
+    for shape in (search, Shape(RunConfig(train=whole[0].train, machine=config), spec, BANDS, CLASSES, SIDE)):
+        step = measure_step(shape)
+        assert 0 < step.seconds < 60 and 0 < step.memory_gib < 16

@@ -2,4 +2,5 @@
 
 from compactnas.cli import entry
 
-entry()
+if __name__ == "__main__":  # a process that is spawned imports this module too
+    entry()

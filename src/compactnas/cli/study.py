@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
 
 from compactnas.cli.options import Parser
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
     from compactnas.progress import RichListener
-    from compactnas.study import Plan
+    from compactnas.study import Plan, StudyConfig
 
 
 def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "study",
-        "FILE.yaml --out DIR [--plan]",
+        "FILE.yaml --out DIR [--plan | --ray | --ray-address HOST:PORT]",
         "Search, select, retrain and evaluate what a study file names, and write its tables and a report. What is "
         "done is not done again; an interrupted study goes on when it is given again.",
     )
     parser.add_argument("file", type=str, help="the study, as in examples/paper.yaml")
     parser.add_argument("--out", type=str, default="", help="folder of the study")
     parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
+    parser.add_argument("--ray", action="store_true", help="run jobs side by side on this machine, by Ray")
+    parser.add_argument("--ray_address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
+    parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
+    parser.add_argument(
+        "--ray_gpus", type=float | None, default=None, help="GPUs of a job, 0.25 for four jobs on one; null: one if any"
+    )
     return parser
 
 
 def _show(planned: Plan) -> None:
+    from compactnas.loop import duration
+    from compactnas.study.estimating import TIMED
+
     for split, parts in planned.parts.items():
         print(f"{split}: {', '.join(f'{part} {patches:,}' for part, patches in parts.items() if patches)}")
     for one in planned.jobs:
         macs = "MACs to be found" if one.macs is None else f"{one.macs / 1e6:.2f} M MACs"
         state = "done" if one.done else "to do"
-        print(f"{one.job.key}  {state:5}  {one.job.name:34}  {one.steps:>9,} steps  {macs}")
+        takes = f"~{duration(one.seconds)}, {one.memory_gib:.1f} GiB"
+        print(f"{one.job.key}  {state:5}  {one.job.name:34}  {one.steps:>9,} steps  {macs:16}  {takes}")
     left, every = [one for one in planned.jobs if not one.done], len(planned.jobs)
-    print(f"{every} jobs, {every - len(left)} done; {sum(one.steps for one in left):,} steps to do")
+    print(
+        f"{every} jobs, {every - len(left)} done; {sum(one.steps for one in left):,} steps to do, about "
+        f"{duration(sum(one.seconds for one in left))} one after the other, by {TIMED} steps of each kind of network "
+        "on this machine; networks to be found are taken to be random ones"
+    )
 
 
 def _listener() -> RichListener:
@@ -55,6 +72,24 @@ def _listener() -> RichListener:
     return Once()
 
 
+def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
+    """Do the jobs here one after the other, or on Ray."""
+    from compactnas.study import run_study
+
+    if not (options.ray or options.ray_address):
+        run_study(study, root, listener=_listener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
+        return
+    from compactnas.study.cluster import run_study_on_ray
+    from compactnas.study.ray_session import RayOptions
+
+    ray, out = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus), sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=out, flush=True)  # what Ray prints goes elsewhere in the meantime
+
+    run_study_on_ray(study, root, ray, listener=_listener(), say=say)
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
@@ -62,14 +97,15 @@ def main(argv: list[str]) -> int:
     if not options.out:
         raise UserError("no folder for the study; name one with --out")
     from compactnas.report import write_report
-    from compactnas.study import expand, plan, read_study, run_study, study_tables
+    from compactnas.study import expand, plan, read_study, study_tables
 
     study, root = read_study(Path(options.file)), Path(options.out)
     jobs = expand(study)
     if options.plan:
+        print("timing some steps of each kind of network ...", file=sys.stderr)
         _show(plan(study, root))
         return 0
-    run_study(study, root, listener=_listener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
+    _run(study, root, options)
     from compactnas.files import write_bytes
 
     tables = study_tables(study, root)
