@@ -170,7 +170,7 @@ class Contest:
         self.search = make_search(space, batch, config)
         self.data = batches(self.search)
         self.ours = stepper(self.search)
-        self.plain = PlainGdas(self.search.supernet.module, self.search.architecture) if "plain" in kinds else None
+        self.plain = PlainGdas(self.search.supernet, self.search.architecture) if "plain" in kinds else None
         self.resnet20 = resnet20_step(batch)
 
     def step(self, kind: str, seed: int) -> float:

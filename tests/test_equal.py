@@ -66,7 +66,7 @@ def one_step(
     """Relative errors of both losses, of every used weight's gradient (the largest) and of alpha's."""
     search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, unsampled)
     noise, published = same_noise(search, seed), unsampled == "published"
-    plain = PlainGdas(search.supernet.module, search.architecture, published=published)
+    plain = PlainGdas(search.supernet, search.architecture, published=published)
     loss = plain.weight_step((x, y), noise[0], TAU)
     found = {"loss of the weights": distance([search.weight_step(x, y, TAU, 0.025)[0]], [loss])}
     gradients = used_gradients(search.parameters), used_gradients(list(plain.net.parameters()))
@@ -77,7 +77,7 @@ def one_step(
         float((one - other).norm()) / max(float(other.norm()), least) for one, other in pairs
     )
 
-    plain = PlainGdas(search.supernet.module, search.architecture, published=published)
+    plain = PlainGdas(search.supernet, search.architecture, published=published)
     loss = plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
     found["loss of alpha"] = distance([search.alpha_step(x_alpha, y_alpha, TAU)[0]], [loss])
     found["gradient of alpha"] = distance([search.architecture.alpha.grad], [plain.alpha.grad])
@@ -87,7 +87,7 @@ def one_step(
 def three_steps(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
     """Relative errors of weights and alpha after three steps of both."""
     search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, "none")
-    plain = PlainGdas(search.supernet.module, search.architecture)
+    plain = PlainGdas(search.supernet, search.architecture)
     alpha, drawn = search.architecture.alpha, set[int]()
     start = [p.detach().clone() for p in search.parameters]
     for step in range(3):

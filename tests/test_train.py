@@ -15,8 +15,8 @@ from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
-from compactnas.pipeline import evaluate_stage, predict, read_config, run, train_stage
-from compactnas.runs import load
+from compactnas.pipeline import evaluate_stage, predict, run, train_stage
+from compactnas.runs import load, read_config
 
 FOUND = Genotype(
     ((("sep_conv_3x3", 0),), (("skip_connect", 0), ("max_pool_3x3", 1)), (("dil_conv_5x5", 2),)), (1, 2, 1), 4

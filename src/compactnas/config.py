@@ -245,12 +245,15 @@ class MachineConfig:
 
     Attributes:
         device: `auto`, `cpu`, `cuda` or `mps`.
-        threads: CPU threads; 0 leaves torch's choice. Results are the same bytes only at the
-            same number.
+        threads: CPU threads of each process; 0 leaves torch's choice, or the cores over the processes.
+            Results are the same bytes only at the same number.
         precision: of the arithmetic, as lightning-fabric names it.
         channels_last: memory format of activations; faster on CPUs and tensor cores.
         data_on_device: keep all patches in the device's memory, so that no batch is copied to it; a
             packed set takes two bytes a value there.
+        devices: of each node that compute one run together, on a CPU processes; batches stay those of
+            one device, each takes its share of them.
+        nodes: machines, each with so many devices, started by torchrun or srun.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -258,9 +261,13 @@ class MachineConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = True
     data_on_device: bool = False
+    devices: int = 1
+    nodes: int = 1
 
     def __post_init__(self) -> None:
         _require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")
+        for name in ("devices", "nodes"):
+            _require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compactnas.genotype import Genotype
 from compactnas.network import Network
 from compactnas.operations import State, build_operation, candidate_norm
+from compactnas.sampling import Architecture, Draw
 from compactnas.space import LAYOUTS, Space
 
 
@@ -152,3 +154,36 @@ class CostTable:
             unit: MACs that count as one.
         """
         return (self.cell_macs(probabilities) * depths.detach()).sum() / (n_ops * unit)
+
+
+@dataclass(frozen=True)
+class ComplexityLoss:
+    """C_cpl x L_cpl (paper, section 3), with what the paper leaves open as settings.
+
+    Attributes:
+        table: MACs of the space's choices.
+        weight: C_cpl.
+        n_ops: N_ops.
+        unit: MACs that count as one.
+        probability: which probabilities weigh the MACs.
+        depth: which depths multiply a cell's cost.
+    """
+
+    table: CostTable
+    weight: float
+    n_ops: int
+    unit: float
+    probability: Literal["softmax", "gumbel", "one_hot"]
+    depth: Literal["expected", "sampled", "derived"]
+
+    def __call__(self, architecture: Architecture, draw: Draw) -> Tensor:
+        """The loss of the architecture, on the CPU; its only gradient is to alpha."""
+        p = draw.operations if self.probability != "softmax" else architecture.probabilities()
+        if self.probability == "one_hot":
+            hard = torch.zeros_like(p).scatter_(-1, p.argmax(dim=-1, keepdim=True), 1.0)
+            p = hard + (p - p.detach())
+        if self.depth == "derived":
+            depths = torch.tensor(architecture.derived_depths(), dtype=p.dtype)
+        else:
+            depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
+        return self.weight * self.table.complexity(p, depths, self.n_ops, self.unit)

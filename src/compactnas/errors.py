@@ -7,3 +7,7 @@ class UserError(ValueError):
     The command line prints it without a traceback and exits with code 2. Broken
     invariants of our own are `assert`s instead.
     """
+
+
+class ToldError(UserError):
+    """A `UserError` of a run of several processes that another of them tells."""

@@ -17,6 +17,7 @@ from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.errors import UserError
 from compactnas.measures import Measures, confusion_measures
+from compactnas.ranks import ALONE, Ranks
 
 BATCH = 256
 
@@ -71,18 +72,29 @@ def probabilities(
 
 def confusion_of(predicted: Float[Tensor, "patches classes"], facts: Facts, indices: Indices) -> NDArray[np.int64]:
     """Counts of true (rows) against most probable (columns) classes."""
-    metric = MulticlassConfusionMatrix(len(facts.classes))
+    metric = MulticlassConfusionMatrix(len(facts.classes), sync_on_compute=False)  # these rows, not all processes'
     metric.update(predicted, torch.from_numpy(facts.labels[indices]))
     counts: NDArray[np.int64] = metric.compute().numpy().astype(np.int64)
     return counts
 
 
 def measure(
-    network: nn.Module, source: Source, indices: Indices, device: torch.device, *, channels_last: bool = True
+    network: nn.Module,
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool = True,
+    ranks: Ranks = ALONE,
 ) -> tuple[Measures, NDArray[np.int64]]:
-    """Accuracies and confusion matrix of a network on these rows."""
-    predicted = probabilities(network, source, indices, device, channels_last=channels_last)
-    confusion = confusion_of(predicted, source.facts, indices)
+    """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
+    own = indices[ranks.share(len(indices))]
+    classes = len(source.facts.classes)
+    confusion = np.zeros((classes, classes), np.int64)
+    if len(own):
+        predicted = probabilities(network, source, own, device, channels_last=channels_last)
+        confusion = confusion_of(predicted, source.facts, own)
+    ranks.sum([torch.from_numpy(confusion)])
     return confusion_measures(confusion, source.facts.lcz), confusion
 
 

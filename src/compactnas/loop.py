@@ -12,10 +12,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from compactnas.config import MachineConfig
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_json
+from compactnas.launch import join, processes
+from compactnas.ranks import ALONE, Ranks
 from compactnas.runs import Row, load_checkpoint, save_checkpoint, write_rows
 
 
@@ -50,10 +53,10 @@ class Silent:
 
 
 def make_fabric(machine: MachineConfig) -> Fabric:
-    """The device, threads and precision of a run.
+    """The device, threads and precision of a run; with several devices, also the processes that share it.
 
     Errors:
-        UserError: the device is not there.
+        UserError: the device is not there, or not so many of them, or it cannot compute in this precision.
     """
     if machine.threads:
         torch.set_num_threads(machine.threads)
@@ -63,9 +66,14 @@ def make_fabric(machine: MachineConfig) -> Fabric:
     )
     if not found[device]:
         raise UserError(f"machine.device: no {device} on this machine; use auto or cpu")
+    if device != "cuda" and machine.precision == "16-mixed":
+        raise UserError(f"machine.precision: 16-mixed needs CUDA, not {device}; use bf16-mixed or 32-true")
     if device == "cpu":
         _keep_freed_memory()
-    return Fabric(accelerator=device, devices=1, precision=machine.precision)
+    if processes(machine) > 1:
+        return join(machine, device)
+    # Alone is alone, also in a task of a cluster whose environment speaks of others.
+    return Fabric(accelerator=device, devices=1, precision=machine.precision, plugins=[LightningEnvironment()])
 
 
 def _keep_freed_memory() -> None:
@@ -119,6 +127,7 @@ class Stage:
         state: the whole state, as tensors and plain values.
         restore: takes such a state.
         finished: whether the rows so far end the stage early.
+        ranks: the processes that run it together; the first one writes.
     """
 
     folder: Path
@@ -130,6 +139,7 @@ class Stage:
     state: Callable[[], dict[str, Any]]
     restore: Callable[[dict[str, Any]], None]
     finished: Callable[[list[Row]], bool] = lambda rows: False
+    ranks: Ranks = ALONE
 
     def run(self, listener: Listener, *, resume: bool) -> list[Row]:
         """Run the epochs that are left; after each, metrics and the whole state are on disk."""
@@ -140,6 +150,7 @@ class Stage:
             rows = saved["rows"]
             torch.set_rng_state(saved["rng"])
             self.restore(saved["state"])
+        self.ranks.require_same("the epoch to go on from", len(rows))
         listener.start(self.name, self.epochs, self.steps, len(rows))
         try:
             self._run_from(rows, checkpoint, listener)
@@ -152,13 +163,19 @@ class Stage:
         while len(rows) < self.epochs and not (rows and self.finished(rows)):
             began = time.monotonic()
             rows.append({"epoch": len(rows) + 1} | self.run_epoch(len(rows), budget.step))
+            if self.ranks.first:
+                self._keep(rows, None if budget.spent else checkpoint, began)
             if budget.spent:
-                write_rows(self.folder / "metrics.jsonl", rows)
                 break
-            save_checkpoint(checkpoint, {"rows": rows, "rng": torch.get_rng_state(), "state": self.state()})
-            write_rows(self.folder / "metrics.jsonl", rows)
-            self._add_seconds(time.monotonic() - began, len(rows))
             listener.epoch(rows[-1])
+
+    def _keep(self, rows: list[Row], checkpoint: Path | None, began: float) -> None:
+        """Write metrics and, unless the stage was cut short, the whole state; it is the same in all processes."""
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, {"rows": rows, "rng": torch.get_rng_state(), "state": self.state()})
+        write_rows(self.folder / "metrics.jsonl", rows)
+        if checkpoint is not None:
+            self._add_seconds(time.monotonic() - began, len(rows))
 
     def _add_seconds(self, seconds: float, epochs: int) -> None:
         """Keep the stage's wall time apart: metrics must be the same bytes when run again."""
@@ -193,12 +210,13 @@ class _Budget:
         steps = self.stage.epochs * self.stage.steps
         return (
             f"{self.stage.name}: stopped after {self.done} steps of {median:.3f} s (median); the whole, "
-            f"{self.stage.epochs} epochs of {self.stage.steps} steps, would take about {_hours(median * steps)} "
+            f"{self.stage.epochs} epochs of {self.stage.steps} steps, would take about {duration(median * steps)} "
             f"and {peak_memory_gib():.2f} GiB of memory"
         )
 
 
-def _hours(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time that somebody will wait, in the unit that fits it."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.separable import SeparableConv, average_pool
+from compactnas.spread import GlobalBatchNorm
 
 Map = Float[Tensor, "batch channels height width"]
 Norm = Callable[[int], nn.Module]
@@ -77,6 +78,8 @@ class Unit(nn.Module):
             result: Tensor = self.norm(y)
             return result
         # A normalisation's scale is a product with the edge's weight that costs nothing.
+        if isinstance(self.norm, GlobalBatchNorm):
+            return self.norm.scaled(y, weight.repeat(y.shape[1]))
         return F.batch_norm(y, None, None, weight.repeat(y.shape[1]), training=True)
 
 
@@ -146,8 +149,9 @@ class _Weigh(torch.autograd.Function):
         if y.is_contiguous(memory_format=_memory_of(grad)):  # their product is summed without being written
             last = (0, 2, 3, 1) if _memory_of(grad) == torch.channels_last else (0, 1, 2, 3)
             parts = [torch.split(m.permute(last).reshape(-1), DOT) for m in (grad, y)]
-            return grad, torch.stack([torch.dot(a, b) for a, b in zip(*parts, strict=True)]).sum(dtype=ctx.dtype)
-        return grad, (grad * y).sum(dtype=ctx.dtype)
+            wide = [[m.to(ctx.dtype) for m in part] for part in parts]  # in 16 bits a sum would lose most digits
+            return grad, torch.stack([torch.dot(a, b) for a, b in zip(*wide, strict=True)]).sum(dtype=ctx.dtype)
+        return grad, (grad.to(ctx.dtype) * y).sum(dtype=ctx.dtype)
 
 
 _weigh: Callable[..., Tensor] = _Weigh.apply

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from compactnas.baselines import BASELINES
-from compactnas.config import DataConfig, RunConfig, from_values
+from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
 from compactnas.data.resident import resident
@@ -23,8 +22,9 @@ from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent, make_fabric
 from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.random_cell import random_like
-from compactnas.runs import load, load_spec, save_model, start, write_splits
+from compactnas.runs import load, load_spec, read_config, save_model, start, write_splits
 from compactnas.search import Search
+from compactnas.step import ranks_of
 from compactnas.train import Training
 
 
@@ -47,8 +47,9 @@ def search_stage(
     """
     data, listener = data or open_dataset(config.data), listener or Silent()
     fabric = make_fabric(config.machine)
+    ranks = ranks_of(fabric)
     parts = halves(data.parts["train"], config.seed)
-    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalisation = ranks.lead(lambda: measure_normalisation(data.source, data.parts["train"]))
     search = Search(
         config.space,
         config.search,
@@ -59,9 +60,13 @@ def search_stage(
         fabric,
         channels_last=config.machine.channels_last,
     )
-    _begin(config, folder, data, normalisation, listener, resume=resume, stage="search")
-    write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
-    return search.run(folder, listener, resume=resume)
+
+    def begin() -> None:
+        _begin(config, folder, data, normalisation, listener, resume=resume, stage="search")
+        write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
+
+    ranks.lead(begin)
+    return search.run(folder, listener if ranks.first else Silent(), resume=resume)
 
 
 def train_stage(
@@ -88,13 +93,13 @@ def train_stage(
     """
     data, listener = data or open_dataset(config.data), listener or Silent()
     fabric = make_fabric(config.machine)
-    facts = data.source.facts
+    ranks, facts = ranks_of(fabric), data.source.facts
     genotype = _genotype(model, like, config, data)
     name = model if genotype is None else SEARCHED
     spec = ModelSpec(name, len(facts.bands), len(facts.classes), facts.patch_px, genotype)
     torch.manual_seed(config.seed)
     network = build(spec)
-    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalisation = ranks.lead(lambda: measure_normalisation(data.source, data.parts["train"]))
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(
         network,
@@ -106,16 +111,26 @@ def train_stage(
         fabric,
         channels_last=config.machine.channels_last,
     )
-    _begin(config, folder, data, normalisation, listener, resume=resume, stage="train")
-    if genotype is not None:
-        write_bytes(folder / "genotype.json", genotype.to_json().encode())
-    _same_model(folder / "train" / "model.json", spec)
-    training.run(folder, listener, resume=resume, name=model if model in (*BASELINES, "random") else "the genotype")
-    save_model(folder, spec, network)
+
+    def begin() -> None:
+        _begin(config, folder, data, normalisation, listener, resume=resume, stage="train")
+        if genotype is not None:
+            write_bytes(folder / "genotype.json", genotype.to_json().encode())
+        _same_model(folder / "train" / "model.json", spec)
+
+    ranks.lead(begin)
+    name = model if model in (*BASELINES, "random") else "the genotype"
+    training.run(folder, listener if ranks.first else Silent(), resume=resume, name=name)
+    ranks.lead(lambda: save_model(folder, spec, network))
 
 
 def evaluate_stage(
-    folder: Path, *, part: str = "test", config: DataConfig | None = None, data: Dataset | None = None
+    folder: Path,
+    *,
+    part: str = "test",
+    config: DataConfig | None = None,
+    data: Dataset | None = None,
+    machine: MachineConfig | None = None,
 ) -> Evaluation:
     """Measure a run's network on a part; writes `evaluation.json`.
 
@@ -124,8 +139,10 @@ def evaluate_stage(
         part: `train`, `validation` or `test`.
         config: other data than the run's own.
         data: the opened data, if it is open already.
+        machine: where it is measured; none given takes the run's, but one device of it.
     """
     run_config = read_config(folder)
+    machine = machine or replace(run_config.machine, devices=1, nodes=1)
     data = data or open_dataset(config or run_config.data)
     spec, network, facts = load_spec(folder), load(folder), data.source.facts
     require_fit(facts, spec.bands, spec.classes)
@@ -133,10 +150,10 @@ def evaluate_stage(
     if not len(rows):
         raise UserError(f"{facts.name}: the {part} part is empty; name another part or give data.validation_fraction")
     cost = count(network, spec.bands, facts.patch_px)
-    fabric = make_fabric(run_config.machine)
+    fabric = make_fabric(machine)
+    ranks, last = ranks_of(fabric), machine.channels_last
     network = network.to(fabric.device)
-    last = run_config.machine.channels_last
-    measures, confusion = measure(network, data.source, rows, fabric.device, channels_last=last)
+    measures, confusion = measure(network, data.source, rows, fabric.device, channels_last=last, ranks=ranks)
     evaluation = Evaluation(
         model=spec.name,
         part=part,
@@ -147,7 +164,7 @@ def evaluate_stage(
         parameters=cost.parameters,
         depths=None if spec.genotype is None else spec.genotype.depths,
     )
-    write_json(folder / "evaluation.json", evaluation.to_json())
+    ranks.lead(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))
     return evaluation
 
 
@@ -161,11 +178,12 @@ def run(
 ) -> Evaluation:
     """Search, retrain what was found, measure it on the test part: all in one folder."""
     data = data or open_dataset(config.data)
-    if not (resume and (folder / "genotype.json").exists()):
+    ranks = ranks_of(make_fabric(config.machine))
+    if not ranks.lead(lambda: resume and (folder / "genotype.json").exists()):
         search_stage(config, folder, resume=resume, listener=listener, data=data)
     # The folder holds a search by now, so the training goes on in it.
     train_stage(config, folder, str(folder / "genotype.json"), resume=True, listener=listener, data=data)
-    return evaluate_stage(folder, data=data)
+    return evaluate_stage(folder, data=data, machine=config.machine)
 
 
 def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -> int:
@@ -183,7 +201,7 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
     facts = source.facts
     require_fit(facts, spec.bands, len(facts.classes))
     rows = np.arange(len(facts.labels)) if data is None else data.parts[part]
-    fabric = make_fabric(read_config(folder).machine)
+    fabric = make_fabric(replace(read_config(folder).machine, devices=1, nodes=1))
     network = network.to(fabric.device)
     best = probabilities(network, source, rows, fabric.device).max(dim=-1)
     text = StringIO()
@@ -194,20 +212,6 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         writer.writerow([row, key, label, facts.classes[label], f"{p:.4f}"])
     write_bytes(output, text.getvalue().encode())
     return len(rows)
-
-
-def read_config(folder: Path) -> RunConfig:
-    """The config that a run was started with."""
-    file = folder / "config.yaml"
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise UserError(f"{file}: not a run's config; name a run folder")
-        return from_values(RunConfig, values)
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; name a run folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
-        raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
 
 
 def _begin(
@@ -221,8 +225,7 @@ def _begin(
     stage: str,
 ) -> None:
     """Write what a run knows before its first step; all bad input has been found by now."""
-    start(folder, config, resume=resume, stage=stage)
-    for text in data.warnings:
+    for text in (*start(folder, config, resume=resume, stage=stage), *data.warnings):
         listener.warn(text)
     write_json(folder / "warnings.json", list(data.warnings))
     write_splits(folder, data.parts)

@@ -10,7 +10,7 @@ import os
 import pickle
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from compactnas.config import RunConfig
+from compactnas.config import RunConfig, from_values
 from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_bytes, write_json
@@ -44,25 +44,50 @@ def config_values(config: RunConfig) -> dict[str, Any]:
     return values
 
 
-def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> None:
+def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
     """Make a run folder and write config and environment, or check that a resumed one has this config.
+
+    Options that the folder's version did not know stand at their defaults. Devices and nodes may be others; gives
+    the warning that says so.
 
     Errors:
         UserError: the folder holds this stage already and `resume` is off; or it holds another config.
     """
     file = folder / "config.yaml"
     if file.exists() and resume:
-        before = yaml.safe_load(file.read_text(encoding="utf-8"))
-        key = first_difference(before, config_values(config))
+        before = read_config(folder)
+        machine, now = before.machine, config.machine
+        moved = replace(before, machine=replace(machine, devices=now.devices, nodes=now.nodes))
+        key = first_difference(config_values(moved), config_values(config))
         if key:
             raise UserError(
                 f"{file}: differs from the given config in {key}; resume with the same, or name a new folder"
             )
-        return
+        if moved == before:
+            return []
+        return [
+            f"begun on {machine.devices} x {machine.nodes} devices, goes on on {now.devices} x {now.nodes}: sums in "
+            "another order, so that results may differ in their last digits"
+        ]
     if (folder / stage).exists() or (folder.exists() and not folder.is_dir()):
         raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
     write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
     write_json(folder / "environment.json", environment())
+    return []
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config that a run was started with."""
+    file = folder / "config.yaml"
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise UserError(f"{file}: not a run's config; name a run folder")
+        return from_values(RunConfig, values)
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; name a run folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str:

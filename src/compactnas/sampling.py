@@ -228,7 +228,7 @@ class _DepthGate(torch.autograd.Function):
         shape, dtype = ctx.weights
         weights = grad.new_zeros(shape, dtype=dtype)
         for d, y in enumerate(ctx.saved_tensors):
-            weights[d] = (grad * y).sum(dtype=dtype)
+            weights[d] = (grad.to(dtype) * y).sum(dtype=dtype)
         return (grad, weights, *([None] * (len(ctx.saved_tensors) - 1)))
 
 

@@ -7,17 +7,15 @@ sampler and a loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from compactnas.config import SearchConfig
-from compactnas.cost import CostTable
+from compactnas.cost import ComplexityLoss, CostTable
 from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
@@ -27,43 +25,12 @@ from compactnas.loop import Listener, Means, Stage, cosine
 from compactnas.runs import Row
 from compactnas.sampling import Architecture, Draw, Gdas, Sampler, derive
 from compactnas.space import Space
+from compactnas.spread import spread
+from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
 from compactnas.supernet import SuperNet
 
 STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
 """Numbers that keep the draws of the two readers of data apart."""
-
-
-@dataclass(frozen=True)
-class ComplexityLoss:
-    """C_cpl x L_cpl (paper, section 3), with what the paper leaves open as settings.
-
-    Attributes:
-        table: MACs of the space's choices.
-        weight: C_cpl.
-        n_ops: N_ops.
-        unit: MACs that count as one.
-        probability: which probabilities weigh the MACs.
-        depth: which depths multiply a cell's cost.
-    """
-
-    table: CostTable
-    weight: float
-    n_ops: int
-    unit: float
-    probability: Literal["softmax", "gumbel", "one_hot"]
-    depth: Literal["expected", "sampled", "derived"]
-
-    def __call__(self, architecture: Architecture, draw: Draw) -> Tensor:
-        """The loss of the architecture, on the CPU; its only gradient is to alpha."""
-        p = draw.operations if self.probability != "softmax" else architecture.probabilities()
-        if self.probability == "one_hot":
-            hard = torch.zeros_like(p).scatter_(-1, p.argmax(dim=-1, keepdim=True), 1.0)
-            p = hard + (p - p.detach())
-        if self.depth == "derived":
-            depths = torch.tensor(architecture.derived_depths(), dtype=p.dtype)
-        else:
-            depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
-        return self.weight * self.table.complexity(p, depths, self.n_ops, self.unit)
 
 
 class Search:
@@ -93,7 +60,7 @@ class Search:
         channels_last: bool,
     ) -> None:
         facts = source.facts
-        self.space, self.config, self.fabric = space, config, fabric
+        self.space, self.config, self.fabric, self.ranks = space, config, fabric, ranks_of(fabric)
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
         self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode, config.sampled_inputs)
@@ -111,27 +78,36 @@ class Search:
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
         supernet.normalise.set(normalisation.mean, normalisation.std)
+        spread(supernet, self.ranks)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        supernet = supernet.to(memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        self.supernet = supernet.to(fabric.device, memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        self.parameters = list(self.supernet.parameters())
         weights = torch.optim.SGD(
-            supernet.parameters(),
+            self.parameters,
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             nesterov=config.nesterov,
             foreach=True,
         )
-        self.supernet, self.weights = fabric.setup(supernet, weights)
-        self.parameters = list(supernet.parameters())
-        self.alphas = torch.optim.Adam(
-            [p for p in self.architecture.parameters() if p.requires_grad],
+        self.choices = [p for p in self.architecture.parameters() if p.requires_grad]
+        alphas = torch.optim.Adam(
+            self.choices,
             lr=config.alpha_learning_rate,
             betas=(0.5, 0.999),
             weight_decay=config.alpha_weight_decay,
         )
+        self.weights, self.alphas = set_up(fabric, weights), set_up(fabric, alphas)
         self.train_batches, self.alpha_batches = (
             Batches(
-                source, rows, config.batch_size, seed, stream, config.augment, drop_last=len(rows) >= config.batch_size
+                source,
+                rows,
+                config.batch_size,
+                seed,
+                stream,
+                config.augment,
+                drop_last=len(rows) >= config.batch_size,
+                ranks=self.ranks,
             )
             for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
         )
@@ -150,11 +126,12 @@ class Search:
         for step, (batch_t, batch_v) in zip(range(self.steps), pairs, strict=False):
             progress = (epoch + step / self.steps) / config.epochs
             rate = cosine(config.learning_rate, config.learning_rate_min, progress)
-            loss, hits = self.weight_step(*batch_t, tau, rate)
-            means.add(len(batch_t[1]), loss_weights=loss, accuracy_weights=hits)
+            rows, rows_v = self.train_batches.rows(step), self.alpha_batches.rows(step)
+            loss, hits = self.weight_step(*batch_t, tau, rate, rows)
+            means.add(rows, loss_weights=loss, accuracy_weights=hits)
             if epoch >= config.warmup:
-                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau)
-                means.add(len(batch_v[1]), loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
+                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau, rows_v)
+                means.add(rows_v, loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
             if not tell({"loss": float(loss), "accuracy": float(hits)} if self._cheap_to_read else {}):
                 break
         return means.result() | {"tau": round(tau, 6), "learning_rate": round(rate, 8)} | self.describe()
@@ -163,38 +140,55 @@ class Search:
     def _cheap_to_read(self) -> bool:
         return self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
 
-    def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float) -> tuple[Tensor, Tensor]:
-        """One step of the weights that a drawn architecture uses; gives loss and accuracy."""
-        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=False)
-        logits = self.supernet(x, draw.sample)
-        loss = F.cross_entropy(logits, y)
+    def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float, rows: int = 0) -> tuple[Tensor, Tensor]:
+        """One step of the weights that a drawn architecture uses; gives loss and accuracy.
+
+        Args:
+            x: patches, or this process's share of them.
+            y: their classes.
+            tau: temperature.
+            rate: learning rate.
+            rows: patches of the batch in all processes; 0, these are all.
+        """
+        draw = self._draw(tau, gradient=False)
+        logits = answers(self.fabric, self.supernet, x, draw.sample)
+        loss, hits = loss_and_hits(logits, y, rows or len(y))
         self.weights.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         if self.config.unsampled_weights == "decay":
             for p in self.parameters:
                 if p.grad is None:
                     p.grad = torch.zeros_like(p)
-        if self.config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
         for group in self.weights.param_groups:
             group["lr"] = rate
-        self.weights.step()
-        return loss.detach(), _accuracy(logits, y)
+        loss = loss.detach()
+        take_step(self.fabric, self.ranks, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
+        return loss, hits
 
-    def alpha_step(self, x: Tensor, y: Tensor, tau: float) -> tuple[Tensor, Tensor, Tensor]:
+    def alpha_step(self, x: Tensor, y: Tensor, tau: float, rows: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """One step of the architecture; weights are frozen, so that nothing is computed for them."""
         for p in self.parameters:
             p.requires_grad_(False)
-        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=True)
-        logits = self.supernet(x, draw.sample)
-        loss = F.cross_entropy(logits, y)
+        draw = self._draw(tau, gradient=True)
+        logits = answers(self.fabric, self.supernet, x, draw.sample)
+        loss, hits = loss_and_hits(logits, y, rows or len(y))
         complexity = self.complexity(self.architecture, draw)
         self.alphas.zero_grad(set_to_none=True)
-        self.fabric.backward(loss + complexity.to(loss.device))
-        self.alphas.step()
+        # The cost is no sum over patches: the first process counts it for all.
+        self.fabric.backward(loss + complexity.to(loss.device) if self.ranks.first else loss)
+        loss = loss.detach()
+        if self.ranks.count > 1:  # alpha's gradient lies on the CPU
+            loss, hits = loss.cpu(), hits.cpu()
+        take_step(self.fabric, self.ranks, self.alphas, self.choices, (loss, hits))
         for p in self.parameters:
             p.requires_grad_(True)
-        return loss.detach(), _accuracy(logits, y), complexity.detach()
+        return loss, hits, complexity.detach()
+
+    def _draw(self, tau: float, *, gradient: bool) -> Draw:
+        """What this step runs, in every process the same: generators and alpha are."""
+        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=gradient)
+        self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths])
+        return draw
 
     def _fed(self, batches: Batches, epoch: int) -> Iterator[Batch]:
         return fed(batches.epoch(epoch), self.fabric.device, self.memory)
@@ -221,6 +215,7 @@ class Search:
             "weights": self.weights.state_dict(),
             "alphas": self.alphas.state_dict(),
             "generator": self.generator.get_state(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -230,6 +225,7 @@ class Search:
         self.weights.load_state_dict(state["weights"])
         self.alphas.load_state_dict(state["alphas"])
         self.generator.set_state(state["generator"])
+        self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def converged(self, rows: list[Row]) -> bool:
         """Whether the genotype has stood still for `stop_after` epochs."""
@@ -260,11 +256,16 @@ class Search:
             self.state,
             self.restore,
             self.converged,
+            self.ranks,
         )
         stage.run(listener, resume=resume)
-        write_json(folder / "search" / "alpha.json", self._architecture_values())
         genotype = derive(self.architecture)
-        write_bytes(folder / "genotype.json", genotype.to_json().encode())
+
+        def write() -> None:
+            write_json(folder / "search" / "alpha.json", self._architecture_values())
+            write_bytes(folder / "genotype.json", genotype.to_json().encode())
+
+        self.ranks.lead(write)
         return genotype
 
     def _architecture_values(self) -> dict[str, Any]:
@@ -276,7 +277,3 @@ class Search:
             "depths": list(range(1, max(architecture.built_depths) + 1)),
             "depth_probabilities": [[round(float(v), 6) for v in row] for row in architecture.depth_weights()],
         }
-
-
-def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    return (logits.detach().argmax(dim=-1) == y).float().mean()

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.nn import functional as F
 
 from compactnas.config import TrainConfig
 from compactnas.data import Indices, Source
@@ -18,6 +17,8 @@ from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
 from compactnas.loop import Listener, Means, Stage, cosine
 from compactnas.runs import Row
+from compactnas.spread import spread
+from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
 
 STREAM_TRAIN = 3
 
@@ -49,12 +50,15 @@ class Training:
         channels_last: bool,
     ) -> None:
         self.config, self.source, self.validation, self.fabric = config, source, validation, fabric
-        self.channels_last = channels_last
+        self.channels_last, self.ranks = channels_last, ranks_of(fabric)
+        spread(network, self.ranks)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        network = network.to(memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
-        self.network, self.optimizer = fabric.setup(network, _optimizer(network, config))
+        self.network = network.to(fabric.device, memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
         self.parameters = list(network.parameters())
-        self.batches = Batches(source, train, config.batch_size, seed, STREAM_TRAIN, config.augment)
+        # A fused step would take the scale of fp16 out of the gradient after it was clipped.
+        scaled = bool(fabric.strategy.precision.state_dict())
+        self.optimizer = set_up(fabric, _optimizer(network, config, fused=not scaled))
+        self.batches = Batches(source, train, config.batch_size, seed, STREAM_TRAIN, config.augment, ranks=self.ranks)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
@@ -68,21 +72,18 @@ class Training:
         """All steps of an epoch; `tell` hears of each and may stop them."""
         config, means, rate = self.config, Means(), self.config.learning_rate
         self.network.train()
-        for step, (x, y) in enumerate(fed(self.batches.epoch(epoch), self.fabric.device, self.memory)):
-            logits = self.network(x)
-            loss = F.cross_entropy(logits, y)
+        for number, (x, y) in enumerate(fed(self.batches.epoch(epoch), self.fabric.device, self.memory)):
+            rows = self.batches.rows(number)
+            loss, hits = loss_and_hits(answers(self.fabric, self.network, x), y, rows)
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
-            if config.gradient_clip:
-                nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip, foreach=True)
-            rate = self.learning_rate(epoch, step)
+            loss, rate = loss.detach(), self.learning_rate(epoch, number)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            self.optimizer.step()
-            hits = (logits.detach().argmax(dim=-1) == y).float().mean()
-            means.add(len(y), loss=loss, accuracy=hits)
+            take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), config.gradient_clip)
+            means.add(rows, loss=loss, accuracy=hits)
             on_cpu = self.fabric.device.type == "cpu"
-            if not tell({"loss": float(loss.detach()), "accuracy": float(hits)} if on_cpu else {}):
+            if not tell({"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}):
                 break
         return means.result() | {"learning_rate": round(rate, 8), "validation_oa": self._validate(epoch)}
 
@@ -92,18 +93,28 @@ class Training:
         if not len(self.validation) or not (last or (every and (epoch + 1) % every == 0)):
             return None
         measures, _ = measure(
-            self.network, self.source, self.validation, self.fabric.device, channels_last=self.channels_last
+            self.network,
+            self.source,
+            self.validation,
+            self.fabric.device,
+            channels_last=self.channels_last,
+            ranks=self.ranks,
         )
         return round(measures.oa, 6)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed training needs to go on to the same bytes."""
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up such a state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def run(self, folder: Path, listener: Listener, *, resume: bool, name: str) -> list[Row]:
         """Train to the end; metrics and checkpoints go to `folder/train`."""
@@ -116,11 +127,12 @@ class Training:
             self.run_epoch,
             self.state,
             self.restore,
+            ranks=self.ranks,
         )
         return stage.run(listener, resume=resume)
 
 
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, config: TrainConfig, *, fused: bool) -> torch.optim.Optimizer:
     if config.optimizer == "nadam":
         return torch.optim.NAdam(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     return torch.optim.SGD(
@@ -129,5 +141,5 @@ def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         nesterov=config.nesterov,
-        fused=True,
+        fused=fused,
     )

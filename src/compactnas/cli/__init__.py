@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from compactnas import __version__
-from compactnas.errors import UserError
+from compactnas.errors import ToldError, UserError
+from compactnas.launch import rank
 
 COMMANDS = {
     "demo": ("the whole method on a made world, in some minutes", "demo"),
@@ -41,12 +42,17 @@ GO_ON = dict.fromkeys(("run", "search", "train", "demo"), "go on with --resume")
 USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
+PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "DistBackendError", "DistNetworkError")
+"""In the errors of torch.distributed where another process of a run has ended."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
+    except ToldError:
+        return USAGE
     except UserError as error:
         return _fail(str(error))
     except BrokenPipeError:
@@ -55,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except KeyboardInterrupt:
         how = GO_ON.get(words[0], "") if words else ""
-        print("compactnas: interrupted" + f"; {how}" * bool(how), file=sys.stderr)
+        if rank() == 0:
+            print("compactnas: interrupted" + f"; {how}" * bool(how), file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         line = _machine_fault(error, words[0] if words else "")
@@ -108,7 +115,8 @@ def overview() -> str:
 
 
 def _fail(message: str) -> int:
-    print(f"compactnas: error: {' '.join(message.split())}", file=sys.stderr)
+    who = f"process {rank()}: " if rank() else ""
+    print(f"compactnas: error: {who}{' '.join(message.split())}", file=sys.stderr)
     return USAGE
 
 
@@ -119,6 +127,8 @@ def _machine_fault(error: Exception, command: str) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         what = (error.strerror or text).lower()
         return f"{where}{what}; {_remedy(what, command)}"
+    if any(sign in text for sign in PEER_GONE):
+        return f"another process of this run has ended; {GO_ON.get(command, 'start it again')}"
     if "no space left on device" in text.lower():  # h5py and torch wrap it
         return f"no space left on device; {_remedy('no space', command)}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

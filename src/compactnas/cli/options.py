@@ -22,6 +22,7 @@ from compactnas.config import (
     TrainConfig,
 )
 from compactnas.errors import UserError
+from compactnas.launch import leads, require_processes
 from compactnas.space import Space
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def add_run_options(parser: Parser, recipe: Recipe) -> None:
     parser.add_argument("--out", type=str, default="", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is in --out")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    for name in ("devices", "nodes"):
+        parser.aliases[f"--{name}"] = (f"--machine.{name}",)
+        parser.add_argument(f"--{name}", type=int, help=f"the same as --machine.{name}")
     parser.add_class_arguments(RunConfig, None)
     parser.set_defaults(asdict(RECIPES[recipe]()))
 
@@ -135,6 +139,7 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
     config = run_config(options)
     if not options.out:
         raise UserError("no folder for the run; name one with --out")
+    require_processes(config.machine)
     return options, config
 
 
@@ -167,14 +172,14 @@ def differences(recipe: Recipe) -> list[str]:
 
 
 def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
-    """Open a run's data, then tell on stderr what a recipe other than the paper's changes.
+    """Open a run's data, then tell on stderr, once for all processes, what a recipe other than the paper's changes.
 
     In this order, a mistake in the data is one line.
     """
     from compactnas.data import open_dataset
 
     data = open_dataset(config.data)
-    for line in differences(recipe):
+    for line in differences(recipe) if leads(config.machine) else ():
         print(f"recipe {recipe}: {line}", file=sys.stderr)
     return data
 
@@ -195,7 +200,7 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)
-    from compactnas.pipeline import read_config
+    from compactnas.runs import read_config
 
     own = read_config(Path(first.run)).data
     parser.set_defaults({f"data.{field.name}": getattr(own, field.name) for field in fields(own)})

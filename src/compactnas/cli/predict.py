@@ -30,9 +30,10 @@ def main(argv: list[str]) -> int:
     if not options.output:
         raise UserError("no file for the predictions; name one with --output")
     from compactnas import pipeline
+    from compactnas.runs import read_config
 
     folder, output = Path(options.run), Path(options.output)
-    config = data or pipeline.read_config(folder).data
+    config = data or read_config(folder).data
     rows = pipeline.predict(folder, config, output, part="" if options.part == "all" else options.part)
     print(f"{output}: {rows} patches")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
+from compactnas.launch import leads
 
 
 def build(recipe: Recipe) -> Parser:
@@ -31,6 +32,8 @@ def main(argv: list[str]) -> int:
     data = open_data(config, options.recipe)
     folder = Path(options.out)
     evaluation = pipeline.run(config, folder, resume=options.resume, listener=RichListener(), data=data)
+    if not leads(config.machine):
+        return 0
     report = write_report([folder], folder / "report.html")
     print_evaluation(evaluation, as_json=options.json)
     if not options.json:

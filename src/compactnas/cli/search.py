@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
+from compactnas.launch import leads
 
 
 def build(recipe: Recipe) -> Parser:
@@ -29,6 +30,8 @@ def main(argv: list[str]) -> int:
     data = open_data(config, options.recipe)
     folder = Path(options.out)
     genotype = pipeline.search_stage(config, folder, resume=options.resume, listener=RichListener(), data=data)
+    if not leads(config.machine):
+        return 0
     if options.json:
         print(genotype.to_json(), end="")
     else:

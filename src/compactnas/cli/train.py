@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse, require_model
+from compactnas.launch import leads
 
 
 def build(recipe: Recipe) -> Parser:
@@ -40,5 +41,6 @@ def main(argv: list[str]) -> int:
     pipeline.train_stage(
         config, folder, options.model, like=options.like, resume=options.resume, listener=RichListener(), data=data
     )
-    print(f"trained: {folder}; next: compactnas evaluate {folder}")
+    if leads(config.machine):
+        print(f"trained: {folder}; next: compactnas evaluate {folder}")
     return 0

@@ -16,6 +16,7 @@ from torch import Tensor
 from compactnas.data.resident import TensorSource
 from compactnas.data.source import Indices, Source
 from compactnas.errors import UserError
+from compactnas.ranks import ALONE, Ranks
 
 SYMMETRIES = 8
 
@@ -40,6 +41,8 @@ class Batches:
         shuffle: whether each epoch has an order of its own; else the order of `indices`.
         drop_last: whether a smaller last batch is left out. One of a single patch always is
             when shuffling, since batch norm needs two values.
+        ranks: the processes among which each batch is shared out; this one gets its share, which may be
+            empty. Order and symmetries are drawn for all.
 
     Errors:
         UserError: no batch can be made.
@@ -53,6 +56,7 @@ class Batches:
     augment: Literal["none", "square"] = "none"
     shuffle: bool = True
     drop_last: bool = False
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         assert self.batch_size >= 1 and self.seed >= 0 and self.stream >= 0
@@ -65,6 +69,10 @@ class Batches:
         left_out = self.drop_last or (self.shuffle and rest == 1)
         return whole + (1 if rest and not left_out else 0)
 
+    def rows(self, step: int) -> int:
+        """Patches of a batch, in all processes together."""
+        return min(self.batch_size, len(self.indices) - step * self.batch_size)
+
     def epoch(
         self, epoch: int, start: int = 0
     ) -> Iterator[tuple[Float[Tensor, "batch band row column"], Int64[Tensor, " batch"]]]:
@@ -73,8 +81,13 @@ class Batches:
         rows = rng.permutation(self.indices) if self.shuffle else self.indices
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
         for step in range(start, len(self)):
-            chosen = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            yield self._read(rows[chosen], None if elements is None else elements[chosen])
+            share, first = self.ranks.share(self.rows(step)), step * self.batch_size
+            size = share.stop - share.start
+            chosen = slice(
+                first + share.start, first + share.start + max(size, 1)
+            )  # a source is asked for one at least
+            images, labels = self._read(rows[chosen], None if elements is None else elements[chosen])
+            yield (images, labels) if size else (images[:0], labels[:0])
 
     def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
         """Images and labels of these rows, each image under its own symmetry."""

@@ -1,0 +1,164 @@
+"""How the processes of a run on several devices are started, and how one of them finds its place.
+
+`compactnas` starts them itself (lightning-fabric runs the same command once more for each further
+device), or torchrun or Slurm's srun has started them. What does not fit is found before any of them waits
+for another. Torch is imported only where processes are joined.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Literal
+
+from compactnas.config import MachineConfig
+from compactnas.errors import ToldError, UserError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+
+Starter = Literal["torchrun", "srun", "itself"]
+
+WATCH_S = 1.0
+"""Seconds between two looks of a started process at whether the one that started it lives."""
+
+
+def starter() -> Starter:
+    """Who starts the processes. A batch script of Slurm that does not use srun starts one process as any shell does."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return "torchrun"
+    return "srun" if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 else "itself"
+
+
+def rank() -> int:
+    """This process's number among those of its run, 0 where it is alone, by the environment."""
+    names: dict[Starter, tuple[str, ...]] = {
+        "torchrun": ("RANK",),
+        "srun": ("SLURM_PROCID",),
+        "itself": ("LOCAL_RANK", "NODE_RANK"),
+    }
+    return max(int(os.environ.get(name, "0")) for name in names[starter()])
+
+
+def processes(machine: MachineConfig) -> int:
+    """How many processes compute a run."""
+    return machine.devices * machine.nodes
+
+
+def leads(machine: MachineConfig) -> bool:
+    """Whether this process speaks for its run."""
+    return processes(machine) == 1 or rank() == 0
+
+
+def require_processes(machine: MachineConfig) -> None:
+    """Raise a UserError where torchrun or srun has started other processes than these devices and nodes.
+
+    It is told by the first process alone.
+    """
+    by, devices, nodes = starter(), machine.devices, machine.nodes
+    if by == "itself":
+        if nodes > 1 and "MASTER_ADDR" not in os.environ:
+            raise UserError(
+                f"machine.nodes: {nodes} nodes are joined by torchrun or srun, which start compactnas on each of them; "
+                "docs/devices.md has both"
+            )
+        return
+    names = ("WORLD_SIZE", "LOCAL_WORLD_SIZE") if by == "torchrun" else ("SLURM_STEP_NUM_TASKS", "SLURM_NNODES")
+    started, second = (int(os.environ.get(name, "1")) for name in names)
+    per_node, on = (second, started // second) if by == "torchrun" else (started // second, second)
+    if (devices, nodes) != (per_node, on):
+        text = (
+            f"machine.devices, machine.nodes: {devices} x {nodes}, but {by} has started {started} processes on {on} "
+            f"node{'s' * (on > 1)}; give --devices {per_node} --nodes {on}, or start {devices * nodes}"
+        )
+        raise UserError(text) if rank() == 0 else ToldError(text)
+    if by == "srun" and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        os.environ["SLURM_NTASKS_PER_NODE"] = str(per_node)  # fabric wants it; `srun -n` does not set it
+
+
+def join(machine: MachineConfig, device: str) -> Fabric:
+    """Start the other processes, or find those that have been started; gives this one's place among them.
+
+    Gradients are summed by hand (`Ranks.sum`), so that fabric starts the processes and brings precision
+    and optimisers, but wraps no module: DDP would look for the unused parameters of each step's path
+    and knows nothing of alpha.
+
+    Errors:
+        UserError: there are not so many devices, or not so many processes.
+    """
+    import torch
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    require_processes(machine)
+    _require_devices(machine, device)
+    if device == "cpu":
+        if not machine.threads and "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(max(1, len(_cores()) // machine.devices))
+        if machine.nodes == 1:  # nothing leaves the machine
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+    if "OMP_NUM_THREADS" not in os.environ:  # else fabric sets a number of its own
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    started = starter() == "itself" and rank() > 0
+    fabric = Fabric(
+        accelerator=device,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        precision=machine.precision,
+        strategy=DDPStrategy(process_group_backend="gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"),
+        plugins=[_environment()],
+    )
+    fabric.launch()
+    if started:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if device == "cuda":
+        atexit.register(_leave)
+    return fabric
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def _require_devices(machine: MachineConfig, device: str) -> None:
+    import torch
+
+    if device == "mps":
+        raise UserError(f"machine.devices: {machine.devices} devices need CUDA or --machine.device cpu, not mps")
+    if device == "cuda" and torch.cuda.device_count() < machine.devices:
+        there = torch.cuda.device_count()
+        raise UserError(
+            f"machine.devices: {machine.devices} GPUs wanted, but this process sees {there}; give --devices {there}, "
+            "or under Slurm let each task see all GPUs of its node (--gpus-per-node, not --gpus-per-task)"
+        )
+
+
+def _environment() -> ClusterEnvironment:
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    by = starter()
+    if by == "torchrun":
+        return TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False) if by == "srun" else LightningEnvironment()
+
+
+def _end_with(parent: int) -> None:
+    """End when the process that started this one has ended: NCCL alone would wait for it for minutes."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_S)
+    os._exit(1)
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
