@@ -17,6 +17,9 @@ from compactnas.study.config import StudyConfig
 RANDOM = "random"
 RANDOM_SEARCH = "random search"
 
+LAST = "job.json"
+"""What is written when a job is done: its name, and the jobs that it needed."""
+
 DEFAULTS = 1
 """Raised when a default of `RunConfig` changes: a job's key holds what differs from the defaults, so that a new
 option does not make every finished job another one."""
@@ -55,8 +58,7 @@ class Job:
 
     def done(self, root: Path) -> bool:
         """Whether its last file is there; files are whole or not at all."""
-        last = "evaluation.json" if self.kind == "train" else "genotype.json"
-        return (self.folder(root) / last).exists()
+        return (self.folder(root) / LAST).exists()
 
     @property
     def name(self) -> str:

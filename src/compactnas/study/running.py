@@ -14,7 +14,7 @@ from compactnas.loop import Listener, Silent
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.runs import Row
 from compactnas.study.config import StudyConfig
-from compactnas.study.jobs import RANDOM, Job, expand
+from compactnas.study.jobs import LAST, RANDOM, Job, expand
 from compactnas.study.random_search import Sizes, random_search_stage, search_macs
 
 Told = Callable[[int, int, Job], None]
@@ -54,7 +54,7 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
             model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
         train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
         evaluate_stage(folder, data=data)
-    write_json(folder / "job.json", {"name": job.name, "needs": [need.key for need in job.needs]})
+    write_json(folder / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
 
 
 def _spent(job: Job, root: Path, data: Dataset) -> float:
