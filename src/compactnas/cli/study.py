@@ -31,7 +31,7 @@ def build() -> Parser:
     parser.add_argument("--ray_address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
     parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
     parser.add_argument(
-        "--ray_gpus", type=float | None, default=None, help="GPUs of a job, 0.25 for four jobs on one; null: one if any"
+        "--ray_gpus", type=float, default=-1.0, help="GPUs of a job, 0.25 for four on one; -1: one if any"
     )
     return parser
 
