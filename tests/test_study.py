@@ -72,6 +72,17 @@ def test_a_study_is_methods_by_splits_by_seeds(tmp_path: Path) -> None:
     assert settings == {"S": "S", "S+C+D": "S+C+D"}
 
 
+def test_each_search_can_be_retrained_instead_of_the_best(tmp_path: Path) -> None:
+    jobs = expand(read_study(write_study(tmp_path, selection="each", retrainings=3)))
+    for job in jobs:
+        if job.kind == "train" and job.method in ("S", "S+C+D"):
+            (search,) = job.needs
+            assert search.method == job.method and search.config.seed == job.config.seed % 2
+        elif job.kind == "random_search":
+            assert len(job.needs) == 2
+    assert len({job.key for job in jobs}) == len(jobs)
+
+
 def test_a_jobs_name_is_what_it_computes(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path))
     keys = {job.name: job.key for job in expand(study)}
@@ -254,6 +265,7 @@ WRONG = {
     "nothing": ("{methods: [], baselines: [], random: false, random_search: false}", "nothing to compare"),
     "random of nothing": ("{methods: []}", "random: random cells cost what"),
     "random search of nothing": ("{methods: [], random: false}", "random_search: random cells cost what"),
+    "an unknown selection": ("selection: worst", "selection"),
     "an unknown split": ("search_split: north", "search_split: 'north' is unknown"),
     "a wrong value of a split": ("splits: {north: {split: up}}", "splits.north"),
     "twice": ("methods: [S, S]", "methods: names one twice"),

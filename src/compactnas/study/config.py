@@ -39,7 +39,9 @@ class StudyConfig:
         random_search: also the best of such cells by a random search that computes as much as the last method's
             searches together.
         random_epochs: of each of its candidates.
-        searches: of each method, with seeds from 0; the one with the best accuracy on D_V is taken.
+        searches: of each method, with seeds from 0.
+        selection: `best` retrains the search with the best accuracy on D_V (the paper's "best selected model"), `each`
+            retrains search after search, so that the spread is that of the whole method.
         retrainings: of each network on each split, with seeds from 0.
         space: what the searches choose from.
         search: the searches; `complexity` and `depth` are the methods'.
@@ -56,6 +58,7 @@ class StudyConfig:
     random_search: bool = True
     random_epochs: int = 5
     searches: int = 4
+    selection: Literal["best", "each"] = "best"
     retrainings: int = 4
     space: Space = field(default_factory=Space)
     search: SearchConfig = field(default_factory=SearchConfig)

@@ -77,13 +77,19 @@ def expand(study: StudyConfig) -> list[Job]:
     jobs += control
     for split in study.splits:
         for seed in range(study.retrainings):
+            taken = {method: _taken(study, group, seed) for method, group in searches.items()}
             jobs += [_training(study, name, split, seed) for name in study.baselines]
-            jobs += [_training(study, method, split, seed, searches[method]) for method in study.methods]
+            jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
             if study.random:
-                jobs.append(_training(study, RANDOM, split, seed, searches[study.methods[-1]]))
+                jobs.append(_training(study, RANDOM, split, seed, taken[study.methods[-1]]))
             if study.random_search:
                 jobs.append(_training(study, RANDOM_SEARCH, split, seed, control))
     return jobs
+
+
+def _taken(study: StudyConfig, searches: tuple[Job, ...], seed: int) -> tuple[Job, ...]:
+    """Of which searches the best is retrained with this seed."""
+    return searches if study.selection == "best" else (searches[seed % len(searches)],)
 
 
 def _search(study: StudyConfig, method: str, seed: int) -> Job:
