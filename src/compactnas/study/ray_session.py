@@ -29,6 +29,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a job without a GPU sees none; said, Ray does not warn of a change
     "RAY_py_gcs_connect_timeout_s": str(ANSWERS_WITHIN_S),
 }
+LOCAL = ("127.0.0.1", "localhost", "::1")
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Without it Ray takes 127.0.0.1 for another name of this machine's address in the network."""
 
@@ -71,27 +72,27 @@ class RayOptions:
             nodes: of the cluster, as `ray.nodes()` tells them.
 
         Errors:
-            UserError: no node has as much.
+            UserError: no node has as much, or a job wants several.
         """
+        if machine.nodes > 1:
+            raise UserError(f"machine.nodes: {machine.nodes}, but on Ray each job has one machine; give 1")
         rooms = [node["Resources"] for node in nodes if node["Alive"]]
         gpus = self.gpus
         if gpus == -1:
-            gpus = float(machine.device in ("auto", "cuda") and any(room.get("GPU", 0) >= 1 for room in rooms))
+            some = machine.device in ("auto", "cuda") and any(room.get("GPU", 0) >= 1 for room in rooms)
+            gpus = float(machine.devices * some)
         if machine.device == "cuda" and not gpus:
             raise UserError(
                 "--ray-gpus: machine.device is cuda, and no GPU is given to a job or none is in the cluster"
             )
-        cpus = self.cpus or machine.threads or 1
+        cpus = self.cpus or float(max(1, machine.threads) * machine.devices)
         if not any(room.get("CPU", 0) >= cpus and room.get("GPU", 0) >= gpus for room in rooms):
-            most = (
-                max((room.get("CPU", 0) for room in rooms), default=0),
-                max((room.get("GPU", 0) for room in rooms), default=0),
-            )
+            most = [max((room.get(kind, 0) for room in rooms), default=0) for kind in ("CPU", "GPU")]
             raise UserError(
                 f"no machine has the {cpus:g} CPUs and {gpus:g} GPUs of a job (the most are {most[0]:g} and "
                 f"{most[1]:g}); say with --ray-cpus and --ray-gpus what a job takes"
             )
-        return Share(cpus, gpus, machine.threads or max(1, int(cpus)))
+        return Share(cpus, gpus, machine.threads or max(1, int(cpus) // machine.devices))
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def session(options: RayOptions, log: Path) -> Iterator[Any]:
         UserError: no Ray is installed, none is at the address, or it does not start.
     """
     address = _reachable(options.address) if options.address else ""
-    own = address.startswith("127.") or not address
+    own = not address or _on_loopback(address)
     with _environment(QUIET | (LOOPBACK if own else {}) | ({} if address else _secret())), log.open("a") as file:
         ray = _import_ray()
         with redirect_stdout(file):
@@ -189,6 +190,21 @@ def _speaks_grpc(connection: socket.socket) -> bool:
     connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, settings, 0, 0, 0, 0, 0]))
     header = connection.recv(9, socket.MSG_WAITALL)
     return len(header) == 9 and header[3] == settings
+
+
+def _on_loopback(address: str) -> bool:
+    """Whether a Ray can be reached on this machine's own name alone, and not by its address in the network."""
+    host, _, port = address.rpartition(":")
+    if host not in LOCAL:
+        return False
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+            outside.connect(("192.0.2.1", 9))  # sends nothing; chooses the address by which others know this machine
+            own = outside.getsockname()[0]
+        socket.create_connection((own, int(port)), timeout=ANSWERS_WITHIN_S).close()
+    except OSError:
+        return True
+    return False
 
 
 def _running() -> str:

@@ -18,7 +18,7 @@ from compactnas.errors import UserError
 from compactnas.files import write_bytes
 from compactnas.loop import Listener
 from compactnas.progress import describe
-from compactnas.study.jobs import Job
+from compactnas.study.jobs import LAST, Job
 from compactnas.study.running import run_job
 from compactnas.version import __version__
 
@@ -207,9 +207,8 @@ def pack(root: Path, folder: Path, *, checkpoints: bool = False) -> Files:
 
 
 def unpack(files: Files, root: Path) -> None:
-    """Write packed files, those by which a job is known to be done last, each whole or not at all."""
-    last = ("genotype.json", "evaluation.json")
-    for name in sorted(files, key=lambda name: last.index(end) if (end := PurePosixPath(name).name) in last else -1):
+    """Write packed files, the one by which a job is known to be done last, each whole or not at all."""
+    for name in sorted(files, key=lambda name: PurePosixPath(name).name == LAST):
         path = PurePosixPath(name)
         assert not path.is_absolute() and ".." not in path.parts, name
         write_bytes(root / path, files[name])
