@@ -97,6 +97,8 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
         size: side of the kernel.
         dilation: distance of the kernel's taps in pixels.
     """
+    if not len(x):  # a process's share of a batch that is smaller than the number of processes
+        return x.new_zeros(x.shape[1], 1, size, size)
     if dilation > 1:
         height, width = x.shape[-2:]
         if height % dilation or width % dilation:
