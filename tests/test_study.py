@@ -26,6 +26,7 @@ from compactnas.genotype import Genotype
 from compactnas.lcz import SO2SAT_COUNTS
 from compactnas.loop import Silent
 from compactnas.models import ModelSpec
+from compactnas.report.run.tables import NAMES
 from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
 from compactnas.study.estimating import Shape, Step, measure_step
@@ -111,21 +112,22 @@ def test_tables_say_what_the_runs_say(whole: tuple[StudyConfig, Path]) -> None:
     tables = study_tables(study, root)
     assert [table.split for table in tables] == ["official", "random"]
     for table in tables:
-        assert table.columns == ("resnet8", "S", "S+C+D", "random", "random search")
+        assert table.columns == ("ResNet-8", "S", "S+C+D", "random", "random search")
         rows = dict(table.rows)
         assert rows["n"] == ("2",) * 5
         for place, method in enumerate(table.columns):
             runs = [
                 json.loads((job.folder(root) / "evaluation.json").read_text())
                 for job in expand(study)
-                if job.kind == "train" and (job.method, job.split) == (method, table.split)
+                if job.kind == "train" and (NAMES.get(job.method, job.method), job.split) == (method, table.split)
             ]
             values = [100 * run["measures"]["oa"] for run in runs]
             expected = f"{statistics.mean(values):.2f}"
             if values[0] != values[1]:
                 expected += f" ± {statistics.stdev(values):.2f}"
             assert rows["OA %"][place] == expected
-        assert rows["depth"][0] == "" and rows["depth"][1].count("-") == 2
+        depths = rows["Block's depth"]
+        assert depths[0] == "NA" and depths[1].count("-") == 2
         read = list(csv.reader(StringIO(table.csv())))
         assert read[0] == [table.split, *table.columns] and read[1][0] == "OA %"
         assert table.markdown().count("\n") == len(table.rows) + 2
@@ -248,7 +250,7 @@ def test_the_command_plans_runs_and_reports(
     assert len(re.findall(r"~\d+(\.\d)? (s|min|h), \d\.\d GiB", shown)) == 25
     assert main(["study", file, "--out", str(root)]) == 0
     shown = capsys.readouterr().out
-    assert "| official | resnet8 | S | S+C+D | random | random search |" in shown and "job " not in shown
+    assert "| official | ResNet-8 | S | S+C+D | random | random search |" in shown and "job " not in shown
     for name in ("tables.md", "tables.csv", "tables.tex", "report.html"):
         assert (root / name).stat().st_size > 100
 

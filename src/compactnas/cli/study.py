@@ -96,27 +96,16 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv))
     if not options.out:
         raise UserError("no folder for the study; name one with --out")
-    from compactnas.report import write_report
-    from compactnas.study import expand, plan, read_study, study_tables
+    from compactnas.study import plan, read_study
+    from compactnas.study.reporting import write_study_report
 
     study, root = read_study(Path(options.file)), Path(options.out)
-    jobs = expand(study)
     if options.plan:
         print("timing some steps of each kind of network ...", file=sys.stderr)
         _show(plan(study, root))
         return 0
     _run(study, root, options)
-    from compactnas.files import write_bytes
-
-    tables = study_tables(study, root)
-    for end, texts in (
-        ("md", [table.markdown() for table in tables]),
-        ("csv", [table.csv() for table in tables]),
-        ("tex", [table.latex() for table in tables]),
-    ):
-        write_bytes(root / f"tables.{end}", "\n".join(texts).encode())
-    first = [job.folder(root) for job in jobs if job.split and job.config.seed == 0]
-    report = write_report(first, root / "report.html", Path(options.file).stem)
+    tables = write_study_report(study, root, Path(options.file).stem)
     print("\n" + "\n".join(table.markdown() for table in tables))
-    print(f"tables: {root}/tables.md, .csv, .tex; report: {report}")
+    print(f"tables: {root}/tables.md, .csv, .tex; report: {root}/report.html")
     return 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from compactnas.errors import UserError
 from compactnas.files import write_bytes
-from compactnas.report.figures.svg import clean, inline, stylesheet
+from compactnas.report.figures.svg import MINUS, clean, inline, stylesheet
 
 
 def write_page(template: str, values: dict[str, Any], output: Path) -> Path:
@@ -37,8 +39,18 @@ def markup(figure: ET.Element | None) -> str:
     return "" if figure is None else inline(figure)
 
 
+def ticked(value: str) -> Markup:
+    """Text with its `backticked` words as code; the text itself is escaped."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(clean(value)))))  # noqa: S704  # escaped first
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign, a true minus."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("compactnas.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -46,6 +58,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters.update(ticked=ticked, signed=signed)
+    return made
 
 
 def _finalize(value: object) -> object:

@@ -1,26 +1,24 @@
-"""The paper's tables: methods as columns, measures as rows, one table a split, with mean, deviation and n."""
+"""The paper's tables as files: Markdown, CSV and LaTeX, the same bytes for the same results."""
 
 from __future__ import annotations
 
 import csv
-import json
-import statistics
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
+from compactnas.report.study.tables import Entry, SplitTable, split_table
+from compactnas.report.study.view import StudyView
 from compactnas.study.config import StudyConfig
-from compactnas.study.jobs import RANDOM, RANDOM_SEARCH, expand
+from compactnas.study.reading import study_view
 
-ROWS = (
-    ("OA %", "oa", 100.0, 2),
-    ("AA %", "aa", 100.0, 2),
-    ("kappa", "kappa", 1.0, 3),
-    ("parameters M", "parameters", 1e-6, 4),
-    ("MACs M", "macs", 1e-6, 2),
-)
-"""Title, name in `evaluation.json`, factor, decimals."""
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+} | {character: "\\" + character for character in "&%$#_{}"}
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,25 @@ class Table:
 
     Attributes:
         split: its name.
-        columns: methods, in the paper's order: baselines, then searched ones, then random cells.
+        columns: methods, in the paper's order: baselines, then searched ones, then random ones.
         rows: title of each row and its cells.
+        notes: what must be known to read it.
     """
 
     split: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+    notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """For a page."""
-        lines = [f"| {self.split} | {' | '.join(self.columns)} |", "|---|" + "---|" * len(self.columns)]
-        lines += [f"| {title} | {' | '.join(cells)} |" for title, cells in self.rows]
-        return "\n".join(lines) + "\n"
+
+        def line(cells: list[str]) -> str:
+            escaped = (" ".join(cell.replace("|", r"\|").split()) for cell in cells)
+            return f"| {' | '.join(escaped)} |"
+
+        lines = [line([self.split, *self.columns]), "|---|" + "---|" * len(self.columns)]
+        return "\n".join([*lines, *(line([title, *cells]) for title, cells in self.rows)]) + "\n"
 
     def csv(self) -> str:
         """For a spreadsheet."""
@@ -55,8 +59,7 @@ class Table:
         """For a paper: a tabular."""
 
         def line(cells: list[str]) -> str:
-            escaped = (cell.replace("%", r"\%").replace("_", r"\_").replace("±", r"$\pm$") for cell in cells)
-            return " & ".join(escaped) + r" \\"
+            return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
 
         return "\n".join(
             [
@@ -72,32 +75,34 @@ class Table:
 
 def study_tables(study: StudyConfig, root: Path) -> list[Table]:
     """Tables of what is done so far."""
-    tables = []
-    for split in study.splits:
-        found: dict[str, list[dict[str, Any]]] = {}
-        for job in expand(study):
-            if job.split == split and job.done(root):
-                raw = json.loads((job.folder(root) / "evaluation.json").read_text(encoding="utf-8"))
-                found.setdefault(job.method, []).append(raw | raw["measures"])
-        order = [*study.baselines, *study.methods, RANDOM, RANDOM_SEARCH]
-        columns = tuple(sorted(found, key=order.index))
-        rows = [
-            (title, tuple(_spread(found[method], key, factor, digits) for method in columns))
-            for title, key, factor, digits in ROWS
-        ]
-        rows.append(("depth", tuple(_depths(found[method]) for method in columns)))
-        rows.append(("n", tuple(str(len(found[method])) for method in columns)))
-        tables.append(Table(split, columns, tuple(rows)))
-    return tables
+    return tables_of(study_view(study, root))
 
 
-def _spread(runs: list[dict[str, Any]], key: str, factor: float, digits: int) -> str:
-    """Mean and standard deviation; the mean alone where all are the same or there is one."""
-    values = [run[key] * factor for run in runs]
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(set(values)) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+def tables_of(view: StudyView) -> list[Table]:
+    """A table for each split on which something is done."""
+    made = [split_table(view, split.name) for split in view.splits]
+    return [_table(table) for table in made if table is not None]
 
 
-def _depths(runs: list[dict[str, Any]]) -> str:
-    """Depths of the blocks, each kind once."""
-    return " ".join(dict.fromkeys("-".join(map(str, run["depths"])) for run in runs if run["depths"]))
+def table_files(tables: list[Table]) -> dict[str, str]:
+    """Text of each file by its ending."""
+    notes = list(dict.fromkeys(note for table in tables for note in table.notes))
+    comments = "".join(f"% {note}\n" for note in notes)
+    return {
+        "md": "\n".join([*(table.markdown() for table in tables), *(f"{note}  \n" for note in notes)]),
+        "csv": "\n".join(table.csv() for table in tables),
+        "tex": comments + "\n".join(table.latex() for table in tables),
+    }
+
+
+def _table(table: SplitTable) -> Table:
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for line in table.lines:
+        rows.append((line.title, tuple(_text(entry) for entry in line.entries)))
+        if any(entry.printed for entry in line.entries):
+            rows.append((f"{line.title}, paper", tuple(entry.printed or "-" for entry in line.entries)))
+    return Table(table.split, tuple(method.name for method in table.methods), tuple(rows), table.notes)
+
+
+def _text(entry: Entry) -> str:
+    return f"{entry.text} ± {entry.spread}" if entry.spread else entry.text

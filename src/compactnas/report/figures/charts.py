@@ -25,6 +25,7 @@ class Series:
         colour: number of its colour, 0 to 5.
         dashed: whether it is drawn dashed.
         stepped: whether a value holds until the next one.
+        faint: whether it is drawn thin and without a label.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Series:
     colour: int
     dashed: bool = False
     stepped: bool = False
+    faint: bool = False
 
     @property
     def points(self) -> list[tuple[float, float]]:
@@ -64,13 +66,15 @@ def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch
     points = [point for one in drawn for point in one.points]
     x_ticks = nice_ticks([x for x, _ in points], 6, whole=True)
     y_ticks = nice_ticks([y for _, y in points], 5)
-    labels = [(one.name, number(one.points[-1][1])) for one in drawn]
-    right = WIDTH - 16 - max(len(name) + len(value) + 1 for name, value in labels) * CHARACTER_PX * 0.95
+    named = [one for one in drawn if not one.faint]
+    labels = [(one.name, number(one.points[-1][1])) for one in named]
+    longest = max((len(name) + len(value) + 1 for name, value in labels), default=5)
+    right = WIDTH - 16 - longest * CHARACTER_PX * 1.06  # half of a label is strong, and wider
     axes = Axes(_range(x_ticks, points, 0), (y_ticks[0], y_ticks[-1]), right)
     parts = [heading(title, unit), *frame(axes, x_ticks, y_ticks, x_name, _alike(x_ticks))]
-    parts += [_curve(one, axes) for one in drawn]
-    ends = [axes.at(*one.points[-1]) for one in drawn]
-    for one, (name, value), (x, y), y_label in zip(drawn, labels, ends, _apart([y for _, y in ends]), strict=True):
+    parts += [_curve(one, axes) for one in sorted(drawn, key=lambda one: not one.faint)]
+    ends = [axes.at(*one.points[-1]) for one in named]
+    for one, (name, value), (x, y), y_label in zip(named, labels, ends, _apart([y for _, y in ends]), strict=True):
         parts.append(element("circle", cx=x, cy=y, r=3.5, class_=f"cn-dot cn-c{one.colour}"))
         parts.append(leader(x, y, right + 10, y_label, one.colour))
         label = text(right + 14, y_label + 4, f"{name} ", "cn-digit")
@@ -148,7 +152,7 @@ def _curve(series: Series, axes: Axes) -> ET.Element:
         "g",
         element("title", series.name),
         element("path", d=path, class_=f"cn-curve cn-c{series.colour}"),
-        class_="cn-dashed" if series.dashed else "cn-solid",
+        class_=("cn-dashed" if series.dashed else "cn-solid") + " cn-thin" * series.faint,
     )
 
 
@@ -171,7 +175,7 @@ def _apart(heights: Sequence[float]) -> list[float]:
             before, count = pools.pop()
             mean, size = (before * count + mean * size) / (count + size), count + size
         pools.append((mean, size))
-    tops = [mean for mean, size in pools for _ in range(size)]
+    tops = [mean for mean, size in pools for _ in range(size)] or [0.0]
     overflow = max(0.0, tops[-1] + (len(order) - 1) * LABEL_PX - (HEIGHT - BOTTOM - 4))
     found = [0.0] * len(heights)
     for rank, index in enumerate(order):

@@ -75,6 +75,38 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> ET
     return drawing(left + grid + right + 24, top + grid + 48, label, *parts, least=min(left + grid + right, 640))
 
 
+def compact_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> ET.Element:
+    """The confusion matrix with classes by number, as the paper's Fig. 2, to stand beside others.
+
+    Rows are true and normalised to 1; patches stand in each cell's tooltip.
+    """
+    count = len(classes)
+    side = float(np.clip(476 / count, 6, 60))
+    lcz = tuple(classes) == facts.NAMES
+    left, top, grid = 46.0, 62.0, side * count
+    support = confusion.sum(axis=1)
+    parts = [text(0, 15, title, "cn-big"), element("rect", x=left, y=top, width=grid, height=grid, fill=colour(0.0))]
+    parts += [
+        element("rect", x=left, y=top + row * side, width=grid, height=side, class_="cn-absent")
+        for row in np.flatnonzero(support == 0)
+    ]
+    parts += _cells(confusion, [f"{index + 1} {name}" for index, name in enumerate(classes)], left, top, side)
+    step = max(1, round(18 / side))
+    for index in range(0, count, step):
+        middle = (index + 0.5) * side
+        parts.append(text(left - 7, top + middle + 4, f"{index + 1}", "cn-small", "end"))
+        parts.append(text(left + middle, top - 7, f"{index + 1}", "cn-small", "middle"))
+    if lcz:
+        parts += _groups(left, top, side, count)
+    parts.append(text(left + grid / 2, top - 26, "predicted", "cn-strong", "middle"))
+    parts.append(_sideways(12.0, top + grid / 2, "true"))
+    parts += _scale(left, top + grid + 14, grid)
+    label = f"{title}: confusion matrix of {count} classes, {int(support.sum())} patches"
+    made = drawing(left + grid + 8, top + grid + 48, label, *parts, grow=1.1)
+    made.set("class", "cn-figure cn-compact")
+    return made
+
+
 def alpha_figure(
     edges: Sequence[Sequence[int]],
     operations: Sequence[str],

@@ -1,0 +1,115 @@
+"""Figures over seeds: spread, ranks, the Pareto front, and an exact test of paired differences."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+EXACT_UP_TO = 16
+"""Pairs up to which every one of the 2^n signs is tried; with more, so many are drawn."""
+DRAWS = 1 << EXACT_UP_TO
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values over seeds.
+
+    Attributes:
+        mean: of them.
+        deviation: standard deviation with n - 1 below; 0 for a single value.
+        n: how many.
+        low: the least.
+        high: the greatest.
+    """
+
+    mean: float
+    deviation: float
+    n: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of at least one value."""
+        same = len(set(values)) == 1  # so that equal values have their own mean and no deviation, to the bit
+        return cls(
+            mean=values[0] if same else statistics.fmean(values),
+            deviation=0.0 if same else statistics.stdev(values),
+            n=len(values),
+            low=min(values),
+            high=max(values),
+        )
+
+    @property
+    def varies(self) -> bool:
+        """Whether the values differ."""
+        return self.low < self.high
+
+
+def ranks(values: Sequence[float]) -> list[int]:
+    """Place of each value, 1 for the greatest; equals share the best place of theirs."""
+    return [1 + sum(other > value for other in values) for value in values]
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the (cost, accuracy) to which no other is better in one and as good in the other, by rising cost."""
+
+    def beaten(cost: float, accuracy: float) -> bool:
+        return any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in points)
+
+    front = [index for index, point in enumerate(points) if not beaten(*point)]
+    return sorted(front, key=lambda index: (points[index], index))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two methods compared seed by seed.
+
+    Attributes:
+        n: pairs.
+        mean: of the differences.
+        deviation: of the differences, n - 1 below; 0 for a single pair.
+        p: two-sided, of the sign-flip test.
+        exact: whether all signs were tried.
+    """
+
+    n: int
+    mean: float
+    deviation: float
+    p: float
+    exact: bool
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p that so many pairs can have."""
+        return least_p(self.n)
+
+
+def least_p(n: int) -> float:
+    """The smallest two-sided p of n pairs: all differences of one sign, out of 2^n."""
+    return min(1.0, 2.0 ** (1 - n))
+
+
+def paired(differences: Sequence[float], seed: int = 0) -> Paired:
+    """Sign-flip permutation test: if two methods are alike, each difference might as well have the other sign.
+
+    p is the share of all 2^n choices of signs whose mean is at least as far from 0 as the one found (Fisher 1935,
+    The Design of Experiments, section 21). Above `EXACT_UP_TO` pairs, `DRAWS` choices are drawn and the found one is
+    counted with them.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    n = len(d)
+    assert n, "no pairs"
+    exact = n <= EXACT_UP_TO
+    if exact:
+        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    else:
+        drawn = np.random.default_rng(seed).integers(0, 2, (DRAWS, n))
+        signs = np.vstack((np.ones(n), 1.0 - 2.0 * drawn))
+    sums = np.abs(signs @ d)
+    found = abs(float(d.sum()))
+    p = float((sums >= found - 1e-9 * max(found, float(np.abs(d).sum()))).mean())
+    return Paired(n, float(d.mean()), float(d.std(ddof=1)) if n > 1 else 0.0, p, exact)
