@@ -247,8 +247,8 @@ def test_the_papers_figures_stand_beside_so2sats(tmp_path: Path) -> None:
     study = fake_study()
     write_fake_study(study, tmp_path, confusion=so2sat_counts, parts=SO2SAT_PARTS)
     first, second = (dict(table.rows) for table in study_tables(study, tmp_path))
-    assert first["OA %, paper"] == ("60.25", "64.85", "67.6", "64.05", "64.25", "64.96", "64", "-", "-")
-    assert second["Kappa, paper"] == ("0.958", "0.966", "0.984", "0.98", "0.975", "0.98", "0.975", "-", "-")
+    assert first["OA %, paper"] == ("60.25", "64.85", "67.60", "64.05", "64.25", "64.96", "64.00", "-", "-")
+    assert second["Kappa, paper"] == ("0.958", "0.966", "0.984", "0.980", "0.975", "0.980", "0.975", "-", "-")
     assert first["Block's depth, paper"][:4] == ("NA", "NA", "NA", "3x3")
     page = page_of(study, tmp_path)
     assert "paper 64.96" in page.text and "stands with it" in page.text and "ResNet32" in page.text
@@ -284,17 +284,10 @@ def test_anything_but_so2sat_gets_none_of_the_papers_figures(tmp_path: Path, cha
 
 
 def test_the_printed_figures_are_the_papers() -> None:
-    assert {key: value.oa for key, value in PRINTED["d1"].items()} == {
-        "resnet8": 60.25,
-        "resnet20": 64.85,
-        "resnet110": 67.60,
-        "S": 64.05,
-        "S+C": 64.25,
-        "S+D": 64.96,
-        "S+C+D": 64.00,
-    }
-    assert PRINTED["d2"]["S+C"].aa == 91.12 and PRINTED["d2"]["S+C+D"].kappa == 0.975
-    assert PRINTED["d1"]["S+C+D"].size == PRINTED["d2"]["S+C+D"].size == 0.130
+    oa = {"resnet8": "60.25", "resnet20": "64.85", "resnet110": "67.60", "S": "64.05", "S+C": "64.25", "S+D": "64.96"}
+    assert {key: value.oa for key, value in PRINTED["d1"].items()} == oa | {"S+C+D": "64.00"}
+    assert PRINTED["d2"]["S+C"].aa == "91.12" and PRINTED["d2"]["S+C+D"].kappa == "0.975"
+    assert PRINTED["d1"]["S+C+D"].size == PRINTED["d2"]["S+C+D"].size == "0.130"
 
 
 # Splits by place

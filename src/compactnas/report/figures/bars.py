@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, line, text
+from compactnas.report.figures.svg import drawing, element, line, text, text_px
 
-WIDTH, ROW_PX, BAR_PX, TOP = 560.0, 30.0, 20.0, 14.0
-STRONG_PX = 8.0
-"""Width of a character of a row's name: strong letters are wider."""
+WIDTH, ROW_PX, BAR_PX, TOP = 460.0, 30.0, 20.0, 14.0
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ def bars(rows: Sequence[Bar], label: str, *, whole: bool = False) -> ET.Element 
     drawn = [row for row in rows if sum(part.value for part in row.parts) > 0]
     if not drawn:
         return None
-    left = 14 + max(len(row.name) for row in drawn) * STRONG_PX
-    right = WIDTH - 12 - max(len(row.end) for row in drawn) * CHARACTER_PX
+    left = 14 + max(text_px(row.name, strong=True) for row in drawn)
+    right = WIDTH - 12 - max(text_px(row.end) for row in drawn)
     longest = max(sum(part.value for part in row.parts) for row in drawn)
     bottom = TOP + len(drawn) * ROW_PX
     figure = [line(left, TOP - 6, left, bottom, "cn-axis")]
@@ -59,7 +57,7 @@ def bars(rows: Sequence[Bar], label: str, *, whole: bool = False) -> ET.Element 
                 figure.append(_part(part, x, y, part.value * scale, row.name))
                 x += part.value * scale
         figure.append(text(x + 8, y + 15, row.end, "cn-muted"))
-    return drawing(WIDTH, bottom + 4, label, *figure, least=400, grow=1.1)
+    return drawing(WIDTH, bottom + 4, label, *figure, least=310, grow=1.22)
 
 
 def _part(part: Part, x: float, y: float, width: float, row: str) -> ET.Element:
@@ -69,6 +67,6 @@ def _part(part: Part, x: float, y: float, width: float, row: str) -> ET.Element:
         element("rect", x=x, y=y, width=max(width, 0.5), height=BAR_PX, class_="cn-bar"),
         class_=part.colour,
     )
-    if part.text and width > len(part.text) * CHARACTER_PX + 4:
+    if part.text and width > text_px(part.text, strong=True) + 2:
         made.append(text(x + width / 2, y + 14, part.text, "cn-digit cn-on-bar", "middle"))
     return made

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, line, text
+from compactnas.report.figures.svg import drawing, element, line, text, text_px
 
 WIDTH, HEIGHT = 400.0, 232.0
 LEFT, TOP, BOTTOM = 48.0, 34.0, 30.0
@@ -68,8 +68,8 @@ def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch
     y_ticks = nice_ticks([y for _, y in points], 5)
     named = [one for one in drawn if not one.faint]
     labels = [(one.name, number(one.points[-1][1])) for one in named]
-    longest = max((len(name) + len(value) + 1 for name, value in labels), default=5)
-    right = WIDTH - 16 - longest * CHARACTER_PX * 1.06  # half of a label is strong, and wider
+    longest = max((text_px(f"{name} ") + text_px(value, strong=True) for name, value in labels), default=40.0)
+    right = WIDTH - 18 - longest * 11 / 12  # they are 11 px
     axes = Axes(_range(x_ticks, points, 0), (y_ticks[0], y_ticks[-1]), right)
     parts = [heading(title, unit), *frame(axes, x_ticks, y_ticks, x_name, _alike(x_ticks))]
     parts += [_curve(one, axes) for one in sorted(drawn, key=lambda one: not one.faint)]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from compactnas.report.figures.charts import LEFT, Axes, frame, heading, leader, nice_ticks, number
-from compactnas.report.figures.svg import CHARACTER_PX, drawing, element, line, text
+from compactnas.report.figures.svg import drawing, element, line, text, text_px
 
 WIDTH, HEIGHT, BOTTOM, RIGHT = 720.0, 320.0, 30.0, 84.0
 LABEL_PX, LONGEST, DOT_PX, CAP_PX = 16.0, 32, 5.5, 4.0
@@ -39,11 +39,19 @@ class Dot:
 
 @dataclass(frozen=True)
 class Size:
-    """A figure's width and height, and the px below which it scrolls instead of shrinking."""
+    """Of a figure.
+
+    Attributes:
+        width: in px.
+        height: in px.
+        least: px of width below which it scrolls instead of shrinking.
+        inset: room for labels left of the cheapest dot, as a share of the dots' span.
+    """
 
     width: float
     height: float
     least: float
+    inset: float = 0.0
 
 
 def scatter(points: Sequence[tuple[str, float, float]]) -> ET.Element | None:
@@ -72,7 +80,8 @@ def plane(
     if len(known) < 2:
         return None
     decades = [math.log10(dot.x) for dot in known.values()]
-    low, high = min(decades) - 0.12, max(decades) + 0.12
+    low, high = min(decades), max(decades)
+    low, high = low - max(0.12, size.inset * (high - low)), high + 0.12
     ends = [dot.y + sign * dot.error for dot in known.values() for sign in (-1, 1)]
     y_ticks = nice_ticks(ends, 6)
     axes = Axes((low, high), (y_ticks[0], y_ticks[-1]), size.width - RIGHT, size.height - BOTTOM)
@@ -91,7 +100,7 @@ def plane(
             bottom = axes.at(math.log10(dot.x), dot.y - dot.error)[1]
             taken.append((x - CAP_PX, top, x + CAP_PX, bottom))
             parts.append(_error(x, top, bottom, dot.colour))
-    for index, dot in known.items():
+    for index, dot in sorted(known.items(), key=lambda item: places[item[0]][1]):  # from above: fewer lines cross
         parts += _dot(dot, places[index], taken, size, cost[1], hollow=bool(front) and index not in front)
     label = "OA against " + "; ".join(
         [cost[0], *(f"{dot.name} {dot.y:.2f} % at {number(dot.x)} {cost[1]}" for dot in known.values())]
@@ -120,7 +129,7 @@ def _dot(
     """A dot with its label, where no other thing stands; a label that is further away gets a line to its dot."""
     x, y = place
     shown = dot.name if len(dot.name) <= LONGEST else dot.name[: LONGEST - 1] + "…"
-    label_x, label_y, anchor = _free_place(x, y, len(shown) * CHARACTER_PX, taken, size)
+    label_x, label_y, anchor = _free_place(x, y, text_px(shown), taken, size)
     parts = []
     if abs(label_y - y) > LABEL_PX * 0.6:
         parts.append(_to_label(x, y, label_x + (3 if anchor == "end" else -3), label_y, dot.colour))

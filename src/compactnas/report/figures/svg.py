@@ -17,6 +17,16 @@ CHARACTER_PX = 6.9
 """Width of a character of 12 px text, on the generous side: fonts differ."""
 
 
+WIDE = {"+": 10.5, "M": 10.5, "W": 11.9, "m": 11.8, "w": 9.9, "%": 11.5, MINUS: 10.5}
+"""Characters that are much wider."""
+
+
+def text_px(content: str, *, strong: bool = False) -> float:
+    """Width of 12 px text, on the generous side: methods' names are capitals and plus signs."""
+    width = sum(WIDE.get(c, 8.6 if c.isupper() else CHARACTER_PX) for c in content)
+    return 1.12 * width if strong else width
+
+
 def stylesheet() -> str:
     """The colours and line styles of all figures."""
     return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8")

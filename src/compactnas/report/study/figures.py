@@ -21,7 +21,7 @@ from compactnas.report.study.seeds import Spread, pareto_front
 from compactnas.report.study.view import Method, StudyView, TrainingView, colour_of
 from compactnas.runs import Row
 
-PLANE = Size(430.0, 320.0, 300.0)
+PLANE = Size(430.0, 320.0, 300.0, 0.3)
 COSTS: tuple[tuple[str, tuple[str, str], Callable[[TrainingView], float]], ...] = (
     ("Accuracy and computation", ("MACs (M)", "M MACs"), lambda run: run.evaluation.macs / 1e6),
     ("Accuracy and size", ("params (M)", "M parameters"), lambda run: run.evaluation.parameters / 1e6),

@@ -55,12 +55,16 @@ def _places(view: StudyView) -> list[str]:
     return notes
 
 
-def note_of_pairs(n: int) -> str:
-    """What so few pairs can show at best."""
-    p = least_p(n)
-    if p > 0.05:
-        return f"With n = {n} nothing can be significant at 5 %: the smallest p that {n} pairs can have is {p:g}."
-    return f"The smallest p that n = {n} pairs can have is {p:g}."
+def note_of_pairs(counts: set[int]) -> str:
+    """What so few pairs can show at best; `counts` are the numbers of pairs that occur."""
+    sentences = []
+    for n in sorted(counts):
+        p, pairs = least_p(n), "1 pair" if n == 1 else f"{n} pairs"
+        if p > 0.05:
+            sentences.append(f"With n = {n} nothing can be significant at 5 %: {pairs} can have no p below {p:g}.")
+        else:
+            sentences.append(f"With n = {n} the smallest p is {p:.2g}.")
+    return " ".join(sentences)
 
 
 def _and(names: list[str]) -> str:

@@ -44,6 +44,7 @@ def _values(view: StudyView) -> dict[str, Any]:
     costs = costs_of(view)
     cells = cells_by_method(view)
     pairs = [found for name in names if (found := comparisons(view, name)) is not None]
+    every_pair = [pair for found in pairs for row in found.rows for pair in row.others if pair is not None]
     planes = [(name, tuple(markup(figure) for figure in cost_figures(view, name))) for name in names]
     return {
         "title": view.title or "compactnas: study",
@@ -64,10 +65,8 @@ def _values(view: StudyView) -> dict[str, Any]:
         "operations": markup(operations_figure(cells)),
         "operation_names": [(name, SHORT[name]) for name in OPERATIONS],
         "pairs": pairs,
-        "pair_note": note_of_pairs(min(p.n for found in pairs for row in found.rows for p in row.others if p))
-        if pairs
-        else "",
-        "exact": all(p.exact for found in pairs for row in found.rows for p in row.others if p),
+        "pair_note": note_of_pairs({pair.n for pair in every_pair}),
+        "exact": all(pair.exact for pair in every_pair),
         "costs": costs,
         "cost_figure": markup(cost_figure(costs, view)) if costs else "",
         "jobs": view.jobs,

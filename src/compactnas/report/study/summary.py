@@ -38,7 +38,24 @@ def tiles_of(view: StudyView) -> list[Tile]:
         method = best_method(view, where, kind)
         if method is not None:
             tiles.append(Tile(f"{name}, OA on {where}", *_oa(view, method, where), below=method.name))
+            tiles += _saved(view, method, where) if kind == "searched" else []
     return tiles
+
+
+def _saved(view: StudyView, method: Method, split: str) -> list[Tile]:
+    """How much less the best searched network computes than ResNet-110; nothing where it computes more."""
+    cost, _ = reference_cost(view)
+    macs = _mean_cost(view, method, split)[0]
+    if cost is None or macs >= cost.macs:
+        return []
+    saved = f"{100 * (1 - macs / cost.macs):.1f}"
+    return [Tile("fewer MACs than ResNet-110", saved, "%", f"{macs / 1e6:.2f} M of {cost.macs / 1e6:.2f} M")]
+
+
+def _mean_cost(view: StudyView, method: Method, split: str) -> tuple[float, float]:
+    """MACs and parameters over the seeds."""
+    runs = [run.evaluation for run in view.runs(method.key, split)]
+    return Spread.of([float(one.macs) for one in runs]).mean, Spread.of([float(one.parameters) for one in runs]).mean
 
 
 def _oa(view: StudyView, method: Method, split: str) -> tuple[str, str]:
@@ -58,10 +75,7 @@ def headline(view: StudyView) -> str:
     method = best_method(view, where, "searched") if where else None
     if where is None or method is None:
         return ""
-    runs = view.runs(method.key, where)
-    macs, parameters = (
-        Spread.of([float(getattr(run.evaluation, key)) for run in runs]).mean for key in ("macs", "parameters")
-    )
+    macs, parameters = _mean_cost(view, method, where)
     text = f"{method.name} reaches {_per_cent(view, method, where)} OA on {where}"
     text += f" with {parameters / 1e6:.3f} M parameters and {macs / 1e6:.2f} M MACs"
     cost, trained = reference_cost(view)

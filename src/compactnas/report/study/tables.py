@@ -28,7 +28,7 @@ class Row:
     value: Callable[[TrainingView], float]
     digits: int
     better: int
-    printed: Callable[[Printed], float]
+    printed: Callable[[Printed], str]
 
 
 ROWS = (
@@ -179,7 +179,7 @@ def _measured(row: Row, spreads: Sequence[Spread], papers: Sequence[Printed | No
                 text=text,
                 spread=f"{spread.deviation:.{row.digits}f}" if spread.varies else "",
                 best=len(shown) > 1 and row.better * float(text) == best,
-                printed=f"{row.printed(paper):g}" if paper else "",
+                printed=row.printed(paper) if paper else "",
             )
             for text, spread, paper in zip(shown, spreads, papers, strict=True)
         ),
