@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -112,14 +114,27 @@ def session(options: RayOptions, log: Path) -> Iterator[Any]:
         ray = _import_ray()
         with redirect_stdout(file):
             folder = None if address else _temp_folder()
+            terminated = signal.getsignal(signal.SIGTERM)
             try:
                 with _errors_to(file.fileno()):
                     _connect(ray, address, folder)
+                _on_sigterm(_interrupt)  # Ray's own handler ends the process before its tasks
                 yield ray
             finally:
                 ray.shutdown()
+                _on_sigterm(terminated)
                 if folder:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """To be terminated, as Slurm does it, is to be interrupted."""
+    raise KeyboardInterrupt
+
+
+def _on_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():  # elsewhere Python allows none
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager
