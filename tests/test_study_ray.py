@@ -240,24 +240,41 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_the_slurm_example_runs_a_study_on_two_machines(
+def submit(words: list[str], environment: dict[str, str], *, warn: bool) -> tuple[int, str]:
+    """Run a script to its end, warned when the first job has begun as Slurm does before the time is over."""
+    with subprocess.Popen(
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if warn and line.startswith("begins: "):
+                process.send_signal(signal.SIGUSR1)
+                warn = False
+    assert processes_of(process.pid) == ""
+    return process.returncode, "".join(said)
+
+
+def test_the_slurm_example_runs_on_two_machines_and_goes_on_when_it_is_queued_again(
     repository: Path, slurm: dict[str, str], tmp_path: Path
 ) -> None:
-    file, script = (
-        write_few(tmp_path, methods=[], random=False, retrainings=2),
-        repository / "examples" / "slurm.sbatch",
-    )
-    subprocess.run(["bash", "-n", str(script)], check=True)
-    words, pipe = [str(script), str(file), str(tmp_path / "out")], subprocess.PIPE
-    with subprocess.Popen(
-        words, env=slurm, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said
-    assert "2 of 2 done" in said and "| official |" in said
-    assert (tmp_path / "out" / "tables.md").exists()
-    logs = [(tmp_path / "out" / f"ray-{name}.log").read_text() for name in ("one", "two")]
-    assert all("Ray runtime started" in log for log in logs)
-    assert processes_of(process.pid) == ""
-    assert not Path(f"/tmp/ray-{os.getpid()}").exists()
-    assert not (tmp_path / "asked").exists()  # nothing to queue again
+    file, out = write_few(tmp_path, methods=[], random=False, retrainings=2), tmp_path / "out"
+    asked, words = tmp_path / "asked", [str(repository / "examples" / "slurm.sbatch"), str(file), str(out)]
+    subprocess.run(["bash", "-n", words[0]], check=True)
+    code, said = submit(words, slurm, warn=True)
+    assert code == 130, said
+    assert "interrupted; give the same command again to go on\nthe time is nearly over" in said
+    assert asked.read_text() == f"requeue {slurm['SLURM_JOB_ID']}\n"
+    asked.unlink()
+    code, said = submit(words, slurm, warn=False)
+    assert code == 0, said
+    assert "2 of 2 done" in said and "| official |" in said and (out / "tables.md").exists()
+    assert all("Ray runtime started" in (out / f"ray-{name}.log").read_text() for name in ("one", "two"))
+    assert not asked.exists()
+    assert not Path(f"/tmp/ray-{slurm['SLURM_JOB_ID']}").exists()
