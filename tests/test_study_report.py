@@ -148,7 +148,7 @@ def test_one_search_alone_is_selected_so_far(tmp_path: Path) -> None:
     write_fake_study(study, tmp_path, keep=lambda job: job == first)
     view = study_view(study, tmp_path)
     assert [search.selected for search in view.searches] == [True]
-    assert "Networks found" in page_of(study, tmp_path).text
+    assert "selected so far seed 0, of 1" in page_of(study, tmp_path).text
 
 
 @pytest.mark.parametrize(

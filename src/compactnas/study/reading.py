@@ -58,7 +58,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
             if job.kind == "random_search" and (spent := _spent(run, "search")) is not None
         },
         trainings=tuple(view for job, run in runs.items() if (view := _training(job, run)) is not None),
-        jobs=tuple(JobView(job.name, job.key, job in runs) for job in jobs),
+        jobs=tuple(JobView(job.name, job.key, job.method, job.kind != "train", job in runs) for job in jobs),
         retrainings=study.retrainings,
         sizes=next(((s.bands, s.classes, s.patch_px) for run in runs.values() if (s := run.spec)), None),
         warnings=_warnings(runs, study.search_split),

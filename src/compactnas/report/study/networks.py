@@ -89,7 +89,8 @@ def _facts(view: StudyView, method: Method, taken: SearchView, searches: int, wh
     if math.isfinite(taken.accuracy):
         facts.append(("on D_V", f"{100 * taken.accuracy:.2f} %"))
     chosen = f"seed {taken.seed}" if what == "search" else f"candidate {taken.seed + 1}"
-    facts.append(("selected", f"{chosen}, of {searches}"))
+    unfinished = any(job.search and job.method == method.key for job in view.missing)
+    facts.append(("selected so far" if unfinished else "selected", f"{chosen}, of {searches}"))
     return tuple(facts)
 
 

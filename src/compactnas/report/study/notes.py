@@ -47,10 +47,9 @@ def _places(view: StudyView) -> list[str]:
             f"remembering as well as recognising. Read them beside {_and(apart)}."
         )
     if unknown and not (mixed and not apart):
-        is_are = "is" if len(unknown) == 1 else "are"
         notes.append(
-            f"{_and(unknown)} {is_are} cut by the data's own parts or by a file: nothing here says whether its test "
-            "patches lie in other places than its training patches."
+            f"{_and(unknown)} {'is' if len(unknown) == 1 else 'are'} cut by the data's own parts or by a file: nothing "
+            "here says whether the test patches lie in other places than the training patches."
         )
     return notes
 

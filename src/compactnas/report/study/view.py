@@ -121,10 +121,20 @@ class SplitView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job of the study and whether it is done."""
+    """A job of the study.
+
+    Attributes:
+        name: for people.
+        key: name of its folder.
+        method: its key.
+        search: whether it is a search and no training.
+        done: whether it is done.
+    """
 
     name: str
     key: str
+    method: str
+    search: bool
     done: bool
 
 
