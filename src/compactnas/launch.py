@@ -94,18 +94,18 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     import torch
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
+    from torch import distributed
 
     require_processes(machine)
     _require_devices(machine, device)
-    if device == "cpu":
-        if not machine.threads and "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(max(1, len(_cores()) // machine.devices))
-        if machine.nodes == 1:  # nothing leaves the machine
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+    if device == "cpu" and not machine.threads and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, len(_cores()) // machine.devices))
+    if machine.nodes == 1:  # nothing leaves the machine
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
     if "OMP_NUM_THREADS" not in os.environ:  # else fabric sets a number of its own
         os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    started = starter() == "itself" and rank() > 0
+    fresh, started = not distributed.is_initialized(), starter() == "itself" and rank() > 0
     fabric = Fabric(
         accelerator=device,
         devices=machine.devices,
@@ -115,9 +115,9 @@ def join(machine: MachineConfig, device: str) -> Fabric:
         plugins=[_environment()],
     )
     fabric.launch()
-    if started:
+    if fresh and started:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    if device == "cuda":
+    if fresh and device == "cuda":
         atexit.register(_leave)
     return fabric
 

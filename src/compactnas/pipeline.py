@@ -94,7 +94,7 @@ def train_stage(
     data, listener = data or open_dataset(config.data), listener or Silent()
     fabric = make_fabric(config.machine)
     ranks, facts = ranks_of(fabric), data.source.facts
-    genotype = _genotype(model, like, config, data)
+    genotype = ranks.lead(lambda: _genotype(model, like, config, data))
     name = model if genotype is None else SEARCHED
     spec = ModelSpec(name, len(facts.bands), len(facts.classes), facts.patch_px, genotype)
     torch.manual_seed(config.seed)
