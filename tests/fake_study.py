@@ -110,7 +110,7 @@ def _write_job(job: Job, folder: Path, number: int, confusion: Confusion, classe
         (folder / "search").mkdir(exist_ok=True)
         values = json.loads(genotype.to_json())
         rows = [
-            {"candidate": place, "macs": 18_000_000 + place, "accuracy": 0.5 - 0.01 * place, "spent_macs": 1.0}
+            {"candidate": place, "macs": 18_000_000 + place, "accuracy": 0.5 - 0.01 * place, "work": 1.0}
             | {"genotype": values | {"depths": [1 + place, 1, 1]}}
             for place in range(3)
         ]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from compactnas.cost import CostTable, count, genotype_cost
+from compactnas.cost import ELEMENT_MACS, CostTable, count, count_elements, genotype_cost, work
 from compactnas.genotype import OPERATIONS, Genotype
 from compactnas.random_cell import random_like
 from compactnas.sampling import Architecture
@@ -89,3 +89,9 @@ def test_a_random_cell_costs_what_its_model_costs() -> None:
     genotype = random_like(Space(), target, torch.Generator().manual_seed(0), bands=10, classes=17, patch_px=32)
     assert abs(genotype_cost(genotype, 10, 17, 32).macs / target - 1) <= 0.02
     assert genotype.connected
+
+
+def test_elements_are_what_the_layers_write() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Sequential(nn.AvgPool2d(2), nn.Flatten()))
+    assert count_elements(layers, 3, 8) == 2 * 5 * 64 + 2 * 5 * 16
+    assert work(layers, 3, 8) == 3 * 5 * 9 * 64 + ELEMENT_MACS * (2 * 5 * 64 + 2 * 5 * 16)

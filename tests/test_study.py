@@ -18,19 +18,20 @@ from tiny import BANDS, CLASSES, SIDE, Killed, write_patches
 
 from compactnas.cli import main
 from compactnas.config import RunConfig, SearchConfig
-from compactnas.cost import genotype_cost
-from compactnas.data import open_dataset
+from compactnas.cost import count, empty_genotype, genotype_cost, work
+from compactnas.data import halves, open_dataset
 from compactnas.data.formats.so2sat import FILES
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.lcz import SO2SAT_COUNTS
 from compactnas.loop import Silent
 from compactnas.models import ModelSpec
+from compactnas.network import Network
 from compactnas.report.run.tables import NAMES
 from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
 from compactnas.study.estimating import Shape, Step, measure_step
-from compactnas.study.random_search import Sizes, random_search_stage, search_macs
+from compactnas.study.random_search import Sizes, random_search_stage, search_work
 from compactnas.study.running import chosen, run_job
 
 STEP = Step(2.0, 1.5)
@@ -166,19 +167,22 @@ def test_random_search_spends_what_the_searches_spent_and_takes_its_best(whole: 
 
 
 @pytest.mark.parametrize("depth", [False, True])
-def test_the_cost_of_a_search_is_that_of_the_paths_it_runs(depth: bool) -> None:
-    """At a certain alpha the path is one network, and its cost is known."""
-    space, sizes = Space(channels=4, max_depth=2), Sizes(3, 4, 16)
+def test_the_work_of_a_search_is_that_of_the_paths_it_runs(depth: bool) -> None:
+    """With one operation to choose from the path is one network, and its work is known."""
+    space, sizes = Space(channels=4, max_depth=2, operations=("sep_conv_3x3",)), Sizes(3, 4, 16)
     nodes = tuple(tuple(("sep_conv_3x3", s) for n, s in space.edges if n == node) for node in range(space.computed))
-    path = genotype_cost(Genotype(nodes, (2, 2, 2), 4), 3, 4, 16).macs
+    path, empty = Network(Genotype(nodes, (2, 2, 2), 4), 3, 4), Network(empty_genotype(space, (1, 1, 1)), 3, 4)
     # What a search would report: the cost at the depths that it expects, here 1.5 of 2 where depth is searched.
-    fixed = genotype_cost(Genotype(tuple((("none", 0),) for _ in nodes), (1, 1, 1), 4), 3, 4, 16).macs
-    expected = fixed + (path - fixed) * (0.75 if depth else 1.0)
+    fixed, whole = count(empty, 3, 16).macs, count(path, 3, 16).macs
+    expected = fixed + (whole - fixed) * (0.75 if depth else 1.0)
     config = SearchConfig(depth=depth, fixed_depth=2, batch_size=16, epochs=3, warmup=1)
     rows = [{"epoch": e, "expected_macs": expected, "depths": [1.5 if depth else 2.0] * 3} for e in (1, 2, 3)]
-    assert search_macs(rows, config, space, sizes, 50) == pytest.approx((3 + 5 + 5) * path * 3 * 16)
-    halved = search_macs(rows, replace(config, sampled_inputs=1), space, sizes, 50)
-    assert halved == pytest.approx(13 * (fixed + (path - fixed) / 2) * 48)
+    assert search_work(rows, config, space, sizes, 50) == pytest.approx((3 + 5 + 5) * work(path, 3, 16) * 3 * 16)
+    halved = search_work(rows, replace(config, sampled_inputs=1), space, sizes, 50)
+    assert halved == pytest.approx(13 * (work(empty, 3, 16) + work(path, 3, 16)) / 2 * 48)
+    drawn = search_work(rows, replace(config, depth_mode="sample"), space, sizes, 50)
+    share = 0.75 if depth else 1.0
+    assert drawn == pytest.approx(13 * ((1 - share) * work(empty, 3, 16) + share * work(path, 3, 16)) * 48)
 
 
 def test_a_random_search_draws_until_its_budget_is_spent_and_resumes(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_random_search_draws_until_its_budget_is_spent_and_resumes(tmp_path: P
     job = next(job for job in expand(config) if job.kind == "random_search")
     data = open_dataset(job.config.data)
     like = Genotype(((("skip_connect", 0),), (("avg_pool_3x3", 0),), (("skip_connect", 1),)), (1, 1, 1), 4)
-    price = genotype_cost(like, BANDS, CLASSES, SIDE).macs * 1.02 * (3 * 5 + 1) * len(data.parts["train"]) / 2
+    price = 1.1 * work(Network(like, BANDS, CLASSES), BANDS, SIDE) * (3 * 5 + 1) * len(data.parts["train"]) / 2
 
     class Fragile(Silent):
         left = 7
@@ -205,7 +209,11 @@ def test_a_random_search_draws_until_its_budget_is_spent_and_resumes(tmp_path: P
     for file in ("genotype.json", "search/candidates.jsonl"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
     rows = [json.loads(line) for line in (tmp_path / "whole" / "search" / "candidates.jsonl").read_text().splitlines()]
-    assert len(rows) == 4 and sum(row["spent_macs"] for row in rows) <= 4.5 * price
+    assert len(rows) >= 3 and sum(row["work"] for row in rows) <= 4.5 * price
+    weights, alpha = map(len, halves(data.parts["train"], 0))
+    for row in rows:
+        network = Network(Genotype.from_json(json.dumps(row["genotype"])), BANDS, CLASSES)
+        assert row["work"] == (3 * 5 * weights + alpha) * work(network, BANDS, SIDE)
 
 
 def test_an_interrupted_study_repeats_nothing_and_ends_with_the_same_tables(
@@ -267,6 +275,7 @@ WRONG = {
     "nothing": ("{methods: [], baselines: [], random: false, random_search: false}", "nothing to compare"),
     "random of nothing": ("{methods: []}", "random: random cells cost what"),
     "random search of nothing": ("{methods: [], random: false}", "random_search: random cells cost what"),
+    "several devices": ("machine: {devices: 2}", "machine.devices: a study computes each job on one device"),
     "an unknown selection": ("selection: worst", "selection"),
     "an unknown split": ("search_split: north", "search_split: 'north' is unknown"),
     "a wrong value of a split": ("splits: {north: {split: up}}", "splits.north"),

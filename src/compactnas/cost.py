@@ -7,6 +7,7 @@ column "FLOPs" holds MACs. Parameters are all trained weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
@@ -48,11 +49,42 @@ def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
     return Cost(counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters()))
 
 
+ELEMENT_MACS = 84.0
+"""Multiply-accumulates that take as long in training as writing one element of a map: fitted to the step times of nine
+networks on a CPU, which it gives to within a third (docs/performance.md). Pools and skips cost no MACs, but time."""
+
+
+def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
+    """Elements that the layers of a module write for one patch (bands, patch_px, patch_px); nothing is computed."""
+    meta, total = deepcopy(module).to("meta").eval(), 0
+
+    def add(layer: nn.Module, given: object, written: object) -> None:
+        nonlocal total
+        total += written.numel() if isinstance(written, Tensor) else 0
+
+    for layer in meta.modules():
+        if not any(layer.children()):
+            layer.register_forward_hook(add)
+    with torch.no_grad():
+        meta(torch.empty(1, bands, patch_px, patch_px, device="meta"))
+    return total
+
+
+def work(module: nn.Module, bands: int, patch_px: int) -> float:
+    """What the time of a pass over one patch goes with: MACs, and elements of maps in the MACs that take as long."""
+    return count(module, bands, patch_px).macs + ELEMENT_MACS * count_elements(module, bands, patch_px)
+
+
 def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -> Cost:
     """Cost of the network that a genotype describes."""
     with torch.device("meta"):
         network = Network(genotype, bands, classes)
     return count(network, bands, patch_px)
+
+
+def empty_genotype(space: Space, depths: tuple[int, ...]) -> Genotype:
+    """Cells that compute nothing: what is left of its network is the fixed parts."""
+    return Genotype(tuple((("none", 0),) for _ in range(space.computed)), depths, space.channels, space.layout)
 
 
 class _Alone(nn.Module):
@@ -65,6 +97,20 @@ class _Alone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.operation(State(x))
         return result
+
+
+def each_operation(
+    space: Space, patch_px: int, measure: Callable[[nn.Module, int, int], float]
+) -> Float[Tensor, "blocks operations"]:
+    """A measure of each operation on one edge in each block: of module, channels and side of its maps."""
+    shapes = [(space.channels * 2**block, -(-patch_px // 2**block)) for block in range(space.blocks)]
+    return torch.tensor(
+        [
+            [float(measure(_Alone(build_operation(name, c, candidate_norm)), c, side)) for name in space.operations]
+            for c, side in shapes
+        ],
+        dtype=torch.float64,
+    )
 
 
 @dataclass(frozen=True)
@@ -85,22 +131,10 @@ class CostTable:
     def of(cls, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
         """Measure the choices of a space, depths up to `max_depth`, for patches of this size."""
         layout = LAYOUTS[space.layout]
-        sides = [-(-patch_px // 2**block) for block in range(space.blocks)]
-        operations = torch.tensor(
-            [
-                [
-                    float(count(_Alone(build_operation(name, c, candidate_norm)), c, side).macs)
-                    for name in space.operations
-                ]
-                for c, side in ((space.channels * 2**block, side) for block, side in enumerate(sides))
-            ],
-            dtype=torch.float64,
-        )
+        operations = each_operation(space, patch_px, lambda *of: count(*of).macs)
 
         def bare(depths: tuple[int, ...]) -> int:
-            nodes = tuple((("none", 0),) for _ in range(space.computed))
-            genotype = Genotype(nodes, depths, space.channels, space.layout)
-            return genotype_cost(genotype, bands, classes, patch_px).macs
+            return genotype_cost(empty_genotype(space, depths), bands, classes, patch_px).macs
 
         base = (1,) * space.blocks
         least = bare(base)

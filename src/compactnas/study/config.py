@@ -80,6 +80,8 @@ class StudyConfig:
         unknown = [name for name in self.baselines if name not in BASELINES]
         if unknown:
             raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
+        if self.machine.devices * self.machine.nodes > 1:
+            raise UserError("machine.devices: a study computes each job on one device; spread its jobs with --ray")
         for split in (*self.splits, self.search_split):
             self.data_of(split)
 

@@ -1,9 +1,9 @@
 """Random search at the price of a search: the control that says whether the search's time was well spent.
 
 Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as
-the multiply-accumulates of the searches pay for; the best on D_V is taken, as the best search is. Multiply-accumulates
-are counted and not seconds, so that the result does not depend on how busy the machine was; the seconds of both are
-kept.
+the work of the searches pays for; the best on D_V is taken, as the best search is. Work is counted (multiply-
+accumulates, and elements of maps) and not timed, so that the result does not depend on how busy the machine was; the
+seconds of both are kept.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig, SearchConfig
-from compactnas.cost import CostTable, genotype_cost
+from compactnas.cost import (
+    ELEMENT_MACS,
+    count,
+    count_elements,
+    each_operation,
+    empty_genotype,
+    genotype_cost,
+    work,
+)
 from compactnas.data import Dataset, halves, measure_normalisation
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, make_fabric
 from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.network import Network
 from compactnas.random_cell import random_like
 from compactnas.runs import Row, start, write_rows, write_splits
 from compactnas.space import Space
@@ -46,11 +55,11 @@ class Sizes:
     patch_px: int
 
 
-def search_macs(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
-    """Multiply-accumulates that a search computed, from its metrics.
+def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
+    """The work that a search did, from its metrics, in the unit of `compactnas.cost.work`.
 
-    A mixture of depths runs all cells that are built, so the expected cost of a drawn path is scaled from the expected
-    depths to these; cells of all blocks are taken to cost alike.
+    A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
+    depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations.
 
     Args:
         rows: one an epoch.
@@ -59,24 +68,28 @@ def search_macs(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         sizes: of the data.
         patches: in the half of the training part that a search steps through.
     """
-    built = (space.max_depth if config.depth else config.fixed_depth) * space.blocks
-    fixed = CostTable.of(space, 1, sizes.bands, sizes.classes, sizes.patch_px).fixed
+    with torch.device("meta"):
+        bare = Network(empty_genotype(space, (1,) * space.blocks), sizes.bands, sizes.classes)
+    fixed = count(bare, sizes.bands, sizes.patch_px).macs
+    fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
     kept = config.sampled_inputs or max(inputs)
-    share = sum(min(count, kept) for count in inputs) / len(space.edges)
+    edges = sum(min(number, kept) for number in inputs)
+    cell_elements = edges * each_operation(space, sizes.patch_px, count_elements).mean(dim=1)
+    built = [float(space.max_depth if config.depth else config.fixed_depth)] * space.blocks
     size = min(config.batch_size, patches)
     total = 0.0
     for row in rows:
-        cells = (row["expected_macs"] - fixed) * share
-        if config.depth_mode == "mixture":
-            cells *= built / sum(row["depths"])
+        depths = built if config.depth_mode == "mixture" else row["depths"]
+        macs = fixed + (row["expected_macs"] - fixed) * edges / len(space.edges) * sum(depths) / sum(row["depths"])
+        elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
         passes = TRAINING + (ARCHITECTURE if row["epoch"] > config.warmup else 0)
-        total += passes * (fixed + cells) * size * max(1, patches // size)
+        total += passes * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     return total
 
 
 def random_search_stage(
-    config: RunConfig, folder: Path, like: Genotype, budget_macs: float, *, listener: Listener, data: Dataset
+    config: RunConfig, folder: Path, like: Genotype, budget: float, *, listener: Listener, data: Dataset
 ) -> Genotype:
     """Draw, train and measure candidates until the budget is spent; writes `genotype.json` and `search/`.
 
@@ -86,7 +99,7 @@ def random_search_stage(
         config: `train` is the short training of a candidate, `space` what is drawn from.
         folder: of the run.
         like: candidates cost what this network costs.
-        budget_macs: multiply-accumulates to spend; at least one candidate is trained.
+        budget: work to spend, in the unit of `search_work`; at least one candidate is trained.
         listener: is told how it goes.
         data: the opened data of the config.
     """
@@ -101,13 +114,13 @@ def random_search_stage(
     rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
     while (genotype := _draw(config, like, sizes, rows)) is not None:
         macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
-        price = macs * (TRAINING * config.train.epochs * len(parts[0]) + FORWARD * len(parts[1]))
-        spent = sum(row["spent_macs"] for row in rows)
-        if rows and spent + price > budget_macs:
-            break
         seed = _seed(config.seed, len(rows))
         torch.manual_seed(seed)
         network = build(ModelSpec(SEARCHED, sizes.bands, sizes.classes, sizes.patch_px, genotype))
+        passes = TRAINING * config.train.epochs * len(parts[0]) + FORWARD * len(parts[1])
+        price = passes * work(network, sizes.bands, sizes.patch_px)
+        if rows and sum(row["work"] for row in rows) + price > budget:
+            break
         normalise_of(network).set(normalisation.mean, normalisation.std)
         training = Training(
             network, config.train, data.source, *parts, seed, fabric, channels_last=config.machine.channels_last
@@ -116,7 +129,7 @@ def random_search_stage(
         last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
         _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
         rows.append(
-            {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "spent_macs": price}
+            {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "work": price}
             | {"genotype": _values(genotype)}
         )
         write_rows(table, rows)

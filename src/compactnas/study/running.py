@@ -15,7 +15,7 @@ from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.runs import Row
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import LAST, RANDOM, Job, expand
-from compactnas.study.random_search import Sizes, random_search_stage, search_macs
+from compactnas.study.random_search import Sizes, random_search_stage, search_work
 
 Told = Callable[[int, int, Job], None]
 """Called before each job with its number, how many there are, and the job."""
@@ -58,11 +58,11 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
 
 
 def _spent(job: Job, root: Path, data: Dataset) -> float:
-    """Multiply-accumulates of all the searches that a random search is the control of."""
+    """Work of all the searches that a random search is the control of."""
     facts, half = data.source.facts, len(data.parts["train"]) // 2
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
     return sum(
-        search_macs(_metrics(need, root), need.config.search, need.config.space, sizes, half) for need in job.needs
+        search_work(_metrics(need, root), need.config.search, need.config.space, sizes, half) for need in job.needs
     )
 
 
