@@ -276,6 +276,7 @@ WRONG = {
     "random of nothing": ("{methods: []}", "random: random cells cost what"),
     "random search of nothing": ("{methods: [], random: false}", "random_search: random cells cost what"),
     "several devices": ("machine: {devices: 2}", "machine.devices: a study computes each job on one device"),
+    "unknown places": ("splits: {d1: {places: far}}", "splits.d1: places: 'far' is unknown"),
     "an unknown selection": ("selection: worst", "selection"),
     "an unknown split": ("search_split: north", "search_split: 'north' is unknown"),
     "a wrong value of a split": ("splits: {north: {split: up}}", "splits.north"),

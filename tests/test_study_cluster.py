@@ -42,7 +42,7 @@ CPU, AUTO = MachineConfig(device="cpu", threads=2), MachineConfig()
         (RayOptions(gpus=0.0), AUTO, ON_GPUS, Share(1.0, 0.0, 1)),
         (RayOptions(cpus=4.0), AUTO, ON_CPUS, Share(4.0, 0.0, 4)),
         (RayOptions(cpus=0.5), CPU, ON_CPUS, Share(0.5, 0.0, 2)),
-        (RayOptions(), MachineConfig(device="cuda", devices=2), ON_GPUS, Share(2.0, 2.0, 1)),
+        (RayOptions(), MachineConfig(device="cuda", threads=2), ON_GPUS, Share(2.0, 1.0, 2)),
     ],
 )
 def test_a_job_takes_its_threads_and_a_gpu_or_part_of_one(
@@ -65,7 +65,6 @@ def test_a_job_takes_its_threads_and_a_gpu_or_part_of_one(
         ({"gpus": 1.0}, AUTO, [node(16.0, 4.0, alive=False), node(8.0, 0.0)], "(the most are 8 and 0)"),
         ({}, MachineConfig(device="cuda"), ON_CPUS, "machine.device is cuda"),
         ({"gpus": 0.0}, MachineConfig(device="cuda"), ON_GPUS, "machine.device is cuda"),
-        ({}, MachineConfig(nodes=2), ON_GPUS, "machine.nodes: 2"),
     ],
 )
 def test_a_share_that_no_machine_has_is_refused(

@@ -16,12 +16,12 @@ from test_report import HOSTILE, Page, assert_stands_alone
 from compactnas import lcz
 from compactnas.config import DataConfig
 from compactnas.data.source import Facts
-from compactnas.data.splits import make_parts
+from compactnas.data.splits import REMEMBERS, make_parts
 from compactnas.errors import UserError
 from compactnas.report.study.paper import D2_PARTS, PRINTED
 from compactnas.report.study.tables import split_table
 from compactnas.study import Job, StudyConfig, expand
-from compactnas.study.reading import SHARED, study_view
+from compactnas.study.reading import study_view
 from compactnas.study.reporting import write_study_report
 from compactnas.study.tables import Table, study_tables
 
@@ -318,7 +318,9 @@ def test_a_split_file_that_shares_places_counts_as_random(tmp_path: Path) -> Non
     groups = np.array(["a", "b"] * 20)
     facts = Facts("x", ("r",), ("p", "q"), 8, np.arange(40) // 2 % 2, groups=groups)
     warnings = make_parts(facts, DataConfig(split="random"))[1]
-    assert any(SHARED in text for text in warnings), "the warning has other words now: study/reading.py looks for these"
+    assert any(REMEMBERS in text for text in warnings), (
+        "the warning has other words now: study/reading.py looks for these"
+    )
     study = fake_study(
         splits={"far": {"split": "csv", "split_csv": "far.csv"}, "near": {"split": "csv", "split_csv": "near.csv"}}
     )

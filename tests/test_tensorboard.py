@@ -35,7 +35,7 @@ def events(folder: Path) -> dict[str, dict[int, float]]:
 
 def test_events_are_the_metrics(tmp_path: Path) -> None:
     config, folder = tiny_config(write_patches(tmp_path / "patches.npz")), tmp_path / "run"
-    run(config, folder, listener=TensorBoard(Silent(), folder))
+    run(config, folder, listener=TensorBoard(Silent(), folder / "tensorboard"))
     for stage, names in (("search", ("loss_weights", "accuracy_alpha", "entropy")), ("train", ("loss", "accuracy"))):
         found = events(folder / "tensorboard" / stage)
         rows = [json.loads(line) for line in (folder / stage / "metrics.jsonl").read_text().splitlines()]

@@ -12,8 +12,6 @@ from compactnas.runs import Row
 if TYPE_CHECKING:
     from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
-FOLDER = "tensorboard"
-
 
 class TensorBoard:
     """A `Listener` that writes each epoch's figures as scalars and tells another one all that it hears.
@@ -22,7 +20,7 @@ class TensorBoard:
 
     Args:
         inner: who is told too.
-        folder: of the run; events go to `tensorboard/search` and `tensorboard/train` in it.
+        folder: where events go, to `search` and `train` in it.
 
     Errors:
         UserError: neither tensorboardX nor tensorboard is installed.
@@ -54,7 +52,7 @@ class TensorBoard:
         from lightning_fabric.loggers.tensorboard import TensorBoardLogger  # late: few want it
 
         try:
-            return TensorBoardLogger(self.folder, name=FOLDER, version="", sub_dir=stage)
+            return TensorBoardLogger(self.folder, name="", version="", sub_dir=stage)
         except ModuleNotFoundError:
             raise UserError(
                 "--tensorboard: needs tensorboardX; install it with `pip install 'compactnas[cluster]'`"

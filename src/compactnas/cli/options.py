@@ -27,6 +27,7 @@ from compactnas.space import Space
 
 if TYPE_CHECKING:
     from compactnas.data import Dataset
+    from compactnas.loop import Listener
 
 Recipe = Literal["paper", "quick", "smoke"]
 PARTS = {
@@ -111,6 +112,9 @@ class Parser(ArgumentParser):
 NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
 
+TENSORBOARD = "write each epoch's figures for TensorBoard too (needs `[cluster]`)"
+
+
 def add_run_options(parser: Parser, recipe: Recipe) -> None:
     """The options of a whole run, with a recipe's values as defaults."""
     parser.add_argument("--config", action="config", help="YAML file with values of the options below")
@@ -118,6 +122,7 @@ def add_run_options(parser: Parser, recipe: Recipe) -> None:
     parser.add_argument("--out", type=str, default="", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is in --out")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
     for name in ("devices", "nodes"):
         parser.aliases[f"--{name}"] = (f"--machine.{name}",)
         parser.add_argument(f"--{name}", type=int, help=f"the same as --machine.{name}")
@@ -182,6 +187,17 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
     for line in differences(recipe) if leads(config.machine) else ():
         print(f"recipe {recipe}: {line}", file=sys.stderr)
     return data
+
+
+def listener(options: Namespace, config: RunConfig) -> Listener:
+    """Who is told how a run goes: a terminal and, if wanted, TensorBoard, by the process that leads."""
+    from compactnas.progress import RichListener
+    from compactnas.tensorboard import TensorBoard
+
+    terminal = RichListener()
+    if not (options.tensorboard and leads(config.machine)):
+        return terminal
+    return TensorBoard(terminal, Path(options.out) / "tensorboard")
 
 
 def add_source_options(parser: Parser) -> None:

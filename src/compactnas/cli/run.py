@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
+from compactnas.cli.options import Parser, Recipe, add_run_options, listener, open_data, parse
 from compactnas.launch import leads
 
 
@@ -26,12 +26,11 @@ def main(argv: list[str]) -> int:
     options, config = parse(build, argv)
     from compactnas import pipeline
     from compactnas.cli.show import print_evaluation
-    from compactnas.progress import RichListener
     from compactnas.report import write_report
 
     data = open_data(config, options.recipe)
     folder = Path(options.out)
-    evaluation = pipeline.run(config, folder, resume=options.resume, listener=RichListener(), data=data)
+    evaluation = pipeline.run(config, folder, resume=options.resume, listener=listener(options, config), data=data)
     if not leads(config.machine):
         return 0
     report = write_report([folder], folder / "report.html")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse
+from compactnas.cli.options import Parser, Recipe, add_run_options, listener, open_data, parse
 from compactnas.launch import leads
 
 
@@ -25,11 +25,12 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     options, config = parse(build, argv)
     from compactnas import pipeline
-    from compactnas.progress import RichListener
 
     data = open_data(config, options.recipe)
     folder = Path(options.out)
-    genotype = pipeline.search_stage(config, folder, resume=options.resume, listener=RichListener(), data=data)
+    genotype = pipeline.search_stage(
+        config, folder, resume=options.resume, listener=listener(options, config), data=data
+    )
     if not leads(config.machine):
         return 0
     if options.json:

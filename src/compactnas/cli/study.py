@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from compactnas.cli.options import Parser
+from compactnas.cli.options import TENSORBOARD, Parser
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
     from compactnas.progress import RichListener
-    from compactnas.study import Plan, StudyConfig
+    from compactnas.study import Job, Plan, StudyConfig
 
 
 def build() -> Parser:
@@ -27,6 +27,7 @@ def build() -> Parser:
     parser.add_argument("file", type=str, help="the study, as in examples/paper.yaml")
     parser.add_argument("--out", type=str, default="", help="folder of the study")
     parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
+    parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
     parser.add_argument("--ray", action="store_true", help="run jobs side by side on this machine, by Ray")
     parser.add_argument("--ray_address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
     parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
@@ -77,7 +78,11 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     from compactnas.study import run_study
 
     if not (options.ray or options.ray_address):
-        run_study(study, root, listener=_listener(), told=lambda n, of, job: print(f"job {n} of {of}: {job.name}"))
+
+        def told(number: int, of: int, job: Job) -> None:
+            print(f"job {number} of {of}: {job.name}")
+
+        run_study(study, root, listener=_listener(), told=told, tensorboard=options.tensorboard)
         return
     from compactnas.study.cluster import run_study_on_ray
     from compactnas.study.ray_session import RayOptions
@@ -87,7 +92,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     def say(line: str) -> None:
         print(line, file=out, flush=True)  # what Ray prints goes elsewhere in the meantime
 
-    run_study_on_ray(study, root, ray, listener=_listener(), say=say)
+    run_study_on_ray(study, root, ray, listener=_listener(), say=say, tensorboard=options.tensorboard)
 
 
 def main(argv: list[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compactnas.cli.options import Parser, Recipe, add_run_options, open_data, parse, require_model
+from compactnas.cli.options import Parser, Recipe, add_run_options, listener, open_data, parse, require_model
 from compactnas.launch import leads
 
 
@@ -34,12 +34,17 @@ def main(argv: list[str]) -> int:
     options, config = parse(build, argv)
     require_model(options.model, random=True)
     from compactnas import pipeline
-    from compactnas.progress import RichListener
 
     data = open_data(config, options.recipe)
     folder = Path(options.out)
     pipeline.train_stage(
-        config, folder, options.model, like=options.like, resume=options.resume, listener=RichListener(), data=data
+        config,
+        folder,
+        options.model,
+        like=options.like,
+        resume=options.resume,
+        listener=listener(options, config),
+        data=data,
     )
     if leads(config.machine):
         print(f"trained: {folder}; next: compactnas evaluate {folder}")

@@ -27,6 +27,10 @@ WORDS = {
 """What files call the parts, and what we call them."""
 
 
+REMEMBERS = "the test measures remembering too"
+"""How a warning says that the test part shares places with the training part."""
+
+
 def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]]:
     """Rows of each part, ascending, and warnings that a reader of the results must see.
 
@@ -236,14 +240,14 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
         if len(shared):
             warnings.append(
                 f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
-                f"({_some(shared)}): the test measures remembering too; show `split: group` beside it"
+                f"({_some(shared)}): {REMEMBERS}; show `split: group` beside it"
             )
     if facts.places is not None:
         found = overlaps(facts.places.at(parts["test"]), facts.places.at(parts["train"]))
         if found.count.any():
             warnings.append(
                 f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "
-                f"{found.share.max():.0%} of their area: the test measures remembering too; see `compactnas leakage`"
+                f"{found.share.max():.0%} of their area: {REMEMBERS}; see `compactnas leakage`"
             )
     return tuple(warnings)
 

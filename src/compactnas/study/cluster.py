@@ -33,6 +33,7 @@ def run_study_on_ray(
     *,
     listener: Listener | None = None,
     say: Say = lambda line: None,
+    tensorboard: bool = False,
 ) -> None:
     """Do what is left of a study as `run_study` does, on this machine's cores or on a cluster.
 
@@ -44,6 +45,7 @@ def run_study_on_ray(
         options: which cluster, and what a job takes of it.
         listener: hears the warnings.
         say: hears in a line which job begins and ends, where, and how many are done.
+        tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
 
     Errors:
         UserError: no Ray, no such cluster, no machine with room for a job; or a job's own, after which the
@@ -56,7 +58,7 @@ def run_study_on_ray(
     with session(options, root / "ray.log") as ray, _token(root) as token:
         share = options.share(study.machine, ray.nodes())
         alone = not options.address  # one machine shares its folders with itself, and needs no copies
-        _Board(ray, jobs, root.absolute(), token, share, alone, listener or Silent(), say).run()
+        _Board(ray, jobs, root.absolute(), token, share, alone, listener or Silent(), say, tensorboard).run()
 
 
 @contextmanager
@@ -93,9 +95,10 @@ class _Board:
         alone: bool,
         listener: Listener,
         say: Say,
+        tensorboard: bool = False,
     ) -> None:
         self.ray, self.jobs, self.root, self.token, self.share = ray, jobs, root, token, share
-        self.alone, self.listener, self.say = alone, listener, say
+        self.alone, self.listener, self.say, self.tensorboard = alone, listener, say, tensorboard
         self.waiting = [job for job in jobs if not job.done(root)]
         self.running: dict[Any, _Attempt] = {}
         self.lost: Counter[tuple[str, bool]] = Counter()
@@ -125,7 +128,7 @@ class _Board:
                 continue
             inputs = [] if self.alone else [self.ray.put(self._inputs(job))]
             attempt = secrets.token_hex(8)
-            order = Order(str(self.root), self.token, str(Path.cwd()), self.share.threads, attempt)
+            order = Order(str(self.root), self.token, str(Path.cwd()), self.share.threads, attempt, self.tensorboard)
             self.running[self.task.remote(job, order, inputs)] = _Attempt(job, inputs)
 
     def _inputs(self, job: Job) -> dict[str, bytes]:

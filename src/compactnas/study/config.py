@@ -32,7 +32,8 @@ class StudyConfig:
         data: which patches; how they are split is said below.
         search_split: split whose training part is searched (the paper: d2's).
         splits: splits on which networks are trained and tested: rules of `data.split`, or names of your own,
-            each with the fields of `data` in which it differs.
+            each with the fields of `data` in which it differs, and `places`: whether its test patches lie `apart` from
+            its training patches or are `mixed` with them, for the report, where nothing else tells.
         methods: settings of the search, each searched `searches` times.
         baselines: networks that are trained beside them.
         random: also random cells that cost what the last method's network costs, one for each retraining.
@@ -84,12 +85,21 @@ class StudyConfig:
             raise UserError("machine.devices: a study computes each job on one device; spread its jobs with --ray")
         for split in (*self.splits, self.search_split):
             self.data_of(split)
+            self.places_of(split)
+
+    def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
+        """Where the test patches of a split lie, as far as the study says so."""
+        places = self.splits.get(split, {}).get("places") if isinstance(self.splits, dict) else None
+        if places not in (None, "apart", "mixed"):
+            raise UserError(f"splits.{split}: places: {places!r} is unknown; use apart or mixed")
+        return places
 
     def data_of(self, split: str) -> DataConfig:
         """The patches of a split and how they are cut."""
         if isinstance(self.splits, dict) and split in self.splits:
+            fields = {name: value for name, value in self.splits[split].items() if name != "places"}
             try:
-                return from_values(DataConfig, self.splits[split], asdict(self.data))
+                return from_values(DataConfig, fields, asdict(self.data))
             except (TypeError, UserError) as error:
                 raise UserError(f"splits.{split}: {' '.join(str(error).split())[:300]}") from None
         if split not in get_args(Split):

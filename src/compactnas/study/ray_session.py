@@ -74,27 +74,25 @@ class RayOptions:
             nodes: of the cluster, as `ray.nodes()` tells them.
 
         Errors:
-            UserError: no node has as much, or a job wants several.
+            UserError: no node has as much.
         """
-        if machine.nodes > 1:
-            raise UserError(f"machine.nodes: {machine.nodes}, but on Ray each job has one machine; give 1")
         rooms = [node["Resources"] for node in nodes if node["Alive"]]
         gpus = self.gpus
         if gpus == -1:
             some = machine.device in ("auto", "cuda") and any(room.get("GPU", 0) >= 1 for room in rooms)
-            gpus = float(machine.devices * some)
+            gpus = float(some)
         if machine.device == "cuda" and not gpus:
             raise UserError(
                 "--ray-gpus: machine.device is cuda, and no GPU is given to a job or none is in the cluster"
             )
-        cpus = self.cpus or float(max(1, machine.threads) * machine.devices)
+        cpus = self.cpus or float(max(1, machine.threads))
         if not any(room.get("CPU", 0) >= cpus and room.get("GPU", 0) >= gpus for room in rooms):
             most = [max((room.get(kind, 0) for room in rooms), default=0) for kind in ("CPU", "GPU")]
             raise UserError(
                 f"no machine has the {cpus:g} CPUs and {gpus:g} GPUs of a job (the most are {most[0]:g} and "
                 f"{most[1]:g}); say with --ray-cpus and --ray-gpus what a job takes"
             )
-        return Share(cpus, gpus, machine.threads or max(1, int(cpus) // machine.devices))
+        return Share(cpus, gpus, machine.threads or max(1, int(cpus)))
 
 
 @contextmanager

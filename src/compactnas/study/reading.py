@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from compactnas.data.splits import REMEMBERS
 from compactnas.errors import UserError
 from compactnas.files import read_json
 from compactnas.genotype import Genotype
@@ -32,8 +33,6 @@ from compactnas.study.running import chosen
 
 APART = ("d1", "group", "fold", "block")
 MIXED = ("d2", "random")
-SHARED = "measures remembering too"
-"""What the data's warnings say of a test part that shares places with the training part."""
 
 
 def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
@@ -146,8 +145,9 @@ def _split(study: StudyConfig, split: str, runs: dict[Job, RunFolder]) -> SplitV
     """What a split is, from any of its jobs that is done."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
-    shared = any(SHARED in text for run in here for text in run.warnings)
-    place: Place = "mixed" if rule in MIXED or shared else "apart" if rule in APART else "unknown"
+    shared = any(REMEMBERS in text for run in here for text in run.warnings)
+    said = study.places_of(split)
+    place: Place = "mixed" if rule in MIXED or shared else said or ("apart" if rule in APART else "unknown")
     if not here:
         return SplitView(split, rule, place, {})
     bands = here[0].path / "normalisation.json"

@@ -16,12 +16,20 @@ from compactnas.runs import Row
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import LAST, RANDOM, Job, expand
 from compactnas.study.random_search import Sizes, random_search_stage, search_work
+from compactnas.tensorboard import TensorBoard
 
 Told = Callable[[int, int, Job], None]
 """Called before each job with its number, how many there are, and the job."""
 
 
-def run_study(study: StudyConfig, root: Path, *, listener: Listener | None = None, told: Told | None = None) -> None:
+def run_study(
+    study: StudyConfig,
+    root: Path,
+    *,
+    listener: Listener | None = None,
+    told: Told | None = None,
+    tensorboard: bool = False,
+) -> None:
     """Do what is left of a study in `root/jobs`; a job that was interrupted goes on at its last whole epoch.
 
     Args:
@@ -29,18 +37,21 @@ def run_study(study: StudyConfig, root: Path, *, listener: Listener | None = Non
         root: folder of the study; several studies may share it, and then share their jobs.
         listener: is told how each job goes.
         told: hears which job begins.
+        tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
     """
     jobs, opened = expand(study), _Opened()
     for number, job in enumerate(jobs, 1):
         if not job.done(root):
             if told is not None:
                 told(number, len(jobs), job)
-            run_job(job, root, listener or Silent(), opened(job))
+            run_job(job, root, listener or Silent(), opened(job), tensorboard=tensorboard)
 
 
-def run_job(job: Job, root: Path, listener: Listener, data: Dataset) -> None:
+def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorboard: bool = False) -> None:
     """One job, from where it stands to its end."""
     folder = job.folder(root)
+    if tensorboard:
+        listener = TensorBoard(listener, folder / "tensorboard" / job.name.replace(",", "").replace(" ", "_"))
     if job.kind == "search":
         search_stage(job.config, folder, resume=True, listener=listener, data=data)
     elif job.kind == "random_search":

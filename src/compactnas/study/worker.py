@@ -43,6 +43,7 @@ class Order:
         directory: from where relative paths are meant.
         threads: of the job.
         attempt: another one for each try of each job.
+        tensorboard: whether it writes its figures for TensorBoard too.
         version: of the one who gives the order.
     """
 
@@ -51,6 +52,7 @@ class Order:
     directory: str
     threads: int
     attempt: str
+    tensorboard: bool = False
     version: str = __version__
 
     def shared(self) -> bool:
@@ -124,7 +126,7 @@ def _do(job: Job, order: Order, root: Path, log: Log) -> None:
     path = Path(job.config.data.path)
     if not path.is_absolute() and not path.exists():
         raise UserError(f"data.path: {path} is not below {Path.cwd()}; give a path that is the same on every machine")
-    run_job(job, root, log, open_dataset(job.config.data))
+    run_job(job, root, log, open_dataset(job.config.data), tensorboard=order.tensorboard)
 
 
 def _await(job: Job, root: Path) -> None:
