@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from compactnas.cost import ELEMENT_MACS, CostTable, count, count_elements, genotype_cost, work
+from compactnas.cost import ELEMENT_MACS, SEPARABLE_WRITES, CostTable, count, count_elements, genotype_cost, work
 from compactnas.genotype import OPERATIONS, Genotype
 from compactnas.random_cell import random_like
 from compactnas.sampling import Architecture
+from compactnas.separable import SeparableConv
 from compactnas.space import LAYOUTS, Space
 
 
@@ -94,4 +95,7 @@ def test_a_random_cell_costs_what_its_model_costs() -> None:
 def test_elements_are_what_the_layers_write() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Sequential(nn.AvgPool2d(2), nn.Flatten()))
     assert count_elements(layers, 3, 8) == 2 * 5 * 64 + 2 * 5 * 16
+    separable = SeparableConv(6, 3, 1)
+    assert count_elements(separable, 6, 8) == SEPARABLE_WRITES * 6 * 64
+    assert count_elements(nn.Sequential(nn.Sequential(), separable), 6, 8) == SEPARABLE_WRITES * 6 * 64
     assert work(layers, 3, 8) == 3 * 5 * 9 * 64 + ELEMENT_MACS * (2 * 5 * 64 + 2 * 5 * 16)

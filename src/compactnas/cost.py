@@ -19,8 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.genotype import Genotype
 from compactnas.network import Network
-from compactnas.operations import State, build_operation, candidate_norm
+from compactnas.operations import Skip, State, build_operation, candidate_norm
 from compactnas.sampling import Architecture, Draw
+from compactnas.separable import SeparableConv
 from compactnas.space import LAYOUTS, Space
 
 
@@ -49,18 +50,23 @@ def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
     return Cost(counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters()))
 
 
-ELEMENT_MACS = 84.0
-"""Multiply-accumulates that take as long in training as writing one element of a map: fitted to the step times of nine
-networks on a CPU, which it gives to within a third (docs/performance.md). Pools and skips cost no MACs, but time."""
+ELEMENT_MACS = 54.0
+"""Multiply-accumulates that take as long in training as writing one element of a map: fitted on a CPU
+(`benchmarks/work.py`, docs/performance.md). Pools cost no MACs, but time."""
+
+SEPARABLE_WRITES = 4
+"""Maps that a separable convolution is counted to write: its result, the depthwise one before it, that again in the
+backward pass, and the slow library path of the depthwise gradients; fitted together with the above."""
 
 
 def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
     """Elements that the layers of a module write for one patch (bands, patch_px, patch_px); nothing is computed."""
     meta, total = deepcopy(module).to("meta").eval(), 0
 
-    def add(layer: nn.Module, given: object, written: object) -> None:
+    def add(layer: nn.Module, given: tuple[object, ...], written: object) -> None:
         nonlocal total
-        total += written.numel() if isinstance(written, Tensor) else 0
+        if isinstance(written, Tensor) and not isinstance(layer, Skip) and written is not given[0]:
+            total += written.numel() * (SEPARABLE_WRITES if isinstance(layer, SeparableConv) else 1)
 
     for layer in meta.modules():
         if not any(layer.children()):
