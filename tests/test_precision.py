@@ -18,6 +18,7 @@ from lightning_fabric.plugins.precision.amp import MixedPrecision
 from safetensors.torch import load_file
 from tiny import tiny_config, write_patches
 
+from compactnas.checkpoints import Checkpoints
 from compactnas.config import MachineConfig, RunConfig
 from compactnas.data import halves, measure_normalisation, open_dataset
 from compactnas.errors import UserError
@@ -26,7 +27,6 @@ from compactnas.models import normalise_of
 from compactnas.network import Network
 from compactnas.pipeline import run
 from compactnas.ranks import ALONE
-from compactnas.runs import load_checkpoint
 from compactnas.search import Search
 from compactnas.spread import GlobalBatchNorm
 from compactnas.train import Training
@@ -175,7 +175,7 @@ def test_a_whole_run_in_bf16_writes_32_bits(patches: Path, tmp_path: Path) -> No
     assert evaluation.measures.oa > 0.5  # chance is 0.33
     weights = load_file(tmp_path / "run" / "model.safetensors")
     assert {t.dtype for t in weights.values() if t.is_floating_point()} == {torch.float32}
-    saved = load_checkpoint(tmp_path / "run" / "search" / "checkpoint.pt")
+    saved, _ = Checkpoints(tmp_path / "run" / "search", 2).newest()
     assert saved is not None and saved["state"]["architecture"]["alpha"].dtype == torch.float32
     rows = [json.loads(line) for line in (tmp_path / "run/train/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < rows[0]["loss"]

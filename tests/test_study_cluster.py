@@ -130,12 +130,12 @@ def test_a_folder_is_shared_where_what_the_driver_wrote_can_be_read(tmp_path: Pa
 
 def test_files_travel_whole_and_the_last_one_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "here" / "jobs" / "k"
-    for name in ("job.json", "search/alpha.json", "search/checkpoint.pt", "z.json", ".owner"):
+    for name in ("job.json", "search/alpha.json", "search/checkpoint-000001-000000000.pt", "z.json", ".owner"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     files = pack(tmp_path / "here", folder)
     assert sorted(files) == ["jobs/k/job.json", "jobs/k/search/alpha.json", "jobs/k/z.json"]
-    assert "jobs/k/search/checkpoint.pt" in pack(tmp_path / "here", folder, checkpoints=True)
+    assert "jobs/k/search/checkpoint-000001-000000000.pt" in pack(tmp_path / "here", folder, checkpoints=True)
     written: list[str] = []
     monkeypatch.setattr(worker, "write_bytes", lambda path, content: written.append(path.name))
     unpack(files, tmp_path / "there")

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from test_study import write_study
 
+from compactnas.checkpoints import PATTERN
 from compactnas.cli import main
 from compactnas.study import cluster as on_ray
 from compactnas.study import expand, read_study
@@ -37,7 +38,7 @@ FEW = {
 }
 """Two searches, a baseline, the found network and a random one: five jobs."""
 
-OTHERWISE = ("seconds.json", "checkpoint.pt", LOG)
+OTHERWISE = ("seconds.json", LOG)
 """What differs between two runs: when it was, how long it took, and how a state that was read is pickled again."""
 
 # Ray takes 127.0.0.1 for the machine's address in the network; this one stays on the machine.
@@ -57,7 +58,11 @@ def write_few(where: Path, **changes: object) -> Path:
 def results(root: Path) -> dict[str, bytes]:
     """Every file of a study that must not depend on where it ran, nor on what was cut off meanwhile."""
     files = [*root.glob("tables.*"), *(root / "jobs").rglob("*")]
-    kept = [file for file in files if file.is_file() and not file.name.startswith(".") and file.name not in OTHERWISE]
+    kept = [
+        file
+        for file in files
+        if file.is_file() and not (file.name.startswith(".") or file.name in OTHERWISE or file.match(PATTERN))
+    ]
     return {str(file.relative_to(root)): file.read_bytes() for file in kept}
 
 

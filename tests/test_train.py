@@ -12,6 +12,7 @@ import torch
 from tiny import CLASSES, Killed, Killer, tiny_config, write_patches
 
 from compactnas.baselines import BASELINES
+from compactnas.checkpoints import PATTERN
 from compactnas.config import DataConfig
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
@@ -152,7 +153,8 @@ def test_another_model_is_not_resumed(patches: Path, tmp_path: Path) -> None:
     train_stage(config, tmp_path / "run", "resnet8")
     with pytest.raises(UserError, match="another network is trained here"):
         train_stage(config, tmp_path / "run", "sen2lcz", resume=True)
-    (tmp_path / "run" / "train" / "checkpoint.pt").write_bytes(b"PK\x03\x04 nothing")
+    (checkpoint,) = (tmp_path / "run" / "train").glob(PATTERN)
+    checkpoint.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UserError, match="not a checkpoint of ours"):
         train_stage(config, tmp_path / "run", "resnet8", resume=True)
 
@@ -166,7 +168,8 @@ def test_a_checkpoint_executes_nothing(patches: Path, tmp_path: Path) -> None:
 
     config = tiny_config(patches, train={"epochs": 1})
     train_stage(config, tmp_path / "run", "resnet8")
-    (tmp_path / "run" / "train" / "checkpoint.pt").write_bytes(pickle.dumps(Bomb(), protocol=2))
+    (checkpoint,) = (tmp_path / "run" / "train").glob(PATTERN)
+    checkpoint.write_bytes(pickle.dumps(Bomb(), protocol=2))
     with pytest.raises(UserError, match="not a checkpoint of ours"):
         train_stage(replace(config), tmp_path / "run", "resnet8", resume=True)
     assert not (tmp_path / "bang").exists()

@@ -147,6 +147,8 @@ class SearchConfig:
         augment: `square` turns and flips training patches, `none` does not.
         stop_after: epochs without a change of the genotype that count as convergence; 0 runs all.
         max_steps: stop after so many steps, to try a setting; 0 runs all.
+        on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
+            go on from the last checkpoint.
     """
 
     complexity: bool = True
@@ -178,6 +180,7 @@ class SearchConfig:
     augment: Literal["none", "square"] = "none"
     stop_after: int = 0
     max_steps: int = 0
+    on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1")
@@ -217,6 +220,8 @@ class TrainConfig:
         augment: `square` turns and flips training patches, `none` does not.
         validate_every: epochs between measurements on the validation part; 0 only at the end.
         max_steps: stop after so many steps, to try a setting; 0 runs all.
+        on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
+            go on from the last checkpoint.
     """
 
     epochs: int = 105
@@ -231,12 +236,17 @@ class TrainConfig:
     augment: Literal["none", "square"] = "none"
     validate_every: int = 5
     max_steps: int = 0
+    on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1")
         _require(
             self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
         )
+
+
+NEUTRAL = ("checkpoint_minutes", "keep_checkpoints")
+"""Of a `MachineConfig`: what no result depends on."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +264,9 @@ class MachineConfig:
         devices: of each node that compute one run together, on a CPU processes; batches stay those of
             one device, each takes its share of them.
         nodes: machines, each with so many devices, started by torchrun or srun.
+        checkpoint_minutes: time after which the next step is kept on disk, beside the end of each epoch; 0, only
+            epochs are.
+        keep_checkpoints: how many of the newest checkpoints of a stage stay.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -263,10 +276,16 @@ class MachineConfig:
     data_on_device: bool = False
     devices: int = 1
     nodes: int = 1
+    checkpoint_minutes: float = 10.0
+    keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
+        _require(
+            self.checkpoint_minutes >= 0,
+            f"machine.checkpoint_minutes: {self.checkpoint_minutes:g} is negative; 0: none",
+        )
         _require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")
-        for name in ("devices", "nodes"):
+        for name in ("devices", "nodes", "keep_checkpoints"):
             _require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1")
 
 

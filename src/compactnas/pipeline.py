@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 
 from compactnas.baselines import BASELINES
+from compactnas.checkpoints import Keeping
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
@@ -22,7 +25,8 @@ from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent, make_fabric
 from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.random_cell import random_like
-from compactnas.runs import load, load_spec, read_config, save_model, start, write_splits
+from compactnas.ranks import Ranks
+from compactnas.runs import load, load_spec, read_config, save_model, sole_writer, start, write_splits
 from compactnas.search import Search
 from compactnas.step import ranks_of
 from compactnas.train import Training
@@ -65,8 +69,10 @@ def search_stage(
         _begin(config, folder, data, normalisation, listener, resume=resume, stage="search")
         write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
 
-    ranks.lead(begin)
-    return search.run(folder, listener if ranks.first else Silent(), resume=resume)
+    with _writing(folder, ranks):
+        ranks.lead(begin)
+        heard = listener if ranks.first else Silent()
+        return search.run(folder, heard, resume=resume, keeping=_keeping(config.machine))
 
 
 def train_stage(
@@ -118,10 +124,12 @@ def train_stage(
             write_bytes(folder / "genotype.json", genotype.to_json().encode())
         _same_model(folder / "train" / "model.json", spec)
 
-    ranks.lead(begin)
     name = model if model in (*BASELINES, "random") else "the genotype"
-    training.run(folder, listener if ranks.first else Silent(), resume=resume, name=name)
-    ranks.lead(lambda: save_model(folder, spec, network))
+    with _writing(folder, ranks):
+        ranks.lead(begin)
+        heard = listener if ranks.first else Silent()
+        training.run(folder, heard, resume=resume, name=name, keeping=_keeping(config.machine))
+        ranks.lead(lambda: save_model(folder, spec, network))
 
 
 def evaluate_stage(
@@ -164,7 +172,8 @@ def evaluate_stage(
         parameters=cost.parameters,
         depths=None if spec.genotype is None else spec.genotype.depths,
     )
-    ranks.lead(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))
+    with _writing(folder, ranks):
+        ranks.lead(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))
     return evaluation
 
 
@@ -212,6 +221,18 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         writer.writerow([row, key, label, facts.classes[label], f"{p:.4f}"])
     write_bytes(output, text.getvalue().encode())
     return len(rows)
+
+
+@contextmanager
+def _writing(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """The first process is the folder's sole writer; the others wait for it, and hear if it cannot be."""
+    with ExitStack() as stack:
+        ranks.lead(lambda: stack.enter_context(sole_writer(folder)))
+        yield
+
+
+def _keeping(machine: MachineConfig) -> Keeping:
+    return Keeping(60 * machine.checkpoint_minutes, machine.keep_checkpoints)
 
 
 def _begin(

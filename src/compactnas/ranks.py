@@ -57,6 +57,14 @@ class Ranks:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view(tensor.shape))
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any of the processes."""
+        if self.count == 1:
+            return here
+        flag = torch.tensor(float(here))
+        distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+        return bool(flag)
+
     def gather(self, row: Float[Tensor, "values"]) -> Float[Tensor, "processes values"]:
         """The row of each process."""
         if self.count == 1:

@@ -1,15 +1,12 @@
-"""The folder of a run: what it holds, each file whole or not at all.
-
-Checkpoints hold tensors and plain values only and are read as such.
-"""
+"""The folder of a run: what it holds, each file whole or not at all, and who may write to it."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from compactnas.config import RunConfig, from_values
+from compactnas.config import NEUTRAL, RunConfig, from_values
 from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_bytes, write_json
@@ -31,6 +29,9 @@ from compactnas.models import ModelSpec, build
 from compactnas.version import __version__
 
 Row = dict[str, Any]
+
+LOCK, OWNER = ".lock", ".writer"
+"""The lock of a run's folder, and who has it, for the error message of others."""
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
@@ -57,19 +58,20 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
     if file.exists() and resume:
         before = read_config(folder)
         machine, now = before.machine, config.machine
-        moved = replace(before, machine=replace(machine, devices=now.devices, nodes=now.nodes))
+        free = {name: getattr(now, name) for name in ("devices", "nodes", *NEUTRAL)}
+        moved = replace(before, machine=replace(machine, **free))
         key = first_difference(config_values(moved), config_values(config))
         if key:
             raise UserError(
                 f"{file}: differs from the given config in {key}; resume with the same, or name a new folder"
             )
-        if moved == before:
+        if (machine.devices, machine.nodes) == (now.devices, now.nodes):
             return []
         return [
             f"begun on {machine.devices} x {machine.nodes} devices, goes on on {now.devices} x {now.nodes}: sums in "
             "another order, so that results may differ in their last digits"
         ]
-    if (folder / stage).exists() or (folder.exists() and not folder.is_dir()):
+    if (folder / stage).exists():
         raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
     write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
     write_json(folder / "environment.json", environment())
@@ -123,23 +125,38 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
     write_bytes(folder / name, buffer.getvalue())
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Store a stage's whole state."""
-    buffer = BytesIO()
-    torch.save(dict(state), buffer)
-    write_bytes(path, buffer.getvalue())
+@contextmanager
+def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+    """While it lasts, no other process writes to a run's folder. The lock goes with its process, however that ends.
 
+    Files that a killed writer left half-written are removed.
 
-def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """A stage's whole state, or None if there is none. Nothing in it is executed."""
-    if not path.exists():
-        return None
+    Args:
+        folder: of the run; made if it is not there.
+        wait_s: how long to wait for another writer to end.
+
+    Errors:
+        UserError: another process writes there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is no folder; name a new one for the run")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, is_singleton=True)  # a stage inside a job locks what the job has locked
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a checkpoint of ours ({reason}); remove it to start this stage again") from None
-    return state
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        with suppress(OSError):
+            owner = (folder / OWNER).read_text(encoding="utf-8").strip()
+            raise UserError(f"{folder}: {owner} writes here; wait for it, or name another folder") from None
+        raise UserError(f"{folder}: another process writes here; wait for it, or name another folder") from None
+    try:
+        if lock.lock_counter == 1:
+            (folder / OWNER).write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            for part in folder.rglob(".*.part"):
+                part.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:

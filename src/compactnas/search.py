@@ -6,14 +6,16 @@ sampler and a loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from compactnas.checkpoints import EACH_EPOCH, Keeping
 from compactnas.config import SearchConfig
 from compactnas.cost import ComplexityLoss, CostTable
 from compactnas.data import Indices, Normalisation, Source
@@ -21,11 +23,12 @@ from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
-from compactnas.loop import Listener, Means, Stage, cosine
+from compactnas.loop import Listener, cosine
 from compactnas.runs import Row
 from compactnas.sampling import Architecture, Draw, Gdas, Sampler, derive
 from compactnas.space import Space
 from compactnas.spread import spread
+from compactnas.stage import Position, Stage, Tell
 from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
 from compactnas.supernet import SuperNet
 
@@ -118,14 +121,17 @@ class Search:
         first, last = self.config.tau_start, self.config.tau_end
         return first + (last - first) * epoch / max(self.config.epochs - 1, 1)
 
-    def run_epoch(self, epoch: int, tell: Callable[[dict[str, float]], bool]) -> Row:
-        """All steps of an epoch; `tell` hears of each and may stop them."""
-        config, means, tau = self.config, Means(), self.tau(epoch)
+    def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
+        """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
+        at = at or Position()
+        config, means, tau, first = self.config, at.means, self.tau(epoch), at.step
         rate = config.learning_rate
-        pairs = zip(self._fed(self.train_batches, epoch), self._fed(self.alpha_batches, epoch), strict=False)
-        for step, (batch_t, batch_v) in zip(range(self.steps), pairs, strict=False):
+        pairs = zip(
+            self._fed(self.train_batches, epoch, first), self._fed(self.alpha_batches, epoch, first), strict=False
+        )
+        for step, (batch_t, batch_v) in zip(range(first, self.steps), pairs, strict=False):
             progress = (epoch + step / self.steps) / config.epochs
-            rate = cosine(config.learning_rate, config.learning_rate_min, progress)
+            rate = cosine(config.learning_rate, config.learning_rate_min, progress) * at.factor
             rows, rows_v = self.train_batches.rows(step), self.alpha_batches.rows(step)
             loss, hits = self.weight_step(*batch_t, tau, rate, rows)
             means.add(rows, loss_weights=loss, accuracy_weights=hits)
@@ -190,8 +196,12 @@ class Search:
         self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths])
         return draw
 
-    def _fed(self, batches: Batches, epoch: int) -> Iterator[Batch]:
-        return fed(batches.epoch(epoch), self.fabric.device, self.memory)
+    def _fed(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
+        return fed(batches.epoch(epoch, first), self.fabric.device, self.memory)
+
+    def _rows_of(self, epoch: int, step: int) -> Indices:
+        """Rows of the two batches of a step."""
+        return np.concatenate([batches.chosen(epoch, step) for batches in (self.train_batches, self.alpha_batches)])
 
     def describe(self) -> Row:
         """Where the architecture stands: entropy, expected cost, and the network it would give now."""
@@ -238,13 +248,14 @@ class Search:
             for row in last
         )
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool) -> Genotype:
+    def run(self, folder: Path, listener: Listener, *, resume: bool, keeping: Keeping = EACH_EPOCH) -> Genotype:
         """Search to the end and write metrics, the architecture's probabilities and the genotype.
 
         Args:
             folder: of the run; the search's own files go to `folder/search`.
             listener: is told how it goes.
-            resume: go on from the last whole epoch, if there is one.
+            resume: go on from the newest checkpoint, if there is one.
+            keeping: when checkpoints are made.
         """
         stage = Stage(
             folder / "search",
@@ -255,8 +266,11 @@ class Search:
             self.run_epoch,
             self.state,
             self.restore,
+            self._rows_of,
+            self.config.on_divergence,
             self.converged,
             self.ranks,
+            keeping,
         )
         stage.run(listener, resume=resume)
         genotype = derive(self.architecture)

@@ -7,6 +7,7 @@ gradients are clipped at their true size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.ranks import Ranks
+
+
+class DivergedError(ArithmeticError):
+    """A loss is no finite number. No step was taken with it where reading a loss is cheap."""
 
 
 def ranks_of(fabric: Fabric) -> Ranks:
@@ -66,8 +71,13 @@ def take_step(
     """One step with the gradient of the whole batch; afterwards `figures`, on the gradient's device, are sums too.
 
     All processes have run the same path, so that the same parameters have a gradient in each of them.
+
+    Errors:
+        DivergedError: the first figure, the loss, lies on the CPU and is no finite number.
     """
     ranks.sum([*(p.grad for p in parameters if p.grad is not None), *figures])
+    if figures[0].device.type == "cpu" and not math.isfinite(float(figures[0])):
+        raise DivergedError("the loss")
     if clip:
         fabric.strategy.precision.unscale_gradients(optimizer.optimizer)
         nn.utils.clip_grad_norm_(parameters, clip, foreach=True)

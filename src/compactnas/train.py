@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,16 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from compactnas.checkpoints import EACH_EPOCH, Keeping
 from compactnas.config import TrainConfig
 from compactnas.data import Indices, Source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
-from compactnas.loop import Listener, Means, Stage, cosine
+from compactnas.loop import Listener, cosine
 from compactnas.runs import Row
 from compactnas.spread import spread
+from compactnas.stage import Position, Stage, Tell
 from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
 
 STREAM_TRAIN = 3
@@ -68,16 +69,18 @@ class Training:
         progress = (epoch + step / len(self.batches)) / config.epochs
         return cosine(config.learning_rate, config.learning_rate_min, progress)
 
-    def run_epoch(self, epoch: int, tell: Callable[[dict[str, float]], bool]) -> Row:
-        """All steps of an epoch; `tell` hears of each and may stop them."""
-        config, means, rate = self.config, Means(), self.config.learning_rate
+    def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
+        """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
+        at = at or Position()
+        config, means, rate, first = self.config, at.means, self.config.learning_rate, at.step
         self.network.train()
-        for number, (x, y) in enumerate(fed(self.batches.epoch(epoch), self.fabric.device, self.memory)):
+        batches = fed(self.batches.epoch(epoch, first), self.fabric.device, self.memory)
+        for number, (x, y) in enumerate(batches, first):
             rows = self.batches.rows(number)
             loss, hits = loss_and_hits(answers(self.fabric, self.network, x), y, rows)
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
-            loss, rate = loss.detach(), self.learning_rate(epoch, number)
+            loss, rate = loss.detach(), self.learning_rate(epoch, number) * at.factor
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), config.gradient_clip)
@@ -116,7 +119,9 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool, name: str) -> list[Row]:
+    def run(
+        self, folder: Path, listener: Listener, *, resume: bool, name: str, keeping: Keeping = EACH_EPOCH
+    ) -> list[Row]:
         """Train to the end; metrics and checkpoints go to `folder/train`."""
         stage = Stage(
             folder / "train",
@@ -127,7 +132,10 @@ class Training:
             self.run_epoch,
             self.state,
             self.restore,
+            self.batches.chosen,
+            self.config.on_divergence,
             ranks=self.ranks,
+            keeping=keeping,
         )
         return stage.run(listener, resume=resume)
 

@@ -1,7 +1,8 @@
 """The command line: `compactnas COMMAND`.
 
 A command's module is imported when that command is given, so that help answers at once. What a
-user did wrong is one line on stderr and exit code 2; an interrupted run ends with code 130.
+user did wrong is one line on stderr and exit code 2; a run that is interrupted (Ctrl-C) ends with
+code 130, one that SIGTERM or SIGUSR1 stopped, with its state on disk, with 75.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 
 from compactnas import __version__
 from compactnas.errors import ToldError, UserError
 from compactnas.launch import rank
+from compactnas.stopping import StoppedError, stopping_at_once
 
 COMMANDS = {
     "demo": ("the whole method on a made world, in some minutes", "demo"),
@@ -39,7 +42,8 @@ GO_ON = dict.fromkeys(("run", "search", "train", "demo"), "go on with --resume")
 )
 """How an interrupted command goes on."""
 
-USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+USAGE, STOPPED, INTERRUPTED, BROKEN_PIPE = 2, 75, 130, 141
+"""75 is EX_TEMPFAIL of sysexits.h: give it again later."""
 FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "DistBackendError", "DistNetworkError")
@@ -50,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(words)
+        with stopping_at_once() if words and words[0] in GO_ON else nullcontext():
+            return _dispatch(words)
     except ToldError:
         return USAGE
     except UserError as error:
@@ -64,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if rank() == 0:
             print("compactnas: interrupted" + f"; {how}" * bool(how), file=sys.stderr)
         return INTERRUPTED
+    except StoppedError as error:
+        if rank() == 0:
+            print(f"compactnas: {error}; {GO_ON.get(words[0], 'start it again')}", file=sys.stderr)
+        return STOPPED
     except Exception as error:
         line = _machine_fault(error, words[0] if words else "")
         if line is None:

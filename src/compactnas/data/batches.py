@@ -77,8 +77,7 @@ class Batches:
         self, epoch: int, start: int = 0
     ) -> Iterator[tuple[Float[Tensor, "batch band row column"], Int64[Tensor, " batch"]]]:
         """Images and labels of each batch from number `start` on; the same for the same arguments."""
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.stream, epoch)))
-        rows = rng.permutation(self.indices) if self.shuffle else self.indices
+        rng, rows = self._order(epoch)
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
         for step in range(start, len(self)):
             share, first = self.ranks.share(self.rows(step)), step * self.batch_size
@@ -88,6 +87,15 @@ class Batches:
             )  # a source is asked for one at least
             images, labels = self._read(rows[chosen], None if elements is None else elements[chosen])
             yield (images, labels) if size else (images[:0], labels[:0])
+
+    def chosen(self, epoch: int, step: int) -> Indices:
+        """Rows of a batch, of all processes together."""
+        return self._order(epoch)[1][step * self.batch_size : (step + 1) * self.batch_size]
+
+    def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
+        """The rows in the order of an epoch, and the generator behind them."""
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.stream, epoch)))
+        return rng, rng.permutation(self.indices) if self.shuffle else self.indices
 
     def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
         """Images and labels of these rows, each image under its own symmetry."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from compactnas.config import RunConfig, SearchConfig, TrainConfig
+from compactnas.config import NEUTRAL, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.runs import config_values
 from compactnas.space import Space
 from compactnas.study.config import StudyConfig
@@ -48,7 +48,9 @@ class Job:
     def key(self) -> str:
         """Hash of all that the job's result depends on; the same job has the same one in every study."""
         needs = [job.key for job in self.needs]
-        chosen = _chosen(config_values(self.config), config_values(RunConfig()))
+        neutral = {name: getattr(MachineConfig(), name) for name in NEUTRAL}
+        config = replace(self.config, machine=replace(self.config.machine, **neutral))
+        chosen = _chosen(config_values(config), config_values(RunConfig()))
         what = [DEFAULTS, self.kind, self.method if self.kind == "train" else "", chosen, needs]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from compactnas.checkpoints import PATTERN
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.cost import (
     ELEMENT_MACS,
@@ -133,7 +134,8 @@ def random_search_stage(
             | {"genotype": _values(genotype)}
         )
         write_rows(table, rows)
-        (own / "train" / "checkpoint.pt").unlink(missing_ok=True)
+        for file in (own / "train").glob(PATTERN):
+            file.unlink()
     best = max(rows, key=lambda row: float(row["accuracy"]))
     found = Genotype.from_json(json.dumps(best["genotype"]), str(table))
     write_bytes(folder / "genotype.json", found.to_json().encode())

@@ -12,7 +12,7 @@ from compactnas.files import write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
-from compactnas.runs import Row
+from compactnas.runs import Row, sole_writer
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import LAST, RANDOM, Job, expand
 from compactnas.study.random_search import Sizes, random_search_stage, search_work
@@ -52,20 +52,21 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorbo
     folder = job.folder(root)
     if tensorboard:
         listener = TensorBoard(listener, folder / "tensorboard" / job.name.replace(",", "").replace(" ", "_"))
-    if job.kind == "search":
-        search_stage(job.config, folder, resume=True, listener=listener, data=data)
-    elif job.kind == "random_search":
-        twin = Genotype.load(chosen(job.needs, root))
-        random_search_stage(job.config, folder, twin, _spent(job, root, data), listener=listener, data=data)
-    else:
-        if job.method in BASELINES:
-            model, like = job.method, ""
+    with sole_writer(folder):
+        if job.kind == "search":
+            search_stage(job.config, folder, resume=True, listener=listener, data=data)
+        elif job.kind == "random_search":
+            twin = Genotype.load(chosen(job.needs, root))
+            random_search_stage(job.config, folder, twin, _spent(job, root, data), listener=listener, data=data)
         else:
-            found = str(chosen(job.needs, root) / "genotype.json")
-            model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
-        train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
-        evaluate_stage(folder, data=data)
-    write_json(folder / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
+            if job.method in BASELINES:
+                model, like = job.method, ""
+            else:
+                found = str(chosen(job.needs, root) / "genotype.json")
+                model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
+            train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
+            evaluate_stage(folder, data=data)
+        write_json(folder / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
 
 
 def _spent(job: Job, root: Path, data: Dataset) -> float:

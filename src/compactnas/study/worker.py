@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from compactnas.checkpoints import PATTERN
 from compactnas.data import open_dataset
 from compactnas.errors import UserError
 from compactnas.files import write_bytes
 from compactnas.loop import Listener
 from compactnas.progress import describe
+from compactnas.runs import sole_writer
 from compactnas.study.jobs import LAST, Job
 from compactnas.study.running import run_job
 from compactnas.version import __version__
@@ -28,6 +30,9 @@ Files = dict[str, bytes]
 LOG, OWNER = "log.txt", ".owner"
 CHECK_EVERY_S = 5.0
 """How often a job looks whether its folder is still its own."""
+
+STOPS_WITHIN_S = 120.0
+"""How long an attempt waits for the one that it replaces."""
 
 APPEARS_WITHIN_S = 60.0
 """How long a network file system may take to show what another machine has written."""
@@ -107,6 +112,10 @@ def do_job(job: Job, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]
             for reference in inputs:
                 unpack(ray.get(reference), root)
         log = stack.enter_context(Log(job.folder(root), order.attempt, host))
+        try:  # an attempt that this one replaces stops soon after it has read the new owner
+            stack.enter_context(sole_writer(job.folder(root), wait_s=STOPS_WITHIN_S))
+        except UserError as error:
+            raise UserError(f"{job.name} on {host}: {error}") from None
         try:
             _do(job, order, root, log)
         except UserError as error:
@@ -204,7 +213,7 @@ def pack(root: Path, folder: Path, *, checkpoints: bool = False) -> Files:
     return {
         file.relative_to(root).as_posix(): file.read_bytes()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.startswith(".") and (checkpoints or file.name != "checkpoint.pt")
+        if file.is_file() and not file.name.startswith(".") and (checkpoints or not file.match(PATTERN))
     }
 
 
