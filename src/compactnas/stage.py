@@ -140,7 +140,7 @@ class _Running:
         at.step, at.means = 0, Means()
         self._keep()
         self.listener.epoch(at.rows[-1])
-        if len(at.rows) < stage.epochs and (asked := self._asked()):
+        if asked := self._asked():
             raise StoppedError(asked)
         return True
 
