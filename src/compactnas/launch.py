@@ -117,7 +117,7 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     fabric.launch()
     if fresh and started:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    if fresh and device == "cuda":
+    if fresh:  # else threads of its backends may outlive the interpreter, which ends the process by SIGABRT
         atexit.register(_leave)
     return fabric
 

@@ -40,12 +40,27 @@ def stop_requests() -> Iterator[Callable[[], str]]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None], instead: tuple[object, ...]) -> Iterator[None]:
-    """Set a handler for the requests whose handler is one of these; only the main thread may."""
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """While it lasts, Ctrl-C and SIGTERM are noted, whoever listened to them; gives what tells whether one came.
+
+    For where an exception in a handler could be raised inside another library's callback, which loses it.
+    """
+    noted: list[int] = []
+    with _handled(lambda number, frame: noted.append(number), None, (signal.SIGINT, signal.SIGTERM)):
+        yield lambda: bool(noted)
+
+
+@contextmanager
+def _handled(
+    handler: Callable[[int, FrameType | None], None],
+    instead: tuple[object, ...] | None,
+    numbers: tuple[signal.Signals, ...] = SIGNALS,
+) -> Iterator[None]:
+    """Set a handler for the signals whose handler is one of these, None: any; only the main thread may."""
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if signal.getsignal(number) in instead:
+        for number in numbers:
+            if instead is None or signal.getsignal(number) in instead:
                 before[number] = signal.signal(number, handler)
     try:
         yield

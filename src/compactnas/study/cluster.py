@@ -15,6 +15,7 @@ from typing import Any
 
 from compactnas.errors import UserError
 from compactnas.loop import Listener, Silent
+from compactnas.stopping import interrupts
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import Job, expand
 from compactnas.study.ray_session import RayOptions, Share, session
@@ -22,6 +23,9 @@ from compactnas.study.worker import APPEARS_WITHIN_S, Begun, Ended, Order, do_jo
 
 CRASHES, DEATHS = 3, 10
 """How often a job's process may die, and how often the machine below it, before the study gives up."""
+
+LOOK_EVERY_S = 1.0
+"""How long a Ctrl-C may wait."""
 
 Say = Callable[[str], None]
 
@@ -110,11 +114,14 @@ class _Board:
         """Until all is done; whatever happens, no job is left running."""
         self.say(f"{len(self.jobs)} jobs, {len(self.jobs) - len(self.waiting)} done; {_machines(self.ray.nodes())}")
         try:
-            while self.waiting or self.running:
-                self._begin()
-                ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=10)
-                for task in ready:
-                    self._hear(task)
+            with interrupts() as asked:
+                while self.waiting or self.running:
+                    self._begin()
+                    ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=LOOK_EVERY_S)
+                    for task in ready:
+                        self._hear(task)
+                    if asked():
+                        raise KeyboardInterrupt
         finally:
             for task in self.running:
                 self.ray.cancel(task, force=True)
