@@ -264,9 +264,9 @@ def test_the_command_plans_runs_and_reports(
 
 
 WRONG = {
-    "no file": (None, "cannot be read"),
-    "not YAML": ("a: [", "is not YAML"),
-    "a list": ("- a", "is not a study"),
+    "no file": (None, "No such file"),
+    "not YAML": ("a: [", "not YAML"),
+    "a list": ("- a", "holds no names with values"),
     "an unknown recipe": ("recipe: grand", "recipe 'grand' is unknown"),
     "an unknown name": ("seeds: 4", "seeds"),
     "an unknown method": ("methods: [T]", "methods"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from compactnas.errors import UserError
+from compactnas.outside import require_plain
 from compactnas.space import Space
 
 Config = TypeVar("Config")
@@ -249,6 +250,9 @@ NEUTRAL = ("checkpoint_minutes", "keep_checkpoints")
 """Of a `MachineConfig`: what no result depends on."""
 
 
+MOST_PROCESSORS = 4096
+
+
 @dataclass(frozen=True)
 class MachineConfig:
     """Where a run computes.
@@ -287,6 +291,9 @@ class MachineConfig:
         _require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")
         for name in ("devices", "nodes", "keep_checkpoints"):
             _require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1")
+        for name in ("threads", "devices", "nodes"):
+            most = MOST_PROCESSORS
+            _require(getattr(self, name) <= most, f"machine.{name}: {getattr(self, name)} is more than {most}")
 
 
 @dataclass(frozen=True)
@@ -352,6 +359,7 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
     """
     from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
 
+    require_plain(kind, values)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, None)
     parser.set_defaults(defaults or {})
@@ -359,3 +367,5 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         return kind(**vars(parser.instantiate(parser.parse_object(values))))
     except ArgumentError as error:
         raise TypeError(str(error)) from None
+    except RecursionError:
+        raise TypeError("a value is nested too deeply") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
+from compactnas.outside import parse_json, read_text
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -36,10 +37,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file of ours; `what` says in an error which command writes it."""
+    """Read a JSON file; `what` says in an error what to do, which command writes it."""
+    text = read_text(path, what)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; {what}") from None
+        return parse_json(text)
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); {what}") from None

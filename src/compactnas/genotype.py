@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
+from compactnas.outside import parse_json, read_text
 
 OPERATIONS = (
     "none",
@@ -31,6 +32,10 @@ LAYOUTS = ("paper", "nasnet")
 FORMAT = "compactnas-genotype/1"
 MAX_BYTES = 100_000
 MAX_NODES, MAX_BLOCKS, MAX_DEPTH, MAX_CHANNELS = 16, 8, 32, 1024
+MAX_OPERATIONS = 4096
+"""Of a whole network, edges by cells: making the modules of so many takes some seconds."""
+MAX_PARAMETERS = 2**27
+"""About how many weights a network may have: half a gigabyte. The largest one of the field's tables has 2**23."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,23 @@ class Genotype:
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
 
+    def require_size(self) -> None:
+        """Check that its network can be made: what a genotype may say could take all the memory of a machine.
+
+        Errors:
+            UserError: too many operations or weights.
+        """
+        edges = sum(map(len, self.nodes))
+        if edges * sum(self.depths) > MAX_OPERATIONS:
+            raise UserError(f"genotype: {edges} edges in {sum(self.depths)} cells; at most {MAX_OPERATIONS} operations")
+        # A separable convolution has two 1x1 of C x C; an input is brought to C; a reduction is 3x3 convolutions.
+        inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
+        of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
+        widths = [self.channels * 2**block for block in range(len(self.depths))]
+        weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in zip(widths, self.depths, strict=True))
+        if weights > MAX_PARAMETERS:
+            raise UserError(f"genotype: about {weights:.0e} weights; a network has at most {MAX_PARAMETERS:.0e}")
+
     @property
     def connected(self) -> bool:
         """Whether the last node hears from an input of the cell."""
@@ -100,8 +122,8 @@ class Genotype:
         if len(text) > MAX_BYTES:
             raise UserError(f"{where}: {len(text)} characters; a genotype has at most {MAX_BYTES}")
         try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            raw = parse_json(text)
+        except ValueError as error:
             raise UserError(f"{where}: not JSON ({error}); write a genotype with `compactnas search`") from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
@@ -127,14 +149,7 @@ class Genotype:
         file = Path(path)
         if file.is_dir():
             file = file / "genotype.json"
-        try:
-            if file.stat().st_size > MAX_BYTES:
-                raise UserError(f"{file}: {file.stat().st_size} bytes; a genotype has at most {MAX_BYTES}")
-            return cls.from_json(file.read_text(encoding="utf-8"), str(file))
-        except OSError as error:
-            raise UserError(f"{file}: {error.strerror or error}; name a genotype file or a run folder") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{file}: not text; name a genotype file or a run folder") from None
+        return cls.from_json(read_text(file, "name a genotype file or a run folder", MAX_BYTES), str(file))
 
 
 def _list(value: Any) -> list[Any]:

@@ -233,10 +233,14 @@ class Network(nn.Module):
     """The network that a genotype describes, to be trained and used.
 
     Takes raw patches (batch, bands, height, width), gives logits (batch, classes).
+
+    Errors:
+        UserError: it would be too large to be made.
     """
 
     def __init__(self, genotype: Genotype, bands: int, classes: int) -> None:
         super().__init__()
+        genotype.require_size()
         self.genotype = genotype
         edges = [
             (node, source, name)

@@ -26,6 +26,7 @@ from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_bytes, write_json
 from compactnas.models import ModelSpec, build
+from compactnas.outside import read_yaml
 from compactnas.version import __version__
 
 Row = dict[str, Any]
@@ -81,14 +82,10 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
 def read_config(folder: Path) -> RunConfig:
     """The config that a run was started with."""
     file = folder / "config.yaml"
+    values = read_yaml(file, "name a run folder")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise UserError(f"{file}: not a run's config; name a run folder")
         return from_values(RunConfig, values)
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; name a run folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except (TypeError, UserError) as error:
         raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
 
 
@@ -184,11 +181,34 @@ def load(folder: str | Path) -> nn.Module:
     folder = Path(folder)
     spec, file = load_spec(folder), folder / "model.safetensors"
     network = build(spec)
+    load_weights(network, file)
+    return network.eval()
+
+
+HEADER_BYTES = 2**22
+"""Of a file of weights, beside the weights: names, dtypes and places."""
+
+
+def load_weights(network: nn.Module, file: Path) -> None:
+    """Put a file's weights into a network.
+
+    Errors:
+        UserError: there is no such file, or its weights are not this network's by name, shape and dtype.
+    """
+    wanted = network.state_dict()
+    expected = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
     try:
-        network.load_state_dict(load_tensors(file.read_bytes()))
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; train a model here first with `compactnas train`")
+        if file.stat().st_size > expected + HEADER_BYTES:
+            raise UserError(f"{file}: is larger than the weights of {file.with_name('model.json')}; train again")
+        found = load_tensors(file.read_bytes())
+        odd = [name for name in found if name not in wanted or found[name].dtype != wanted[name].dtype]
+        if odd:
+            raise RuntimeError(f"{odd[0]!r} is of another name or dtype")
+        network.load_state_dict(found)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}; train a model here first with `compactnas train`") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # a dtype that torch has not is a KeyError
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: not the weights of {folder / 'model.json'} ({reason})") from None
-    return network.eval()
+        raise UserError(f"{file}: not the weights of {file.with_name('model.json')} ({reason})") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.errors import UserError
-from compactnas.genotype import OPERATIONS
+from compactnas.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Layout:
         """Channels that leave a cell in units of the cell's own."""
         return computed if self.output == "concat" else 1
 
+
+MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max_depth": MAX_DEPTH}
+"""What a genotype can hold is what a space can ask for."""
 
 LAYOUTS = {
     "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, reduction="basic"),
@@ -90,9 +93,9 @@ class Space:
             )
         if not 1 <= self.min_depth <= self.max_depth:
             raise UserError(f"space.min_depth: {self.min_depth} is outside 1 to max_depth={self.max_depth}")
-        for name in ("channels", "blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"space.{name}: {getattr(self, name)} is less than 1")
+        for name, most in MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"space.{name}: {getattr(self, name)} is outside 1 to {most}")
         if self.inputs_per_node < 0:
             raise UserError(f"space.inputs_per_node: {self.inputs_per_node} is negative; 0 keeps all edges")
 

@@ -23,6 +23,7 @@ from compactnas.config import (
 )
 from compactnas.errors import UserError
 from compactnas.launch import leads, require_processes
+from compactnas.outside import read_yaml, require_plain
 from compactnas.space import Space
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ PARTS = {
     "machine": MachineConfig,
 }
 """Names in a `RunConfig` -> the config that stands there."""
+
+CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PARTS.items()}
+"""Options that take a file of values -> the config that it describes."""
 
 LISTS = ("--data.bands", "--data.test_groups", "--space.operations")
 """Options that take several names; `a,b` is accepted for `[a,b]`."""
@@ -81,6 +85,8 @@ class Parser(ArgumentParser):
                 words.append(option + equals + value)
                 continue
             option = spelt.get(option, spelt.get(option.replace("-", "_"), option))
+            if option in CONFIG_FILES:
+                _require_plain_file(option, value if equals else "".join(rest[:1]))
             if (option in LISTS or option in self.aliases) and not equals and rest:
                 equals, value = "=", rest.pop(0)
             if option in LISTS and not value.startswith("["):
@@ -107,6 +113,19 @@ class Parser(ArgumentParser):
         known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         near = difflib.get_close_matches(word.split("=")[0], known, n=1)
         return f"did you mean {near[0]}?" if near else f"`{self.prog} --help` lists them"
+
+
+def _require_plain_file(option: str, file: str) -> None:
+    """Look at a file of values before the parser does, which imports the classes that one names."""
+    if not Path(file).is_file():
+        return  # the parser says what is wrong with it
+    try:
+        values = read_yaml(Path(file), "see `compactnas run --print_config` for one")
+        if "config" in values:
+            raise TypeError("config: a config names no other; give --config once for each")
+        require_plain(CONFIG_FILES[option], values)
+    except TypeError as error:
+        raise UserError(f"{option}: {file}: {error}") from None
 
 
 NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from compactnas.baselines import BASELINES
 from compactnas.config import (
     RECIPES,
@@ -19,9 +17,13 @@ from compactnas.config import (
     from_values,
 )
 from compactnas.errors import UserError
+from compactnas.outside import read_yaml
 from compactnas.space import Space
 
 Method = Literal["S", "S+C", "S+D", "S+C+D"]
+
+
+MOST_JOBS = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class StudyConfig:
         for name in ("searches", "retrainings", "random_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is less than 1")
+        networks = len(self.methods) + len(self.baselines) + self.random + self.random_search
+        jobs = self.searches * len(self.methods) + self.retrainings * len(self.splits) * networks
+        if jobs > MOST_JOBS:
+            raise UserError(f"searches, retrainings: make {jobs} jobs; a study has at most {MOST_JOBS}")
         if not self.splits or not (self.methods or self.baselines):
             raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
         for name in ("random", "random_search"):
@@ -114,14 +120,7 @@ def read_study(file: Path) -> StudyConfig:
     Errors:
         UserError: no file, no YAML, an unknown name or a value that does not fit.
     """
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: is not YAML ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{file}: is not a study; give names and values, as in examples/paper.yaml")
+    values = read_yaml(file, "give names and values, as in examples/paper.yaml")
     recipe = values.pop("recipe", "paper")
     if recipe not in RECIPES:
         raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation
@@ -16,6 +14,7 @@ from compactnas.files import read_json
 from compactnas.genotype import Genotype
 from compactnas.measures import Measures
 from compactnas.models import ModelSpec
+from compactnas.outside import MOST_BYTES, MOST_YAML_BYTES, parse_json, parse_yaml, read_text
 from compactnas.runs import Row, load_spec
 
 AGAIN = "remove it, or write it again with compactnas"
@@ -80,7 +79,7 @@ def read_run(folder: Path) -> RunFolder:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name the folder of a run")
     warnings = [str(text) for text in _list(folder / "warnings.json")]
-    text = _text(folder / "config.yaml")
+    text = _text(folder / "config.yaml", MOST_YAML_BYTES)
     run = RunFolder(
         path=folder,
         config=_config(text, folder / "config.yaml"),
@@ -99,18 +98,16 @@ def read_run(folder: Path) -> RunFolder:
     return run
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; {AGAIN}") from None
+def _text(file: Path, most: int = MOST_BYTES) -> str:
+    """A text file as it is, empty if there is none; what is no UTF-8 in it is replaced."""
+    return read_text(file, AGAIN, most, errors="replace") if file.exists() else ""
 
 
 def _config(text: str, file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{file}: not YAML ({' '.join(str(error).split())[:200]}); {AGAIN}") from None
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise UserError(f"{file}: not YAML ({error}); {AGAIN}") from None
     return values if isinstance(values, dict) else {}
 
 
@@ -138,8 +135,8 @@ def _rows(file: Path, warnings: list[str]) -> list[Row]:
     bad = 0
     for line in _text(file).splitlines():
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             row = None
         if isinstance(row, dict):
             rows.append(row)
@@ -164,7 +161,7 @@ def _alpha(file: Path) -> Alpha | None:
             depths=[int(depth) for depth in raw["depths"]],
             depth_probabilities=[[float(p) for p in row] for row in raw["depth_probabilities"]],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{file}: not an architecture's probabilities ({type(error).__name__}: {error}); {AGAIN}"
         ) from None
