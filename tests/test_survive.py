@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from compactnas.errors import UserError
 from compactnas.loop import Silent
 from compactnas.pipeline import run, search_stage, train_stage
 from compactnas.runs import LOCK, sole_writer
-from compactnas.stopping import StoppedError, stop_requests, stopping_at_once
+from compactnas.stopping import SIGNALS, StoppedError, stop_requests, stopping_at_once
 
 EACH_STEP = 1e-9
 """Minutes between checkpoints that make one of each step."""
@@ -34,6 +34,15 @@ EACH_STEP = 1e-9
 @pytest.fixture(scope="module")
 def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_patches(tmp_path_factory.mktemp("data") / "patches.npz")
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens() -> Iterator[None]:
+    """Ray, in a test before, may have left a handler of its own in this process."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def config_of(patches: Path, minutes: float = 0.0, **search: object) -> RunConfig:
@@ -268,7 +277,7 @@ def test_a_read_only_folder_is_one_line(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB of its own."""
     place = tmp_path / "disk"
     place.mkdir()
