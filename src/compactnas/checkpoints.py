@@ -6,6 +6,8 @@ Checkpoints hold tensors and plain values only and are read as such.
 from __future__ import annotations
 
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -84,10 +86,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file is not a checkpoint of ours.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged file's odd protocol
+            state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or not {"rows", "step", "state"} <= state.keys():
             raise ValueError("holds no state of a stage")
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except LOAD_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a checkpoint of ours ({reason})") from None
     return state
+
+
+LOAD_ERRORS = (
+    *(OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    *(MemoryError, OverflowError, pickle.UnpicklingError, struct.error),
+)
+"""What torch raises on a damaged file, depending on where the damage is."""

@@ -37,9 +37,10 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if (self.genotype is None) == (self.name == SEARCHED):
-            raise UserError(f"model: {self.name!r} and its genotype do not go together")
+            raise UserError(f"model: {self.name[:80]!r} and its genotype do not go together")
         if self.name != SEARCHED and self.name not in BASELINES:
-            raise UserError(f"model: {self.name!r} is unknown; use one of {', '.join(BASELINES)}, or a genotype's file")
+            known = ", ".join(BASELINES)
+            raise UserError(f"model: {self.name[:80]!r} is unknown; use one of {known}, or a genotype's file")
         for key, most in LIMITS.items():
             if not 1 <= getattr(self, key) <= most:
                 raise UserError(f"model: {key} = {getattr(self, key)} is outside 1 to {most}")

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from compactnas.data.normalise import Moments
-from compactnas.data.source import Facts, Indices, Source
+from compactnas.data.source import Facts, Images, Indices, Source
 from compactnas.data.values import count_faults, reflectance_faults
 
 SAMPLE = 512
 """Patches that are read for statistics and warnings; labels are all counted."""
+SAMPLE_VALUES = 2**25
+"""Pixels of all bands that are read for them at most."""
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
@@ -65,8 +67,7 @@ def look(source: Source, seed: int = 0) -> Look:
     """Count all labels, and read a random sample of the patches."""
     facts = source.facts
     counts = np.bincount(facts.labels, minlength=len(facts.classes))
-    rows = np.sort(np.random.default_rng(seed).permutation(len(facts.labels))[:SAMPLE])
-    images, _ = source.batch(rows)
+    images, rows = sample(source, np.random.default_rng(seed))
     groups = {} if facts.groups is None else dict(zip(*_counted(facts.groups), strict=True))
     return Look(
         facts=facts,
@@ -75,9 +76,26 @@ def look(source: Source, seed: int = 0) -> Look:
         parts={part: len(rows) for part, rows in facts.parts.items()},
         dtype=str(images.dtype),
         sampled=len(rows),
-        bands=Moments.of(images.astype(np.float64)).by_band(facts.bands),
+        bands=_statistics(images, facts.bands),
         warnings=tuple(_warnings(facts, counts, images, rows)),
     )
+
+
+def sample(source: Source, rng: np.random.Generator) -> tuple[Images, Indices]:
+    """Some patches, drawn, and their rows: fewer of large ones."""
+    facts = source.facts
+    values = facts.patch_px**2 * len(facts.bands)
+    count = min(SAMPLE, max(1, SAMPLE_VALUES // max(values, 1)))
+    rows = np.sort(rng.permutation(len(facts.labels))[:count])
+    return source.batch(rows)[0], rows
+
+
+def _statistics(images: Images, bands: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    moments = Moments.none(len(bands))
+    with np.errstate(all="ignore"):  # of values without measure, infinity is the answer
+        for start in range(0, len(images), 64):
+            moments = moments.joined(Moments.of(images[start : start + 64].astype(np.float64)))
+        return moments.by_band(bands)
 
 
 def _counted(names: NDArray[np.character]) -> tuple[list[str], list[int]]:
@@ -110,8 +128,8 @@ def mosaic(source: Source, seed: int = 0) -> Image.Image:
         [facts.bands.index(name) for name in colours] if colours else [min(i, len(facts.bands) - 1) for i in range(3)]
     )
     step, rng = MOSAIC_PX + 2, np.random.default_rng(seed)
-    everywhere = np.sort(rng.permutation(len(facts.labels))[:SAMPLE])
-    low, high = np.percentile(source.batch(everywhere)[0][:, bands].astype(np.float32), (1, 99), axis=(0, 2, 3))
+    everywhere, _ = sample(source, rng)
+    low, high = np.percentile(everywhere[:, bands].astype(np.float32), (1, 99), axis=(0, 2, 3))
     picture = Image.new("RGB", (MARGIN_PX + MOSAIC_COLUMNS * step, len(facts.classes) * step), "white")
     pen = ImageDraw.Draw(picture)
     for place, name in enumerate(facts.classes):

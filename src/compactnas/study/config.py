@@ -122,7 +122,7 @@ def read_study(file: Path) -> StudyConfig:
     """
     values = read_yaml(file, "give names and values, as in examples/paper.yaml")
     recipe = values.pop("recipe", "paper")
-    if recipe not in RECIPES:
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")
     parts = {part: asdict(getattr(RECIPES[recipe](), part)) for part in ("space", "search", "train", "machine")}
     try:

@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, require_finite, require_patch
+from compactnas.data.npy import read_array
 from compactnas.data.places import Places, checked_places
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS, WORDS
@@ -30,30 +33,43 @@ from compactnas.lcz import NAMES
 Array = NDArray[np.generic]
 
 CHUNK = 1024
+MOST_CLASSES = 10_000
+
+
+ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""What zipfile raises on a damaged archive, depending on where the damage is; a RuntimeError of an encrypted one."""
 
 
 class _Archive:
     """The arrays of an archive, each read when it is asked for, with one error for all that can be wrong."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit_gib: float) -> None:
         self.path = path
         try:
             with zipfile.ZipFile(path) as archive:
                 self.sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-        except zipfile.BadZipFile as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except ZIP_ERRORS as error:
             raise UserError(f"{path}: is not an .npz archive, or it is cut short; make it with np.savez") from error
+        gib = sum(self.sizes.values()) / 2**30
+        if gib > limit_gib:
+            raise UserError(
+                f"{path}: its images take {gib:.1f} GiB of memory; raise data.preload_gib, now {limit_gib:g}"
+            )
 
     def read(self, name: str) -> Array:
         if name not in self.sizes:
-            raise UserError(f"{self.path}: has no array `{name}`; it has {', '.join(sorted(self.sizes)) or 'none'}")
+            has = ", ".join(sorted(self.sizes)[:20]) or "none"
+            raise UserError(f"{self.path}: has no array `{name}`; it has {has[:500]}")
         try:
             # Object arrays are pickles, which can run code: they are refused.
-            with np.load(self.path, allow_pickle=False) as data:
-                return np.asarray(data[name])
-        except (OSError, ValueError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.path}: array `{name}` cannot be read ({error}); make the file again") from error
+            with zipfile.ZipFile(self.path) as archive:
+                entry = archive.getinfo(f"{name}.npy")
+                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]
+        except (*ZIP_ERRORS, KeyError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.path}: array `{name}` cannot be read ({reason}); make the file again") from error
 
     def of_patches(self, name: str, patches: int) -> Array | None:
         """An optional array of one value for each patch."""
@@ -72,10 +88,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib
         UserError: an array is missing, damaged, of the wrong shape, not finite, or larger than
             `limit_gib`; labels that are no classes.
     """
-    archive = _Archive(path)
-    gib = archive.sizes.get("images", 0) / 2**30
-    if gib > limit_gib:
-        raise UserError(f"{path}: its images take {gib:.1f} GiB of memory; raise data.preload_gib, now {limit_gib:g}")
+    archive = _Archive(path, limit_gib)
     images = _images(archive)
     patches, channels, pixels, _ = images.shape
     labels, classes = _labels(archive, patches)
@@ -116,6 +129,9 @@ def _images(archive: _Archive) -> Array:
         )
     if not len(images):
         raise UserError(f"{archive.path}: `images` hold no patch")
+    if len(images) > MOST_PATCHES:
+        raise UserError(f"{archive.path}: `images` are {len(images)} patches, more than {MOST_PATCHES}")
+    require_patch(images.shape[2], images.shape[1], f"{archive.path}: `images`")
     if images.dtype.kind == "f":
         for start in range(0, len(images), CHUNK):
             part = images[start : start + CHUNK]
@@ -137,9 +153,12 @@ def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[s
         if (labels != values).any():
             raise UserError(f"{where}, row {int((labels != values).argmax())}: is not a whole number")
         count = int(labels.max()) + 1
-    classes = tuple(map(str, range(count)))
+        if count > MOST_CLASSES and "class_names" not in archive.sizes:
+            raise UserError(f"{where}: a class {count - 1} without a name; give class_names, or labels from 0")
     if "class_names" in archive.sizes:
         classes = tuple(map(str, archive.read("class_names").ravel()))
+    else:
+        classes = tuple(map(str, range(count)))
     wrong = (labels < 0) | (labels >= len(classes))
     if wrong.any():
         row = int(wrong.argmax())

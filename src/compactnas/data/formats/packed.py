@@ -26,16 +26,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.checks import MOST_NAME_BYTES, MOST_PATCHES, names_of, require_finite, require_patch
+from compactnas.data.npy import mapped
 from compactnas.data.places import Places, checked_places
 from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS
 from compactnas.errors import UserError
 from compactnas.files import read_json
 from compactnas.lcz import NAMES
+from compactnas.outside import read_text
 
 FORMAT = "compactnas-packed/1"
 MANIFEST = "manifest.json"
 DTYPES = ("uint8", "uint16", "float32")
+LONGEST_KEY = 4096
+"""Bytes of a patch's name: the longest path of most systems."""
 AGAIN = "make it again with `compactnas prepare`"
 
 
@@ -64,6 +69,8 @@ class PackedSource:
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         pixels = self.gather(indices)
+        if pixels.dtype.kind == "f":
+            require_finite(pixels, indices, f"{self.facts.name}: images.npy")
         if self.divisor != 1:
             pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
         return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
@@ -82,6 +89,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Pac
     """
     manifest = _manifest(path / MANIFEST)
     patches, pixels, names = manifest["patches"], manifest["patch_px"], tuple(manifest["bands"])
+    require_patch(pixels, len(names), str(path))
     stored = _array(path / "images.npy", (patches, pixels, pixels, len(names)), manifest["dtype"])
     labels = np.asarray(_array(path / "labels.npy", (patches,), "int64"))
     classes = tuple(manifest["classes"])
@@ -125,7 +133,7 @@ def _manifest(file: Path) -> dict[str, Any]:
     values: dict[str, Any] = read_json(file, AGAIN)
     _require(isinstance(values, dict) and values.get("format") == FORMAT, file, f"is not of format {FORMAT}")
     for key, kind in KINDS.items():
-        _require(isinstance(values.get(key), kind), file, f"`{key}` is missing or not a {kind.__name__}")
+        _require(type(values.get(key)) is kind, file, f"`{key}` is missing or not a {kind.__name__}")
     for key in ("bands", "classes", *(("groups",) if "groups" in values else ())):
         names = values[key]
         words = isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -133,6 +141,8 @@ def _manifest(file: Path) -> dict[str, Any]:
         _require(len(names) > 0 and len(set(names)) == len(names), file, f"`{key}` is empty or names one twice")
     for key in ("patches", "patch_px", "divisor"):
         _require(values[key] > 0, file, f"`{key}` is not above 0")
+    _require(values["patches"] <= MOST_PATCHES, file, f"says {values['patches']} patches, more than {MOST_PATCHES}")
+    _require(values["divisor"] <= 2**16, file, f"`divisor` is above {2**16}")
     _require(values["dtype"] in DTYPES, file, f"`dtype` is none of {', '.join(DTYPES)}")
     return values
 
@@ -140,10 +150,10 @@ def _manifest(file: Path) -> dict[str, Any]:
 def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
     """A mapped array of exactly this shape and dtype: nothing is allocated by what a header claims."""
     try:
-        array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = mapped(file)
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or 'cut short'}); {AGAIN}") from None
-    except (ValueError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror or error}); {AGAIN}") from None
+    except ValueError as error:
         raise UserError(f"{file}: is not an array, or it is cut short ({error}); {AGAIN}") from None
     _require(array.shape == shape, file, f"has shape {array.shape}, the manifest says {shape}")
     _require(array.dtype == np.dtype(dtype), file, f"is of dtype {array.dtype}, the manifest says {dtype}")
@@ -156,7 +166,7 @@ def _groups(path: Path, manifest: dict[str, Any], patches: int) -> NDArray[np.ch
     names, file = manifest["groups"], path / "groups.npy"
     numbers = np.asarray(_array(file, (patches,), "int64"))
     _require(int(numbers.min()) >= 0 and int(numbers.max()) < len(names), file, "holds a group that has no name")
-    return np.array(names)[numbers]
+    return names_of(names, numbers, str(file))
 
 
 def _places(path: Path, patches: int) -> Places | None:
@@ -178,9 +188,7 @@ def _keys(path: Path, patches: int) -> list[str] | None:
     file = path / "keys.txt"
     if not file.exists():
         return None
-    try:
-        keys = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); {AGAIN}") from None
-    _require(len(keys) == patches, file, f"has {len(keys)} lines for {patches} patches")
-    return keys
+    content = read_text(file, AGAIN, min(patches * LONGEST_KEY, MOST_NAME_BYTES // 2))
+    # Counted before they are made: a name of its own for each byte would take fifty times as much memory.
+    _require(content.count("\n") == patches, file, f"has {content.count(chr(10))} lines for {patches} patches")
+    return content.split("\n")[:-1]

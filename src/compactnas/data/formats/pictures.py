@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from compactnas.data.checks import require_patch
 from compactnas.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -27,6 +28,7 @@ class Pictures:
         with _opened(first) as image:
             if image.width != image.height:
                 raise UserError(f"{first}: is {image.width} x {image.height} pixels; patches must be square")
+            require_patch(image.width, len(self.bands), str(first))
             self.pixels = image.width
 
     def read(self, file: Path) -> NDArray[np.uint8]:
@@ -40,7 +42,7 @@ class Pictures:
                 raise UserError(f"{file}: pixels of mode {image.mode} are not 8-bit colour; convert it to RGB")
             try:
                 return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-            except (OSError, SyntaxError, ValueError, struct.error) as error:
+            except (OSError, SyntaxError, ValueError, MemoryError, struct.error) as error:
                 raise UserError(f"{file}: is damaged or cut short ({error}); replace or remove it") from error
 
     def places(self, files: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,16 @@ from compactnas.errors import UserError
 SUFFIXES = {".tif", ".tiff"}
 EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
 """Order of a Sentinel-2 patch of 13 bands as EuroSAT distributes it, without names in the file."""
+
+
+CACHE_MB = 64
+"""Of GDAL's blocks; it would take a share of the machine's memory."""
+MOST_PIXELS = 2**29
+"""Of a file: four Sentinel-2 tiles. A small file can claim to hold any number of them."""
+MOST_BLOCK_BYTES = 2**28
+"""Of what is unpacked at once for a single pixel."""
+MOST_ROW_VALUES = 2**26
+"""Of a row of pixels over all bands."""
 
 
 def require_rasterio(what: str) -> None:
@@ -36,18 +47,32 @@ def opened(file: Path) -> Iterator[Any]:
     """
     require_rasterio(str(file))
     import rasterio
+    from rasterio._err import CPLE_BaseError  # what GDAL says itself, where rasterio has no error for it
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with rasterio.open(file, driver="GTiff") as raster:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(file, driver="GTiff") as raster:
+                _require_size(raster, file)
                 yield raster
         except UserError:
             raise
-        except (RasterioError, OSError, ValueError, MemoryError) as error:
+        except (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise UserError(f"{file}: cannot be read as a GeoTIFF ({text}); replace or remove it") from error
+
+
+def _require_size(raster: Any, file: Path) -> None:
+    """Look at what a header claims before any memory is taken for it."""
+    if raster.width * raster.height > MOST_PIXELS:
+        raise UserError(f"{file}: says that it is {raster.width} x {raster.height} pixels; cut it into smaller files")
+    together = raster.count if raster.interleaving is not None and raster.interleaving.name == "pixel" else 1
+    for (rows, columns), dtype in zip(raster.block_shapes, raster.dtypes, strict=True):
+        if rows * columns * together * np.dtype(dtype).itemsize > MOST_BLOCK_BYTES:
+            raise UserError(f"{file}: is stored in blocks of {columns} x {rows} pixels; write it with smaller tiles")
+    if raster.width * raster.count > MOST_ROW_VALUES:
+        raise UserError(f"{file}: says that it has {raster.count} bands of {raster.width} pixels a row; leave some out")
 
 
 def band_names(raster: Any) -> tuple[str, ...]:
@@ -63,6 +88,8 @@ def band_names(raster: Any) -> tuple[str, ...]:
 def is_upright(raster: Any) -> bool:
     """Whether rows run to the south and columns to the east, as on a map."""
     transform = raster.transform
+    if not all(math.isfinite(value) for value in transform[:6]):
+        return False
     return bool(raster.crs and transform.b == 0 and transform.d == 0 and transform.a > 0 > transform.e)
 
 
@@ -80,9 +107,14 @@ def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
     scales, offsets = np.array(raster.scales, np.float32), np.array(raster.offsets, np.float32)
     if (scales == 1).all() and (offsets == 0).all():
         return pixels
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(1 / scales).all() and np.isfinite(scales).all() and np.isfinite(offsets).all()
+    if not usable:
+        raise UserError(f"{raster.name}: has a scale of 0 or a scale or offset that is no number; write it again")
     # What is a power of ten is divided by, so that 1234 is the float32 nearest to 0.1234.
     divisors = np.round(1 / scales)
     exact = np.allclose(divisors * scales, 1, rtol=1e-6)
-    values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
-    found: NDArray[Any] = np.asarray(values + offsets[:, None, None], np.float32)
+    with np.errstate(all="ignore"):  # what overflows is infinite, and refused by who reads it
+        values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
+        found: NDArray[Any] = np.asarray(values + offsets[:, None, None], np.float32)
     return found

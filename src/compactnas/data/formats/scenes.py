@@ -7,7 +7,8 @@ coordinate system (0 or its no-data value for none), or `NAME.geojson`, polygons
 
 from __future__ import annotations
 
-import json
+import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.formats.rasters import band_names, is_upright, opened, place_of, reflectance, require_rasterio
+from compactnas.data.checks import MOST_PATCHES, require_patch
+from compactnas.data.formats.rasters import (
+    MOST_PIXELS,
+    band_names,
+    is_upright,
+    opened,
+    place_of,
+    reflectance,
+    require_rasterio,
+)
 from compactnas.data.places import Places
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.outside import parse_json, read_text
 
 LABELS = ("_lcz.tif", ".geojson")
 """Ends of the names of label files, in the order in which they are looked for."""
@@ -28,8 +39,11 @@ PROPERTIES = ("lcz", "LCZ", "class", "Class")
 STEP_M = 100.0
 """Distance of windows along each axis where no other is asked for: that of an LCZ map's pixels."""
 LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
-GEOJSON_LIMIT = 256 * 2**20
 LON_LAT = "EPSG:4326"
+SYSTEM = re.compile(r"(?:urn:ogc:def:crs:EPSG:[\d.]{0,8}:|EPSG:)(\d{4,6})", re.IGNORECASE)
+"""How a GeoJSON file may name a coordinate system: GDAL would open files and addresses by their name."""
+STRIP_PIXELS = 2**24
+"""Of a scene that are looked at at a time."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +143,7 @@ def open_scenes(
             if not is_upright(raster):
                 raise UserError(f"{file}: is turned or has no place on the ground; warp it to a map first (rio warp)")
             names = own
+            require_patch(window_px, len(own), str(file))
             windows = _windows(raster, Path(labels) if labels else _beside(file), window_px, step_px)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
@@ -168,7 +183,7 @@ def _beside(scene: Path) -> Path:
 def _windows(scene: Any, labels: Path, window_px: int, step_px: int) -> _Labels:
     if not labels.is_file():
         raise UserError(f"data.labels: there is no file {labels}; check the spelling")
-    step = step_px or max(1, round(STEP_M / abs(scene.transform.a)))
+    step = step_px or _pixels(STEP_M, scene.transform.a)
     polygons = labels.suffix.lower() in (".geojson", ".json")
     middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
     corners = middles - window_px // 2
@@ -177,17 +192,34 @@ def _windows(scene: Any, labels: Path, window_px: int, step_px: int) -> _Labels:
     return _Labels(corners[inside], classes[inside], [groups[i] for i in inside] if groups else [])
 
 
+def _pixels(length: float, side: float) -> int:
+    """How many pixels of this side a length takes, at least one, and no more than a scene has."""
+    return max(1, round(min(length / abs(side), MOST_PIXELS)))
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """First row and the row after the last one of parts that fit the memory."""
+    rows = max(1, STRIP_PIXELS // width)
+    yield from ((start, min(start + rows, height)) for start in range(0, height, rows))
+
+
 def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np.bool_]:
     """Whether the scene's own mask has no hole in each window."""
-    holes = scene.dataset_mask() == 0
-    if not holes.any():
-        return np.ones(len(corners), bool)
-    sums = np.zeros((scene.height + 1, scene.width + 1), np.int32)
-    np.cumsum(holes, 0, out=sums[1:, 1:])
-    np.cumsum(sums, 1, out=sums)
-    top, left = corners.T
-    bottom, right = top + window_px, left + window_px
-    count = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    from rasterio.windows import Window
+
+    count = np.zeros(len(corners), np.int64)
+    for start, stop in _strips(scene.height, scene.width * scene.count):
+        if not ((corners[:, 0] < stop) & (corners[:, 0] + window_px > start)).any():
+            continue
+        holes = scene.dataset_mask(window=Window(0, start, scene.width, stop - start)) == 0
+        if not holes.any():
+            continue
+        sums = np.zeros((stop - start + 1, scene.width + 1), np.int32)
+        np.cumsum(holes, 0, out=sums[1:, 1:])
+        np.cumsum(sums, 1, out=sums)
+        (top, bottom) = (np.clip(corners[:, 0] + more - start, 0, stop - start) for more in (0, window_px))
+        left, right = corners[:, 1], corners[:, 1] + window_px
+        count += sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     whole: NDArray[np.bool_] = count == 0
     return whole
 
@@ -197,42 +229,107 @@ def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.i
     with opened(file) as raster:
         if raster.crs != scene.crs or not is_upright(raster):
             raise UserError(f"{file}: is in {raster.crs} or turned, the scene in {scene.crs}; warp it (rio warp)")
-        numbers, none = raster.read(1), raster.nodata
-        stride = max(1, round(step * abs(scene.transform.a) / abs(raster.transform.a)))
-        rows, columns = np.meshgrid(*(np.arange(stride // 2, n, stride) for n in numbers.shape), indexing="ij")
-        rows, columns = rows.ravel(), columns.ravel()
-        picked = numbers[rows, columns]
-        labelled = (picked != 0) & (picked != none if none is not None else True)
-        rows, columns, picked = rows[labelled], columns[labelled], picked[labelled]
+        stride = _pixels(step * abs(scene.transform.a), raster.transform.a)
+        rows, columns, picked = _picked(raster, stride, file)
         labels, pixels = raster.transform, scene.transform
         x, y = labels.c + labels.a * (columns + 0.5), labels.f + labels.e * (rows + 0.5)
     wrong = ~np.isin(picked, np.arange(1, len(NAMES) + 1))
     if wrong.any():
         raise UserError(f"{file}: holds {picked[wrong.argmax()]}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
-    at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
+    with np.errstate(all="ignore"):
+        at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
+    at = np.clip(np.nan_to_num(at, nan=-1), -MOST_PIXELS, MOST_PIXELS)  # far outside is outside
     return np.floor(at).astype(np.int64), picked.astype(np.int64) - 1, []
+
+
+def _picked(raster: Any, stride: int, file: Path) -> tuple[Indices, Indices, NDArray[Any]]:
+    """Row, column and number of each label on a grid."""
+    from rasterio.windows import Window
+
+    found, none = [], raster.nodata
+    columns = np.arange(stride // 2, raster.width, stride)
+    for start, stop in _strips(raster.height, raster.width):
+        rows = np.arange(stride // 2, raster.height, stride)
+        rows = rows[(rows >= start) & (rows < stop)]
+        if not len(rows):
+            continue
+        numbers = raster.read(1, window=Window(0, start, raster.width, stop - start))
+        numbers = numbers[rows - start][:, columns]
+        labelled = (numbers != 0) & (numbers != none if none is not None else True)
+        row, column = np.nonzero(labelled)
+        found.append((rows[row], columns[column], numbers[labelled]))
+        _require_few(sum(len(part[0]) for part in found), file)
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+    row, column, number = (np.concatenate(part) for part in zip(*found, strict=True))
+    return row, column, number
+
+
+def _require_few(windows: int, file: Path) -> None:
+    if windows > MOST_PATCHES:
+        raise UserError(f"{file}: makes more than {MOST_PATCHES} windows; raise data.step_px")
 
 
 def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
     """Pixels of a grid that lie in each polygon; of a polygon that the grid misses, the middle one of its pixels."""
-    from rasterio.features import rasterize
-
     polygons = list(_polygons(file, scene))
     if not polygons:
         raise UserError(f"{file}: holds no polygon; draw some with a property lcz")
     shapes = [(geometry, number) for number, (geometry, _) in enumerate(polygons, 1)]
-    shape = (scene.height, scene.width)
-    owner = rasterize(shapes, out_shape=shape, transform=scene.transform, fill=0, dtype="int32")
-    row, column = np.nonzero(owner)
-    number = owner[row, column]
-    on_grid = (row % step == step // 2) & (column % step == step // 2)
-    missed = np.setdiff1d(number, number[on_grid])
-    for one in missed:
-        of_one = np.flatnonzero(number == one)
-        on_grid[of_one[len(of_one) // 2]] = True
-    row, column, number = row[on_grid], column[on_grid], number[on_grid]
+    found, pixels = [], np.zeros(len(polygons) + 1, np.int64)
+    on_grid = np.zeros(len(polygons) + 1, bool)
+    for start, owner in _owners(scene, shapes, file):
+        pixels += np.bincount(owner.ravel(), minlength=len(pixels))
+        rows, columns = np.arange((step // 2 - start) % step, len(owner), step), np.arange(step // 2, scene.width, step)
+        picked = owner[rows][:, columns]
+        row, column = np.nonzero(picked)
+        found.append(np.column_stack((start + rows[row], columns[column], picked[row, column])))
+        on_grid[found[-1][:, 2]] = True
+        _require_few(sum(map(len, found)), file)
+    missed = np.flatnonzero((pixels > 0) & ~on_grid)
+    missed = missed[missed > 0]
+    if len(missed):
+        found += _middles(scene, shapes, file, missed, pixels[missed] // 2)
+    row, column, number = (every := np.concatenate(found))[np.lexsort((every[:, 1], every[:, 0]))].T
     classes = np.array([lcz for _, lcz in polygons], np.int64)
     return np.column_stack((row, column)), classes[number - 1], [f"polygon {n}" for n in number]
+
+
+def _owners(
+    scene: Any, shapes: list[tuple[dict[str, Any], int]], file: Path
+) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """First row of each strip of the scene, and number of the polygon at each of its pixels, 0 for none."""
+    from rasterio import Affine
+    from rasterio.errors import RasterioError, ShapeSkipWarning
+    from rasterio.features import rasterize
+
+    whole = scene.transform
+    for start, stop in _strips(scene.height, scene.width):
+        place = Affine(whole.a, whole.b, whole.c, whole.d, whole.e, whole.f + start * whole.e)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", ShapeSkipWarning)
+                owner = rasterize(shapes, (stop - start, scene.width), transform=place, fill=0, dtype="int32")
+        except (RasterioError, ShapeSkipWarning, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise UserError(f"{file}: holds a polygon that cannot be drawn ({error}); draw it again") from error
+        yield start, owner
+
+
+def _middles(
+    scene: Any, shapes: list[tuple[dict[str, Any], int]], file: Path, missed: Indices, middle: Indices
+) -> list[Indices]:
+    """Row, column and number of the pixel of each polygon before which so many of its pixels lie."""
+    found, before = [], np.zeros(len(missed), np.int64)
+    for start, owner in _owners(scene, shapes, file):
+        place = np.flatnonzero(owner)
+        number = owner.ravel()[place]
+        place, number = place[order := np.argsort(number, kind="stable")], number[order]
+        first, last = (np.searchsorted(number, missed, side) for side in ("left", "right"))
+        here = (middle >= before) & (middle < before + last - first)
+        at = place[(first + middle - before)[here]]
+        found.append(np.column_stack((start + at // scene.width, at % scene.width, missed[here])))
+        before += last - first
+    return found
 
 
 def _polygons(file: Path, scene: Any) -> Iterator[tuple[dict[str, Any], int]]:
@@ -241,10 +338,10 @@ def _polygons(file: Path, scene: Any) -> Iterator[tuple[dict[str, Any], int]]:
     from rasterio.warp import transform_geom
 
     try:
-        if file.stat().st_size > GEOJSON_LIMIT:
-            raise UserError(f"{file}: is larger than {GEOJSON_LIMIT >> 20} MB; split it")
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(read_text(file, "export the polygons again, without what is not needed"))
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{file}: is not GeoJSON ({error}); export the polygons again") from error
     features = content.get("features") if isinstance(content, dict) else None
     if not isinstance(features, list):
@@ -270,7 +367,12 @@ def _system(content: dict[str, Any], file: Path) -> str:
         name = None
     if not isinstance(name, str):
         raise UserError(f"{file}: its `crs` has no name; export the polygons in longitude and latitude")
-    return LON_LAT if name.endswith("CRS84") else name
+    if name.endswith("CRS84"):
+        return LON_LAT
+    code = SYSTEM.fullmatch(name)
+    if code is None:
+        raise UserError(f"{file}: its `crs` is {name[:60]!r}; name it as EPSG:32633, or export longitude and latitude")
+    return f"EPSG:{code[1]}"
 
 
 def _lcz(properties: object, where: str) -> int:
@@ -278,7 +380,7 @@ def _lcz(properties: object, where: str) -> int:
     values = properties if isinstance(properties, dict) else {}
     word = next((values[name] for name in PROPERTIES if name in values), None)
     text = str(word).strip().upper()
-    number = LETTERS.get(text, int(text) if text.isdecimal() else 0)
+    number = LETTERS.get(text, int(text) if text.isdecimal() and len(text) < 4 else 0)
     if isinstance(word, float) and word.is_integer():
         number = int(word)
     if not 1 <= number <= len(NAMES):

@@ -8,6 +8,9 @@ may give the `city` (older: `cityList`), the `epsg` and the `tfw` (world-file nu
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.checks import classes_of_one_hot, require_finite
+from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, names_of, require_finite, require_patch
+from compactnas.data.formats.hdf5_text import LONGEST, is_variable, read_names
 from compactnas.data.places import Places, bounds_of_tfw
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
@@ -31,10 +35,12 @@ SENSORS = {"sen1": ("sen1",), "sen2": ("sen2",), "both": ("sen1", "sen2")}
 FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing.h5"}
 CITY_KEYS = ("city", "cityList")
 
-MOST_PATCHES = 2**25
-"""A small file can claim to hold more than any memory does; nothing is read of one that claims more than this."""
+MOST_CHUNK_BYTES = 2**26
+"""Of what HDF5 unpacks at once for a single value; a small file can hold a large one."""
+ROWS = 4096
+"""Labels that are read at a time."""
 
-READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, MemoryError)
+READ_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
 """What h5py raises on a damaged file, depending on where the damage is."""
 
 
@@ -59,11 +65,13 @@ class _File:
         for sensor in self.sensors:
             bands = slice(band, band := band + sensor.shape[3])
             try:
-                with np.errstate(over="ignore"):  # what overflows is infinite and refused below
+                with np.errstate(all="ignore"):  # what overflows is infinite and refused below
                     for start, stop in zip(starts, stops, strict=True):
                         pixels[start:stop, :, :, bands] = sensor[rows[start] : rows[stop - 1] + 1]
             except READ_ERRORS as error:
-                raise UserError(f"{self.path}: {sensor.name[1:]} is damaged ({error}); get the file again") from error
+                raise UserError(
+                    f"{self.path}: {sensor.name[1:]} is damaged ({_reason(error)}); get the file again"
+                ) from error
             require_finite(pixels[..., bands], rows, f"{self.path}: {sensor.name[1:]}")
         return pixels
 
@@ -154,26 +162,32 @@ def _paths(path: Path) -> dict[str, Path]:
 def _open(path: Path, sensors: tuple[str, ...]) -> _File:
     file = _handle(path)
     label = _dataset(file, path, "label")
-    if label.ndim != 2 or label.shape[1] != len(NAMES):
+    if len(label.shape) != 2 or label.shape[1] != len(NAMES):
         raise UserError(f"{path}: label has shape {label.shape}; So2Sat's is (patches, {len(NAMES)})")
-    if not len(label):
+    patches = int(label.shape[0])
+    if not patches:
         raise UserError(f"{path}: holds no patch")
-    if len(label) > MOST_PATCHES:
-        raise UserError(f"{path}: says that it holds {len(label)} patches, more than {MOST_PATCHES}; get it again")
+    if patches > MOST_PATCHES:
+        raise UserError(f"{path}: says that it holds {patches} patches, more than {MOST_PATCHES}; get it again")
     datasets = tuple(_dataset(file, path, sensor) for sensor in sensors)
-    pixels = datasets[0].shape[1] if datasets[0].ndim == 4 else 0
+    pixels = int(datasets[0].shape[1]) if len(datasets[0].shape) == 4 else 0
     for sensor, dataset in zip(sensors, datasets, strict=True):
-        expected = (len(label), pixels, pixels, len(BANDS[sensor]))
-        if dataset.shape != expected:
+        expected = (patches, pixels, pixels, len(BANDS[sensor]))
+        if dataset.shape != expected or not pixels:
             raise UserError(
                 f"{path}: {sensor} has shape {dataset.shape}; So2Sat's is (patches, row, column, band), square, with "
-                f"{len(BANDS[sensor])} bands, and as many patches as label, {len(label)}"
+                f"{len(BANDS[sensor])} bands, and as many patches as label, {patches}"
             )
-    labels = classes_of_one_hot(_values(label, path), f"{path}: label")
-    columns = _columns(file, path, len(labels))
+        require_patch(pixels, len(BANDS[sensor]), f"{path}: {sensor}")
+    labels = np.empty(patches, np.int64)
+    for start in range(0, patches, ROWS):
+        part = _values(label, path, slice(start, start + ROWS))
+        labels[start : start + ROWS] = classes_of_one_hot(part, f"{path}: label", start)
+    columns = _columns(file, path, patches)
     cities = next((columns[key] for key in CITY_KEYS if key in columns), None)
-    groups = None if cities is None else np.array([_text(value) for value in cities.ravel()])
-    return _File(path, datasets, labels, groups, _places(columns, path, pixels))
+    return _File(
+        path, datasets, labels, None if cities is None else _groups(cities, path), _places(columns, path, pixels)
+    )
 
 
 def _handle(path: Path) -> h5py.File:
@@ -195,22 +209,43 @@ def _dataset(file: h5py.File, path: Path, key: str, text: bool = False) -> h5py.
             raise UserError(f"{path}: has no `{key}`; it has {', '.join(keys) or 'nothing'}")
         inside = isinstance(file.get(key, getlink=True), h5py.HardLink)
         found = file[key] if inside else None
-        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external or found.shape is None:
             raise UserError(f"{path}: `{key}` is not a data set of this file; write its values into the file")
+        dtype, chunk = found.dtype, math.prod(found.chunks or (1,)) * found.dtype.itemsize
     except READ_ERRORS as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: `{key}` is damaged ({error}); get the file again") from error
-    if not text and found.dtype.kind not in "uif":
-        raise UserError(f"{path}: `{key}` is of dtype {found.dtype}; it must be real numbers")
+        raise UserError(f"{path}: `{key}` is damaged ({_reason(error)}); get the file again") from error
+    if chunk > MOST_CHUNK_BYTES:
+        raise UserError(f"{path}: `{key}` is stored in chunks of {chunk >> 20} MiB; write it in smaller ones")
+    known = dtype.kind in "Siuf" or is_variable(dtype) if text else dtype.kind in "uif"
+    if not known or dtype.itemsize > LONGEST:
+        raise UserError(
+            f"{path}: `{key}` is of dtype {str(dtype)[:40]}; it must be {'names' if text else 'real numbers'}"
+        )
     return found
 
 
-def _values(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _values(dataset: h5py.Dataset, path: Path, rows: slice | tuple[()] = ()) -> NDArray[np.generic]:
     try:
-        return np.asarray(dataset[()])
+        with np.errstate(all="ignore"):
+            return np.asarray(dataset[rows])
     except READ_ERRORS as error:
-        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({error}); get the file again") from error
+        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({_reason(error)}); get the file again") from error
+
+
+def _texts(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
+    """Names of any kind of text."""
+    if dataset.dtype.kind != "O":
+        return _values(dataset, path)
+    try:
+        return np.array(read_names(dataset, path), object)
+    except (*READ_ERRORS, zlib.error, struct.error) as error:
+        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({_reason(error)}); get the file again") from error
 
 
 def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.generic]]:
@@ -218,14 +253,29 @@ def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.
     geo, found = _geo_file(path), {}
     for holder, where in ((_handle(geo) if geo.is_file() else None, geo), (file, path)):
         for key in (*CITY_KEYS, "epsg", "tfw"):
-            if holder is None or key not in holder:
+            if holder is None or not _has(holder, where, key):
                 continue
             dataset = _dataset(holder, where, key, text=key in CITY_KEYS)
-            if dataset.shape not in ((patches,), (patches, 1), (patches, 6)):
+            if dataset.shape not in (((patches, 6),) if key == "tfw" else ((patches,), (patches, 1))):
                 values = dataset.shape[0] if dataset.shape else 1
-                raise UserError(f"{where}: {key} has {values} values; {path.name} has {patches} patches")
-            found[key] = _values(dataset, where)
+                shape = f" of shape {dataset.shape}" * (values == patches)
+                raise UserError(f"{where}: {key} has {values} values{shape}; {path.name} has {patches} patches")
+            found[key] = _texts(dataset, where) if key in CITY_KEYS else _values(dataset, where)
     return found
+
+
+def _has(file: h5py.File, path: Path, key: str) -> bool:
+    try:
+        return key in file
+    except READ_ERRORS as error:
+        raise UserError(f"{path}: is damaged ({_reason(error)}); get the file again") from error
+
+
+def _groups(cities: NDArray[np.generic], path: Path) -> Groups:
+    texts = [_text(value) for value in cities.ravel()]
+    names = sorted(set(texts))
+    places = {name: place for place, name in enumerate(names)}
+    return names_of(names, np.array([places[text] for text in texts]), str(path))
 
 
 def _geo_file(path: Path) -> Path:
@@ -236,9 +286,10 @@ def _places(columns: dict[str, NDArray[np.generic]], path: Path, pixels: int) ->
     if not {"epsg", "tfw"} <= columns.keys():
         return None
     where, epsg, tfw = _geo_file(path), columns["epsg"].reshape(-1), columns["tfw"]
-    if len(epsg) != len(tfw) or tfw.shape[1:] != (6,):
-        raise UserError(f"{where}: epsg and tfw have shapes {columns['epsg'].shape} and {tfw.shape}; need 1 and 6 each")
-    return Places(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
+    if not (np.isfinite(epsg).all() and (np.abs(epsg.astype(np.float64)) < 2**31).all()):
+        raise UserError(f"{where}: epsg holds what is no code of a coordinate system; get the file again")
+    with np.errstate(all="ignore"):  # what overflows is refused as no place
+        return Places(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from xml.etree import ElementTree as ET
@@ -31,7 +32,9 @@ def _colours() -> tuple[str, ...]:
 
 
 def colour(share: float) -> str:
-    """The colour of a share, 0 to 1."""
+    """The colour of a share, 0 to 1; that of 0 for none, as a search leaves it whose loss was no number."""
+    if math.isnan(share):
+        share = 0.0
     return _colours()[round(255 * min(max(share, 0.0), 1.0))]
 
 

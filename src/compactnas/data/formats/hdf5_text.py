@@ -1,0 +1,106 @@
+"""Text of variable length in an HDF5 file, read without the HDF5 library.
+
+The library trusts the sizes in its global heap: a damaged one made it take gigabytes, never return, or end the
+process (HDF5 1.14, found by `scripts/fuzz`). What is needed of the format is small (HDF5 File Format Specification
+3.0, III.E "Disk Format: Level 1E - Global Heap", and VIII.B of references to it).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+
+REFERENCE = struct.Struct("<IQI")  # length, address of the collection, number in it
+COLLECTION = struct.Struct("<4sB3xQ")  # signature, version, bytes of all of it
+OBJECT = struct.Struct("<HH4xQ")  # number, count of references, bytes
+MOST_BYTES = 2**26
+"""Of all names together."""
+NOWHERE = 2**64 - 1
+LONGEST = 1000
+"""Letters of a name."""
+
+
+def read_names(dataset: h5py.Dataset, path: Path) -> list[str]:
+    """The texts of a data set of variable length, in its order.
+
+    Errors:
+        ValueError: damaged, or stored in a way that is not known here.
+    """
+    references = _references(dataset, path)
+    if len(references) != REFERENCE.size * dataset.size:
+        raise ValueError("its values do not lie together")
+    with path.open("rb") as stream:
+        heap = _Heap(stream, path.stat().st_size)
+        return [heap.text(*reference) for reference in REFERENCE.iter_unpack(references)]
+
+
+def _references(dataset: h5py.Dataset, path: Path) -> bytes:
+    """Where each text lies, as the file holds it."""
+    file, creation = dataset.file.id.get_create_plist(), dataset.id.get_create_plist()
+    if file.get_sizes() != (8, 8) or file.get_userblock():
+        raise ValueError("the file has addresses of another size")
+    if dataset.chunks is None:
+        start = dataset.id.get_offset()
+        if start is None:
+            raise ValueError("its values are not in the file")
+        with path.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(REFERENCE.size * dataset.size)
+    filters = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
+    split = dataset.ndim != 1 and dataset.shape[1:] != dataset.chunks[1:]
+    if split or filters not in ([], [h5py.h5z.FILTER_DEFLATE]):
+        raise ValueError("it is compressed; write text of a fixed length")
+    parts, size = [], REFERENCE.size * dataset.chunks[0]
+    for first in range(0, dataset.shape[0], dataset.chunks[0]):
+        _, part = dataset.id.read_direct_chunk((first,) + (0,) * (dataset.ndim - 1))
+        part = zlib.decompressobj().decompress(part, size) if filters else part
+        parts.append(part[: REFERENCE.size * min(dataset.chunks[0], dataset.shape[0] - first)])
+    return b"".join(parts)
+
+
+class _Heap:
+    """The collections of a file's global heap, each read once."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size, self._left = stream, size, min(size, MOST_BYTES)
+        self._collections: dict[int, dict[int, bytes]] = {}
+
+    def text(self, length: int, address: int, number: int) -> str:
+        if address in (0, NOWHERE) or not length:
+            return ""
+        if length > LONGEST:
+            raise ValueError(f"a name of {length} letters")
+        if address not in self._collections:
+            self._collections[address] = self._collection(address)
+        if number not in self._collections[address]:
+            raise ValueError("a name that is not in the file")
+        return self._collections[address][number][:length].rstrip(b"\x00").decode("utf-8", "replace")
+
+    def _collection(self, address: int) -> dict[int, bytes]:
+        """Its objects by number, each as far as a name can go."""
+        if address > self._size - COLLECTION.size:
+            raise ValueError("a name beyond the file's end")
+        self._stream.seek(address)
+        signature, version, size = COLLECTION.unpack(self._stream.read(COLLECTION.size))
+        if signature != b"GCOL" or version != 1 or not COLLECTION.size < size <= self._left:
+            raise ValueError("a damaged list of names")
+        self._left -= size  # none lies in another
+        content, at, found = self._stream.read(size - COLLECTION.size), 0, dict[int, bytes]()
+        while at + OBJECT.size <= len(content):
+            number, _, length = OBJECT.unpack_from(content, at)
+            at += OBJECT.size
+            if not number:  # the space that is left
+                break
+            found[number] = content[at : at + min(length, LONGEST)]
+            at += -(-length // 8) * 8
+        return found
+
+
+def is_variable(dtype: Any) -> bool:
+    """Whether a data set holds text of variable length."""
+    text = h5py.check_string_dtype(dtype)
+    return text is not None and text.length is None

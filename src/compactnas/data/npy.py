@@ -1,0 +1,116 @@
+"""Arrays in numpy's `.npy` form, of plain numbers and text, whose claims are checked before memory is taken.
+
+numpy's own reader evaluates the header as Python literals, warns of some and takes the memory that it names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+MAGIC = b"\x93NUMPY"
+LONGEST_HEADER = 10_000
+HEADER = re.compile(
+    r"\{'descr': '([<>|=]?[biufcSU]\d{1,9})', 'fortran_order': (True|False), "
+    r"'shape': \(((?:\d{1,18}(?:, \d{1,18})*,?)?)\),? ?\}\s*"
+)
+CHUNK_BYTES = 2**24
+LAST_LETTER = 0x10FFFF
+"""Of Unicode; what is above makes no text."""
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """A file, or what zipfile opens."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readinto(self, buffer: memoryview, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, ...]]:
+    """Dtype, whether columns come first, and shape of the array that follows.
+
+    Errors:
+        ValueError: no such header, or one of objects, records or nothing at all.
+    """
+    start = stream.read(8)
+    if start[:6] != MAGIC or len(start) < 8 or start[6] not in (1, 2, 3):
+        raise ValueError("it is no .npy array")
+    wide = 2 if start[6] == 1 else 4
+    length = int.from_bytes(stream.read(wide), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError("its header is too long")
+    found = HEADER.fullmatch(stream.read(length).decode("latin-1"))
+    if found is None:
+        raise ValueError("its header is damaged, or it holds something else than numbers or text")
+    try:
+        dtype = np.dtype(found[1])
+    except TypeError:
+        raise ValueError(f"its dtype {found[1]} is unknown") from None
+    if not dtype.itemsize:
+        raise ValueError("it holds empty text")
+    return dtype, found[2] == "True", tuple(int(size) for size in re.findall(r"\d+", found[3]))
+
+
+def claimed_bytes(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> int:
+    """Of an array; a side of no length counts as one, so that no other side can be endless beside it."""
+    sides: list[int] = [max(size, 1) for size in shape]
+    return math.prod(sides) * dtype.itemsize
+
+
+def mapped(file: Path) -> Array:
+    """The array of a file as a map of it: nothing is read, and nothing is allocated.
+
+    Errors:
+        ValueError: it is no array, or not as long as it says.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as stream:
+        dtype, columns, shape = read_header(stream)
+        start = stream.tell()
+        there = stream.seek(0, 2) - start
+    if there != claimed_bytes(dtype, shape):
+        raise ValueError(f"it holds {there} bytes, its header says {dtype} of shape {shape}")
+    return np.memmap(file, dtype, "r", start, shape, "F" if columns else "C")
+
+
+def _code_points(text: Array) -> NDArray[np.uint32]:
+    return text.reshape(-1, order="A").view(np.dtype("u4").newbyteorder(text.dtype.byteorder))
+
+
+def read_array(opened: Callable[[], Stream], there: int) -> Array:
+    """An array from a stream that holds so many bytes, and no more memory than that.
+
+    Errors:
+        ValueError: it is no array, or not as long as it says.
+        EOFError: the stream ends before.
+    """
+    with closing(opened()) as stream:
+        dtype, columns, shape = read_header(stream)
+        claimed, empty = claimed_bytes(dtype, shape), 0 in shape
+        if claimed > 2**40 or (stream.tell() + claimed != there and not empty):
+            raise ValueError(f"it holds {there} bytes, its header says {dtype} of shape {shape}")
+        array = np.empty(shape, dtype, order="F" if columns else "C")
+        view = memoryview(b"") if empty else memoryview(array.reshape(-1, order="A").view(np.uint8))  # type: ignore[arg-type]  # arrays are buffers
+        while len(view):
+            read = stream.readinto(view[:CHUNK_BYTES])
+            if not read:
+                raise EOFError("it is cut short")
+            view = view[read:]
+    if dtype.kind == "U" and array.size and _code_points(array).max() > LAST_LETTER:
+        raise ValueError("it holds what is no letter")
+    return array
