@@ -8,13 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
+from compactnas.data.npy import lengths
 from compactnas.data.splits import REMEMBERS
 from compactnas.errors import UserError
 from compactnas.files import read_json
 from compactnas.genotype import Genotype
+from compactnas.outside import parse_json, read_text
 from compactnas.report.run.reading import AGAIN, RunFolder, read_run
 from compactnas.report.study.view import (
     JobView,
@@ -105,7 +106,7 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
     """The candidates of a random search; the one that it took is selected."""
     file = run.path / "search" / "candidates.jsonl"
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
         found = [
             SearchView(
                 method=job.method,
@@ -119,7 +120,7 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
             )
             for row in rows
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(f"{file}: not the candidates of a random search ({error}); {AGAIN}") from None
     taken = next((place for place, one in enumerate(found) if one.genotype == run.genotype), None)
     return [replace(one, selected=place == taken) for place, one in enumerate(found)]
@@ -160,9 +161,8 @@ def _parts(file: Path) -> dict[str, int]:
     if not file.exists():
         return {}
     try:
-        with np.load(file, allow_pickle=False) as parts:
-            return {name: len(parts[name]) for name in parts.files if len(parts[name])}
-    except (OSError, ValueError, TypeError) as error:
+        return {name: patches for name, patches in lengths(file).items() if patches}
+    except ValueError as error:
         raise UserError(f"{file}: not the parts of a split ({error}); {AGAIN}") from None
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from compactnas.baselines import BASELINES
 from compactnas.data import Dataset, open_dataset
+from compactnas.errors import UserError
 from compactnas.files import write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent
+from compactnas.outside import parse_json, read_text
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.runs import Row, sole_writer
 from compactnas.study.config import StudyConfig
@@ -91,8 +92,14 @@ def chosen(searches: tuple[Job, ...], root: Path) -> Path:
 
 
 def _metrics(search: Job, root: Path) -> list[Row]:
-    lines = (search.folder(root) / "search" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    file = search.folder(root) / "search" / "metrics.jsonl"
+    try:
+        rows: list[Row] = [parse_json(line) for line in read_text(file, "search again").splitlines()]
+        if not rows or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("no rows")
+    except ValueError as error:
+        raise UserError(f"{file}: not the metrics of a search ({error}); remove its folder to search again") from None
+    return rows
 
 
 class _Opened:

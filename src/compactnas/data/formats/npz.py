@@ -13,17 +13,14 @@
 
 from __future__ import annotations
 
-import lzma
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, require_finite, require_patch
-from compactnas.data.npy import read_array
+from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.data.places import Places, checked_places
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS, WORDS
@@ -34,10 +31,6 @@ Array = NDArray[np.generic]
 
 CHUNK = 1024
 MOST_CLASSES = 10_000
-
-
-ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""What zipfile raises on a damaged archive, depending on where the damage is; a RuntimeError of an encrypted one."""
 
 
 class _Archive:

@@ -116,6 +116,15 @@ def _require(ok: bool, file: Path, what: str) -> None:
         raise UserError(f"{file}: {what}; {AGAIN}")
 
 
+def _require_inside(file: Path) -> None:
+    """A set is copied and unpacked as a folder: a link in it could show any file of who opens it."""
+    try:
+        inside = file.resolve().is_relative_to(file.parent.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        inside = False
+    _require(inside, file, "is a link out of its folder")
+
+
 KINDS: dict[str, type] = {
     "name": str,
     "patches": int,
@@ -149,6 +158,7 @@ def _manifest(file: Path) -> dict[str, Any]:
 
 def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
     """A mapped array of exactly this shape and dtype: nothing is allocated by what a header claims."""
+    _require_inside(file)
     try:
         array = mapped(file)
     except OSError as error:
@@ -188,6 +198,7 @@ def _keys(path: Path, patches: int) -> list[str] | None:
     file = path / "keys.txt"
     if not file.exists():
         return None
+    _require_inside(file)
     content = read_text(file, AGAIN, min(patches * LONGEST_KEY, MOST_NAME_BYTES // 2))
     # Counted before they are made: a name of its own for each byte would take fifty times as much memory.
     _require(content.count("\n") == patches, file, f"has {content.count(chr(10))} lines for {patches} patches")
