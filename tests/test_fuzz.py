@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -86,6 +87,7 @@ def _wrong(folder: Path) -> None:
 
 def _crashing(folder: Path) -> None:
     if _changed(folder):
+        faulthandler.disable()
         os.kill(os.getpid(), signal.SIGSEGV)
 
 

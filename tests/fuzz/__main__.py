@@ -45,7 +45,7 @@ def _tell(line: str) -> None:
 
 def _show(name: str, result: Result) -> None:
     print(
-        f"{name}: {result.inputs} inputs, {result.refused} refused, {result.seconds:.0f} s, "
+        f"{name}: {result.inputs - result.left_out} inputs, {result.refused} refused, {result.seconds:.0f} s, "
         f"peak {result.peak / 2**20:.0f} MB, {len(result.failures)} kinds of failure",
         flush=True,
     )

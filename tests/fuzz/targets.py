@@ -91,22 +91,14 @@ class Harness:
         self.seeds = target.seeds(folder / "seeds")
         self._known = {name for files in self.seeds for name in files}
         self._there: Files = {}
-        self.now = folder / "now"
+        self.inputs = folder / "inputs"
+        self.inputs.mkdir()
 
     def begin(self) -> None:
         """Begin in an empty folder: what another process left in it is not known here."""
         shutil.rmtree(self._folder)
         self._folder.mkdir()
         self._there = {}
-
-    def keep(self, index: int) -> None:
-        """Keep the present input as number `index`."""
-        self.now.replace(self.now.with_name(str(index)))
-
-    def failed(self, index: int) -> bytes:
-        """Input number `index`, or the present one of a process that died."""
-        kept = self.now.with_name(str(index))
-        return kept.read_bytes() if kept.exists() else self.now.read_bytes()
 
     def input(self, random: Random) -> bytes:
         """A valid input with one or two of its files changed, or any bytes."""
