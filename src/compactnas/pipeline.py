@@ -29,6 +29,7 @@ from compactnas.ranks import Ranks
 from compactnas.runs import load, load_spec, read_config, save_model, sole_writer, start, write_splits
 from compactnas.search import Search
 from compactnas.step import ranks_of
+from compactnas.task import Task
 from compactnas.train import Training
 
 
@@ -250,7 +251,9 @@ def _begin(
         listener.warn(text)
     write_json(folder / "warnings.json", list(data.warnings))
     write_splits(folder, data.parts)
-    bands = dict(zip(data.source.facts.bands, zip(normalisation.mean, normalisation.std, strict=True), strict=True))
+    facts = data.source.facts
+    Task(facts.bands, facts.classes, facts.patch_px, facts.lcz).write(folder)
+    bands = dict(zip(facts.bands, zip(normalisation.mean, normalisation.std, strict=True), strict=True))
     write_json(folder / "normalisation.json", {b: {"mean": m, "std": s} for b, (m, s) in bands.items()})
 
 

@@ -1,0 +1,191 @@
+"""What computes a network's probabilities: torch, or onnxruntime with the files of an export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy.typing import NDArray
+from torch import nn
+
+from compactnas.data import open_streamed
+from compactnas.errors import UserError
+from compactnas.export.manifest import INT8, MODEL, ONNX, WEIGHTS, Manifest, is_export
+from compactnas.export.reading import read_onnx
+from compactnas.models import ModelSpec
+from compactnas.runs import load, load_spec, read_config
+from compactnas.task import FILE, Task
+
+EngineName = Literal["auto", "onnx", "int8", "torch"]
+
+Patches = Float32[np.ndarray, "batch bands height width"]
+Probabilities = Float32[np.ndarray, "batch classes"]
+
+INPUT, OUTPUT = "reflectance", "probabilities"
+"""Names of the tensors in an ONNX file."""
+
+
+class Engine(Protocol):
+    """A trained network that can be asked.
+
+    Attributes:
+        bands: names, in the order of the patches' channels.
+        classes: names, in the order of the probabilities.
+        patch_px: side of a patch.
+        lcz: whether the classes are the 17 Local Climate Zones.
+    """
+
+    @property
+    def bands(self) -> tuple[str, ...]: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def patch_px(self) -> int: ...
+    @property
+    def lcz(self) -> bool: ...
+
+    def probabilities(self, patches: Patches) -> Probabilities:
+        """Class probabilities of raw patches, all at once: memory grows with their number.
+
+        Patches are (batch, bands, height, width) in the units of the training data (reflectance).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _OfTask:
+    task: Task
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        return self.task.bands
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.task.classes
+
+    @property
+    def patch_px(self) -> int:
+        return self.task.patch_px
+
+    @property
+    def lcz(self) -> bool:
+        return self.task.lcz
+
+
+@dataclass(frozen=True)
+class TorchEngine(_OfTask):
+    """The network as a torch module, in eval mode, on the CPU."""
+
+    network: nn.Module
+
+    def probabilities(self, patches: Patches) -> Probabilities:
+        with torch.inference_mode():
+            x = torch.from_numpy(patches).contiguous(memory_format=torch.channels_last)
+            found: NDArray[np.float32] = self.network(x).softmax(dim=-1).numpy()
+        return found
+
+
+@dataclass(frozen=True)
+class OnnxEngine(_OfTask):
+    """An ONNX file in onnxruntime, on the CPU."""
+
+    session: Any
+
+    def probabilities(self, patches: Patches) -> Probabilities:
+        found: NDArray[np.float32] = self.session.run([OUTPUT], {INPUT: patches})[0]
+        return found
+
+
+def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> Engine:
+    """Open the network of a run's folder or of an export.
+
+    Args:
+        path: the folder.
+        engine: `torch`; `onnx` or `int8` of an export; `auto` takes `onnx` where onnxruntime is installed and the
+            folder is an export, else `torch`.
+        threads: of the engine, 0 as many as it likes. Torch has one number for the whole process.
+
+    Errors:
+        UserError: no network is there, the engine is not installed or not in the folder, a file is damaged.
+    """
+    if engine == "auto":
+        engine = "onnx" if is_export(path) and find_spec("onnxruntime") else "torch"
+    if engine == "torch":
+        if threads:
+            torch.set_num_threads(threads)
+        return TorchEngine(task_of(path), _network(path))
+    if not is_export(path):
+        raise UserError(f"{path}: engine {engine} needs an export; make one with `compactnas export`, or use torch")
+    manifest = Manifest.read(path)
+    file = INT8 if engine == "int8" else ONNX
+    return OnnxEngine(manifest.task, open_session(manifest.content(path, file), manifest.task, path / file, threads))
+
+
+def task_of(path: Path) -> Task:
+    """Bands and classes of a run or an export; where a run is too old to say, its data is asked.
+
+    Errors:
+        UserError: neither says it, or it does not go with the network.
+    """
+    spec = load_spec(path)
+    if is_export(path):
+        task = Manifest.read(path).task
+    elif (path / FILE).exists():
+        task = Task.read(path)
+    else:
+        task = _task_of_data(path)
+    require_fit(task, spec, path)
+    return task
+
+
+def require_fit(task: Task, spec: ModelSpec, where: Path) -> None:
+    """Raise a UserError where names and network do not go together."""
+    if (len(task.bands), len(task.classes), task.patch_px) != (spec.bands, spec.classes, spec.patch_px):
+        raise UserError(
+            f"{where}: names {len(task.bands)} bands and {len(task.classes)} classes of {task.patch_px} px, "
+            f"but its network has {spec.bands}, {spec.classes} and {spec.patch_px}; train or export again"
+        )
+
+
+def _task_of_data(run: Path) -> Task:
+    data = read_config(run).data
+    try:
+        facts = open_streamed(data).facts
+    except UserError as error:
+        raise UserError(
+            f"{run}: is of a version that kept no names of classes, and its data is gone ({error})"
+        ) from None
+    return Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
+
+
+def _network(path: Path) -> nn.Module:
+    if is_export(path):
+        manifest = Manifest.read(path)
+        for name in (MODEL, WEIGHTS):
+            manifest.content(path, name)
+    return load(path)
+
+
+def open_session(content: bytes, task: Task, file: Path, threads: int = 0) -> Any:
+    """An onnxruntime session on an ONNX file's bytes.
+
+    Errors:
+        UserError: onnxruntime is not installed; the file is none of ours, or not for this task.
+    """
+    read_onnx(content, task, file)
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # what goes wrong is told once, below
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no other common class
+        text = " ".join(str(error).split())[:200]
+        raise UserError(f"{file}: onnxruntime cannot read it ({text}); export again") from None

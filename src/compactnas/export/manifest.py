@@ -1,0 +1,89 @@
+"""`manifest.json` of an export: what the network is for, and which files belong to it, with their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from compactnas.errors import UserError
+from compactnas.files import read_json, write_json
+from compactnas.task import Task
+
+NAME, FORMAT = "manifest.json", "compactnas-export/1"
+
+ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors", "model.json"
+FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, "genotype.json", "parity.json", "README.md", "item.json")
+"""All that an export may hold beside its manifest."""
+
+MOST_BYTES = 2**30
+"""Of a file: above the weights of the largest network that can be described."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an export holds.
+
+    Attributes:
+        task: bands, classes and patch side of the network.
+        files: name -> SHA-256 in hexadecimal.
+    """
+
+    task: Task
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path, task: Task) -> Manifest:
+        """The manifest of the files that lie in a folder."""
+        present = [name for name in FILES if (folder / name).exists()]
+        return cls(task, {name: _digest((folder / name).read_bytes()) for name in present})
+
+    def write(self, folder: Path) -> None:
+        """Store it among its files."""
+        files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha} for name, sha in self.files.items()}
+        write_json(folder / NAME, {"format": FORMAT, "task": self.task.to_json(), "files": files})
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read and check the manifest of an export; its files are looked at when they are read.
+
+        Errors:
+            UserError: it is none, or names a file that no export has.
+        """
+        file = folder / NAME
+        raw = read_json(file, "make one with `compactnas export`")
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("files"), dict):
+            raise UserError(f'{file}: not an export\'s manifest; its "format" must be "{FORMAT}"')
+        for name, entry in raw["files"].items():
+            if name not in FILES:
+                raise UserError(f"{file}: names {name[:80]!r}, which is no file of an export; export again")
+            if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+                raise UserError(f"{file}: has no checksum of {name}; export again")
+        return cls(Task.from_json(raw.get("task"), str(file)), {n: e["sha256"] for n, e in raw["files"].items()})
+
+    def content(self, folder: Path, name: str) -> bytes:
+        """One of the files, whole and unchanged.
+
+        Errors:
+            UserError: it is not in the export, is too large, or is not the one that was written.
+        """
+        file = folder / name
+        if name not in self.files:
+            raise UserError(f"{folder}: this export has no {name}; export again, or choose another engine")
+        if not file.is_file() or file.is_symlink():
+            raise UserError(f"{file}: is not there, or no file of its own; export again")
+        if file.stat().st_size > MOST_BYTES:
+            raise UserError(f"{file}: is larger than {MOST_BYTES >> 20} MiB; export again")
+        content = file.read_bytes()
+        if _digest(content) != self.files[name]:
+            raise UserError(f"{file}: is not what {NAME} says that it is (cut off, or changed); export again")
+        return content
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder says that it is an export."""
+    return (folder / NAME).is_file()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
