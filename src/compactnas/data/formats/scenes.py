@@ -1,14 +1,12 @@
 """GeoTIFF scenes with labels beside them: a window at each label, grouped by city or polygon.
 
 A scene is `NAME.tif`; its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the scene's own
-coordinate system (0 or its no-data value for none), or `NAME.geojson`, polygons whose property `lcz`,
-`LCZ`, `class` or `Class` holds a number 1 to 17 or a letter A to G. A folder holds such pairs, a city each.
+coordinate system (0 or its no-data value for none), or `NAME.geojson`, polygons (`polygons.py`). A folder holds
+such pairs, a city each.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, require_patch
+from compactnas.data.formats.polygons import Polygon, owners, read_polygons
 from compactnas.data.formats.rasters import (
     MOST_PIXELS,
     band_names,
@@ -31,17 +30,11 @@ from compactnas.data.places import Places
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
-from compactnas.outside import parse_json, read_text
 
 LABELS = ("_lcz.tif", ".geojson")
 """Ends of the names of label files, in the order in which they are looked for."""
-PROPERTIES = ("lcz", "LCZ", "class", "Class")
 STEP_M = 100.0
 """Distance of windows along each axis where no other is asked for: that of an LCZ map's pixels."""
-LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
-LON_LAT = "EPSG:4326"
-SYSTEM = re.compile(r"(?:urn:ogc:def:crs:EPSG:[\d.]{0,8}:|EPSG:)(\d{4,6})", re.IGNORECASE)
-"""How a GeoJSON file may name a coordinate system: GDAL would open files and addresses by their name."""
 STRIP_PIXELS = 2**24
 """Of a scene that are looked at at a time."""
 
@@ -272,13 +265,10 @@ def _require_few(windows: int, file: Path) -> None:
 
 def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
     """Pixels of a grid that lie in each polygon; of a polygon that the grid misses, the middle one of its pixels."""
-    polygons = list(_polygons(file, scene))
-    if not polygons:
-        raise UserError(f"{file}: holds no polygon; draw some with a property lcz")
-    shapes = [(geometry, number) for number, (geometry, _) in enumerate(polygons, 1)]
+    polygons = read_polygons(file, scene.crs)
     found, pixels = [], np.zeros(len(polygons) + 1, np.int64)
     on_grid = np.zeros(len(polygons) + 1, bool)
-    for start, owner in _owners(scene, shapes, file):
+    for start, owner in _owners(scene, polygons, file):
         pixels += np.bincount(owner.ravel(), minlength=len(pixels))
         rows, columns = np.arange((step // 2 - start) % step, len(owner), step), np.arange(step // 2, scene.width, step)
         picked = owner[rows][:, columns]
@@ -289,38 +279,22 @@ def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np
     missed = np.flatnonzero((pixels > 0) & ~on_grid)
     missed = missed[missed > 0]
     if len(missed):
-        found += _middles(scene, shapes, file, missed, pixels[missed] // 2)
+        found += _middles(scene, polygons, file, missed, pixels[missed] // 2)
     row, column, number = (every := np.concatenate(found))[np.lexsort((every[:, 1], every[:, 0]))].T
-    classes = np.array([lcz for _, lcz in polygons], np.int64)
+    classes = np.array([polygon.lcz for polygon in polygons], np.int64)
     return np.column_stack((row, column)), classes[number - 1], [f"polygon {n}" for n in number]
 
 
-def _owners(
-    scene: Any, shapes: list[tuple[dict[str, Any], int]], file: Path
-) -> Iterator[tuple[int, NDArray[np.int32]]]:
+def _owners(scene: Any, polygons: list[Polygon], file: Path) -> Iterator[tuple[int, NDArray[np.int32]]]:
     """First row of each strip of the scene, and number of the polygon at each of its pixels, 0 for none."""
-    from rasterio import Affine
-    from rasterio.errors import RasterioError, ShapeSkipWarning
-    from rasterio.features import rasterize
-
-    whole = scene.transform
     for start, stop in _strips(scene.height, scene.width):
-        place = Affine(whole.a, whole.b, whole.c, whole.d, whole.e, whole.f + start * whole.e)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", ShapeSkipWarning)
-                owner = rasterize(shapes, (stop - start, scene.width), transform=place, fill=0, dtype="int32")
-        except (RasterioError, ShapeSkipWarning, ValueError, TypeError, LookupError, AttributeError) as error:
-            raise UserError(f"{file}: holds a polygon that cannot be drawn ({error}); draw it again") from error
-        yield start, owner
+        yield start, owners(polygons, scene.transform, (start, stop), scene.width, file)
 
 
-def _middles(
-    scene: Any, shapes: list[tuple[dict[str, Any], int]], file: Path, missed: Indices, middle: Indices
-) -> list[Indices]:
+def _middles(scene: Any, polygons: list[Polygon], file: Path, missed: Indices, middle: Indices) -> list[Indices]:
     """Row, column and number of the pixel of each polygon before which so many of its pixels lie."""
     found, before = [], np.zeros(len(missed), np.int64)
-    for start, owner in _owners(scene, shapes, file):
+    for start, owner in _owners(scene, polygons, file):
         place = np.flatnonzero(owner)
         number = owner.ravel()[place]
         place, number = place[order := np.argsort(number, kind="stable")], number[order]
@@ -330,62 +304,6 @@ def _middles(
         found.append(np.column_stack((start + at // scene.width, at % scene.width, missed[here])))
         before += last - first
     return found
-
-
-def _polygons(file: Path, scene: Any) -> Iterator[tuple[dict[str, Any], int]]:
-    """Geometry in the scene's coordinates and LCZ index of each feature."""
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform_geom
-
-    try:
-        content = parse_json(read_text(file, "export the polygons again, without what is not needed"))
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{file}: is not GeoJSON ({error}); export the polygons again") from error
-    features = content.get("features") if isinstance(content, dict) else None
-    if not isinstance(features, list):
-        raise UserError(f"{file}: has no list of features; export the polygons as a GeoJSON FeatureCollection")
-    system = _system(content, file)
-    for number, feature in enumerate(features, 1):
-        where = f"{file}, feature {number}"
-        geometry = feature.get("geometry") if isinstance(feature, dict) else None
-        if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
-            raise UserError(f"{where}: is not a Polygon or MultiPolygon; leave it out")
-        lcz = _lcz(feature.get("properties"), where)
-        try:
-            yield transform_geom(system, scene.crs, geometry), lcz
-        except (RasterioError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise UserError(f"{where}: has coordinates that cannot be read ({error}); draw it again") from error
-
-
-def _system(content: dict[str, Any], file: Path) -> str:
-    """Longitude and latitude (RFC 7946), or what the older `crs` member names."""
-    try:
-        name = content["crs"]["properties"]["name"] if content.get("crs") else LON_LAT
-    except (KeyError, TypeError):
-        name = None
-    if not isinstance(name, str):
-        raise UserError(f"{file}: its `crs` has no name; export the polygons in longitude and latitude")
-    if name.endswith("CRS84"):
-        return LON_LAT
-    code = SYSTEM.fullmatch(name)
-    if code is None:
-        raise UserError(f"{file}: its `crs` is {name[:60]!r}; name it as EPSG:32633, or export longitude and latitude")
-    return f"EPSG:{code[1]}"
-
-
-def _lcz(properties: object, where: str) -> int:
-    """LCZ index 0 to 16 of a feature."""
-    values = properties if isinstance(properties, dict) else {}
-    word = next((values[name] for name in PROPERTIES if name in values), None)
-    text = str(word).strip().upper()
-    number = LETTERS.get(text, int(text) if text.isdecimal() and len(text) < 4 else 0)
-    if isinstance(word, float) and word.is_integer():
-        number = int(word)
-    if not 1 <= number <= len(NAMES):
-        raise UserError(f"{where}: a property {' or '.join(PROPERTIES)} must hold 1 to 17 or A to G, not {word!r}")
-    return number - 1
 
 
 def _places(scene: Any, corners: Indices, window_px: int) -> Places | None:
