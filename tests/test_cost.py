@@ -46,11 +46,12 @@ def test_closed_forms() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: str) -> None:
+@pytest.mark.parametrize("measure", ["macs", "parameters"])
+def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: str, measure: str) -> None:
     """For every operation, and for every depth in every block; 20 px are no multiple of the strides."""
     patch_px = 20
     space = Space(layout=layout, channels=8, max_depth=3)
-    table = CostTable.of(space, 3, bands=4, classes=5, patch_px=patch_px)
+    table = CostTable.of(space, 3, 4, 5, patch_px, measure)
     depth_choices = [(1, 1, 1), (3, 1, 1), (1, 2, 1), (1, 1, 3)]
     for index, name in enumerate(OPERATIONS):
         for depths in depth_choices if name == "sep_conv_5x5" else [(1, 2, 3)]:
@@ -63,8 +64,8 @@ def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: st
                 tuple((name, source) for node, source in space.edges if node == n) for n in range(space.computed)
             )
             genotype = Genotype(nodes, depths, 8, layout)
-            measured = genotype_cost(genotype, 4, 5, patch_px).macs
-            assert table.expected_macs(p, weights) == table.macs(space, genotype) == measured
+            measured = getattr(genotype_cost(genotype, 4, 5, patch_px), measure)
+            assert table.expected(p, weights) == table.total(space, genotype) == measured
 
 
 def test_the_complexity_loss_at_a_uniform_alpha() -> None:

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.genotype import Genotype
 from compactnas.network import Network
-from compactnas.operations import Skip, State, build_operation, candidate_norm
+from compactnas.operations import Norm, Skip, State, build_operation, candidate_norm, final_norm
 from compactnas.sampling import Architecture, Draw
 from compactnas.separable import SeparableConv
 from compactnas.space import LAYOUTS, Space
@@ -106,13 +106,13 @@ class _Alone(nn.Module):
 
 
 def each_operation(
-    space: Space, patch_px: int, measure: Callable[[nn.Module, int, int], float]
+    space: Space, patch_px: int, measure: Callable[[nn.Module, int, int], float], norm: Norm = candidate_norm
 ) -> Float[Tensor, "blocks operations"]:
     """A measure of each operation on one edge in each block: of module, channels and side of its maps."""
     shapes = [(space.channels * 2**block, -(-patch_px // 2**block)) for block in range(space.blocks)]
     return torch.tensor(
         [
-            [float(measure(_Alone(build_operation(name, c, candidate_norm)), c, side)) for name in space.operations]
+            [float(measure(_Alone(build_operation(name, c, norm)), c, side)) for name in space.operations]
             for c, side in shapes
         ],
         dtype=torch.float64,
@@ -121,12 +121,12 @@ def each_operation(
 
 @dataclass(frozen=True)
 class CostTable:
-    """MACs of every choice of a space, so that the expected cost is a sum of products.
+    """What every choice of a space costs, so that the expected cost is a sum of products.
 
     Attributes:
-        operations: (blocks, operations), MACs of one edge in one cell of each block.
-        overhead: (blocks, depths), MACs of a block's cells beside their edges, at each depth from 1.
-        fixed: MACs of stem, reductions and head.
+        operations: (blocks, operations), of one edge in one cell of each block.
+        overhead: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
+        fixed: of stem, reductions and head.
     """
 
     operations: Float[Tensor, "blocks operations"]
@@ -134,13 +134,31 @@ class CostTable:
     fixed: int
 
     @classmethod
-    def of(cls, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
-        """Measure the choices of a space, depths up to `max_depth`, for patches of this size."""
+    def of(
+        cls,
+        space: Space,
+        max_depth: int,
+        bands: int,
+        classes: int,
+        patch_px: int,
+        measure: Literal["macs", "parameters"] = "macs",
+    ) -> CostTable:
+        """Measure the choices of a space, depths up to `max_depth`, for patches of this size.
+
+        Args:
+            space: what is chosen from.
+            max_depth: largest depth of a block.
+            bands: of the patches.
+            classes: of the answer.
+            patch_px: side of a patch.
+            measure: MACs of one patch, or trained weights of the final network.
+        """
         layout = LAYOUTS[space.layout]
-        operations = each_operation(space, patch_px, lambda *of: count(*of).macs)
+        operations = each_operation(space, patch_px, lambda *of: getattr(count(*of), measure), final_norm)
 
         def bare(depths: tuple[int, ...]) -> int:
-            return genotype_cost(empty_genotype(space, depths), bands, classes, patch_px).macs
+            cost: int = getattr(genotype_cost(empty_genotype(space, depths), bands, classes, patch_px), measure)
+            return cost
 
         base = (1,) * space.blocks
         least = bare(base)
@@ -151,27 +169,27 @@ class CostTable:
                     overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
         return cls(operations, overhead, least)
 
-    def cell_macs(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
-        """Expected MACs of the edges of one cell in each block."""
+    def cell(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
+        """Expected cost of the edges of one cell in each block."""
         table = self.operations.to(probabilities.dtype)
         return torch.einsum("eo,bo->b", probabilities, table)
 
-    def expected_macs(
+    def expected(
         self, probabilities: Float[Tensor, "edges operations"], depth_weights: Float[Tensor, "blocks depths"]
     ) -> Float[Tensor, ""]:
-        """Expected MACs of the whole network.
+        """Expected cost of the whole network.
 
         Args:
             probabilities: of each operation on each edge.
             depth_weights: probability of each depth from 1 on, in each block.
         """
         depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
-        cells = (self.cell_macs(probabilities) * (depth_weights @ depths)).sum()
+        cells = (self.cell(probabilities) * (depth_weights @ depths)).sum()
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
-    def macs(self, space: Space, genotype: Genotype) -> int:
-        """MACs of a network of the space, as a sum over the table: nothing is built for it."""
+    def total(self, space: Space, genotype: Genotype) -> int:
+        """Cost of a network of the space, as a sum over the table: nothing is built for it."""
         row = dict(zip(space.operations, self.operations.T, strict=True))
         cell = sum((row[name] for edges in genotype.nodes for name, _ in edges), torch.zeros(space.blocks))
         depths = torch.tensor(genotype.depths)
@@ -193,7 +211,7 @@ class CostTable:
             n_ops: N_ops.
             unit: MACs that count as one.
         """
-        return (self.cell_macs(probabilities) * depths.detach()).sum() / (n_ops * unit)
+        return (self.cell(probabilities) * depths.detach()).sum() / (n_ops * unit)
 
 
 @dataclass(frozen=True)

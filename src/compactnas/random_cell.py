@@ -52,6 +52,6 @@ def random_like(
     table = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     for _ in range(TRIES):
         genotype = random_genotype(space, generator)
-        if genotype.connected and abs(table.macs(space, genotype) - target_macs) <= tolerance * target_macs:
+        if genotype.connected and abs(table.total(space, genotype) - target_macs) <= tolerance * target_macs:
             return genotype
     raise UserError(f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; is the space's range near it?")

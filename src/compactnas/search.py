@@ -207,13 +207,13 @@ class Search:
         """Where the architecture stands: entropy, expected cost, and the network it would give now."""
         architecture = self.architecture
         genotype = derive(architecture)
-        expected = self.table.expected_macs(architecture.probabilities().detach(), architecture.depth_weights())
+        expected = self.table.expected(architecture.probabilities().detach(), architecture.depth_weights())
         return {
             "entropy": round(architecture.entropy(), 6),
             "expected_macs": round(float(expected)),
             "depths": [round(float(d), 4) for d in architecture.mean_depths()],
             "derived_depths": list(genotype.depths),
-            "derived_macs": self.table.macs(self.space, genotype),
+            "derived_macs": self.table.total(self.space, genotype),
             "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
         }
 
