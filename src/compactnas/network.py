@@ -199,15 +199,23 @@ class Backbone(nn.Module):
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
         """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""
-        stem = State(self.stem(self.normalise(x)))
-        states = [stem, stem] if self.pair else [stem]
-        for block, cells in enumerate(self.blocks):
-            if block:
-                reduced = self.reductions[block - 1](*states)
-                states = [*states[1:], State(reduced)]
-            states = self._block(cells, states, sample, block)
+        states = self.enter(x)
+        for block in range(len(self.blocks)):
+            states = self.level(block, states, sample)
         logits: Tensor = self.head(states[-1].x)
         return logits
+
+    def enter(self, x: Patches) -> list[State]:
+        """What the first block takes: the normalised pixels behind the stem."""
+        stem = State(self.stem(self.normalise(x)))
+        return [stem, stem] if self.pair else [stem]
+
+    def level(self, block: int, states: list[State], sample: Sample) -> list[State]:
+        """One block, behind the reduction to its size where it is not the first."""
+        if block:
+            reduced = self.reductions[block - 1](*states)
+            states = [*states[1:], State(reduced)]
+        return self._block(self.blocks[block], states, sample, block)
 
     @staticmethod
     def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
