@@ -31,6 +31,7 @@ COMMANDS = {
     "train": ("train a found network or a baseline from scratch", "train"),
     "evaluate": ("measure a trained network", "evaluate"),
     "predict": ("write the classes of patches to a CSV file", "predict"),
+    "assess": ("measure a map by a reference raster or polygons", "assess"),
     "study": ("compare methods by splits by seeds, from one file", "study"),
     "report": ("write one HTML page that shows runs side by side", "report"),
     "cost": ("count the parameters and multiply-accumulates of a network", "cost"),

@@ -37,13 +37,22 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
         cells = [_percent(m.oa), _percent(m.aa), f"{m.kappa:.3f}", _percent(m.macro_f1), *weighted]
         cells += [f"{e.parameters / 1e6:.4f}", f"{e.macs / 1e6:.2f}", "-".join(map(str, e.depths or ("",)))]
         table.add_row(Text(name), *cells)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    console.print(table)
+    wide_console().print(table)
     for e in list(evaluations.values())[:1]:
         if e.measures.classes_present < e.measures.classes:
             print(f"measured over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
+
+
+def wide_console() -> Console:
+    """A console on stdout that cuts no table where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
+def console() -> Console:
+    """Where tables go: a terminal, or a pipe wide enough that none is cut."""
+    found = Console()
+    return found if found.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _percent(value: float | None) -> str:
