@@ -137,3 +137,27 @@ def test_eurosat_rgb_from_its_jpeg_files(shared: Path, tmp_path: Path) -> None:
     packed, straight = open_source(DataConfig(path=str(prepare(config, tmp_path / "packed")))), open_source(config)
     np.testing.assert_array_equal(packed.batch(np.arange(60))[0], straight.batch(np.arange(60))[0])
     assert packed.facts.classes == tuple(classes) and look(packed).warnings == ()
+
+
+def test_berlin_is_mapped_where_it_lies(shared: Path, tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
+    from map_files import job, write_model
+
+    from compactnas.maps.config import Outputs
+    from compactnas.maps.mapping import make_map
+
+    with np.load(shared / "data" / "lcz_berlin" / "berlin_lcz_s2.npz") as data:
+        berlin = dict(data)
+    place = {"driver": "GTiff", "crs": f"EPSG:{berlin['epsg']}", "transform": rasterio.Affine(*berlin["transform"])}
+    with rasterio.open(tmp_path / "berlin.tif", "w", count=10, height=348, width=348, dtype="uint16", **place) as file:
+        file.write(berlin["scene"])
+        file.descriptions = [str(name) for name in berlin["band_names"]]  # B2, B3: the network says B02, B03
+    warned: list[str] = []
+    model = write_model(tmp_path / "run")
+    make_map(job(model, tmp_path / "berlin.tif"), tmp_path / "map", Outputs(), lambda *_: None, warned.append)
+    with rasterio.open(tmp_path / "map" / "berlin_lcz.tif") as made, rasterio.open(tmp_path / "berlin.tif") as source:
+        assert made.crs == source.crs and made.shape == (35, 35)
+        assert max(abs(a - b) for a, b in zip(made.bounds[0::3], source.bounds[0::3], strict=True)) < 0.01
+        assert tuple(made.transform)[:6] == (100, 0, 384_040, 0, -100, 5_820_320)
+        assert len(np.unique(made.read(1))) > 1
+    assert warned == []

@@ -31,6 +31,7 @@ COMMANDS = {
     "train": ("train a found network or a baseline from scratch", "train"),
     "evaluate": ("measure a trained network", "evaluate"),
     "predict": ("write the classes of patches to a CSV file", "predict"),
+    "map": ("map a scene with a trained network", "map"),
     "assess": ("measure a map by a reference raster or polygons", "assess"),
     "study": ("compare methods by splits by seeds, from one file", "study"),
     "report": ("write one HTML page that shows runs side by side", "report"),
@@ -39,7 +40,7 @@ COMMANDS = {
 """Name -> (summary, module of this package with `main(argv) -> int`)."""
 
 GO_ON = dict.fromkeys(("run", "search", "train", "demo"), "go on with --resume") | dict.fromkeys(
-    ("prepare", "study"), "give the same command again to go on"
+    ("prepare", "study", "map"), "give the same command again to go on"
 )
 """How an interrupted command goes on."""
 

@@ -22,7 +22,12 @@ OFFSET = 0.09
 
 def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
     """How a sample of patches does not look like reflectance, 0 to about 1; nothing for other pixels."""
-    if not _is_reflectance(facts, images):
+    return unlike_reflectance(facts.bands, images)
+
+
+def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str]:
+    """The same for pixels of these bands."""
+    if not _is_reflectance(bands, images):
         return []
     middle, least = float(np.median(images)), float(images.min())
     if middle > DIGITAL_NUMBERS:
@@ -40,11 +45,11 @@ def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
 
 def is_scaled_twice(facts: Facts, images: NDArray[Any]) -> bool:
     """Whether a sample looks like reflectance that was divided by 10000 again: ten thousandths of it say nothing."""
-    return _is_reflectance(facts, images) and bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
+    return _is_reflectance(facts.bands, images) and bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
 
 
-def _is_reflectance(facts: Facts, images: NDArray[Any]) -> bool:
-    return images.dtype.kind == "f" and any(band.startswith("B0") for band in facts.bands)
+def _is_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> bool:
+    return images.dtype.kind == "f" and any(band.startswith("B0") for band in bands)
 
 
 def count_faults(facts: Facts) -> list[str]:

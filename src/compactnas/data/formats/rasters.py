@@ -38,29 +38,45 @@ def require_rasterio(what: str) -> None:
         raise UserError(f"{what}: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
 
 
+DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file"}
+"""What is read, by GDAL's name: no other format that it knows, which could name other files."""
+
+
 @contextmanager
-def opened(file: Path) -> Iterator[Any]:
-    """A GeoTIFF, and nothing but a GeoTIFF: no other format that GDAL knows, which could name other files.
+def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
+    """A GeoTIFF, and nothing but a GeoTIFF, or whatever one other driver reads.
 
     Errors:
         UserError: it cannot be read, here or while it is open.
     """
     require_rasterio(str(file))
     import rasterio
-    from rasterio._err import CPLE_BaseError  # what GDAL says itself, where rasterio has no error for it
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import NotGeoreferencedWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(file, driver="GTiff") as raster:
-                _require_size(raster, file)
-                yield raster
-        except UserError:
-            raise
-        except (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError) as error:
-            text = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{file}: cannot be read as a GeoTIFF ({text}); replace or remove it") from error
+        with (
+            faults_told(file, driver),
+            rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
+            rasterio.open(file, driver=driver) as raster,
+        ):
+            _require_size(raster, file)
+            yield raster
+
+
+@contextmanager
+def faults_told(file: Path, driver: str = "GTiff") -> Iterator[None]:
+    """While it lasts, what GDAL finds wrong is a UserError about this file."""
+    from rasterio._err import CPLE_BaseError  # what GDAL says itself, where rasterio has no error for it
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{file}: cannot be read as a {DRIVERS[driver]} ({text}); replace or remove it") from error
 
 
 def _require_size(raster: Any, file: Path) -> None:
@@ -107,14 +123,25 @@ def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
     scales, offsets = np.array(raster.scales, np.float32), np.array(raster.offsets, np.float32)
     if (scales == 1).all() and (offsets == 0).all():
         return pixels
+    return scaled(pixels, scales, offsets, raster.name)
+
+
+def scaled(
+    pixels: NDArray[Any], scales: NDArray[np.float32], offsets: NDArray[np.float32], name: str
+) -> NDArray[np.float32]:
+    """Numbers times each band's scale plus its offset, float32; `name` is the file's.
+
+    Errors:
+        UserError: a scale of 0, or one that is no number.
+    """
     with np.errstate(all="ignore"):
         usable = np.isfinite(1 / scales).all() and np.isfinite(scales).all() and np.isfinite(offsets).all()
     if not usable:
-        raise UserError(f"{raster.name}: has a scale of 0 or a scale or offset that is no number; write it again")
+        raise UserError(f"{name}: has a scale of 0 or a scale or offset that is no number; write it again")
     # What is a power of ten is divided by, so that 1234 is the float32 nearest to 0.1234.
     divisors = np.round(1 / scales)
     exact = np.allclose(divisors * scales, 1, rtol=1e-6)
     with np.errstate(all="ignore"):  # what overflows is infinite, and refused by who reads it
         values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
-        found: NDArray[Any] = np.asarray(values + offsets[:, None, None], np.float32)
+        found: NDArray[np.float32] = np.asarray(values + offsets[:, None, None], np.float32)
     return found

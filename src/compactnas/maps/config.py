@@ -1,0 +1,115 @@
+"""What can be chosen of a map: how it is made, how scenes are read, which files it has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from compactnas.errors import UserError
+
+ModeName = Literal["exact", "dense"]
+Edges = Literal["mirror", "leave"]
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """What can be chosen of a map.
+
+    Attributes:
+        mode: `exact` judges each window on its own; `dense` computes once what neighbouring windows share.
+        step_px: distance of neighbouring windows and side of a cell, in pixels.
+        edges: `mirror` mirrors the scene at its edges, so that the map covers all of it; `leave` has the cells whose
+            window lies inside.
+        min_valid: least share of a window's pixels that must be of use (no clouds, some data); others become the mean.
+        batch_size: windows at a time.
+    """
+
+    mode: ModeName = "exact"
+    step_px: int = 10
+    edges: Edges = "mirror"
+    min_valid: float = 1.0
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_valid <= 1:
+            raise UserError(f"--min-valid: {self.min_valid:g} is not above 0 and at most 1")
+        if self.batch_size < 1:
+            raise UserError(f"--batch-size: {self.batch_size} is less than 1")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scenes are read.
+
+    Attributes:
+        bands: names of the file's bands in order, `B02,B03,...`, in place of its own descriptions.
+        scale: of the file's numbers; not given: the file's own, else 1/10000 for numbers of 16 bits and 1 for others.
+        offset: added to the file's numbers before they are scaled, -1000 for processing baseline 04.00 on; not given:
+            what the product says, and none for a GeoTIFF.
+        mask: raster on the scene's grid that is not 0 where the scene is not to be read; for several, `A.tif,B.tif`.
+        cloud_classes: of a product's scene classification (SCL) that are not read; none: `-`.
+        pixel_m: side of the pixels that the network was trained on.
+    """
+
+    bands: str = ""
+    scale: float | None = None
+    offset: float | None = None
+    mask: str = ""
+    cloud_classes: str = "0,1,3,8,9,10,11"
+    pixel_m: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            raise UserError(f"--scale: {self.scale:g} is not above 0; reflectance x 10000 takes 0.0001")
+        if self.offset is not None and not math.isfinite(self.offset):
+            raise UserError(f"--offset: {self.offset:g} is no number")
+        if not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
+            raise UserError(f"--pixel-m: {self.pixel_m:g} is not above 0")
+        if not all(number.isdigit() for number in self._classes):
+            raise UserError(
+                f"--cloud-classes: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
+            )
+
+    @property
+    def _classes(self) -> list[str]:
+        return [] if self.cloud_classes == "-" else self.cloud_classes.split(",")
+
+    @property
+    def clouds(self) -> tuple[int, ...]:
+        """Numbers of `cloud_classes`."""
+        return tuple(map(int, self._classes))
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of `bands`."""
+        return tuple(name.strip() for name in self.bands.split(",")) if self.bands else ()
+
+    def for_scenes(self, scenes: int) -> tuple[Reading, ...]:
+        """One for each of so many scenes, with its mask.
+
+        Errors:
+            UserError: more or fewer masks than scenes.
+        """
+        masks = self.mask.split(",") if self.mask else [""] * scenes
+        if len(masks) != scenes:
+            raise UserError(f"--mask: {len(masks)} masks for {scenes} scenes; name one for each, a comma between them")
+        return tuple(replace(self, mask=mask) for mask in masks)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Which files a map has.
+
+    Attributes:
+        name: with which their names begin; not given: the scene's.
+        lonlat: also a copy of the map in degrees, EPSG:4326.
+    """
+
+    name: str = ""
+    lonlat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name != Path(self.name).name or self.name.startswith("."):
+            raise UserError(f"--name: {self.name!r} is no beginning of a file's name; leave out folders")

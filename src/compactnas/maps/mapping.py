@@ -1,0 +1,106 @@
+"""From scenes and a network to a map: block by block, in little memory, going on where it was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from compactnas.data.formats.rasters import require_rasterio
+from compactnas.data.source import Progress
+from compactnas.errors import UserError
+from compactnas.export.engines import Engine, open_engine
+from compactnas.files import write_json
+from compactnas.maps.config import Outputs
+from compactnas.maps.exact import Exact, Mode
+from compactnas.maps.filling import Warn, fill, survey
+from compactnas.maps.grid import Grid
+from compactnas.maps.job import FORMAT, Job, digest
+from compactnas.maps.kept import Kept
+from compactnas.maps.layers import RESAMPLING
+from compactnas.maps.legend import legend
+from compactnas.maps.outputs import write_outputs
+from compactnas.runs import sole_writer
+from compactnas.version import __version__
+
+DONE, PART = "map.json", "map.part"
+"""What a finished map's folder holds, and where a map grows."""
+
+
+def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Warn) -> dict[str, Any]:
+    """Make a map, or go on with one that was stopped; gives what `map.json` holds.
+
+    Args:
+        job: what to map.
+        out: folder to make.
+        outputs: which files.
+        progress: hears how many cells are done, and of how many.
+        warn: hears what was assumed.
+
+    Errors:
+        UserError: there is a map already or a part of another, the scenes do not go together or with the network, no
+            cell can be judged, or whatever is wrong with a scene or the model.
+    """
+    require_rasterio("a map")
+    if (out / DONE).exists():
+        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --out")
+    began = time.monotonic()
+    engine = open_engine(job.model, job.engine, job.threads)
+    classes = legend(engine.classes, lcz=engine.lcz)
+    scene, notes = survey(job, engine.bands)
+    for note in notes:
+        warn(note)
+    grid = Grid.of(scene, job.config.step_px, engine.patch_px, job.config.edges)
+    mode, place, blocks = mode_of(job, engine), grid.place(scene), list(grid.blocks())
+    kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in blocks], len(classes))
+    fingerprints = job.fingerprints()
+    outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
+    with _nothing_left(out, kept), sole_writer(out / PART):
+        kept.claim(digest(fingerprints), fingerprints)
+        fill(kept, job, engine, mode, grid, progress, warn)
+        made = write_outputs(out, out / PART, outputs, kept, blocks, place, classes)
+    about = {
+        "format": FORMAT,
+        "compactnas": __version__,
+        "model": job.model.resolve().name,
+        "scenes": [path.resolve().name for path in job.scenes],
+        "engine": type(engine).__name__,
+        "fingerprints": fingerprints,
+        "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
+        "resampling_of_20_m": RESAMPLING,
+        "config": asdict(job.config),
+        "bands": list(engine.bands),
+        "crs": place.crs.to_string(),
+        "transform": list(place.transform)[:6],
+        **made,
+        "notes": list(notes),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_json(out / DONE, about)
+    kept.remove()
+    return about
+
+
+@contextmanager
+def _nothing_left(out: Path, kept: Kept) -> Iterator[None]:
+    """What is wrong before anything is done leaves nothing behind."""
+    there = out.exists()
+    try:
+        yield
+    except UserError:
+        if not kept.any():
+            kept.remove()
+            with suppress(OSError):
+                if not there:
+                    out.rmdir()
+        raise
+
+
+def mode_of(job: Job, engine: Engine) -> Mode:
+    """What judges the cells of a block."""
+    if job.config.mode == "exact":
+        return Exact(engine, job.config.batch_size)
+    raise UserError("--mode dense: is not there yet; use exact")

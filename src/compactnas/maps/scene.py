@@ -1,0 +1,131 @@
+"""What a map is made of: a scene with its place on the ground, read window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from compactnas.data.formats.rasters import is_upright
+from compactnas.errors import UserError
+
+SAME_M = 0.01
+"""Corners nearer than a centimetre are the same."""
+WEB_MERCATOR = 3857
+
+Pixels = Float32[np.ndarray, "bands height width"]
+Valid = Bool[np.ndarray, "height width"]
+
+
+class Window(NamedTuple):
+    """A part of a scene, in its pixels."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a raster lies.
+
+    Attributes:
+        crs: its coordinate system, rasterio's.
+        transform: from column and row to x and y of a pixel's upper left corner, an affine one.
+        height: rows.
+        width: columns.
+    """
+
+    crs: Any
+    transform: Any
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, raster: Any) -> Place:
+        """That of a raster that rasterio has opened."""
+        return cls(raster.crs, raster.transform, raster.height, raster.width)
+
+    def same_grid(self, other: Place) -> bool:
+        """Whether the pixels of both are the same squares of the ground, to a centimetre."""
+        corners = zip(self.corners, other.corners, strict=True)
+        same = all(abs(a - b) < SAME_M for a, b in corners)
+        return self.crs == other.crs and (self.height, self.width) == (other.height, other.width) and same
+
+    @property
+    def text(self) -> str:
+        """What a person compares."""
+        crs = self.crs.to_string() if self.crs else "no coordinate system"
+        left, top, _, _ = self.corners
+        return f"{crs[:40]}, corner {left:.2f} {top:.2f}, {self.width} x {self.height} pixels of {self.transform.a:g} m"
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of one that is upright."""
+        at = self.transform
+        return at.c, at.f, at.c + self.width * at.a, at.f + self.height * at.e
+
+
+@runtime_checkable
+class Scene(Protocol):
+    """Pixels of some bands over a part of the ground.
+
+    Attributes:
+        bands: names, in the network's order.
+        place: where it lies.
+        notes: what was assumed of it, for who asked for the map.
+    """
+
+    @property
+    def bands(self) -> tuple[str, ...]: ...
+    @property
+    def place(self) -> Place: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def read(self, window: Window) -> tuple[Pixels, Valid]:
+        """Values in the unit of the network's training (reflectance), and where they are of any use."""
+        ...
+
+
+def require_map(raster: Any, pixel_m: float, where: str) -> None:
+    """Check that a raster is a map in metres, with pixels of this side.
+
+    Errors:
+        UserError: it is none; says how to make it one.
+    """
+    crs = raster.crs
+    if crs is None:
+        raise UserError(f"{where}: has no coordinate system; give it the one that it was made in (rio edit-info --crs)")
+    if crs.is_geographic or crs.to_epsg() == WEB_MERCATOR:
+        kind = "is in degrees" if crs.is_geographic else "is in Web Mercator, whose metres are not those of the ground"
+        raise UserError(f"{where}: {kind}; warp it to UTM first (rio warp --dst-crs {_utm(raster)} --res {pixel_m:g})")
+    if not is_upright(raster):
+        raise UserError(f"{where}: is turned or has no place on the ground; warp it to a map first (rio warp)")
+    if not crs.is_projected or abs(crs.linear_units_factor[1] - 1) > 1e-9:
+        raise UserError(f"{where}: its coordinate system is not in metres; warp it to UTM first (rio warp)")
+    across, down = raster.transform.a, -raster.transform.e
+    if max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
+        raise UserError(
+            f"{where}: has pixels of {across:g} x {down:g} m, and the network takes {pixel_m:g} m; resample it first "
+            f"(rio warp --res {pixel_m:g}), or say with --pixel-m what the network was trained on"
+        )
+
+
+def _utm(raster: Any) -> str:
+    """The UTM zone of a raster's middle; `EPSG:...` where that cannot be told."""
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform
+
+    left, top, right, bottom = Place.of(raster).corners
+    try:
+        (longitude,), (latitude,) = transform(raster.crs, "EPSG:4326", [(left + right) / 2], [(top + bottom) / 2])
+    except (RasterioError, ValueError):
+        return "EPSG:..."
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90):
+        return "EPSG:..."
+    zone = min(60, 1 + int((longitude + 180) // 6))
+    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"

@@ -1,0 +1,83 @@
+"""A map that is killed with -9 half-way ends, when it is given again, with the same bytes; its memory has a bound."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from map_files import contents, numbers, write_model, write_scene
+
+rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
+
+SLOWLY = """
+import sys, time
+from compactnas.cli import main
+from compactnas.maps import grid
+from compactnas.maps.filling import Kept
+grid.BLOCK_ROWS = 1
+put = Kept.put
+def slow(self, *block):
+    put(self, *block)
+    time.sleep(float(sys.argv[1]))
+Kept.put = slow
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def start(pause_s: float, *words: Path | str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--workers", "1"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(96, 64))
+    assert start(0, model, scene, "--out", tmp_path / "whole").wait() == 0
+    out, done = tmp_path / "cut", 0
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 75)):
+        process, before = start(0.2, model, scene, "--out", out), done
+        until = time.monotonic() + 120
+        while done < before + 3:
+            assert process.poll() is None and time.monotonic() < until
+            done = len(list(out.glob("map.part/block_*")))
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate()
+        assert process.returncode == code
+        assert [file.name for file in out.iterdir()] == ["map.part"]
+    assert "stopped by SIGTERM; give the same command again to go on" in said
+    assert 6 <= done < 10
+    assert start(0, model, scene, "--out", out).wait() == 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+MEASURED = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from map_files import FakeEngine, job
+from compactnas.maps import mapping
+from compactnas.maps.config import Outputs
+mapping.open_engine = lambda *_: FakeEngine(seen=Forgetful())
+class Forgetful(list):
+    def append(self, item): pass
+mapping.make_map(job(Path(sys.argv[2]), Path(sys.argv[3])), Path(sys.argv[4]), Outputs(), lambda *_: None, print)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_scene(tmp_path: Path) -> None:
+    """A scene that is sixteen times as large, 240 MB as reflectance, takes hardly more."""
+    model, peaks = write_model(tmp_path / "run"), []
+    for side in (600, 2400):
+        tile = numbers(200, 200)
+        scene = write_scene(tmp_path / f"{side}.tif", np.tile(tile, (1, side // 200, side // 200)), tiled=True)
+        words = [str(Path(__file__).parent), model, scene, tmp_path / f"map{side}"]
+        done = subprocess.run([sys.executable, "-c", MEASURED, *words], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < peaks[0] + 120, peaks
