@@ -219,6 +219,16 @@ class TrainConfig:
         weight_decay: of all weights.
         gradient_clip: largest norm of the gradient; 0 does not clip.
         augment: `square` turns and flips training patches, `none` does not.
+        label_smoothing: probability of the targets that is spread over all classes.
+        mixup: parameter of the Beta distribution by which two patches are added; 0 adds none.
+        cutmix: parameter of the Beta distribution by which a box of one patch is put into another; 0 puts none.
+            With mixup too, a coin decides for each batch.
+        balance: how evenly classes are drawn: each patch with the frequency of its class to the power of minus this;
+            0 takes every patch once an epoch, 1 all classes equally often.
+        average: decay of an exponential average of the weights, which is what is kept; 0 keeps the last weights.
+        teachers: folders of runs whose networks teach: the mean of their answers over the 8 symmetries of the square.
+        teacher_weight: share of their answer in the target, beside the class.
+        teacher_temperature: by which their logits are divided.
         validate_every: epochs between measurements on the validation part; 0 only at the end.
         max_steps: stop after so many steps, to try a setting; 0 runs all.
         on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
@@ -235,6 +245,14 @@ class TrainConfig:
     weight_decay: float = 3e-4
     gradient_clip: float = 5.0
     augment: Literal["none", "square"] = "none"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    balance: float = 0.0
+    average: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_weight: float = 0.5
+    teacher_temperature: float = 1.0
     validate_every: int = 5
     max_steps: int = 0
     on_divergence: Literal["stop", "lower"] = "stop"
@@ -244,6 +262,21 @@ class TrainConfig:
         _require(
             self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
         )
+        for name in ("label_smoothing", "average"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0: none")
+        for name in ("mixup", "cutmix", "balance"):
+            value = getattr(self, name)
+            _require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0: none")
+        _require(0 < self.teacher_weight <= 1, f"train.teacher_weight: {self.teacher_weight:g} is outside 0 to 1")
+        _require(
+            self.teacher_temperature > 0, f"train.teacher_temperature: {self.teacher_temperature:g} is not above 0"
+        )
+
+    @property
+    def soft(self) -> bool:
+        """Whether the targets are more than each patch's class."""
+        return bool(self.label_smoothing or self.mixup or self.cutmix or self.teachers)
 
 
 NEUTRAL = ("checkpoint_minutes", "keep_checkpoints")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from compactnas.data import Facts, Indices, Source
-from compactnas.data.batches import Batches
+from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.data.feeding import fed
 from compactnas.errors import UserError
 from compactnas.measures import Measures, confusion_measures
@@ -35,6 +35,7 @@ class Evaluation:
         macs: multiply-accumulates of one patch.
         parameters: trained weights.
         depths: cells in each block of a searched network, else None.
+        turns: whether it is the mean over the 8 symmetries of the square; `macs` holds all eight passes then.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Evaluation:
     macs: int
     parameters: int
     depths: tuple[int, ...] | None
+    turns: bool = False
 
     @property
     def n(self) -> int:
@@ -59,14 +61,37 @@ class Evaluation:
 
 
 def probabilities(
-    network: nn.Module, source: Source, indices: Indices, device: torch.device, *, channels_last: bool = True
+    network: nn.Module,
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool = True,
+    turns: bool = False,
+    temperature: float = 1.0,
 ) -> Float[Tensor, "patches classes"]:
-    """Class probabilities of these rows, in their order, on the CPU. Leaves the network in eval mode."""
+    """Class probabilities of these rows, in their order, on the CPU. Leaves the network in eval mode.
+
+    Args:
+        network: raw patches in, logits out.
+        source: the patches.
+        indices: rows.
+        device: where the network is.
+        channels_last: memory format.
+        turns: take the mean over the 8 symmetries of the square, at eight times the work.
+        temperature: divides the logits.
+    """
     network.eval()
+    elements = range(SYMMETRIES if turns else 1)
     memory = torch.channels_last if channels_last else torch.contiguous_format
     batches = Batches(source, indices, BATCH, seed=0, stream=0, shuffle=False)
     with torch.inference_mode():
-        parts = [network(x).softmax(dim=-1).float().cpu() for x, _ in fed(batches.epoch(0), device, memory)]
+        parts = [
+            torch.stack([(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements])
+            .mean(dim=0)
+            .cpu()
+            for x, _ in fed(batches.epoch(0), device, memory)
+        ]
     return torch.cat(parts)
 
 
@@ -85,6 +110,7 @@ def measure(
     device: torch.device,
     *,
     channels_last: bool = True,
+    turns: bool = False,
     ranks: Ranks = ALONE,
 ) -> tuple[Measures, NDArray[np.int64]]:
     """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
@@ -92,7 +118,7 @@ def measure(
     classes = len(source.facts.classes)
     confusion = np.zeros((classes, classes), np.int64)
     if len(own):
-        predicted = probabilities(network, source, own, device, channels_last=channels_last)
+        predicted = probabilities(network, source, own, device, channels_last=channels_last, turns=turns)
         confusion = confusion_of(predicted, source.facts, own)
     ranks.sum([torch.from_numpy(confusion)])
     return confusion_measures(confusion, source.facts.lcz), confusion

@@ -17,6 +17,7 @@ from compactnas.checkpoints import Keeping
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
+from compactnas.data.batches import SYMMETRIES
 from compactnas.data.resident import resident
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
@@ -30,6 +31,7 @@ from compactnas.runs import load, load_spec, read_config, save_model, sole_write
 from compactnas.search import Search
 from compactnas.step import ranks_of
 from compactnas.task import Task
+from compactnas.teacher import teach
 from compactnas.train import Training
 
 
@@ -117,6 +119,7 @@ def train_stage(
         config.seed,
         fabric,
         channels_last=config.machine.channels_last,
+        taught=teach(config.train, data, fabric.device),
     )
 
     def begin() -> None:
@@ -130,7 +133,7 @@ def train_stage(
         ranks.lead(begin)
         heard = listener if ranks.first else Silent()
         training.run(folder, heard, resume=resume, name=name, keeping=_keeping(config.machine))
-        ranks.lead(lambda: save_model(folder, spec, network))
+        ranks.lead(lambda: save_model(folder, spec, training.result))
 
 
 def evaluate_stage(
@@ -140,6 +143,7 @@ def evaluate_stage(
     config: DataConfig | None = None,
     data: Dataset | None = None,
     machine: MachineConfig | None = None,
+    turns: bool = False,
 ) -> Evaluation:
     """Measure a run's network on a part; writes `evaluation.json`.
 
@@ -149,6 +153,7 @@ def evaluate_stage(
         config: other data than the run's own.
         data: the opened data, if it is open already.
         machine: where it is measured; none given takes the run's, but one device of it.
+        turns: take the mean over the 8 symmetries of the square, at eight times the cost.
     """
     run_config = read_config(folder)
     machine = machine or replace(run_config.machine, devices=1, nodes=1)
@@ -162,16 +167,19 @@ def evaluate_stage(
     fabric = make_fabric(machine)
     ranks, last = ranks_of(fabric), machine.channels_last
     network = network.to(fabric.device)
-    measures, confusion = measure(network, data.source, rows, fabric.device, channels_last=last, ranks=ranks)
+    measures, confusion = measure(
+        network, data.source, rows, fabric.device, channels_last=last, turns=turns, ranks=ranks
+    )
     evaluation = Evaluation(
         model=spec.name,
         part=part,
         measures=measures,
         classes=facts.classes,
         confusion=confusion,
-        macs=cost.macs,
+        macs=cost.macs * (SYMMETRIES if turns else 1),
         parameters=cost.parameters,
         depths=None if spec.genotype is None else spec.genotype.depths,
+        turns=turns,
     )
     with _writing(folder, ranks):
         ranks.lead(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))

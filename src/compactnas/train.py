@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from compactnas.checkpoints import EACH_EPOCH, Keeping
 from compactnas.config import TrainConfig
@@ -16,6 +18,7 @@ from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
 from compactnas.loop import Listener, cosine
+from compactnas.recipe import Averaged, mixed, soft_loss_and_hits, targets_of
 from compactnas.runs import Row
 from compactnas.spread import spread
 from compactnas.stage import Position, Stage, Tell
@@ -36,6 +39,7 @@ class Training:
         seed: of the order of the data and of dropout.
         fabric: the machine.
         channels_last: memory format.
+        taught: a teacher's probabilities of each row of the source, (rows, classes), for a config with teachers.
     """
 
     def __init__(
@@ -49,7 +53,10 @@ class Training:
         fabric: Fabric,
         *,
         channels_last: bool,
+        taught: Float[Tensor, "rows classes"] | None = None,
     ) -> None:
+        assert (taught is not None) == bool(config.teachers)
+        self.seed, self.taught, self.classes = seed, taught, len(source.facts.classes)
         self.config, self.source, self.validation, self.fabric = config, source, validation, fabric
         self.channels_last, self.ranks = channels_last, ranks_of(fabric)
         spread(network, self.ranks)
@@ -59,7 +66,22 @@ class Training:
         # A fused step would take the scale of fp16 out of the gradient after it was clipped.
         scaled = bool(fabric.strategy.precision.state_dict())
         self.optimizer = set_up(fabric, _optimizer(network, config, fused=not scaled))
-        self.batches = Batches(source, train, config.batch_size, seed, STREAM_TRAIN, config.augment, ranks=self.ranks)
+        self.averaged = Averaged(self.network, config.average) if config.average else None
+        self.batches = Batches(
+            source,
+            train,
+            config.batch_size,
+            seed,
+            STREAM_TRAIN,
+            config.augment,
+            balance=config.balance,
+            ranks=self.ranks,
+        )
+
+    @property
+    def result(self) -> nn.Module:
+        """What is validated and kept: the averaged network, or the one that is trained."""
+        return self.averaged.network if self.averaged else self.network
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
@@ -75,20 +97,36 @@ class Training:
         config, means, rate, first = self.config, at.means, self.config.learning_rate, at.step
         self.network.train()
         batches = fed(self.batches.epoch(epoch, first), self.fabric.device, self.memory)
-        for number, (x, y) in enumerate(batches, first):
+        shares = self.batches.shares(epoch, first) if self.taught is not None else repeat(None)
+        for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first):
             rows = self.batches.rows(number)
-            loss, hits = loss_and_hits(answers(self.fabric, self.network, x), y, rows)
+            loss, hits = self._loss_and_hits(x, y, rows, (epoch, number), share)
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
             loss, rate = loss.detach(), self.learning_rate(epoch, number) * at.factor
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), config.gradient_clip)
+            if self.averaged:
+                self.averaged.update(self.network)
             means.add(rows, loss=loss, accuracy=hits)
             on_cpu = self.fabric.device.type == "cpu"
             if not tell({"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}):
                 break
         return means.result() | {"learning_rate": round(rate, 8), "validation_oa": self._validate(epoch)}
+
+    def _loss_and_hits(
+        self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of a batch, or of this process's share of it: one process mixes its own patches."""
+        config = self.config
+        if not config.soft:
+            return loss_and_hits(answers(self.fabric, self.network, x), y, rows)
+        taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
+        targets = targets_of(y, self.classes, config.label_smoothing, taught, config.teacher_weight)
+        if config.mixup or config.cutmix:
+            x, targets = mixed(x, targets, config, (self.seed, *step))
+        return soft_loss_and_hits(answers(self.fabric, self.network, x), targets, y, rows)
 
     def _validate(self, epoch: int) -> float | None:
         every = self.config.validate_every
@@ -96,7 +134,7 @@ class Training:
         if not len(self.validation) or not (last or (every and (epoch + 1) % every == 0)):
             return None
         measures, _ = measure(
-            self.network,
+            self.result,
             self.source,
             self.validation,
             self.fabric.device,
@@ -111,12 +149,14 @@ class Training:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
-        }
+        } | ({"averaged": self.averaged.state()} if self.averaged else {})
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up such a state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged:
+            self.averaged.restore(state["averaged"])
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def run(

@@ -43,7 +43,7 @@ PARTS = {
 CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PARTS.items()}
 """Options that take a file of values -> the config that it describes."""
 
-LISTS = ("--data.bands", "--data.test_groups", "--space.operations")
+LISTS = ("--data.bands", "--data.test_groups", "--space.operations", "--train.teachers")
 """Options that take several names; `a,b` is accepted for `[a,b]`."""
 
 Config = TypeVar("Config")

@@ -41,6 +41,8 @@ class Batches:
         shuffle: whether each epoch has an order of its own; else the order of `indices`.
         drop_last: whether a smaller last batch is left out. One of a single patch always is
             when shuffling, since batch norm needs two values.
+        balance: with what power of minus one of its class's frequency a patch is drawn, with replacement; 0 takes each
+            patch once.
         ranks: the processes among which each batch is shared out; this one gets its share, which may be
             empty. Order and symmetries are drawn for all.
 
@@ -56,6 +58,7 @@ class Batches:
     augment: Literal["none", "square"] = "none"
     shuffle: bool = True
     drop_last: bool = False
+    balance: float = 0.0
     ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
@@ -92,9 +95,19 @@ class Batches:
         """Rows of a batch, of all processes together."""
         return self._order(epoch)[1][step * self.batch_size : (step + 1) * self.batch_size]
 
+    def shares(self, epoch: int, start: int = 0) -> Iterator[Indices]:
+        """Rows of this process's part of each batch from number `start` on."""
+        order = self._order(epoch)[1]
+        for step in range(start, len(self)):
+            yield order[step * self.batch_size :][: self.batch_size][self.ranks.share(self.rows(step))]
+
     def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
         """The rows in the order of an epoch, and the generator behind them."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.stream, epoch)))
+        if self.balance:
+            labels = self.source.facts.labels[self.indices]
+            weights = np.bincount(labels)[labels] ** -self.balance
+            return rng, rng.choice(self.indices, len(self.indices), p=weights / weights.sum())
         return rng, rng.permutation(self.indices) if self.shuffle else self.indices
 
     def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,13 @@ def random_search_stage(
             break
         normalise_of(network).set(normalisation.mean, normalisation.std)
         training = Training(
-            network, config.train, data.source, *parts, seed, fabric, channels_last=config.machine.channels_last
+            network,
+            replace(config.train, teachers=()),
+            data.source,
+            *parts,
+            seed,
+            fabric,
+            channels_last=config.machine.channels_last,
         )
         own = folder / "search" / "candidates" / f"{len(rows):04d}"
         last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
