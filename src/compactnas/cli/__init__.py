@@ -33,6 +33,8 @@ COMMANDS = {
     "predict": ("write the classes of patches to a CSV file", "predict"),
     "map": ("map a scene with a trained network", "map"),
     "assess": ("measure a map by a reference raster or polygons", "assess"),
+    "export": ("write a trained network as a folder that runs anywhere", "export"),
+    "bench": ("measure an export beside ResNets", "bench"),
     "study": ("compare methods by splits by seeds, from one file", "study"),
     "report": ("write one HTML page that shows runs side by side", "report"),
     "cost": ("count the parameters and multiply-accumulates of a network", "cost"),

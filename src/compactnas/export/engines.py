@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import nn
 
+from compactnas.config import DataConfig
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
-from compactnas.export.manifest import INT8, MODEL, ONNX, WEIGHTS, Manifest, is_export
+from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
 from compactnas.export.reading import read_onnx
 from compactnas.models import ModelSpec
 from compactnas.runs import load, load_spec, read_config
@@ -26,10 +27,8 @@ EngineName = Literal["auto", "onnx", "int8", "torch"]
 Patches = Float32[np.ndarray, "batch bands height width"]
 Probabilities = Float32[np.ndarray, "batch classes"]
 
-INPUT, OUTPUT = "reflectance", "probabilities"
-"""Names of the tensors in an ONNX file."""
 
-
+@runtime_checkable
 class Engine(Protocol):
     """A trained network that can be asked.
 
@@ -127,8 +126,12 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
     return OnnxEngine(manifest.task, open_session(manifest.content(path, file), manifest.task, path / file, threads))
 
 
-def task_of(path: Path) -> Task:
+def task_of(path: Path, data: DataConfig | None = None) -> Task:
     """Bands and classes of a run or an export; where a run is too old to say, its data is asked.
+
+    Args:
+        path: the folder.
+        data: where a run's data is now, if not where it was.
 
     Errors:
         UserError: neither says it, or it does not go with the network.
@@ -139,7 +142,7 @@ def task_of(path: Path) -> Task:
     elif (path / FILE).exists():
         task = Task.read(path)
     else:
-        task = _task_of_data(path)
+        task = _task_of_data(path, data or read_config(path).data)
     require_fit(task, spec, path)
     return task
 
@@ -153,8 +156,7 @@ def require_fit(task: Task, spec: ModelSpec, where: Path) -> None:
         )
 
 
-def _task_of_data(run: Path) -> Task:
-    data = read_config(run).data
+def _task_of_data(run: Path, data: DataConfig) -> Task:
     try:
         facts = open_streamed(data).facts
     except UserError as error:

@@ -13,8 +13,12 @@ from compactnas.task import Task
 NAME, FORMAT = "manifest.json", "compactnas-export/1"
 
 ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors", "model.json"
-FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, "genotype.json", "parity.json", "README.md", "item.json")
+GENOTYPE, PARITY, CARD, ITEM = "genotype.json", "parity.json", "README.md", "item.json"
+FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, GENOTYPE, PARITY, CARD, ITEM)
 """All that an export may hold beside its manifest."""
+
+INPUT, OUTPUT = "reflectance", "probabilities"
+"""Names of the tensors that go into a graph and come out of it."""
 
 MOST_BYTES = 2**30
 """Of a file: above the weights of the largest network that can be described."""

@@ -1,0 +1,110 @@
+"""`README.md` of an export: a model card in the form of Hugging Face's hub, into which no name comes unescaped."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from torch import nn
+
+from compactnas.cost import count
+from compactnas.errors import HIDDEN
+from compactnas.export.manifest import (
+    CARD,
+    FILES,
+    GENOTYPE,
+    INPUT,
+    INT8,
+    ITEM,
+    MODEL,
+    ONNX,
+    OUTPUT,
+    PARITY,
+    PROGRAM,
+    WEIGHTS,
+)
+from compactnas.export.parity import Parity
+from compactnas.files import write_bytes
+from compactnas.models import ModelSpec, normalise_of
+from compactnas.task import Task
+from compactnas.version import __version__
+
+PURPOSES = {
+    ONNX: "onnxruntime and others, float32",
+    INT8: "the same in 8 bits",
+    PROGRAM: "PyTorch without this package: `torch.export.load`",
+    WEIGHTS: "the weights",
+    MODEL: "the description of the network that they belong to",
+    GENOTYPE: "what the search found",
+    PARITY: "the figures below",
+    ITEM: "the STAC item with the MLM extension",
+}
+"""File -> what it is for."""
+
+
+def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity) -> None:
+    """Write the card of the files that lie in a folder."""
+    cost, normalise = count(network, spec.bands, task.patch_px), normalise_of(network)
+    figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
+    present = [name for name in FILES if (folder / name).exists() and name in PURPOSES]
+    title = f"compactnas-{spec.name}"
+    values = {
+        "front": yaml.safe_dump(_front(title, task, parity), sort_keys=False),
+        "title": title,
+        "task": task,
+        "version": __version__,
+        "genotype": spec.genotype,
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        "bands": [{"name": name, "mean": mean, "std": std} for name, mean, std in figures],
+        "files": [{"name": name, "bytes": (folder / name).stat().st_size, "what": PURPOSES[name]} for name in present],
+        "parity": parity,
+        "input": INPUT,
+        "output": OUTPUT,
+    }
+    text = _environment().get_template("card.md.j2").render(values)
+    write_bytes(folder / CARD, text.encode("utf-8", errors="replace"))
+
+
+def _front(title: str, task: Task, parity: Parity) -> dict[str, Any]:
+    """What a hub reads: plain words only, beside the name of the data."""
+    words = [
+        "remote-sensing",
+        "sentinel-2",
+        "neural-architecture-search",
+        *(["local-climate-zones"] if task.lcz else []),
+    ]
+    front: dict[str, Any] = {"library_name": "compactnas", "pipeline_tag": "image-classification", "tags": words}
+    if parity.oa is not None:
+        data = {"name": one_line(parity.data), "type": "image-classification", "split": parity.rows.part}
+        task_type = {"type": "image-classification"}
+        metric = {"type": "accuracy", "value": round(parity.oa, 4)}
+        front["model-index"] = [{"name": title, "results": [{"task": task_type, "dataset": data, "metrics": [metric]}]}]
+    return front
+
+
+def one_line(name: str) -> str:
+    """A name without line breaks and without letters that cannot be seen."""
+    line = " ".join(name.split())
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
+
+
+def plain(name: str) -> str:
+    """A name as Markdown that shows it and does nothing else: no markup, no link, no cell of a table."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~:@$.^=])", r"\\\1", html.escape(one_line(name), quote=False))
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("compactnas.export", "."),
+        autoescape=False,  # noqa: S701  # Markdown: names go through `plain`
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(plain=plain, thousands=lambda number: f"{number:,}")
+    return made

@@ -1,0 +1,139 @@
+"""`item.json`: an export as a STAC item with the Machine Learning Model extension, for catalogues.
+
+Source: the extension's specification, version 1.6 (https://github.com/stac-extensions/mlm).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from compactnas.export.manifest import CARD, INPUT, INT8, ITEM, ONNX, OUTPUT, PROGRAM, WEIGHTS
+from compactnas.export.parity import Parity
+from compactnas.files import write_json
+from compactnas.lcz import CLASSES
+from compactnas.models import ModelSpec, normalise_of
+from compactnas.task import Task
+
+MLM = "https://stac-extensions.github.io/mlm/v1.6.0/schema.json"
+CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+
+TASK = "scene-classification"
+"""One class for a whole patch."""
+
+ASSETS = {
+    ONNX: ("ONNX, float32", "application/octet-stream; framework=onnx", "onnx"),
+    INT8: ("ONNX, 8 bits", "application/octet-stream; framework=onnx", "onnx"),
+    PROGRAM: ("PyTorch program", "application/zip; framework=pytorch; type=export", "torch.export.save"),
+    WEIGHTS: (
+        "weights; model.json describes the network",
+        "application/octet-stream; framework=safetensors",
+        "safetensors",
+    ),
+}
+"""File -> title, media type, and the kind of artefact as the extension calls it."""
+
+
+def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> None:
+    """Write the item beside the files that it names.
+
+    Args:
+        folder: of the export.
+        spec: of the network.
+        network: with its normalisation.
+        task: bands and classes.
+        parity: what was measured.
+        made: when the network was trained.
+    """
+    assets = {name: _asset(folder, name) for name in ASSETS if (folder / name).exists()}
+    assets["card"] = {"href": f"./{CARD}", "title": "model card", "type": "text/markdown", "roles": ["metadata"]}
+    write_json(
+        folder / ITEM,
+        {
+            "type": "Feature",
+            "stac_version": "1.1.0",
+            "stac_extensions": [MLM, CLASSIFICATION, FILE],
+            "id": f"compactnas-{spec.name}",
+            "geometry": None,
+            "properties": _properties(spec, network, task, parity, made),
+            "links": [],
+            "assets": assets,
+        },
+    )
+
+
+def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> dict[str, Any]:
+    normalise = normalise_of(network)
+    statistics = zip(normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
+    px = task.patch_px
+    inside = "Raw values go in: the network subtracts each band's mean and divides by its deviation itself."
+    return {
+        "datetime": made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "description": f"Classifies patches of {px} x {px} pixels. {inside}",
+        "bands": [
+            {"name": name, "data_type": "float32", "statistics": {"mean": mean, "stddev": std}}
+            for name, (mean, std) in zip(task.bands, statistics, strict=True)
+        ],
+        "mlm:name": f"compactnas-{spec.name}",
+        "mlm:architecture": "ResNet" if spec.name.startswith("resnet") else "CNN",
+        "mlm:framework": "PyTorch",
+        "mlm:framework_version": torch.__version__,
+        "mlm:tasks": [TASK],
+        "mlm:total_parameters": sum(weight.numel() for weight in network.parameters()),
+        "mlm:memory_size": sum(t.numel() * t.element_size() for t in network.state_dict().values()),
+        "mlm:batch_size_suggestion": 256,
+        "mlm:accelerator": None,
+        "mlm:accelerator_constrained": False,
+        "mlm:pretrained": True,
+        "mlm:pretrained_source": parity.data or "not known",
+        "mlm:input": [
+            {
+                "name": INPUT,
+                "bands": list(task.bands),
+                "input": {
+                    "shape": [-1, len(task.bands), px, px],
+                    "dim_order": ["batch", "bands", "height", "width"],
+                    "data_type": "float32",
+                },
+                "resize_type": None,
+                "pre_processing_function": None,
+            }
+        ],
+        "mlm:output": [
+            {
+                "name": OUTPUT,
+                "tasks": [TASK],
+                "result": {"shape": [-1, len(task.classes)], "dim_order": ["batch", "class"], "data_type": "float32"},
+                "classification:classes": [_class(task, number) for number in range(len(task.classes))],
+                "post_processing_function": None,
+            }
+        ],
+    }
+
+
+def _class(task: Task, number: int) -> dict[str, Any]:
+    """A class by its place in the output; the name has only the letters that the extension allows."""
+    full = task.classes[number]
+    entry: dict[str, Any] = {"value": number, "name": re.sub(r"[^0-9A-Za-z_-]+", "_", full) or f"class_{number}"}
+    entry["description"] = full or entry["name"]
+    if task.lcz:
+        entry["color_hint"] = CLASSES[number].colour.removeprefix("#")
+    return entry
+
+
+def _asset(folder: Path, name: str) -> dict[str, Any]:
+    title, kind, artefact = ASSETS[name]
+    return {
+        "href": f"./{name}",
+        "title": title,
+        "type": kind,
+        "roles": ["mlm:model", "mlm:weights"] if name == WEIGHTS else ["mlm:model"],
+        "file:size": (folder / name).stat().st_size,
+        "mlm:artifact_type": artefact,
+    }
