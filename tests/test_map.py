@@ -23,6 +23,7 @@ from map_files import (
     write_raster,
     write_scene,
 )
+from PIL import Image
 
 from compactnas.cli import main
 from compactnas.lcz import CLASSES
@@ -192,15 +193,21 @@ def test_a_scene_in_any_form_gives_the_same_values(form: Any, engine: FakeEngine
     assert [form in unsure and unsure[form] in note for note in about["warned"]] == [True] * (form in unsure)
 
 
-def test_bands_of_20_m_are_repeated(engine: FakeEngine, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+def test_bands_of_20_m_are_brought_to_10_m(resampling: Any, engine: FakeEngine, model: Path, tmp_path: Path) -> None:
     pixels, coarse = numbers(41, 51), ("B05", "B12")
     product = write_product(tmp_path / "x.SAFE", pixels, offset=-1000, coarse=coarse)
-    mapped(tmp_path / "map", model, product, config=MapConfig(edges="leave", step_px=9))
+    reading = Reading(resampling=resampling)
+    mapped(tmp_path / "map", model, product, reading=reading, config=MapConfig(edges="leave", step_px=9))
+    method = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}[resampling]
+    values = pixels / np.float32(10_000)
     for name in coarse:
-        band = BANDS.index(name)
-        pixels[band] = pixels[band, ::2, ::2].repeat(2, 0).repeat(2, 1)[:41, :51]
-    expected = pixels[:, 9:41, 18:50] / np.float32(10_000)
-    np.testing.assert_allclose(np.concatenate(engine.seen)[3 + 2], expected, rtol=0, atol=1e-7)
+        small = Image.fromarray(values[BANDS.index(name), ::2, ::2])
+        values[BANDS.index(name)] = np.asarray(small.resize((52, 42), method))[:41, :51]
+    windows = np.concatenate(engine.seen)
+    for row, column in ((0, 0), (1, 2)):
+        expected = values[:, 9 * row : 9 * row + 32, 9 * column : 9 * column + 32]
+        np.testing.assert_allclose(windows[3 * row + column], expected, rtol=0, atol=2e-7)
 
 
 def holes(pixels: np.ndarray) -> np.ndarray:

@@ -29,17 +29,17 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def start(pause_s: float, *words: Path | str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--workers", "1"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def command(pause_s: float, *words: Path | str) -> list[str]:
+    return [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--workers", "1"]
 
 
 def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(96, 64))
-    assert start(0, model, scene, "--out", tmp_path / "whole").wait() == 0
+    subprocess.run(command(0, model, scene, "--out", tmp_path / "whole"), check=True)
     out, done = tmp_path / "cut", 0
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 75)):
-        process, before = start(0.2, model, scene, "--out", out), done
+        words, before = command(0.2, model, scene, "--out", out), done
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + 120
         while done < before + 3:
             assert process.poll() is None and time.monotonic() < until
@@ -51,7 +51,7 @@ def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) 
         assert [file.name for file in out.iterdir()] == ["map.part"]
     assert "stopped by SIGTERM; give the same command again to go on" in said
     assert 6 <= done < 10
-    assert start(0, model, scene, "--out", out).wait() == 0
+    subprocess.run(command(0, model, scene, "--out", out), check=True)
     assert contents(out) == contents(tmp_path / "whole")
 
 

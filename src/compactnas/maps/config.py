@@ -11,6 +11,7 @@ from compactnas.errors import UserError
 
 ModeName = Literal["exact", "dense"]
 Edges = Literal["mirror", "leave"]
+Resampling = Literal["nearest", "bilinear"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Reading:
             what the product says, and none for a GeoTIFF.
         mask: raster on the scene's grid that is not 0 where the scene is not to be read; for several, `A.tif,B.tif`.
         cloud_classes: of a product's scene classification (SCL) that are not read; none: `-`.
+        resampling: how bands of 20 m are brought to 10 m; as in the network's training.
         pixel_m: side of the pixels that the network was trained on.
     """
 
@@ -58,6 +60,7 @@ class Reading:
     offset: float | None = None
     mask: str = ""
     cloud_classes: str = "0,1,3,8,9,10,11"
+    resampling: Resampling = "nearest"
     pixel_m: float = 10.0
 
     def __post_init__(self) -> None:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from compactnas.data.formats.rasters import faults_told, scaled
 from compactnas.errors import UserError
+from compactnas.maps.config import Resampling
 from compactnas.maps.scene import SAME_M, Pixels, Place, Valid, Window
 
 DIGITAL_NUMBERS = 10_000
 """Sentinel-2's numbers for a reflectance of 1."""
-RESAMPLING = "nearest"
-"""A pixel of 20 m is repeated: what the sensor measured stays, and the exports that people train on have it so."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +32,52 @@ class Layer:
     times: int
 
     def read(self, numbers: Sequence[int], window: Window) -> NDArray[Any]:
-        """Its bands of these numbers, from 1, over a window of the scene: (bands, height, width)."""
-        return self._repeated(lambda part: self.raster.read(list(numbers), window=part), window)
+        """Its bands of these numbers, from 1, over a window of the scene, pixels repeated: (bands, height, width)."""
+        return self.repeated(self.cut(numbers, window), window)
+
+    def cut(self, numbers: Sequence[int], window: Window, margin: int = 0) -> NDArray[Any]:
+        """Its own pixels that cover a window of the scene, and so many more around them as there are."""
+        return self._cut(lambda part: self.raster.read(list(numbers), window=part), window, margin)
 
     def shown(self, window: Window) -> Valid:
-        """Where a mask or alpha band inside the file does not hide a window of the scene."""
-        shown: Valid = self._repeated(lambda part: self.raster.dataset_mask(window=part)[None] != 0, window)[0]
+        """Where a mask or alpha band inside the file does not hide its own pixels that cover a window of the scene."""
+        shown: Valid = self._cut(lambda part: self.raster.dataset_mask(window=part), window, 0) != 0
         return shown
 
-    def _repeated(self, read: Callable[[Any], NDArray[Any]], window: Window) -> NDArray[Any]:
-        from rasterio.windows import Window as Part
-
-        n, (row, column, height, width) = self.times, window
-        top, left = row // n, column // n
-        bottom, right = -(-(row + height) // n), -(-(column + width) // n)
-        with faults_told(Path(self.raster.name), self.raster.driver):
-            values = read(Part(left, top, right - left, bottom - top))
+    def repeated(self, values: NDArray[Any], window: Window) -> NDArray[Any]:
+        """What was cut for a window, as the scene's pixels: each value repeated (nearest neighbour)."""
+        n = self.times
         if n == 1:
             return values
-        repeated = values.repeat(n, axis=1).repeat(n, axis=2)
-        return repeated[:, row - top * n :, column - left * n :][:, :height, :width]
+        top, left = window.row % n, window.column % n
+        spread = values.repeat(n, axis=-2).repeat(n, axis=-1)
+        return spread[..., top : top + window.height, left : left + window.width]
+
+    def interpolated(self, values: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+        """What was cut for a window with a margin of 1, as the scene's pixels: bilinear, constant beyond the edges."""
+        found = values
+        for axis, first, count, side in (
+            (-2, window.row, window.height, self.raster.height),
+            (-1, window.column, window.width, self.raster.width),
+        ):
+            at = (np.arange(first, first + count) + 0.5) / self.times - 0.5
+            below = np.floor(at).astype(np.int64)
+            above = (at - below).astype(np.float32)
+            start = max(0, first // self.times - 1)
+            near, far = (found.take(place.clip(0, side - 1) - start, axis=axis) for place in (below, below + 1))
+            weight = above[:, None] if axis == -2 else above
+            found = near * (1 - weight) + far * weight
+        return found
+
+    def _cut(self, read: Callable[[Any], NDArray[Any]], window: Window, margin: int) -> NDArray[Any]:
+        from rasterio.windows import Window as Part
+
+        n, raster = self.times, self.raster
+        top, left = (max(0, first // n - margin) for first in (window.row, window.column))
+        bottom = min(raster.height, -(-(window.row + window.height) // n) + margin)
+        right = min(raster.width, -(-(window.column + window.width) // n) + margin)
+        with faults_told(Path(raster.name), raster.driver):
+            return read(Part(left, top, right - left, bottom - top))
 
 
 def laid_on(raster: Any, place: Place, what: str) -> Layer:
@@ -98,14 +123,27 @@ class Bands:
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
 
-    def values(self, found: NDArray[Any]) -> Pixels:
-        """What numbers of these bands, (bands, height, width), mean."""
+    def read(self, window: Window, resampling: Resampling) -> tuple[Pixels, Valid]:
+        """Values over a window of the scene, NaN for declared no data, and where any of the numbers is not 0."""
+        layer = self.layer
+        found = layer.cut(self.numbers, window)
+        some = layer.repeated((found != 0).any(axis=0), window)
+        if layer.times == 1 or resampling == "nearest":
+            return layer.repeated(self._values(found), window), some
+        return layer.interpolated(self._values(layer.cut(self.numbers, window, margin=1)), window), some
+
+    def _values(self, found: NDArray[Any]) -> Pixels:
+        values = found.astype(np.float32)
         if any(self.added):
-            found = found.astype(np.float32) + np.array(self.added, np.float32)[:, None, None]
+            values += np.array(self.added, np.float32)[:, None, None]
         scales, offsets = np.array(self.scales, np.float32), np.array(self.offsets, np.float32)
-        if (scales == 1).all() and (offsets == 0).all():
-            return found.astype(np.float32)
-        return scaled(found, scales, offsets, str(self.layer.raster.name))
+        if (scales != 1).any() or (offsets != 0).any():
+            values = scaled(values, scales, offsets, str(self.layer.raster.name))
+        for number, numbers, band in zip(self.numbers, found, values, strict=True):
+            none = self.layer.raster.nodatavals[number - 1]
+            if none:  # NaN is NaN already, and 0 is looked at over all bands
+                band[numbers == none] = np.nan
+        return values
 
 
 @dataclass(frozen=True)
@@ -140,6 +178,7 @@ class LayeredScene:
         bands: names.
         place: where it lies.
         parts: that give the bands.
+        resampling: of bands whose pixels are larger than the scene's.
         masks: that hide pixels.
         notes: what was assumed.
     """
@@ -147,6 +186,7 @@ class LayeredScene:
     bands: tuple[str, ...]
     place: Place
     parts: tuple[Bands, ...]
+    resampling: Resampling
     masks: tuple[Mask, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -154,29 +194,18 @@ class LayeredScene:
         pixels = np.empty((len(self.bands), window.height, window.width), np.float32)
         valid, some = np.ones(pixels.shape[1:], np.bool_), np.zeros(pixels.shape[1:], np.bool_)
         for part in self.parts:
-            found = part.layer.read(part.numbers, window)
-            some |= (found != 0).any(axis=0)
-            valid &= _declared(part, found, window)
-            pixels[list(part.places)] = part.values(found)
+            pixels[list(part.places)], shown = part.read(window, self.resampling)
+            some |= shown
+            if _has_mask(part):
+                valid &= part.layer.repeated(part.layer.shown(window), window)
         valid &= some & np.isfinite(pixels).all(axis=0)
         for mask in self.masks:
             valid &= mask.clear(window)
         return pixels, valid
 
 
-def _declared(part: Bands, found: NDArray[Any], window: Window) -> Valid:
-    """Where a file does not say itself that it has no data."""
+def _has_mask(part: Bands) -> bool:
+    """Whether a file hides pixels by a mask or an alpha band of its own."""
     raster = part.layer.raster
-    valid: Valid = np.ones(found.shape[1:], np.bool_)
-    for number, band in zip(part.numbers, found, strict=True):
-        none = raster.nodatavals[number - 1]
-        if none:  # NaN is not finite anyway; 0 is looked at over all bands
-            valid &= band != none
-    if raster.nodata is None and any("per_dataset" in flags for flags in _flags(raster, part.numbers)):
-        valid &= part.layer.shown(window)
-    return valid
-
-
-def _flags(raster: Any, numbers: Sequence[int]) -> list[list[str]]:
-    flags = raster.mask_flag_enums
-    return [[flag.name for flag in flags[number - 1]] for number in numbers]
+    flags = (flag.name for number in part.numbers for flag in raster.mask_flag_enums[number - 1])
+    return raster.nodata is None and "per_dataset" in flags

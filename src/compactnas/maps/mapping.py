@@ -20,7 +20,6 @@ from compactnas.maps.filling import Warn, fill, survey
 from compactnas.maps.grid import Grid
 from compactnas.maps.job import FORMAT, Job, digest
 from compactnas.maps.kept import Kept
-from compactnas.maps.layers import RESAMPLING
 from compactnas.maps.legend import legend
 from compactnas.maps.outputs import write_outputs
 from compactnas.runs import sole_writer
@@ -70,7 +69,6 @@ def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Wa
         "engine": type(engine).__name__,
         "fingerprints": fingerprints,
         "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
-        "resampling_of_20_m": RESAMPLING,
         "config": asdict(job.config),
         "bands": list(engine.bands),
         "crs": place.crs.to_string(),

@@ -68,7 +68,7 @@ def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: R
     part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, tuple(scales), tuple(offsets))
     clouds = reading.clouds
     masks = (Mask(layer, names.index(SCL) + 1, clouds),) if SCL in names and clouds else ()
-    return LayeredScene(wanted, place, (part,), masks)
+    return LayeredScene(wanted, place, (part,), reading.resampling, masks)
 
 
 def _names(raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path) -> tuple[str, ...]:
@@ -100,7 +100,9 @@ def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], rea
         _band(laid_on(raster, place, "the band"), position, product, name, reading)
         for position, (name, raster) in enumerate(zip(names, rasters, strict=True))
     ]
-    scene = LayeredScene(wanted, place, tuple(parts), notes=product.notes if reading.offset is None else ())
+    scene = LayeredScene(
+        wanted, place, tuple(parts), reading.resampling, notes=product.notes if reading.offset is None else ()
+    )
     if not reading.clouds or SCL not in product.files:
         return scene
     layer = laid_on(_finest(files, product, SCL), place, "the scene classification")

@@ -68,7 +68,7 @@ class Writer:
 
     def three(self, name: str, planes: dict[str, Labels]) -> Path:
         """Planes of bytes by their descriptions, as the LCZ Generator writes and W2W reads them; 0 for none."""
-        with self._cog(name, "mode", dtype="uint8", count=len(planes), nodata=0) as raster:
+        with self._cog(name, "mode", dtype="uint8", count=len(planes), nodata=0, photometric="minisblack") as raster:
             for number, (description, plane) in enumerate(planes.items(), 1):
                 raster.write(plane, number)
                 raster.set_band_description(number, description)
