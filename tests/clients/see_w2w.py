@@ -5,8 +5,8 @@
 It lays a WRF domain of 300 m cells over the middle of the map (a `geo_em` file in the layout of WPS, Lambert
 conformal), runs `w2w` on both, and looks at each WRF cell that lies well inside one class of the band `lczFilter`: a
 built one must have become land use 30 + LCZ, a natural one must have kept that of the domain. HELD is looked at in
-place of the map itself. Without a map, a control of one band in degrees is made here, by rasterio alone. Prints what was
-seen as JSON; exit code 1 on a difference.
+place of the map itself. Without a map, a control of one band in degrees is made here, by rasterio alone. Prints what
+was seen as JSON; exit code 1 on a difference.
 """
 
 from __future__ import annotations
