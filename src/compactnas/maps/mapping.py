@@ -12,15 +12,15 @@ from typing import Any
 from compactnas.data.formats.rasters import require_rasterio
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.export.engines import Engine, open_engine
+from compactnas.export.engines import open_engine
 from compactnas.files import write_json
 from compactnas.maps.config import Outputs
-from compactnas.maps.exact import Exact, Mode
 from compactnas.maps.filling import Warn, fill, survey
 from compactnas.maps.grid import Grid
 from compactnas.maps.job import FORMAT, Job, digest
 from compactnas.maps.kept import Kept
 from compactnas.maps.legend import legend
+from compactnas.maps.modes import mode_of
 from compactnas.maps.outputs import write_outputs
 from compactnas.runs import sole_writer
 from compactnas.version import __version__
@@ -53,7 +53,7 @@ def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Wa
     for note in notes:
         warn(note)
     grid = Grid.of(scene, job.config.step_px, engine.patch_px, job.config.edges)
-    mode, place, blocks = mode_of(job, engine), grid.place(scene), list(grid.blocks())
+    mode, place, blocks = mode_of(job, engine, grid, warn), grid.place(scene), list(grid.blocks())
     kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in blocks], len(classes))
     fingerprints = job.fingerprints()
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
@@ -95,10 +95,3 @@ def _nothing_left(out: Path, kept: Kept) -> Iterator[None]:
                 if not there:
                     out.rmdir()
         raise
-
-
-def mode_of(job: Job, engine: Engine) -> Mode:
-    """What judges the cells of a block."""
-    if job.config.mode == "exact":
-        return Exact(engine, job.config.batch_size)
-    raise UserError("--mode dense: is not there yet; use exact")
