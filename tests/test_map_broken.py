@@ -43,7 +43,8 @@ def missing_band(where: Path) -> list[Any]:
 
 
 def band_twice(where: Path) -> list[Any]:
-    return [write_scene(where / "s.tif", PIXELS[[0, *range(10)]], ("B3", *BANDS))]
+    names = ["B3", *(name.replace("B0", "B") for name in BANDS)]
+    return [write_scene(where / "s.tif", PIXELS[[0, *range(10)]], names)]
 
 
 def unknown_order(where: Path) -> list[Any]:

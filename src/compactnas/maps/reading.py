@@ -36,6 +36,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
             files do not lie on one another.
     """
     with ExitStack() as files:
+        mask = _mask(files, reading) if reading.mask else None
         if path.is_dir():
             scene = _of_product(files, find_product(path), wanted, reading)
         elif path.suffix.lower() in SUFFIXES and path.is_file():
@@ -44,7 +45,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
             raise UserError(f"{path}: is no scene; give a GeoTIFF, or a folder or product with a file for each band")
         else:
             raise UserError(f"{path}: there is no such file or folder; check the spelling")
-        yield _masked(files, scene, reading)
+        yield scene if mask is None else _masked(scene, mask)
 
 
 def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
@@ -140,10 +141,11 @@ def _finest(files: ExitStack, product: Product, name: str) -> Any:
     return finest[0]
 
 
-def _masked(files: ExitStack, scene: LayeredScene, reading: Reading) -> Scene:
-    if not reading.mask:
-        return scene
+def _mask(files: ExitStack, reading: Reading) -> Any:
     if not Path(reading.mask).is_file():
         raise UserError(f"--mask: there is no file {reading.mask}; check the spelling")
-    raster = files.enter_context(opened(Path(reading.mask)))
-    return replace(scene, masks=(*scene.masks, Mask(laid_on(raster, scene.place, "the mask"), 1, ())))
+    return files.enter_context(opened(Path(reading.mask)))
+
+
+def _masked(scene: LayeredScene, mask: Any) -> Scene:
+    return replace(scene, masks=(*scene.masks, Mask(laid_on(mask, scene.place, "the mask"), 1, ())))

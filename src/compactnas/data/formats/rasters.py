@@ -20,8 +20,9 @@ EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", 
 """Order of a Sentinel-2 patch of 13 bands as EuroSAT distributes it, without names in the file."""
 
 
-CACHE_MB = 64
-"""Of GDAL's blocks; it would take a share of the machine's memory."""
+CACHE_BYTES = {"GTiff": 64 * 2**20, "JP2OpenJPEG": 256 * 2**20}
+"""Of GDAL's blocks, which would take a share of the machine's memory (rasterio takes bytes, GDAL itself megabytes). A
+row of tiles of a product's ten bands is 160 MiB; with less, each is unpacked anew for every strip that is read."""
 MOST_PIXELS = 2**29
 """Of a file: four Sentinel-2 tiles. A small file can claim to hold any number of them."""
 MOST_BLOCK_BYTES = 2**28
@@ -57,7 +58,7 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with (
             faults_told(file, driver),
-            rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
+            rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES[driver]),
             rasterio.open(file, driver=driver) as raster,
         ):
             _require_size(raster, file)
