@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +193,25 @@ def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time() -> None:
     assert all(one.row + one.rows <= grid.rows and one.column + one.columns <= grid.columns for one in cells)
     assert asked(grid) == cells
     assert not asked(Grid(6, 90, STEP, WINDOW, 0))
+
+
+def test_a_map_is_made_in_the_dense_mode(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    from map_files import job, numbers, read_map, write_model, write_scene
+
+    from compactnas.maps.config import MapConfig, Outputs
+    from compactnas.maps.mapping import make_map
+
+    model, warned = write_model(tmp_path / "run"), []
+    for name, side in (("large", 400), ("small", 96)):
+        file = write_scene(tmp_path / f"{name}.tif", numbers(side, side))
+        for mode in ("exact", "dense"):
+            what = job(model, file, config=MapConfig(mode=mode))
+            make_map(what, tmp_path / f"{name} {mode}", Outputs(name="map"), lambda done, total: None, warned.append)
+    large = [read_map(tmp_path / f"large {mode}", "map_lcz.tif") for mode in ("exact", "dense")]
+    assert large[0].size == 1600 and len(np.unique(large[0])) > 3
+    assert (large[0] == large[1]).mean() > 0.94  # a small scene whose character changes from side to side
+    small = [read_map(tmp_path / f"small {mode}", "map_lcz.tif") for mode in ("exact", "dense")]
+    np.testing.assert_array_equal(*small)
+    assert any("will be judged alone" in text for text in warned)
+    assert any("too few neighbourhoods" in text for text in warned)

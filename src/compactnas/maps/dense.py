@@ -125,9 +125,11 @@ def sample(read: Callable[[Cells], Block], grid: Grid) -> Iterator[Block]:
 
 
 def _places(grid: Grid) -> NDArray[np.int64]:
-    """First row and column of tiles that do not overlap by more than their border, shuffled."""
-    apart = TILE - 1
-    rows, columns = (np.arange(0, count - TILE + 1, apart) for count in (grid.rows, grid.columns))
+    """First row and column of tiles from edge to edge that overlap by no more than about their border, shuffled."""
+    rows, columns = (
+        np.linspace(0, count - TILE, max(1, (count - 1) // (TILE - 1)) if count >= TILE else 0).round().astype(np.int64)
+        for count in (grid.rows, grid.columns)
+    )
     places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     shuffled: NDArray[np.int64] = np.random.default_rng(0).permutation(places)
     return shuffled

@@ -1,0 +1,230 @@
+"""The dense mode of maps beside the exact one, and beside simpler ways of sharing.
+
+    python benchmarks/mapping.py RUN --json mapping.json
+    python benchmarks/mapping.py RUN --npz berlin_lcz_s2.npz
+
+A made city that no run has seen (`--city`, `--scene-px`), or the `scene` of a numpy file, is judged cell by cell:
+
+    exact           each window alone, in batches of 128
+    level 1         the first level of the network shared, the others window by window
+    levels 1-2      the first two shared
+    all             all levels shared, the network's own last layer (neighbours in place of zeros)
+    grid 8, grid 12 the same on a grid whose windows all begin on the network's, each cell by the nearest window
+    learnt          all levels shared, and what was learnt of the sample
+    dense           the same, cells in doubt judged alone: `--mode dense`
+
+Times are processor time of one thread, medians over rounds in which all take turns on a strip of each round's own;
+those of `learnt` and `dense` hold the sample's time by its share of a scene of 3000 x 3000 px, and once more of this
+scene. Agreement is with the classes of the exact mode over the whole scene, with the least of any class that the
+exact mode gives to 100 cells or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compactnas.data.world.scene import make_city
+from compactnas.data.world.write import city_seed
+from compactnas.export.engines import TorchEngine
+from compactnas.maps.blocks import Block
+from compactnas.maps.dense import CELLS_A_TILE, MOST_TILES, Dense, features, learn_likeness, sample
+from compactnas.maps.exact import Exact
+from compactnas.maps.grid import Cells, Grid
+from compactnas.maps.levels import Levels, levels_of
+from compactnas.operations import State
+from compactnas.runs import load
+from compactnas.task import Task
+
+STEP, WINDOW, BATCH = 10, 32, 128
+LARGE = 300 * 300
+"""Cells of a scene of 3000 x 3000 px."""
+Labels = np.ndarray
+Way = Callable[[Block], Labels]
+
+
+def block_of(pixels: np.ndarray, cells: Cells) -> Block:
+    """All pixels of these cells' windows, all valid."""
+    top, left = cells.row * STEP, cells.column * STEP
+    part = pixels[:, top : top + (cells.rows - 1) * STEP + WINDOW, left : left + (cells.columns - 1) * STEP + WINDOW]
+    shape = (cells.rows, cells.columns)
+    return Block(np.ascontiguousarray(part), np.ones(part.shape[1:], np.bool_), np.ones(shape, np.bool_), STEP, WINDOW)
+
+
+def _last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def some_shared(levels: Levels, shared: int) -> Way:
+    """The first levels on the strip, the others window by window."""
+
+    def way(block: Block) -> Labels:
+        states = levels.enter(_last(torch.from_numpy(block.pixels)[None]))
+        for level in levels.levels[:shared]:
+            states = level(states)
+        stride = 2 ** (shared - 1)
+        maps = [
+            state.x[0].unfold(1, WINDOW // stride, STEP // stride).unfold(2, WINDOW // stride, STEP // stride)
+            for state in states
+        ]
+        windows = [m.permute(1, 2, 0, 3, 4).flatten(0, 1) for m in maps]
+        found = []
+        for start in range(0, len(windows[0]), BATCH):
+            inner = [State(_last(w[start : start + BATCH])) for w in windows]
+            for level in levels.levels[shared:]:
+                inner = level(inner)
+            found.append(levels.linear(levels.leave(inner[-1].x).mean((2, 3))).argmax(-1))
+        return torch.cat(found).view(block.accepted.shape).numpy()
+
+    return way
+
+
+def all_shared(levels: Levels) -> Way:
+    """All levels on the strip, the network's own last layer."""
+
+    def way(block: Block) -> Labels:
+        width = levels.linear.in_features
+        shared = features(levels, block)
+        inner = (WINDOW // 2 ** (len(levels.levels) - 1)) > 2  # the last level has means without a frame too
+        own = shared[..., -2 * width : -width] if inner else shared[..., -width:]
+        return levels.linear(own).argmax(-1).numpy()
+
+    return way
+
+
+def nearest(levels: Levels, step: int) -> Way:
+    """The same at windows so many pixels apart; each cell gets the nearest one's class."""
+
+    def way(block: Block) -> Labels:
+        side = WINDOW // 2 ** (len(levels.levels) - 1)
+        states = levels.enter(_last(torch.from_numpy(block.pixels)[None]))
+        for level in levels.levels:
+            states = level(states)
+        stride = WINDOW // side
+        pooled = torch.nn.functional.avg_pool2d(levels.leave(states[-1].x), side, step // stride)
+        labels = levels.linear(pooled[0].permute(1, 2, 0)).argmax(-1)
+        at = [
+            (torch.arange(count) * STEP / step).round().long().clamp(max=there - 1)
+            for count, there in zip(block.accepted.shape, labels.shape, strict=True)
+        ]
+        return labels[at[0]][:, at[1]].numpy()
+
+    return way
+
+
+def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: int) -> dict[str, Any]:
+    """Times and agreement of every way on one scene."""
+    network = load(run)
+    levels = levels_of(network)
+    task = Task(tuple(map(str, range(len(pixels)))), tuple(map(str, range(levels.linear.out_features))), WINDOW, False)
+    exact = Exact(TorchEngine(task, network), BATCH)
+    rows, columns = ((side - WINDOW) // STEP + 1 for side in pixels.shape[1:])
+    grid = Grid(rows, columns, STEP, WINDOW, 0)
+    began = time.process_time()
+    likeness = learn_likeness(levels, exact, sample(lambda cells: block_of(pixels, cells), grid))
+    sampling = time.process_time() - began
+    assert likeness is not None, "a larger scene"
+    dense = Dense(levels, exact, likeness)
+    ways: dict[str, Way] = {
+        "exact": lambda block: exact(block).argmax(-1),
+        "level 1": some_shared(levels, 1),
+        "levels 1-2": some_shared(levels, 2),
+        "all": all_shared(levels),
+        "grid 8": nearest(levels, 8),
+        "grid 12": nearest(levels, 12),
+        "learnt": lambda block: likeness(features(levels, block))[0].argmax(-1).numpy(),
+        "dense": lambda block: dense(block).argmax(-1),
+    }
+    blocks = list(grid.blocks())
+    labels: dict[str, list[Labels]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number, cells in enumerate(blocks):
+        block = block_of(pixels, cells)
+        for name, way in ways.items():
+            if number >= rounds and name not in ("exact", "dense", "learnt", "all"):
+                continue
+            began = time.process_time()
+            with torch.inference_mode():
+                labels[name].append(way(block))
+            times[name].append((time.process_time() - began) / block.accepted.size)
+    tiles = min(MOST_TILES, LARGE // CELLS_A_TILE)
+    taken = min(MOST_TILES, max(24, grid.rows * grid.columns // CELLS_A_TILE))
+    found = {}
+    for name in ways:
+        mine = np.concatenate(labels[name])
+        wanted = np.concatenate(labels["exact"])[: len(mine)]
+        per_class = {
+            int(k) + 1: round(float((mine == wanted)[wanted == k].mean()), 4)
+            for k in np.unique(wanted)
+            if (wanted == k).sum() >= 100
+        }
+        learns = name in ("learnt", "dense")
+        large = sampling / taken * tiles / LARGE if learns else 0.0
+        own = sampling / (rows * columns) if learns else 0.0
+        found[name] = {
+            "ms_a_cell": 1000 * (median(times[name]) + large),
+            "ratio": median(e / (t + large) for e, t in zip(times["exact"], times[name], strict=False)),
+            "ratio_this_scene": median(e / (t + own) for e, t in zip(times["exact"], times[name], strict=False)),
+            "cells": mine.size,
+            "agreement": float((mine == wanted).mean()),
+            "by_class": per_class,
+            "oa": None if truth is None else float((mine == truth[: len(mine)]).mean()),
+        }
+    return {
+        "cells": rows * columns,
+        "alone": likeness.alone,
+        "expected_agreement": likeness.agreement,
+        "sample_s": sampling,
+        "ways": found,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, nargs="+", help="folders of trained runs")
+    parser.add_argument("--npz", type=Path, help="file with `scene`, in place of a made city")
+    parser.add_argument("--city", type=int, default=30, help="number of the made city")
+    parser.add_argument("--scene-px", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3, help="blocks on which the simpler ways take part")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.npz:
+        pixels, truth = np.load(options.npz)["scene"].astype(np.float32) / 10_000, None
+    else:
+        city = make_city(city_seed(0, options.city), options.scene_px)
+        pixels = (np.rint(city.reflectance * 10_000) / 10_000).astype(np.float32)
+        rows = (options.scene_px - WINDOW) // STEP + 1
+        truth = city.lcz[WINDOW // 2 :: STEP, WINDOW // 2 :: STEP][:rows, :rows].astype(np.int64) - 1
+    results = {}
+    for run in options.run:
+        result = results[run.name] = measured(pixels, truth, run, options.rounds)
+        print(
+            f"{run.name}: {result['cells']} cells; {100 * result['alone']:.1f} % of the sample to be judged alone, "
+            f"{100 * result['expected_agreement']:.1f} % expected to agree; sample {result['sample_s']:.1f} s"
+        )
+        print("| way | ms a cell | times as fast | on this scene | cells | agreement % | least of a class % | OA % |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name, way in result["ways"].items():
+            least = min(way["by_class"].values(), default=float("nan"))
+            oa = "" if way["oa"] is None else f"{100 * way['oa']:.1f}"
+            print(
+                f"| {name} | {way['ms_a_cell']:.3f} | {way['ratio']:.2f} | {way['ratio_this_scene']:.2f} | "
+                f"{way['cells']} | {100 * way['agreement']:.1f} | {100 * least:.1f} | {oa} |",
+                flush=True,
+            )
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
