@@ -20,6 +20,8 @@ SCALE = 4
 """Fine pixels along a scene pixel."""
 PATCH_PX = 32
 _CELL_PX = 64
+_TILE_PX = 128
+"""Side of what is looked at at a time for its nearest centres."""
 SMALLEST_PX = 264
 """The least side of a scene, in which 6 x 6 zones still each hold a whole patch."""
 
@@ -151,6 +153,34 @@ def _shore(rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float
     return away
 
 
+def _two_nearest(
+    x: Floats, y: Floats, cx: NDArray[np.float32], cy: NDArray[np.float32]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Nearest and second nearest centre of each pixel of a tile; the lower number where two are equally far.
+
+    Only centres are looked at that are no farther from the tile's pixels than two others are from all of them.
+    """
+    least, most = (np.hypot(*gaps) for gaps in zip(_gaps(x, cx), _gaps(y, cy), strict=True))
+    near = np.flatnonzero(least <= np.partition(most, 1)[1] * 1.001 + 1)
+    first, second = np.zeros(x.shape, np.int16), np.zeros(x.shape, np.int16)
+    best = np.full(x.shape, np.inf, np.float32)
+    next_best = best.copy()
+    for index in near:
+        distance = np.hypot(x - cx[index], y - cy[index])
+        wins, follows = distance < best, distance < next_best
+        second = np.where(wins, first, np.where(follows, np.int16(index), second))
+        next_best = np.where(wins, best, np.where(follows, distance, next_best))
+        first, best = np.where(wins, np.int16(index), first), np.where(wins, distance, best)
+    return first, second
+
+
+def _gaps(x: Floats, centres: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Least and greatest distance along one axis of each centre from the pixels' range."""
+    low, high = x.min(), x.max()
+    outside = np.maximum(np.maximum(low - centres, centres - high), np.float32(0))
+    return outside, np.maximum(np.abs(centres - low), np.abs(centres - high))
+
+
 def _voronoi(
     rng: np.random.Generator, size: int, centre_x: NDArray[np.float64], centre_y: NDArray[np.float64], warp_m: float
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], Floats]:
@@ -169,14 +199,10 @@ def _voronoi(
     cx, cy = centre_x.astype(np.float32), centre_y.astype(np.float32)
     first = np.zeros((size, size), np.int16)
     second = np.zeros((size, size), np.int16)
-    best = np.full((size, size), np.inf, np.float32)
-    next_best = best.copy()
-    for index in range(len(cx)):
-        distance = np.hypot(coarse_x - cx[index], coarse_y - cy[index])
-        wins, follows = distance < best, distance < next_best
-        second = np.where(wins, first, np.where(follows, np.int16(index), second))
-        next_best = np.where(wins, best, np.where(follows, distance, next_best))
-        first, best = np.where(wins, np.int16(index), first), np.where(wins, distance, best)
+    for row in range(0, size, _TILE_PX):
+        for column in range(0, size, _TILE_PX):
+            tile = np.s_[row : row + _TILE_PX, column : column + _TILE_PX]
+            first[tile], second[tile] = _two_nearest(coarse_x[tile], coarse_y[tile], cx, cy)
     a, b = (np.repeat(np.repeat(which, SCALE, 0), SCALE, 1) for which in (first, second))
     difference = np.hypot(x - cx[b], y - cy[b]) - np.hypot(x - cx[a], y - cy[a])
     swap = difference < 0

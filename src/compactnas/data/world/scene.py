@@ -71,21 +71,29 @@ def _paint(seed: int, plan: Plan, climate: Climate) -> Canvas:
     fine = plan.zone.shape[0]
     x = np.broadcast_to((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(FINE_M), (fine, fine))
     whole = Canvas(x, x.T, np.random.default_rng((seed, 3)), np.random.default_rng((seed, 3)), climate)
+    rows, columns = _spans(plan.zone, len(plan.classes)), _spans(plan.zone.T, len(plan.classes))
     for number, index in enumerate(plan.classes):
-        where = plan.zone == number
-        rows, cols = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-        if not len(rows):
+        box = (rows[number], columns[number])
+        if box[0].stop == 0:
             continue
-        box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        where = plan.zone[box] == number
         rng = np.random.default_rng((seed, 3, number))
-        _lay(whole, box, where[box], _drawn(seed, int(index), whole, box, rng))
+        _lay(whole, box, where, _drawn(seed, int(index), whole, box, rng))
         guests = COMPANIONS[index]
         share = rng.uniform(-0.1, climate.mixing)
         if guests and share > 0.02:
             guest = int(rng.choice(guests))
-            blob = smooth_noise(rng, where[box].shape, rng.uniform(50, 100) / FINE_M)
-            _lay(whole, box, where[box] & (blob > np.quantile(blob, 1 - share)), _drawn(seed, guest, whole, box, rng))
+            blob = smooth_noise(rng, where.shape, rng.uniform(50, 100) / FINE_M)
+            _lay(whole, box, where & (blob > np.quantile(blob, 1 - share)), _drawn(seed, guest, whole, box, rng))
     return whole
+
+
+def _spans(zone: NDArray[np.int16], zones: int) -> list[slice]:
+    """The rows that each zone reaches over; `slice(0, 0)` for one that is nowhere."""
+    there = np.array([np.bincount(row, minlength=zones) > 0 for row in zone])
+    first, last = there.argmax(axis=0), len(there) - there[::-1].argmax(axis=0)
+    ends = np.where(there.any(axis=0), [first, last], 0)
+    return [slice(int(start), int(stop)) for start, stop in ends.T]
 
 
 def _drawn(seed: int, index: int, whole: Canvas, box: tuple[slice, slice], rng: np.random.Generator) -> Canvas:
