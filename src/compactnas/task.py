@@ -8,6 +8,7 @@ from typing import Any
 
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_json
+from compactnas.lcz import NAMES
 
 FILE = "task.json"
 MOST_NAMES, LONGEST_NAME = 10_000, 1000
@@ -51,6 +52,8 @@ class Task:
         bands, classes = (_names(raw[key], f"{where}: {key}") for key in ("bands", "classes"))
         if type(raw["patch_px"]) is not int or type(raw["lcz"]) is not bool:
             raise UserError(f"{where}: patch_px must be a whole number, and lcz true or false")
+        if raw["lcz"] and len(classes) != len(NAMES):
+            raise UserError(f"{where}: says that {len(classes)} classes are the 17 Local Climate Zones")
         return cls(bands, classes, raw["patch_px"], raw["lcz"])
 
 

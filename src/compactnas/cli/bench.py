@@ -60,7 +60,18 @@ def _show(found: dict[str, Any]) -> None:
         title_justify="left",
     )
     table.add_column("network")
-    columns = ("engine", "batch", "median ms", "p90 ms", "patches/s", "peak MB", "file KB", "parameters M", "calls")
+    columns = (
+        "engine",
+        "batch",
+        "median ms",
+        "p90 ms",
+        "CPU ms",
+        "patches/s",
+        "peak MB",
+        "file KB",
+        "parameters M",
+        "calls",
+    )
     for name in columns:
         table.add_column(name, justify="right")
     for timing in found["timings"]:
@@ -70,6 +81,7 @@ def _show(found: dict[str, Any]) -> None:
             str(timing["batch"]),
             f"{timing['median_ms']:.2f}",
             f"{timing['p90_ms']:.2f}",
+            f"{timing['cpu_ms']:.2f}",
             f"{timing['patches_per_s']:.0f}",
             f"{timing['peak_mb']:.0f}",
             f"{timing['file_bytes'] / 1e3:.0f}",

@@ -42,6 +42,7 @@ class Timing:
         calls: that were timed, over all rounds.
         median_ms: of a call.
         p90_ms: nine of ten calls took no longer.
+        cpu_ms: of all threads for a call, the median over the rounds: other programs disturb it less than the clock.
         patches_per_s: at the median.
         peak_mb: most memory that its process held, libraries and all, in 10^6 bytes; 0 where it is not known.
         file_bytes: size of its file.
@@ -54,6 +55,7 @@ class Timing:
     calls: int
     median_ms: float
     p90_ms: float
+    cpu_ms: float
     patches_per_s: float
     peak_mb: float
     file_bytes: int
@@ -161,6 +163,7 @@ def _summary(subject: _Subject, batch: int, results: list[dict[str, Any]]) -> Ti
         calls=len(seconds),
         median_ms=1e3 * median,
         p90_ms=1e3 * p90,
+        cpu_ms=1e3 * float(np.median([result["cpu_seconds"] for result in results])),
         patches_per_s=batch / median,
         peak_mb=max(result["peak_bytes"] for result in results) / 1e6,
         file_bytes=subject.file_bytes,

@@ -25,7 +25,7 @@ METHODS = ("MinMax", "Percentile", "Entropy")
 """Ways to find the range of an activation, by onnxruntime's names."""
 
 OPERATIONS = ["Conv", "Gemm", "Relu"]
-"""In 8 bits. Pooling and sums compute in float32: in 8 bits too, a network's answers moved half as far again."""
+"""In 8 bits. Pooling and sums stay in float32: in 8 bits too, answers moved by a third to a half more."""
 
 BATCH = 32
 """Patches whose activations are all kept at once while ranges are measured."""

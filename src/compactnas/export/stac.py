@@ -51,7 +51,8 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
         parity: what was measured.
         made: when the network was trained.
     """
-    assets = {name: _asset(folder, name) for name in ASSETS if (folder / name).exists()}
+    bands = _bands(network, task)
+    assets = {name: _asset(folder, name) | {"bands": bands} for name in ASSETS if (folder / name).exists()}
     assets["card"] = {"href": f"./{CARD}", "title": "model card", "type": "text/markdown", "roles": ["metadata"]}
     write_json(
         folder / ITEM,
@@ -69,17 +70,11 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
 
 
 def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> dict[str, Any]:
-    normalise = normalise_of(network)
-    statistics = zip(normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
     px = task.patch_px
     inside = "Raw values go in: the network subtracts each band's mean and divides by its deviation itself."
     return {
         "datetime": made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "description": f"Classifies patches of {px} x {px} pixels. {inside}",
-        "bands": [
-            {"name": name, "data_type": "float32", "statistics": {"mean": mean, "stddev": std}}
-            for name, (mean, std) in zip(task.bands, statistics, strict=True)
-        ],
         "mlm:name": f"compactnas-{spec.name}",
         "mlm:architecture": "ResNet" if spec.name.startswith("resnet") else "CNN",
         "mlm:framework": "PyTorch",
@@ -115,6 +110,16 @@ def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity,
             }
         ],
     }
+
+
+def _bands(network: nn.Module, task: Task) -> list[dict[str, Any]]:
+    """The bands of each model, which is where STAC wants them, with what the network normalises them by."""
+    normalise = normalise_of(network)
+    figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
+    return [
+        {"name": name, "data_type": "float32", "statistics": {"mean": mean, "stddev": std}}
+        for name, mean, std in figures
+    ]
 
 
 def _class(task: Task, number: int) -> dict[str, Any]:
