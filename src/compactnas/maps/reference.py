@@ -19,6 +19,7 @@ from compactnas.data.formats.polygons import Polygon, owners
 from compactnas.data.formats.rasters import is_upright
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.maps.spans import spans_of, sums_of
 
 STRIP_PIXELS = 2**22
 """Of a map or of its reference, that are looked at at a time."""
@@ -152,30 +153,6 @@ class PolygonReference:
         return Truth(labels, np.maximum(owner - 1, 0), None, None, np.zeros_like(labels))
 
 
-class Spans(NamedTuple):
-    """Along one axis of a reference: first pixel, and the one after the last, of each cell."""
-
-    start: Int[np.ndarray, " cells"]
-    stop: Int[np.ndarray, " cells"]
-
-    @property
-    def edges(self) -> Int[np.ndarray, " edges"]:
-        """Where a span begins or ends, in order."""
-        return np.unique(np.concatenate(self))
-
-    @property
-    def whole(self) -> tuple[int, int]:
-        """From the first edge to the last."""
-        edges = self.edges
-        return int(edges[0]), int(edges[-1])
-
-    @property
-    def parts(self) -> Int[np.ndarray, " pixels"]:
-        """Number of the two edges that each pixel from the first to the last edge lies between."""
-        edges = self.edges
-        return np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-
-
 @dataclass(frozen=True)
 class RasterReference:
     """A raster: a cell takes the class of most of the pixels whose middles lie in it.
@@ -235,8 +212,8 @@ class RasterReference:
     def _counts(self, rows: tuple[int, int], window: float) -> Int[np.ndarray, "rows columns classes"]:
         """Pixels of each class, none first, in each cell of these rows, or in a window around each."""
         place, own = self.map.transform, self.raster.transform
-        down = _spans(np.arange(*rows), (place.f, place.e), (own.f, own.e), window, self.raster.height)
-        along = _spans(np.arange(self.map.width), (place.c, place.a), (own.c, own.a), window, self.raster.width)
+        down = spans_of(np.arange(*rows), (place.f, place.e), (own.f, own.e), window, self.raster.height)
+        along = spans_of(np.arange(self.map.width), (place.c, place.a), (own.c, own.a), window, self.raster.width)
         if not (len(down.parts) and len(along.parts)):
             return np.zeros((len(down.start), len(along.start), len(NAMES) + 1), np.int64)
         pixels, _ = _read(self.raster, 1, down.whole, along.whole, self.file)
@@ -244,38 +221,8 @@ class RasterReference:
         parts = (down.parts[:, None] * (len(along.edges) - 1) + along.parts) * (len(NAMES) + 1) + pixels
         shape = (len(down.edges) - 1, len(along.edges) - 1, len(NAMES) + 1)
         sums = np.bincount(parts.ravel(), minlength=math.prod(shape)).reshape(shape)
-        return _sums(_sums(sums, down).swapaxes(0, 1), along).swapaxes(0, 1)
+        return sums_of(sums_of(sums, down).swapaxes(0, 1), along).swapaxes(0, 1)
 
 
 Reference = PolygonReference | RasterReference
-
-
-def _spans(
-    cells: NDArray[np.int64], place: tuple[float, float], own: tuple[float, float], window: float, size: int
-) -> Spans:
-    """Pixels whose middles lie in each cell, or in a window around its middle; the one under it where there is none.
-
-    Args:
-        cells: numbers of the cells along the axis.
-        place: of the map, its edge and the side of its cells.
-        own: the same of the reference.
-        window: side of a window, 0 for the cell itself.
-        size: pixels of the reference along the axis.
-    """
-    (edge, side), (own_edge, own_side) = place, own
-    middle = (edge + side * (cells + 0.5) - own_edge) / own_side
-    half = abs((window or side) / own_side) / 2
-    # Rounded, so that what only differs in the last bits of a coordinate lies on the same side of a pixel's middle.
-    start, stop = (np.ceil(np.round(middle + sign * half - 0.5, 6)) for sign in (-1, 1))
-    under = np.floor(np.round(middle, 6))
-    start, stop = np.where(stop > start, start, under), np.where(stop > start, stop, under + 1)
-    return Spans(*(np.clip(ends, 0, size).astype(np.int64) for ends in (start, stop)))
-
-
-def _sums(values: NDArray[np.int64], spans: Spans) -> NDArray[np.int64]:
-    """Sum of each span, of values between its edges."""
-    sums = np.zeros((len(values) + 1, *values.shape[1:]), np.int64)
-    np.cumsum(values, 0, out=sums[1:])
-    first, last = (np.searchsorted(spans.edges, ends) for ends in (spans.start, spans.stop))
-    found: NDArray[np.int64] = sums[last] - sums[first]
-    return found
+"""What a map can be measured by."""
