@@ -35,7 +35,7 @@ def main() -> int:
     scale = {round(17 * at): colour for at, colour in heat.colorscale}
     legend = {int(trace.name.split(":")[0]): trace.marker.color for trace in plot.fig.data[1:]}
     south = place.f + labels.shape[0] * place.e
-    rows = {int(row["lcz"]): float(row["area_km2"]) for row in lcz_cal_area(str(file)).df.to_dicts()}
+    rows = {int(row["lcz"]): round(float(row["area_km2"]), 2) for row in lcz_cal_area(str(file)).df.to_dicts()}
     cell_km2 = abs(place.a * place.e) / 1e6
     checks = {
         "every cell at its place": bool((np.flipud(drawn) == labels).all()),

@@ -24,7 +24,7 @@ import xarray as xr
 
 SPHERE = "+a=6370000 +b=6370000 +units=m"
 CELL_M, BUILT, GRASS, URBAN, CATEGORIES = 300.0, 10, 10, 13, 21
-INSIDE = 3
+INSIDE = 2
 """A WRF cell is well inside a class where so many cells of the map, about 100 m, are of it in each direction."""
 
 
