@@ -15,7 +15,7 @@ from compactnas.runs import save_model, start
 from compactnas.task import Task
 
 SPECS = {
-    "paper": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(PAPER_CELL, channels=4)),
+    "paper": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(PAPER_CELL, channels=4, depths=(1, 1, 1))),
     "nasnet": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(NASNET_CELL, channels=4, depths=(1, 1, 1))),
     "resnet8": ModelSpec("resnet8", BANDS, CLASSES, SIDE),
 }

@@ -260,13 +260,16 @@ def test_a_run_of_an_older_version_takes_names_from_its_data(tmp_path: Path) -> 
         open_engine(run)
 
 
-def test_bench_measures_all_beside_resnets(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_measures_all_beside_resnets(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("compactnas.export.bench.BESIDE", ("resnet8", "resnet32"))  # ResNet-110 takes long to convert
     words = ["--rounds", "1", "--seconds", "0", "--threads", "1", "--json", str(tmp_path / "bench.json")]
     assert main(["bench", str(small), *words]) == 0
     table = capsys.readouterr().out
     found = json.loads((tmp_path / "bench.json").read_text())
     networks = {timing["network"] for timing in found["timings"]}
-    assert networks == {"model.onnx", "model.int8.onnx", "model.safetensors", "resnet8", "resnet20", "resnet110"}
+    assert networks == {"model.onnx", "model.int8.onnx", "model.safetensors", "resnet8", "resnet32"}
     assert {timing["batch"] for timing in found["timings"]} == {1, 256}
     for timing in found["timings"]:
         assert timing["network"] in table
@@ -274,7 +277,7 @@ def test_bench_measures_all_beside_resnets(small: Path, tmp_path: Path, capsys: 
         assert timing["patches_per_s"] == pytest.approx(1000 * timing["batch"] / timing["median_ms"])
         assert timing["peak_mb"] > 10 or sys.platform != "linux"
     cpu_ms = {(timing["network"], timing["batch"]): timing["cpu_ms"] for timing in found["timings"]}
-    assert cpu_ms["resnet110", 256] > 2 * cpu_ms["resnet8", 256]
+    assert cpu_ms["resnet32", 256] > 2 * cpu_ms["resnet8", 256]
 
 
 def test_the_page_runs_from_top_to_bottom(

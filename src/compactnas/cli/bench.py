@@ -59,7 +59,7 @@ def _show(found: dict[str, Any]) -> None:
         ),
         title_justify="left",
     )
-    table.add_column("network")
+    table.add_column("network", no_wrap=True)
     columns = (
         "engine",
         "batch",
@@ -70,7 +70,6 @@ def _show(found: dict[str, Any]) -> None:
         "peak MB",
         "file KB",
         "parameters M",
-        "calls",
     )
     for name in columns:
         table.add_column(name, justify="right")
@@ -86,6 +85,5 @@ def _show(found: dict[str, Any]) -> None:
             f"{timing['peak_mb']:.0f}",
             f"{timing['file_bytes'] / 1e3:.0f}",
             f"{timing['parameters'] / 1e6:.4f}",
-            str(timing["calls"]),
         )
     console().print(table)

@@ -18,7 +18,9 @@ FEWEST = 5
 
 
 def main(words: list[str]) -> None:
-    """Time calls of a file's network; writes their seconds, those of the CPU for one and the peak memory as JSON to stdout.
+    """Time calls of a file's network.
+
+    Writes to stdout, as JSON: seconds of each call, seconds of the CPU for one, and the peak memory.
 
     Args:
         words: `onnx` or `torch`, the file or folder, batch, bands, patch side, threads, seconds to measure for.
