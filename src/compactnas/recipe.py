@@ -55,7 +55,8 @@ def mixed(x: Patches, targets: Targets, config: TrainConfig, seed: Sequence[int]
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed[0], spawn_key=(STREAM_MIX, *seed[1:])))
     cut = bool(config.cutmix) and (not config.mixup or bool(rng.integers(2)))
-    share = float(rng.beta(*[config.cutmix if cut else config.mixup] * 2))
+    parameter = config.cutmix if cut else config.mixup
+    share = float(rng.beta(parameter, parameter))
     other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
     if cut:
         height, width = x.shape[2:]
@@ -82,7 +83,7 @@ class Averaged:
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        def average(kept: list[Tensor], now: list[Tensor], number: Tensor | int) -> None:
+        def average(kept: Sequence[Tensor], now: Sequence[Tensor], number: Tensor | int) -> None:
             share = max(1 - decay, 1 / (int(number) + 1))
             for before, after in zip(kept, now, strict=True):
                 before.lerp_(after, share) if before.is_floating_point() else before.copy_(after)

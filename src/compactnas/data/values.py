@@ -45,7 +45,9 @@ def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str
 
 def is_scaled_twice(facts: Facts, images: NDArray[Any]) -> bool:
     """Whether a sample looks like reflectance that was divided by 10000 again: ten thousandths of it say nothing."""
-    return _is_reflectance(facts.bands, images) and bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
+    if not _is_reflectance(facts.bands, images):
+        return False
+    return bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
 
 
 def _is_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> bool:

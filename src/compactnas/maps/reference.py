@@ -182,7 +182,8 @@ class RasterReference:
 
     @property
     def units(self) -> int:
-        return math.ceil(self.map.height / self.side) * math.ceil(self.map.width / self.side)
+        units: int = math.ceil(self.map.height / self.side) * math.ceil(self.map.width / self.side)
+        return units
 
     @property
     def unit(self) -> str:
@@ -190,7 +191,8 @@ class RasterReference:
 
     @property
     def pixels_a_row(self) -> int:
-        return math.ceil(self.raster.width * self.map.transform.e / self.raster.transform.e)
+        pixels: int = math.ceil(self.raster.width * self.map.transform.e / self.raster.transform.e)
+        return pixels
 
     def on(self, rows: tuple[int, int]) -> Truth:
         row, column = np.arange(*rows), np.arange(self.map.width)
@@ -207,7 +209,8 @@ class RasterReference:
     def _area(self) -> int:
         """Pixels of a whole window: one over the reference's edge has fewer."""
         place = self.raster.transform
-        return round(self.window / place.a) * round(self.window / -place.e)
+        pixels: int = round(self.window / place.a) * round(self.window / -place.e)
+        return pixels
 
     def _counts(self, rows: tuple[int, int], window: float) -> Int[np.ndarray, "rows columns classes"]:
         """Pixels of each class, none first, in each cell of these rows, or in a window around each."""
