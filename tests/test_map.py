@@ -38,7 +38,7 @@ rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Every model is a fake one that names a window's middle."""
     fake = FakeEngine()
-    monkeypatch.setattr("compactnas.maps.mapping.open_engine", lambda *_: fake)
+    monkeypatch.setattr("compactnas.maps.filling.open_engine", lambda *_: fake)
     return fake
 
 

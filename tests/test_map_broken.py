@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compactnas.maps.mapping.open_engine", lambda *_: FakeEngine())
+    monkeypatch.setattr("compactnas.maps.filling.open_engine", lambda *_: FakeEngine())
 
 
 def missing_band(where: Path) -> list[Any]:

@@ -61,9 +61,9 @@ import numpy as np
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from map_files import FakeEngine, job
-from compactnas.maps import mapping
+from compactnas.maps import filling, mapping
 from compactnas.maps.config import Outputs
-mapping.open_engine = lambda *_: FakeEngine(seen=Forgetful())
+filling.open_engine = lambda *_: FakeEngine(seen=Forgetful())
 class Forgetful(list):
     def append(self, item): pass
 mapping.make_map(job(Path(sys.argv[2]), Path(sys.argv[3])), Path(sys.argv[4]), Outputs(), lambda *_: None, print)

@@ -12,6 +12,7 @@ from compactnas.cli.options import Parser
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
+    from compactnas.maps.filling import Spread
     from compactnas.maps.job import Job
 
 EngineName = Literal["auto", "torch", "onnx", "int8"]
@@ -33,7 +34,9 @@ def build() -> Parser:
     parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band")
     parser.add_argument("--out", type=str, default="", help="folder to make")
     parser.add_argument("--engine", type=EngineName, default="auto", help="what computes the network")
-    parser.add_argument("--workers", type=int, default=0, help="cores of the engine, 0 for all; one more reads ahead")
+    parser.add_argument("--workers", type=int, default=0, help="cores of an engine; 0: all, with Ray one")
+    parser.add_argument("--ray", action="store_true", help="judge blocks side by side on this machine, by Ray")
+    parser.add_argument("--ray_address", type=str, default="", help="use this Ray cluster, HOST:PORT or `auto`")
     for config in (Outputs, MapConfig, Reading):
         parser.add_class_arguments(config, None)
     return parser
@@ -54,13 +57,24 @@ def main(argv: list[str]) -> int:
 
     job, outputs = job_of(options), _given(Outputs, options)
     with Counter("cells") as counter:
-        about = make_map(job, out, outputs, counter.at, RichListener().warn)
+        about = make_map(job, out, outputs, counter.at, RichListener().warn, spread_of(options))
     cells = about["cells"]
     print(
         f"mapped: {out / about['files'][0]}, {cells['columns']} x {cells['rows']} cells in {about['seconds']:.0f} s; "
         f"picture: {out / about['picture']}"
     )
     return 0
+
+
+def spread_of(options: Namespace) -> Spread:
+    """Who judges the blocks."""
+    if options.ray or options.ray_address:
+        from compactnas.study.blocks import on_ray
+
+        return on_ray(options.ray_address, max(1, options.workers))
+    from compactnas.maps.filling import judged_here
+
+    return judged_here
 
 
 def job_of(options: Namespace) -> Job:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
@@ -13,12 +14,13 @@ import numpy as np
 from compactnas.data.source import Progress
 from compactnas.data.values import DIGITAL_NUMBERS, unlike_reflectance
 from compactnas.errors import UserError
-from compactnas.export.engines import Engine
+from compactnas.export.engines import Engine, open_engine
 from compactnas.maps.blocks import Accepted, Block, read_block
 from compactnas.maps.exact import BlockProbabilities, Mode
 from compactnas.maps.grid import Cells, Grid
-from compactnas.maps.job import Job
-from compactnas.maps.kept import Kept
+from compactnas.maps.job import Job, Warn
+from compactnas.maps.kept import Kept, Numbers, in_steps
+from compactnas.maps.modes import mode_of
 from compactnas.maps.reading import open_scene
 from compactnas.maps.scene import Place
 
@@ -26,10 +28,46 @@ SAMPLE = 64
 """Windows whose values are looked at."""
 
 T = TypeVar("T")
-Warn = Callable[[str], None]
 
 
-def survey(job: Job, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Plan:
+    """A map that can be made: job, engine and scenes go together.
+
+    Attributes:
+        job: what is mapped.
+        engine: the network.
+        grid: of the cells.
+        place: of the map.
+        blocks: of the cells.
+        notes: what was assumed of the scenes.
+    """
+
+    job: Job
+    engine: Engine
+    grid: Grid
+    place: Place
+    blocks: tuple[Cells, ...]
+    notes: tuple[str, ...]
+
+
+Spread = Callable[[Plan, Sequence[int], Warn], Generator[tuple[int, Numbers], None, None]]
+"""How blocks of these numbers get their probabilities, in any order: here, or on other machines."""
+
+
+def plan_map(job: Job) -> Plan:
+    """Open model and scenes and see whether they go together.
+
+    Errors:
+        UserError: they do not, or one of them cannot be read.
+    """
+    engine = open_engine(job.model, job.engine, job.threads)
+    scene, notes = _survey(job, engine.bands)
+    grid = Grid.of(scene, job.config.step_px, engine.patch_px, job.config.edges)
+    return Plan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
+
+
+def _survey(job: Job, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]]:
     """Open each scene once: where all of them lie, and what was assumed of them.
 
     Errors:
@@ -50,27 +88,36 @@ def survey(job: Job, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]]:
     return places[0], tuple(dict.fromkeys(notes))
 
 
-def fill(kept: Kept, job: Job, engine: Engine, mode: Mode, grid: Grid, progress: Progress, warn: Warn) -> None:
+def fill(kept: Kept, plan: Plan, spread: Spread, progress: Progress, warn: Warn) -> None:
     """Judge the blocks that are not done yet, and keep each as soon as it is.
 
     Errors:
         UserError: a scene cannot be read, or its values are no reflectance where the network takes that.
     """
-    blocks = list(grid.blocks())
+    sizes = [cells.rows * cells.columns for cells in plan.blocks]
     missing = kept.missing()
-    done = sum(cells.rows * cells.columns for cells in blocks) - sum(
-        blocks[n].rows * blocks[n].columns for n in missing
-    )
-    total = grid.rows * grid.columns
-    progress(done, total)
-    reader = _read(job, engine.bands, grid, blocks, missing)
-    for number, found in groupby(ahead(reader), lambda item: item[0]):
-        seasons = [block for _, block in found]
-        if number == missing[0]:
-            _look(seasons, engine.bands, warn)
-        kept.put(number, *judged(seasons, mode))
-        done += seasons[0].accepted.size
-        progress(done, total)
+    done = sum(sizes) - sum(sizes[number] for number in missing)
+    progress(done, sum(sizes))
+    with closing(spread(plan, missing, warn)) as found:
+        for number, numbers in found:
+            kept.put(number, numbers)
+            done += sizes[number]
+            progress(done, sum(sizes))
+
+
+def judged_here(
+    plan: Plan, numbers: Sequence[int], warn: Warn, mode: Mode | None = None
+) -> Generator[tuple[int, Numbers], None, None]:
+    """Blocks one after the other in this process, by the mode of the plan's job unless that is made already."""
+    if not numbers:
+        return
+    mode = mode or mode_of(plan.job, plan.engine, plan.grid, warn)
+    with closing(ahead(_read(plan, numbers))) as read:
+        for number, found in groupby(read, lambda item: item[0]):
+            seasons = [block for _, block in found]
+            if number == numbers[0]:
+                _look(seasons, plan.engine.bands, warn)
+            yield number, in_steps(*judged(seasons, mode))
 
 
 def _look(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) -> None:
@@ -101,10 +148,9 @@ def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Ac
     return total / np.maximum(count, 1).astype(np.float32)[..., None], count > 0
 
 
-def _read(
-    job: Job, bands: tuple[str, ...], grid: Grid, blocks: Sequence[Cells], numbers: Sequence[int]
-) -> Generator[tuple[int, Block], None, None]:
+def _read(plan: Plan, numbers: Sequence[int]) -> Generator[tuple[int, Block], None, None]:
     """Each of these blocks in each season."""
+    job, bands = plan.job, plan.engine.bands
     with ExitStack() as files:
         scenes = [
             files.enter_context(open_scene(path, bands, reading))
@@ -112,10 +158,10 @@ def _read(
         ]
         for number in numbers:
             for scene in scenes:
-                yield number, read_block(scene, grid, blocks[number], job.config.min_valid)
+                yield number, read_block(scene, plan.grid, plan.blocks[number], job.config.min_valid)
 
 
-def ahead(items: Generator[T, None, None]) -> Iterator[T]:
+def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """The same, with the next one made in a thread meanwhile; all of it in the same thread, as GDAL's handles want."""
     end = object()
     with ThreadPoolExecutor(1) as thread:

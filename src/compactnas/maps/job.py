@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from compactnas.maps.config import MapConfig, Reading
 from compactnas.version import __version__
 
 FORMAT = "compactnas-map/1"
+Warn = Callable[[str], None]
+"""Hears in a line what was assumed, or looks wrong."""
+
 MODEL_FILES = (".safetensors", ".onnx", ".json")
 """Ends of the files that can make a model what it is."""
 BESIDE = ("evaluation.json", "warnings.json", "environment.json", "parity.json", "item.json", "manifest.json")

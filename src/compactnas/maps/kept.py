@@ -28,6 +28,13 @@ ABOUT = "about.json"
 Numbers = UInt16[np.ndarray, "rows columns classes"]
 
 
+def in_steps(probabilities: BlockProbabilities, accepted: Accepted) -> Numbers:
+    """Probabilities as whole numbers of `STEPS`; a cell that is not accepted has `NO_CELL`."""
+    numbers: Numbers = np.rint(probabilities * STEPS).astype(np.uint16)
+    numbers[~accepted] = NO_CELL
+    return numbers
+
+
 class Kept:
     """The finished blocks of one map in a folder of their own.
 
@@ -72,11 +79,9 @@ class Kept:
         """Whether a block is done."""
         return any(self._file(number).exists() for number in range(len(self._shapes)))
 
-    def put(self, number: int, probabilities: BlockProbabilities, accepted: Accepted) -> None:
-        """Keep the probabilities of a block; a cell that is not accepted has none."""
-        numbers = np.rint(probabilities * STEPS).astype(NUMBER)
-        numbers[~accepted] = NO_CELL
-        write_bytes(self._file(number), numbers.tobytes())
+    def put(self, number: int, probabilities: Numbers) -> None:
+        """Keep the probabilities of a block, as `in_steps` gives them."""
+        write_bytes(self._file(number), probabilities.astype(NUMBER, copy=False).tobytes())
 
     def get(self, number: int) -> Numbers:
         """The probabilities of a finished block in `STEPS`, `NO_CELL` for none."""

@@ -12,15 +12,12 @@ from typing import Any
 from compactnas.data.formats.rasters import require_rasterio
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.export.engines import open_engine
 from compactnas.files import write_json
 from compactnas.maps.config import Outputs
-from compactnas.maps.filling import Warn, fill, survey
-from compactnas.maps.grid import Grid
-from compactnas.maps.job import FORMAT, Job, digest
+from compactnas.maps.filling import Spread, fill, judged_here, plan_map
+from compactnas.maps.job import FORMAT, Job, Warn, digest
 from compactnas.maps.kept import Kept
 from compactnas.maps.legend import legend
-from compactnas.maps.modes import mode_of
 from compactnas.maps.outputs import write_outputs
 from compactnas.runs import sole_writer
 from compactnas.version import __version__
@@ -29,7 +26,9 @@ DONE, PART = "map.json", "map.part"
 """What a finished map's folder holds, and where a map grows."""
 
 
-def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Warn) -> dict[str, Any]:
+def make_map(
+    job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Warn, spread: Spread = judged_here
+) -> dict[str, Any]:
     """Make a map, or go on with one that was stopped; gives what `map.json` holds.
 
     Args:
@@ -38,6 +37,7 @@ def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Wa
         outputs: which files.
         progress: hears how many cells are done, and of how many.
         warn: hears what was assumed.
+        spread: who judges the blocks.
 
     Errors:
         UserError: there is a map already or a part of another, the scenes do not go together or with the network, no
@@ -47,20 +47,18 @@ def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Wa
     if (out / DONE).exists():
         raise UserError(f"{out}: holds a map already; remove it, or name another folder with --out")
     began = time.monotonic()
-    engine = open_engine(job.model, job.engine, job.threads)
+    plan = plan_map(job)
+    engine, place = plan.engine, plan.place
     classes = legend(engine.classes, lcz=engine.lcz)
-    scene, notes = survey(job, engine.bands)
-    for note in notes:
+    for note in plan.notes:
         warn(note)
-    grid = Grid.of(scene, job.config.step_px, engine.patch_px, job.config.edges)
-    mode, place, blocks = mode_of(job, engine, grid, warn), grid.place(scene), list(grid.blocks())
-    kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in blocks], len(classes))
+    kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
     fingerprints = job.fingerprints()
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
     with _nothing_left(out, kept), sole_writer(out / PART):
         kept.claim(digest(fingerprints), fingerprints)
-        fill(kept, job, engine, mode, grid, progress, warn)
-        made = write_outputs(out, out / PART, outputs, kept, blocks, place, classes)
+        fill(kept, plan, spread, progress, warn)
+        made = write_outputs(out, out / PART, outputs, kept, plan.blocks, place, classes)
     about = {
         "format": FORMAT,
         "compactnas": __version__,
@@ -74,7 +72,7 @@ def make_map(job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Wa
         "crs": place.crs.to_string(),
         "transform": list(place.transform)[:6],
         **made,
-        "notes": list(notes),
+        "notes": list(plan.notes),
         "seconds": round(time.monotonic() - began, 1),
     }
     write_json(out / DONE, about)

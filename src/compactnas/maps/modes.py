@@ -9,9 +9,8 @@ from compactnas.export.engines import Engine, TorchEngine, open_engine
 from compactnas.maps.blocks import Block, read_block
 from compactnas.maps.dense import Dense, learn_likeness, sample
 from compactnas.maps.exact import Exact, Mode
-from compactnas.maps.filling import Warn
 from compactnas.maps.grid import Grid
-from compactnas.maps.job import Job
+from compactnas.maps.job import Job, Warn
 from compactnas.maps.levels import levels_of
 from compactnas.maps.reading import open_scene
 

@@ -18,7 +18,7 @@ from compactnas.loop import Listener, Silent
 from compactnas.stopping import interrupts
 from compactnas.study.config import StudyConfig
 from compactnas.study.jobs import Job, expand
-from compactnas.study.ray_session import RayOptions, Share, session
+from compactnas.study.ray_session import RayOptions, Share, raise_cause, session
 from compactnas.study.worker import APPEARS_WITHIN_S, Begun, Ended, Order, do_job, pack, unpack
 
 CRASHES, DEATHS = 3, 10
@@ -154,9 +154,7 @@ class _Board:
             del self.running[task]
             self._end(attempt)
         except self.ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, UserError):
-                raise UserError(str(error.cause)) from None
-            raise error.cause from error
+            raise_cause(error)
         except self.ray.exceptions.RayError as error:
             del self.running[task]
             self._lose(attempt, error)

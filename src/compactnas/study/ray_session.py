@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from compactnas.config import MachineConfig
 from compactnas.errors import UserError
@@ -123,6 +123,13 @@ def session(options: RayOptions, log: Path) -> Iterator[Any]:
                 _on_sigterm(terminated)
                 if folder:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def raise_cause(error: Any) -> NoReturn:
+    """Raise here what a task raised; what a user did wrong is told as such."""
+    if isinstance(error.cause, UserError):
+        raise UserError(str(error.cause)) from None
+    raise error.cause from error
 
 
 def _interrupt(number: int, frame: object) -> None:
