@@ -25,8 +25,9 @@ from search_step import Step, make_search, stepper
 from compactnas.config import SearchConfig
 from compactnas.genotype import OPERATIONS
 from compactnas.network import Sample
-from compactnas.sampling import Architecture, Draw, Gdas, gumbel_softmax, straight_through
+from compactnas.sampling import Architecture, Draw, gumbel_softmax, straight_through
 from compactnas.space import Space
+from compactnas.strategies.gdas import Gdas
 
 PATH = ("sep_conv_3x3", "skip_connect")
 ORDER = (*PATH, *(name for name in OPERATIONS if name not in PATH))

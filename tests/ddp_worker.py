@@ -44,6 +44,9 @@ SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
         {"batch_size": 7, "depth_mode": "sample", "unsampled_weights": "decay", "unsampled_gradient": "published"},
     ),
     "two by two": ("paper", {"batch_size": 2, "max_steps": 4, "sampled_inputs": 1}),
+    "second order": ("paper", {"batch_size": 7, "strategy": "darts_second_order"}),
+    "proxyless": ("paper", {"batch_size": 7, "strategy": "proxyless"}),
+    "uniform": ("paper", {"batch_size": 7, "strategy": "uniform"}),
 }
 TRAININGS: dict[str, dict[str, object]] = {
     "found": {"augment": "square"},
@@ -86,7 +89,8 @@ def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, 
         return len(steps) != config.search.max_steps
 
     row = search.run_epoch(0, tell)
-    return {"row": row, "steps": steps, "draws": watched.seen, "weights": search.supernet.state_dict()}
+    seen = {"row": row, "steps": steps, "draws": watched.seen, "weights": search.supernet.state_dict()}
+    return seen | {"accuracy": search.accuracy(FOUND) if layout == "paper" else None}
 
 
 def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, object]) -> dict[str, Any]:

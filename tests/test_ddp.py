@@ -42,7 +42,8 @@ ENDS_WITHIN_S = 30
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 """Of losses, relative, over four steps each."""
 
-TWO = ("float64:paper", "float64:nasnet", "float64:found", "float32:paper", "float32:found")
+STRATEGIES = ("float64:second order", "float64:proxyless", "float64:uniform")
+TWO = ("float64:paper", "float64:nasnet", "float64:found", "float32:paper", "float32:found", *STRATEGIES)
 THREE = ("float64:two by two", "float64:sen2lcz")
 """With three processes and two patches, a process has none."""
 
@@ -121,6 +122,7 @@ def test_losses_metrics_and_weights_are_those_of_one_process(by_one: Seen, by_ma
             torch.testing.assert_close(
                 seen["weights"][name], one, rtol=10 * near, atol=10 * near, msg=f"{case}: {name}"
             )
+        assert seen.get("accuracy") == alone.get("accuracy"), case
         if "confusion" in alone:
             assert torch.equal(seen["confusion"], alone["confusion"]), case
 

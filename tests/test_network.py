@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from compactnas.genotype import Genotype
 from compactnas.network import Network
 from compactnas.random_cell import random_genotype
-from compactnas.sampling import Architecture, Gdas
+from compactnas.sampling import Architecture
 from compactnas.space import LAYOUTS, Space
+from compactnas.strategies.gdas import Gdas
 from compactnas.supernet import SuperNet, certain_sample, copy_weights
 
 

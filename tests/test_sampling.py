@@ -5,8 +5,9 @@ import torch
 
 from compactnas.genotype import OPERATIONS, Genotype
 from compactnas.operations import State
-from compactnas.sampling import Architecture, Gdas, derive, gumbel_softmax
+from compactnas.sampling import Architecture, derive, gumbel_softmax
 from compactnas.space import LAYOUTS, Space
+from compactnas.strategies.gdas import Gdas
 from compactnas.supernet import SuperNet
 
 

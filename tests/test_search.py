@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import Killed, Killer, tiny_config, write_patches
+from tiny import Killed, Killer, new_search, tiny_config, write_patches
 
-from compactnas.data import halves, measure_normalisation, open_dataset
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
-from compactnas.loop import Silent, make_fabric
+from compactnas.loop import Silent
 from compactnas.pipeline import search_stage
-from compactnas.search import Search
 from compactnas.space import LAYOUTS
 
 OUTPUTS = ("search/metrics.jsonl", "search/alpha.json", "genotype.json", "splits.npz", "search/splits.npz")
@@ -28,21 +26,6 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def outputs(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
-
-
-def new_search(patches: Path, **settings: object) -> Search:
-    config = tiny_config(patches, search=settings)
-    data = open_dataset(config.data)
-    return Search(
-        config.space,
-        config.search,
-        data.source,
-        halves(data.parts["train"], 0),
-        measure_normalisation(data.source, data.parts["train"]),
-        0,
-        make_fabric(config.machine),
-        channels_last=True,
-    )
 
 
 SETTINGS: list[dict[str, object]] = [

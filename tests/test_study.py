@@ -185,6 +185,25 @@ def test_the_work_of_a_search_is_that_of_the_paths_it_runs(depth: bool) -> None:
     assert drawn == pytest.approx(13 * ((1 - share) * work(empty, 3, 16) + share * work(path, 3, 16)) * 48)
 
 
+def test_the_work_of_a_search_that_runs_all_operations_or_measures_candidates() -> None:
+    """Against the passes of networks that are built; on one edge a mixture is the sum of its operations."""
+    space, sizes = Space(channels=4, nodes=2, blocks=1, inputs_per_node=1), Sizes(3, 5, 16)
+    paths = [Network(Genotype((((name, 0),),), (2,), 4), 3, 5) for name in space.operations]
+    bare = Network(Genotype(((("none", 0),),), (2,), 4), 3, 5)
+    works = [work(path, 3, 16) for path in paths]
+    mixture = sum(works) - 7 * work(bare, 3, 16)
+    config = SearchConfig(depth=False, fixed_depth=2, batch_size=16, candidates=10)
+    rows = [{"epoch": 1, "depths": [2.0]}, {"epoch": 2, "depths": [2.0]}]
+    for strategy, passes in (("darts", 5), ("snas", 5), ("darts_second_order", 13)):
+        found = search_work(rows, replace(config, strategy=strategy), space, sizes, 50)
+        assert found == pytest.approx(passes * mixture * 2 * 48)
+    drawn = search_work(rows, replace(config, strategy="uniform"), space, sizes, 50)
+    assert drawn == pytest.approx((3 * 2 + 10) * np.mean(works[1:]) * 48)  # never `none`
+    one = [row | {"expected_macs": 10**6} for row in rows]
+    both = [search_work(one, replace(config, strategy=name), space, sizes, 50) for name in ("gdas", "proxyless")]
+    assert both[1] == pytest.approx(both[0] * 6 / 5)
+
+
 def test_a_random_search_draws_until_its_budget_is_spent_and_resumes(tmp_path: Path) -> None:
     config = read_study(write_study(tmp_path))
     job = next(job for job in expand(config) if job.kind == "random_search")

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
-from compactnas.loop import Silent
+from compactnas.data import halves, measure_normalisation, open_dataset
+from compactnas.loop import Silent, make_fabric
+from compactnas.search import Search
 from compactnas.space import Space
 
 PATCHES, CLASSES, BANDS, SIDE = 96, 3, 4, 8
@@ -32,18 +34,35 @@ def tiny_config(
     layout: Literal["paper", "nasnet"] = "paper",
     search: dict[str, object] | None = None,
     train: dict[str, object] | None = None,
+    space: dict[str, object] | None = None,
     seed: int = 0,
 ) -> RunConfig:
     """A run of two epochs of each stage."""
     return RunConfig(
         data=DataConfig(path=str(data)),
-        space=Space(layout=layout, channels=4, max_depth=2),
+        space=Space(**{"layout": layout, "channels": 4, "max_depth": 2} | (space or {})),  # type: ignore[arg-type]
         search=SearchConfig(
             **{"epochs": 2, "batch_size": 16, "fixed_depth": 2, "alpha_learning_rate": 0.05} | (search or {})  # type: ignore[arg-type]
         ),
         train=TrainConfig(**{"epochs": 2, "batch_size": 16, "learning_rate": 0.05} | (train or {})),  # type: ignore[arg-type]
         machine=MachineConfig(device="cpu", threads=1),
         seed=seed,
+    )
+
+
+def new_search(data: Path, *, space: dict[str, object] | None = None, **settings: object) -> Search:
+    """Such a search, ready to step."""
+    config = tiny_config(data, space=space, search=settings)
+    opened = open_dataset(config.data)
+    return Search(
+        config.space,
+        config.search,
+        opened.source,
+        halves(opened.parts["train"], 0),
+        measure_normalisation(opened.source, opened.parts["train"]),
+        0,
+        make_fabric(config.machine),
+        channels_last=True,
     )
 
 

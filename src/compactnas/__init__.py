@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
     from compactnas.report import write_report
     from compactnas.runs import load
-    from compactnas.sampling import Architecture, Gdas, derive
+    from compactnas.sampling import Architecture, derive
     from compactnas.space import Space
+    from compactnas.strategies.gdas import Gdas
     from compactnas.supernet import SuperNet
 
 _NAMES = {
@@ -57,8 +58,9 @@ _NAMES = {
     "pipeline": "evaluate_stage predict run search_stage train_stage",
     "report": "write_report",
     "runs": "load",
-    "sampling": "Architecture Gdas derive",
+    "sampling": "Architecture derive",
     "space": "Space",
+    "strategies.gdas": "Gdas",
     "supernet": "SuperNet",
 }
 """Module -> the public names that live in it."""

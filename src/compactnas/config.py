@@ -109,11 +109,16 @@ class DataConfig:
         )
 
 
+StrategyName = Literal["gdas", "darts", "darts_second_order", "snas", "proxyless", "uniform", "evolution"]
+"""How an architecture is drawn and learnt; `compactnas.strategies` has them."""
+
+
 @dataclass(frozen=True)
 class SearchConfig:
     """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives each choice's reason.
 
     Attributes:
+        strategy: how the architecture is drawn and learnt, `gdas` in the paper; `docs/strategies.md` tells of each.
         complexity: setting C, the complexity loss on the cell's alpha.
         depth: setting D, the search for each block's depth.
         epochs: passes over D_T.
@@ -140,18 +145,20 @@ class SearchConfig:
         complexity_probability: which probability weighs the MACs of an operation.
         complexity_depth: which depth multiplies a cell's cost; never a path for gradients.
         depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
-            to a drawn depth.
+            to a drawn depth, as `uniform` and `evolution` always do.
         sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
             `none`: cheaper, and what the derivation keeps. 0 runs every edge.
         fixed_depth: cells in each block without D, and the initial depth with D.
         depth_logit: how far the initial depth's logit starts above the others.
         augment: `square` turns and flips training patches, `none` does not.
+        candidates: networks that `uniform` and `evolution` measure on the trained supernet, to take the best.
         stop_after: epochs without a change of the genotype that count as convergence; 0 runs all.
         max_steps: stop after so many steps, to try a setting; 0 runs all.
         on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
             go on from the last checkpoint.
     """
 
+    strategy: StrategyName = "gdas"
     complexity: bool = True
     depth: bool = True
     epochs: int = 105
@@ -179,6 +186,7 @@ class SearchConfig:
     fixed_depth: int = 3
     depth_logit: float = 1.0
     augment: Literal["none", "square"] = "none"
+    candidates: int = 200
     stop_after: int = 0
     max_steps: int = 0
     on_divergence: Literal["stop", "lower"] = "stop"
@@ -197,6 +205,16 @@ class SearchConfig:
             self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
         )
         _require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
+        for name in ("sampled_inputs", "unsampled_gradient"):
+            _require(
+                self.strategy == "gdas" or getattr(self, name) in (0, "none"),
+                f"search.{name}: {getattr(self, name)} is GDAS's alone; leave it out with {self.strategy}",
+            )
+        _require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
+        _require(
+            not self.stop_after or self.strategy not in ("uniform", "evolution"),
+            f"search.stop_after: {self.strategy} moves no architecture that could stand still; leave it out",
+        )
 
     @property
     def setting(self) -> str:
@@ -355,6 +373,15 @@ class RunConfig:
         _require(
             not self.search.depth or space.min_depth <= depth <= space.max_depth,
             f"search.fixed_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
+        )
+        _require(
+            self.search.strategy != "proxyless" or len(space.operations) > 1,
+            "space.operations: search.strategy=proxyless draws two of an edge; name another operation",
+        )
+        _require(
+            self.search.strategy != "darts_second_order" or self.machine.precision != "16-mixed",
+            "machine.precision: 16-mixed scales gradients, which search.strategy=darts_second_order compares; "
+            "use bf16-mixed or 32-true",
         )
 
 

@@ -21,6 +21,7 @@ from compactnas.operations import (
     FactorizedReduction,
     Norm,
     Preprocess,
+    Separable,
     State,
     Zero,
     build_operation,
@@ -36,6 +37,21 @@ Mix = Callable[[Sequence[Tensor], int], Tensor]
 """Makes a block's output of the outputs of its cells that ran."""
 
 
+class Mixture(NamedTuple):
+    """Several candidates of each edge, side by side.
+
+    Attributes:
+        candidates: for each edge, those that run.
+        weights: of each, with a path to alpha.
+        gates: whether the weights are gates: one for the candidate of the sample's path and zero for the others, which
+            then run for the gradient of their gate alone.
+    """
+
+    candidates: tuple[tuple[int, ...], ...]
+    weights: Float[Tensor, "edges operations"]
+    gates: bool = False
+
+
 class Sample(NamedTuple):
     """One architecture drawn from the space: what a forward pass runs.
 
@@ -47,6 +63,7 @@ class Sample(NamedTuple):
         silent: for each edge, the sum of the weights of the operations that do not run: zero in
             value, added to the node that the edge leads to. None: they get no gradient.
         mix: called with the outputs of a block's cells and the block's number; None takes the last.
+        mixture: candidates that run side by side; None runs the path alone.
     """
 
     path: tuple[int, ...]
@@ -54,6 +71,7 @@ class Sample(NamedTuple):
     weights: Float[Tensor, "edges"] | None = None
     silent: Float[Tensor, "edges"] | None = None
     mix: Mix | None = None
+    mixture: Mixture | None = None
 
 
 class Normalise(nn.Module):
@@ -115,13 +133,16 @@ class Cell(nn.Module):
             )
 
     def forward(self, inputs: Sequence[State], sample: Sample) -> State:
-        """Run the sampled operation of each edge; a node is the sum of its edges."""
+        """Run the sampled operations of each edge; a node is the sum of its edges."""
         states = list(inputs)
         if self.preprocess is not None:
             states = [State(module(state)) for module, state in zip(self.preprocess, inputs, strict=True)]
         first = len(states)
         for incoming in self.incoming:
-            states.append(State(self._node(incoming, states, sample)))
+            if sample.mixture is None:
+                states.append(State(self._node(incoming, states, sample)))
+            else:
+                states.append(State(self._mixed(incoming, states, sample.path, sample.mixture)))
         return State(*states[first:]) if self.concat else states[-1]
 
     def _node(self, incoming: Sequence[tuple[int, int]], states: Sequence[State], sample: Sample) -> Map:
@@ -140,6 +161,26 @@ class Cell(nn.Module):
         if sample.silent is not None:
             node = node + sum(sample.silent[edge] for edge, _ in incoming)
         return node
+
+    def _mixed(
+        self, incoming: Sequence[tuple[int, int]], states: Sequence[State], path: Sequence[int], mixture: Mixture
+    ) -> Map:
+        """A node of which each edge runs several candidates: the sum of their outputs, each times its weight."""
+        node: Tensor | None = None
+        for edge, source in incoming:
+            for index in mixture.candidates[edge]:
+                operation = self.edges[edge][index]  # type: ignore[index]  # ModuleList of ModuleLists
+                if isinstance(operation, Zero):  # adds zero, and gets the gradient zero
+                    continue
+                weight = mixture.weights[edge, index]
+                if mixture.gates and index != path[edge]:
+                    y = weight * operation(State(states[source].x.detach()))
+                elif mixture.gates or isinstance(operation, Separable):
+                    y = operation(states[source], weight)
+                else:  # these take a weight for one
+                    y = weight * operation(states[source])
+                node = y if node is None else node + y
+        return torch.zeros_like(states[0].x) * mixture.weights[incoming[0][0], 0] if node is None else node
 
 
 class Backbone(nn.Module):

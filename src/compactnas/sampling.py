@@ -1,14 +1,13 @@
-"""The architecture's parameters, how GDAS draws from them, and how a genotype is derived.
+"""The architecture's parameters, what a draw from them is, and how a genotype is derived.
 
 Alpha and its generator live on the CPU: a draw waits for no device, and every rank of a
-distributed run draws the same. Sources: GDAS (Dong and Yang 2019, eq. 3 to 7), the paper's
-section 3, TAS (Dong and Yang 2019) for the depth.
+distributed run draws the same. Sources: GDAS (Dong and Yang 2019, eq. 3 to 7) for the Gumbel-softmax, the paper's
+section 3, TAS (Dong and Yang 2019) for the depth. `compactnas.strategies` holds the samplers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -105,71 +104,43 @@ class Draw(NamedTuple):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """How a strategy draws: with a loss of the architecture, all that tells one strategy from another."""
+    """How a strategy draws (`compactnas.strategies`)."""
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
         ...
 
 
-@dataclass(frozen=True)
-class Gdas:
-    """GDAS's sampler: a Gumbel-softmax of which each edge runs the strongest operation only.
+DepthMode = Literal["mixture", "sample"]
+"""`mixture` (the paper): every cell of a block runs, and the block's output is their sum weighted by the
+Gumbel-softmax of its depth logits. `sample`: a depth is drawn, cells past it do not run."""
 
-    Attributes:
-        unsampled_gradient: `none`, or `published`: each operation that did not run gets the sum
-            of the node's gradient, as the published code has it by adding its weight (of value
-            zero) to the node.
-        depth_mode: `mixture` (the paper): every cell of a block runs, and the block's output is
-            their sum weighted by the Gumbel-softmax of its depth logits. `sample`: a depth is
-            drawn, cells past it do not run.
-        inputs: edges of a node that run: those whose strongest operation other than `none` is the
-            strongest under the same noise. 0: every edge runs its strongest operation.
-    """
 
-    unsampled_gradient: Literal["none", "published"] = "none"
-    depth_mode: Literal["mixture", "sample"] = "mixture"
-    inputs: int = 0
-
-    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
-        """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
-        with torch.set_grad_enabled(gradient):
-            operations = gumbel_softmax(architecture.alpha, tau, generator)
-            path, runs = self._path(architecture.space, operations.detach())
-            run = tuple(index if kept else -1 for index, kept in zip(path.tolist(), runs, strict=True))
-            sample = Sample(run, architecture.fixed_depths or ())
-            if gradient:
-                weights = straight_through(operations, path)
-                sampled = weights.gather(-1, path.unsqueeze(-1)).squeeze(-1)
-                silent = weights.sum(dim=-1) - sampled if self.unsampled_gradient == "published" else None
-                sample = sample._replace(weights=sampled, silent=silent)
-            if architecture.fixed_depths is not None:
-                return Draw(sample, operations, None)
-            depths = gumbel_softmax(architecture.depth_logits, tau, generator)
-        first, last = architecture.space.min_depth, architecture.space.max_depth
-        mix: Mix | None
-        if self.depth_mode == "mixture":
-            cells = (last,) * len(depths)
-            mix = _Mixture(depths, first)
-        else:
-            drawn = depths.argmax(dim=-1)
-            cells = tuple(first + d for d in drawn.tolist())
-            mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
-        return Draw(sample._replace(depths=cells, mix=mix), operations, depths)
-
-    def _path(self, space: Space, operations: Alpha) -> tuple[Int[Tensor, "edges"], list[bool]]:
-        """The operation of each edge, and whether the edge runs."""
-        if not self.inputs:
-            return operations.argmax(dim=-1), [True] * len(space.edges)
-        if "none" in space.operations:
-            operations = operations.index_fill(-1, torch.tensor(space.operations.index("none")), 0.0)
-        strength, path = operations.max(dim=-1)
-        runs = [False] * len(space.edges)
-        for node in range(space.computed):
-            edges = [e for e, (target, _) in enumerate(space.edges) if target == node]
-            for edge in sorted(edges, key=lambda e: -float(strength[e]))[: self.inputs]:
-                runs[edge] = True
-        return path, runs
+def with_depths(
+    architecture: Architecture,
+    sample: Sample,
+    operations: Alpha,
+    tau: float,
+    generator: torch.Generator,
+    mode: DepthMode,
+    *,
+    gradient: bool,
+) -> Draw:
+    """The draw of a cell's sample with depths: the fixed ones, or drawn by the Gumbel-softmax of their logits."""
+    if architecture.fixed_depths is not None:
+        return Draw(sample._replace(depths=architecture.fixed_depths), operations, None)
+    with torch.set_grad_enabled(gradient):
+        depths = gumbel_softmax(architecture.depth_logits, tau, generator)
+    first, last = architecture.space.min_depth, architecture.space.max_depth
+    mix: Mix | None
+    if mode == "mixture":
+        cells = (last,) * len(depths)
+        mix = _Mixture(depths, first)
+    else:
+        drawn = depths.argmax(dim=-1)
+        cells = tuple(first + d for d in drawn.tolist())
+        mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
+    return Draw(sample._replace(depths=cells, mix=mix), operations, depths)
 
 
 def gumbel_softmax(

@@ -1,12 +1,13 @@
 """The search (paper, Algorithm 1): weights on D_T and architecture on D_V, in turn.
 
 The loop knows neither how an architecture is drawn nor how its loss is made: a strategy is a
-sampler and a loss.
+sampler and a loss (`compactnas.strategies`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,18 @@ from compactnas.data.feeding import Batch, fed
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, cosine
-from compactnas.runs import Row
-from compactnas.sampling import Architecture, Draw, Gdas, Sampler, derive
+from compactnas.runs import Row, write_rows
+from compactnas.sampling import Architecture, Draw, derive
+from compactnas.selection import Selection
 from compactnas.space import Space
 from compactnas.spread import spread
 from compactnas.stage import Position, Stage, Tell
 from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
-from compactnas.supernet import SuperNet
+from compactnas.strategies import STRATEGIES
+from compactnas.strategies.trials import Chooser
+from compactnas.strategies.uniform import Genotypes
+from compactnas.strategies.unrolled import frozen, leave_unrolled_gradient
+from compactnas.supernet import SuperNet, certain_sample
 
 STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
 """Numbers that keep the draws of the two readers of data apart."""
@@ -66,7 +72,8 @@ class Search:
         self.space, self.config, self.fabric, self.ranks = space, config, fabric, ranks_of(fabric)
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
-        self.sampler: Sampler = Gdas(config.unsampled_gradient, config.depth_mode, config.sampled_inputs)
+        self.strategy = STRATEGIES[config.strategy](config)
+        self.sampler = self.strategy.sampler
         built = self.architecture.built_depths
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         n_ops = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
@@ -97,7 +104,7 @@ class Search:
         alphas = torch.optim.Adam(
             self.choices,
             lr=config.alpha_learning_rate,
-            betas=(0.5, 0.999),
+            betas=self.strategy.betas,
             weight_decay=config.alpha_weight_decay,
         )
         self.weights, self.alphas = set_up(fabric, weights), set_up(fabric, alphas)
@@ -135,8 +142,8 @@ class Search:
             rows, rows_v = self.train_batches.rows(step), self.alpha_batches.rows(step)
             loss, hits = self.weight_step(*batch_t, tau, rate, rows)
             means.add(rows, loss_weights=loss, accuracy_weights=hits)
-            if epoch >= config.warmup:
-                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau, rows_v)
+            if epoch >= config.warmup and self.strategy.choose is None:
+                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau, rows_v, (*batch_t, rows))
                 means.add(rows_v, loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
             if not tell({"loss": float(loss), "accuracy": float(hits)} if self._cheap_to_read else {}):
                 break
@@ -171,24 +178,69 @@ class Search:
         take_step(self.fabric, self.ranks, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
         return loss, hits
 
-    def alpha_step(self, x: Tensor, y: Tensor, tau: float, rows: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of the architecture; weights are frozen, so that nothing is computed for them."""
-        for p in self.parameters:
-            p.requires_grad_(False)
-        draw = self._draw(tau, gradient=True)
-        logits = answers(self.fabric, self.supernet, x, draw.sample)
-        loss, hits = loss_and_hits(logits, y, rows or len(y))
-        complexity = self.complexity(self.architecture, draw)
+    def alpha_step(
+        self, x: Tensor, y: Tensor, tau: float, rows: int = 0, batch_t: tuple[Tensor, Tensor, int] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of the architecture; gives loss, accuracy and the complexity's loss.
+
+        Weights are frozen, so that nothing is computed for them.
+
+        Args:
+            x: patches of D_V, or this process's share of them.
+            y: their classes.
+            tau: temperature.
+            rows: patches of the batch in all processes; 0, these are all.
+            batch_t: the weights' batch and its patches in all processes, for a strategy that looks through their step.
+        """
+        before = self.architecture.alpha.detach().clone()
         self.alphas.zero_grad(set_to_none=True)
-        # The cost is no sum over patches: the first process counts it for all.
-        self.fabric.backward(loss + complexity.to(loss.device) if self.ranks.first else loss)
-        loss = loss.detach()
+        if self.strategy.unrolled:
+            assert batch_t is not None
+            draw, figures = self._unrolled_gradient((x, y, rows), batch_t, tau)
+        else:
+            with frozen(self.parameters):
+                draw = self._draw(tau, gradient=True)
+                loss, *figures = self._architecture_loss(draw, x, y, rows)
+                self.fabric.backward(loss)
+        nll, hits, complexity = figures
         if self.ranks.count > 1:  # alpha's gradient lies on the CPU
-            loss, hits = loss.cpu(), hits.cpu()
-        take_step(self.fabric, self.ranks, self.alphas, self.choices, (loss, hits))
-        for p in self.parameters:
-            p.requires_grad_(True)
-        return loss, hits, complexity.detach()
+            nll, hits = nll.cpu(), hits.cpu()
+        take_step(self.fabric, self.ranks, self.alphas, self.choices, (nll, hits))
+        if self.strategy.settle is not None:
+            self.strategy.settle(self.architecture, draw, before)
+        return nll, hits, complexity
+
+    def _architecture_loss(self, draw: Draw, x: Tensor, y: Tensor, rows: int) -> tuple[Tensor, ...]:
+        """The loss of the architecture; without gradient its two terms, NLL and cost, and between them the accuracy."""
+        nll, hits = loss_and_hits(answers(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
+        complexity = self.complexity(self.architecture, draw)
+        # The cost is no sum over patches: the first process counts it for all.
+        loss = nll + complexity.to(nll.device) if self.ranks.first else nll
+        return loss, nll.detach(), hits, complexity.detach()
+
+    def _unrolled_gradient(
+        self, batch_v: tuple[Tensor, Tensor, int], batch_t: tuple[Tensor, Tensor, int], tau: float
+    ) -> tuple[Draw, list[Tensor]]:
+        """Leave the architecture's second-order gradient; all its losses are of one draw."""
+        state, draws, figures = self.generator.get_state(), list[Draw](), list[Tensor]()
+
+        def again() -> Draw:
+            self.generator.set_state(state)
+            draws.append(self._draw(tau, gradient=True))
+            return draws[-1]
+
+        def loss() -> Tensor:
+            total, *figures[:] = self._architecture_loss(again(), *batch_v)
+            return total
+
+        def training_loss() -> Tensor:
+            x, y, rows = batch_t
+            return loss_and_hits(answers(self.fabric, self.supernet, x, again().sample), y, rows or len(y))[0]
+
+        weights = self.weights.optimizer
+        assert isinstance(weights, torch.optim.SGD)
+        leave_unrolled_gradient(training_loss, loss, weights, self.parameters, self.choices, self.ranks)
+        return draws[-1], figures
 
     def _draw(self, tau: float, *, gradient: bool) -> Draw:
         """What this step runs, in every process the same: generators and alpha are."""
@@ -206,6 +258,9 @@ class Search:
     def describe(self) -> Row:
         """Where the architecture stands: entropy, expected cost, and the network it would give now."""
         architecture = self.architecture
+        if self.strategy.choose is not None:  # it stands still; all depths are drawn as often
+            even = (self.space.min_depth + self.space.max_depth) / 2
+            return {"depths": [float(d) for d in architecture.fixed_depths or (even,) * self.space.blocks]}
         genotype = derive(architecture)
         expected = self.table.expected(architecture.probabilities().detach(), architecture.depth_weights())
         return {
@@ -272,15 +327,58 @@ class Search:
             self.ranks,
             keeping,
         )
-        stage.run(listener, resume=resume)
+        rows = stage.run(listener, resume=resume)
         genotype = derive(self.architecture)
+        if self.strategy.choose is not None:
+            genotype, best = self._selection(self.strategy.choose).run(folder / "search", listener, resume=resume)
+            rows = [*rows[:-1], rows[-1] | {"accuracy_alpha": best["accuracy"], "derived_macs": best["macs"]}]
 
         def write() -> None:
+            if self.strategy.choose is not None:
+                write_rows(folder / "search" / "metrics.jsonl", rows)
             write_json(folder / "search" / "alpha.json", self._architecture_values())
             write_bytes(folder / "genotype.json", genotype.to_json().encode())
 
         self.ranks.lead(write)
         return genotype
+
+    def _selection(self, choose: Chooser) -> Selection:
+        """What follows the epochs of a strategy that learns no alpha; two candidates, where only a setting is tried."""
+        return Selection(
+            Genotypes(self.space, self.architecture.fixed_depths),
+            choose,
+            2 if self.config.max_steps else self.config.candidates,
+            self.accuracy,
+            self._price,
+            lambda genotype: self.table.total(self.space, genotype),
+            self.alpha_batches.seed,
+            self.ranks,
+        )
+
+    @torch.no_grad()
+    def accuracy(self, genotype: Genotype) -> float:
+        """Accuracy on D_V with the supernet's weights, in its unturned batches of the first epoch.
+
+        Normalised by each batch's own statistics: those of the weights' training are of mixed paths, and the supernet
+        keeps none.
+        """
+        sample, batches = certain_sample(self.space, genotype), replace(self.alpha_batches, augment="none")
+        total, seen = torch.zeros(1, device=self.fabric.device), 0
+        for step, (x, y) in enumerate(self._fed(batches, 0, 0)):
+            rows = batches.rows(step)
+            total += rows * loss_and_hits(answers(self.fabric, self.supernet, x, sample), y, rows)[1]
+            seen += rows
+        self.ranks.sum([total])
+        return float(total) / seen
+
+    def _price(self, genotype: Genotype) -> float:
+        """The complexity loss of one network, for sure."""
+        path = certain_sample(self.space, genotype).path
+        p = torch.zeros(len(path), len(self.space.operations))
+        for edge, index in enumerate(path):
+            p[edge, index] = float(index >= 0)
+        loss, depths = self.complexity, torch.tensor(genotype.depths, dtype=p.dtype)
+        return float(loss.weight * self.table.complexity(p, depths, loss.n_ops, loss.unit))
 
     def _architecture_values(self) -> dict[str, Any]:
         architecture = self.architecture

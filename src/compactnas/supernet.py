@@ -46,14 +46,17 @@ class SuperNet(nn.Module):
         if sample.weights is not None:
             silent = None if sample.silent is None else sample.silent.to(x.device)
             sample = sample._replace(weights=sample.weights.to(x.device), silent=silent)
+        if sample.mixture is not None:
+            weights = sample.mixture.weights.to(x.device)
+            sample = sample._replace(mixture=sample.mixture._replace(weights=weights))
         logits: Tensor = self.backbone(x, sample)
         return logits
 
 
 def certain_sample(space: Space, genotype: Genotype) -> Sample:
-    """The sample that runs exactly this genotype's operations; edges that it lacks run `none`."""
+    """The sample that runs exactly this genotype's operations; edges that it lacks run none."""
     chosen = {(node, source): name for node, edges in enumerate(genotype.nodes) for name, source in edges}
-    path = tuple(space.operations.index(chosen.get(edge, "none")) for edge in space.edges)
+    path = tuple(space.operations.index(chosen[edge]) if edge in chosen else -1 for edge in space.edges)
     return Sample(path, genotype.depths)
 
 
@@ -61,7 +64,7 @@ def copy_weights(supernet: SuperNet, network: Network) -> None:
     """Give a derived network the weights that its operations have in the supernet."""
     space, genotype = supernet.space, network.genotype
     sample = certain_sample(space, genotype)
-    kept = [e for e, index in enumerate(sample.path) if space.operations[index] != "none"]
+    kept = [e for e, index in enumerate(sample.path) if index >= 0 and space.operations[index] != "none"]
     state = supernet.backbone.state_dict()
     target = network.backbone.state_dict()
     for name in target:

@@ -21,6 +21,7 @@ from compactnas.checkpoints import PATTERN
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.cost import (
     ELEMENT_MACS,
+    CostTable,
     count,
     count_elements,
     each_operation,
@@ -43,6 +44,14 @@ from compactnas.train import Training
 TRAINING, ARCHITECTURE, FORWARD = 3, 2, 1
 """Passes over a network: forward, backward to the weights and to the maps; without the weights; forward alone."""
 
+ALPHA_PASSES = {
+    "darts_second_order": 2 * TRAINING + 2 * ARCHITECTURE,  # the step, the loss behind it, both finite differences
+    "proxyless": ARCHITECTURE + FORWARD,  # the open path, and the other one for its gate
+    "uniform": 0,
+    "evolution": 0,
+}
+"""Of a strategy's step of the architecture, where it is not one forward and backward pass over what runs."""
+
 REDRAWS = 50
 """Draws in a row that gave known candidates, after which the space counts as exhausted."""
 
@@ -60,7 +69,8 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     """The work that a search did, from its metrics, in the unit of `compactnas.cost.work`.
 
     A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
-    depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations.
+    depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations,
+    where one of them runs, else the sum.
 
     Args:
         rows: one an epoch.
@@ -74,19 +84,39 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     fixed = count(bare, sizes.bands, sizes.patch_px).macs
     fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
-    kept = config.sampled_inputs or max(inputs)
+    single, selects = config.strategy in ("gdas", "proxyless"), config.strategy in ("uniform", "evolution")
+    kept = (space.inputs_per_node if selects else config.sampled_inputs) or max(inputs)
     edges = sum(min(number, kept) for number in inputs)
-    cell_elements = edges * each_operation(space, sizes.patch_px, count_elements).mean(dim=1)
+    run = 1.0 if single or selects else float(len(space.operations))
+    elements_of = each_operation(space, sizes.patch_px, count_elements)
+    if not single and "none" in space.operations:  # in a mixture it writes nothing; a path of kept edges never has it
+        elements_of[:, space.operations.index("none")] = 0
+        if selects and space.inputs_per_node:
+            run = len(space.operations) / (len(space.operations) - 1)
+    cell_elements = edges * run * elements_of.mean(dim=1)
     built = [float(space.max_depth if config.depth else config.fixed_depth)] * space.blocks
     size = min(config.batch_size, patches)
+    table = CostTable.of(space, int(max(built)), sizes.bands, sizes.classes, sizes.patch_px)
     total = 0.0
     for row in rows:
-        depths = built if config.depth_mode == "mixture" else row["depths"]
-        macs = fixed + (row["expected_macs"] - fixed) * edges / len(space.edges) * sum(depths) / sum(row["depths"])
+        depths = built if config.depth_mode == "mixture" and not selects else row["depths"]
+        if single:
+            macs = fixed + (row["expected_macs"] - fixed) * edges / len(space.edges) * sum(depths) / sum(row["depths"])
+        else:
+            macs = fixed + _evenly(table, edges * run, depths)
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
-        passes = TRAINING + (ARCHITECTURE if row["epoch"] > config.warmup else 0)
-        total += passes * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+        alpha = ALPHA_PASSES.get(config.strategy, ARCHITECTURE) if row["epoch"] > config.warmup else 0
+        total += (TRAINING + alpha) * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+    if selects:  # candidates cost what a drawn path does
+        total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     return total
+
+
+def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
+    """MACs of all cells where each runs so many operations, all kinds as often."""
+    cells = float(operations * table.operations.mean(dim=1) @ torch.tensor(depths, dtype=torch.float64))
+    known = range(1, table.overhead.shape[1] + 1)
+    return cells + sum(float(np.interp(d, known, row)) for d, row in zip(depths, table.overhead.numpy(), strict=True))
 
 
 def random_search_stage(

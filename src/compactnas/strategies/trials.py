@@ -1,0 +1,145 @@
+"""Random search and evolution over any row of choices: a supernet's genotypes, or the cells of a table.
+
+A candidate is a row of whole numbers, one for each choice. What it is worth is for the caller to say, once for each
+new candidate and in the order in which they are made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+Row = tuple[int, ...]
+Evaluate = Callable[[Row], float]
+"""What a candidate is worth; larger is better."""
+
+TRIES, BRED = 1000, 20
+"""Draws in a row that gave no new candidate, after which there is none; and the same for mutants and crosses, whose
+parents may have no new children left."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A space as a row of independent choices.
+
+    Attributes:
+        options: of each choice, how many there are.
+        admits: which rows may be candidates.
+    """
+
+    options: tuple[int, ...]
+    admits: Callable[[Row], bool] = lambda row: True
+
+    def draw(self, rng: np.random.Generator) -> Row:
+        """Every choice uniformly."""
+        return tuple(rng.integers(self.options).tolist())
+
+    def mutate(self, row: Row, probability: float, rng: np.random.Generator) -> Row:
+        """Each choice drawn anew with this probability."""
+        changed = rng.random(len(row)) < probability
+        return tuple(np.where(changed, rng.integers(self.options), row).tolist())
+
+    def change(self, row: Row, rng: np.random.Generator) -> Row:
+        """One choice made otherwise; every choice that has another option is equally likely."""
+        open_choices = [place for place, options in enumerate(self.options) if options > 1]
+        place = open_choices[int(rng.integers(len(open_choices)))]
+        other = (row[place] + 1 + int(rng.integers(self.options[place] - 1))) % self.options[place]
+        return (*row[:place], other, *row[place + 1 :])
+
+    def cross(self, row: Row, other: Row, rng: np.random.Generator) -> Row:
+        """Each choice from either of the two."""
+        return tuple(np.where(rng.random(len(row)) < 0.5, row, other).tolist())
+
+
+class Trial(NamedTuple):
+    """A candidate and what it is worth."""
+
+    row: Row
+    value: float
+
+
+Chooser = Callable[[Choices, Evaluate, int, np.random.Generator], list[Trial]]
+"""Makes and evaluates so many candidates, fewer if there are no more; gives them in the order of their making."""
+
+
+def random_search(choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator) -> list[Trial]:
+    """Different candidates, drawn uniformly."""
+    seen: dict[Row, float] = {}
+    while len(seen) < evaluations and (row := _new(choices, seen, lambda: choices.draw(rng))) is not None:
+        seen[row] = evaluate(row)
+    return [Trial(*item) for item in seen.items()]
+
+
+POPULATION, PARENTS, MUTATION = 50, 10, 0.1
+"""Of Single Path One-Shot: candidates of a generation, of which all but the first is made from the best so far."""
+
+
+def evolution(choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator) -> list[Trial]:
+    """Evolution as in Single Path One-Shot (Guo et al. 2020, section 3.4 and its published code).
+
+    The first generation is random. Half of each further one are mutants of the ten best so far, half crosses of two of
+    them; no candidate is made twice, and where no new one is found a random one takes its place.
+    """
+    seen: dict[Row, float] = {}
+    while len(seen) < evaluations:
+        best = sorted(seen, key=lambda row: seen[row], reverse=True)[:PARENTS]
+
+        def parent(best: list[Row] = best) -> Row:
+            return best[int(rng.integers(len(best)))]
+
+        def mutant() -> Row:
+            return choices.mutate(parent(), MUTATION, rng)
+
+        def child() -> Row:
+            return choices.cross(parent(), parent(), rng)
+
+        def stranger() -> Row:
+            return choices.draw(rng)
+
+        half = POPULATION // 2
+        for make in [mutant] * half + [child] * half if best else [stranger] * POPULATION:
+            row = _new(choices, seen, make, BRED) or _new(choices, seen, stranger)
+            if row is None:
+                return [Trial(*item) for item in seen.items()]
+            seen[row] = evaluate(row)
+            if len(seen) == evaluations:
+                break
+    return [Trial(*item) for item in seen.items()]
+
+
+AGEING_POPULATION, TOURNAMENT = 50, 10
+"""Candidates that live at a time, and how many of them are drawn to find a parent."""
+
+
+def regularized_evolution(
+    choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator
+) -> list[Trial]:
+    """Regularized evolution (Real et al. 2019, algorithm 1): the best of a few drawn is changed in one choice, the
+    oldest dies. A candidate may come again."""
+    alive: deque[Trial] = deque(maxlen=AGEING_POPULATION)
+    trials: list[Trial] = []
+    while len(trials) < evaluations:
+        if len(alive) < AGEING_POPULATION:
+            row = _new(choices, {}, lambda: choices.draw(rng))
+        else:
+            drawn = rng.integers(len(alive), size=TOURNAMENT)
+            best = max((alive[place] for place in drawn), key=lambda trial: trial.value).row
+            row = _new(choices, {}, lambda best=best: choices.change(best, rng))  # type: ignore[misc]  # mypy sees no argument
+        if row is None:
+            break
+        trials.append(Trial(row, evaluate(row)))
+        alive.append(trials[-1])
+    return trials
+
+
+def _new(choices: Choices, seen: dict[Row, float], make: Callable[[], Row], tries: int = TRIES) -> Row | None:
+    """A candidate that is admitted and was not seen yet; None where so many tries make none."""
+    for _ in range(tries):
+        row = make()
+        if row not in seen and choices.admits(row):
+            return row
+    return None

@@ -1,0 +1,73 @@
+"""One path drawn uniformly: random sampling with shared weights (Li and Talwalkar 2019; Guo et al. 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import torch
+
+from compactnas.genotype import Genotype
+from compactnas.network import Sample
+from compactnas.random_cell import random_genotype
+from compactnas.sampling import Architecture, Draw
+from compactnas.space import Space
+from compactnas.strategies.trials import Choices, Row
+from compactnas.supernet import certain_sample
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every network that the space's derivation can give is equally likely, depths as well; alpha does not move."""
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        """Draw a genotype; nothing leads back to the architecture."""
+        space = architecture.space
+        while not (genotype := random_genotype(space, generator, architecture.fixed_depths)).connected:
+            pass
+        sample: Sample = certain_sample(space, genotype)
+        return Draw(sample, architecture.probabilities(), None)
+
+
+@dataclass(frozen=True)
+class Genotypes:
+    """The genotypes that a derivation can give, as a row of choices: for each node the edges that it keeps and the
+    operation of each, then the depth of each block.
+
+    Attributes:
+        space: which.
+        depths: of each block, where they are not chosen.
+    """
+
+    space: Space
+    depths: tuple[int, ...] | None
+
+    @cached_property
+    def kept(self) -> list[list[tuple[int, ...]]]:
+        """For each node, the sets of sources that it may keep."""
+        space = self.space
+        sources = [[source for n, source in space.edges if n == node] for node in range(space.computed)]
+        return [list(combinations(s, min(space.inputs_per_node or len(s), len(s)))) for s in sources]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Operations of an edge that is kept."""
+        return tuple(name for name in self.space.operations if name != "none" or not self.space.inputs_per_node)
+
+    @property
+    def choices(self) -> Choices:
+        """The row; a network whose output hears from no input is none."""
+        space = self.space
+        nodes = [n for sets in self.kept for n in (len(sets), *[len(self.names)] * len(sets[0]))]
+        depths = [] if self.depths else [space.max_depth - space.min_depth + 1] * space.blocks
+        return Choices((*nodes, *depths), lambda row: self.genotype(row).connected)
+
+    def genotype(self, row: Row) -> Genotype:
+        """The genotype of a row."""
+        left, nodes = list(row), []
+        for sets in self.kept:
+            sources = sets[left.pop(0)]
+            nodes.append(tuple((self.names[left.pop(0)], source) for source in sources))
+        depths = self.depths or tuple(self.space.min_depth + depth for depth in left)
+        return Genotype(tuple(nodes), depths, self.space.channels, self.space.layout)
