@@ -70,11 +70,14 @@ def start(path: Path, destination: Path) -> subprocess.Popen[bytes]:
 
 def packed(path: Path, destination: Path, patches: int) -> tuple[float, float]:
     """Patches a second of the whole command, and its peak memory in MB."""
-    began, process = time.perf_counter(), start(path, destination)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # it was not waited for by its own method
-    assert status == 0, status
-    return patches / (time.perf_counter() - began), usage.ru_maxrss / 1024
+    began, process, peak = time.perf_counter(), start(path, destination), 0
+    while process.poll() is None:
+        # What the system says of a process that has ended starts from what its parent held when it started it.
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        peak = int(status.split("VmHWM:")[1].split()[0]) if "VmHWM:" in status else peak
+        time.sleep(0.01)
+    assert process.returncode == 0, process.returncode
+    return patches / (time.perf_counter() - began), peak / 1024
 
 
 def checksums(folder: Path) -> dict[str, str]:

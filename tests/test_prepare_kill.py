@@ -26,7 +26,7 @@ def test_killed_with_9_half_way_it_ends_with_the_same_checksums(tmp_path: Path) 
     source, state = tmp_path / "training.h5", tmp_path / "cut.part" / "state.json"
     make_file(source, PATCHES)
     _, peak_mb = packed(source, tmp_path / "whole", PATCHES)
-    assert peak_mb < 1000
+    assert 10 < peak_mb < 1000
     process, rows = subprocess.Popen([sys.executable, "-c", SLOWLY, source, tmp_path / "cut"]), 0
     until = time.monotonic() + 60
     while rows < PATCHES // 2:
