@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from map_files import EPSG, LEFT, TOP, write_raster
 
 from compactnas.cli import main
 from compactnas.config import DataConfig
@@ -20,42 +21,18 @@ from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
-EPSG, LEFT, TOP = 32633, 500_000.0, 5_800_000.0
 BANDS = ("B02", "B03", "B04")
-
-
-def write_tif(path: Path, pixels: np.ndarray, pixel_m: float = 10.0, **changes: Any) -> Path:
-    """A GeoTIFF (band, row, column) whose upper left corner is at LEFT, TOP."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptions, scale = changes.pop("descriptions", ()), changes.pop("scale", None)
-    profile = {
-        "driver": "GTiff",
-        "count": len(pixels),
-        "height": pixels.shape[1],
-        "width": pixels.shape[2],
-        "dtype": pixels.dtype,
-        "crs": f"EPSG:{EPSG}",
-        "transform": rasterio.Affine(pixel_m, 0, LEFT, 0, -pixel_m, TOP),
-    }
-    with rasterio.open(path, "w", **profile | changes) as file:
-        file.write(pixels)
-        file.descriptions = descriptions or (None,) * len(pixels)
-        if scale:
-            file.scales = (scale,) * len(pixels)
-    return path
-
-
 NUMBERS = np.random.default_rng(0).integers(1, 9000, (3, 120, 150)).astype(np.uint16)
 
 
 def scene(where: Path, name: str = "rome", **changes: Any) -> Path:
-    return write_tif(where / f"{name}.tif", NUMBERS, descriptions=BANDS, scale=1e-4, **changes)
+    return write_raster(where / f"{name}.tif", NUMBERS, descriptions=BANDS, scale=1e-4, **changes)
 
 
 def lcz_map(where: Path, name: str = "rome") -> np.ndarray:
     """A map of 100 m: LCZ 1 to 17 and holes."""
     labels = np.random.default_rng(1).integers(0, 18, (12, 15)).astype(np.uint8)
-    write_tif(where / f"{name}_lcz.tif", labels[None], 100.0, nodata=0)
+    write_raster(where / f"{name}_lcz.tif", labels[None], 100.0, nodata=0)
     return labels
 
 
@@ -164,17 +141,17 @@ def test_polygons_in_longitude_and_latitude_lie_where_they_should(tmp_path: Path
 def test_windows_over_no_data_are_left_out(tmp_path: Path) -> None:
     holed = NUMBERS.copy()
     holed[:, 60:70, 80:90] = 0
-    path = write_tif(tmp_path / "rome.tif", holed, nodata=0, descriptions=BANDS)
+    path = write_raster(tmp_path / "rome.tif", holed, nodata=0, descriptions=BANDS)
     lcz_map(tmp_path)
     source = open_source(DataConfig(str(path), window_px=16))
     images, _ = source.batch(np.arange(len(source.facts.labels)))
     assert (images > 0).all()
-    write_tif(tmp_path / "rome.tif", NUMBERS, nodata=0, descriptions=BANDS)
+    write_raster(tmp_path / "rome.tif", NUMBERS, nodata=0, descriptions=BANDS)
     assert len(open_source(DataConfig(str(path), window_px=16)).facts.labels) > len(images)
 
 
 def bad_labels(where: Path, value: int) -> None:
-    write_tif(where / "rome_lcz.tif", np.full((1, 12, 15), value, np.uint8), 100.0, nodata=0)
+    write_raster(where / "rome_lcz.tif", np.full((1, 12, 15), value, np.uint8), 100.0, nodata=0)
 
 
 def raw(where: Path, text: str) -> None:
@@ -187,7 +164,7 @@ WRONG = {
     "no LCZ": (lambda where: bad_labels(where, 99), "rome_lcz.tif: holds 99; labels are LCZ numbers"),
     "no label at all": (lambda where: bad_labels(where, 0), "no label has a whole window"),
     "another system": (
-        lambda where: write_tif(where / "rome_lcz.tif", np.ones((1, 9, 9), np.uint8), crs="EPSG:32632"),
+        lambda where: write_raster(where / "rome_lcz.tif", np.ones((1, 9, 9), np.uint8), crs="EPSG:32632"),
         "is in EPSG:32632 or turned, the scene in EPSG:32633",
     ),
     "labels are text": (lambda where: (where / "rome_lcz.tif").write_text("x"), "cannot be read as a GeoTIFF"),
@@ -226,7 +203,7 @@ def test_scenes_of_different_bands_and_labels_of_many_are_errors(tmp_path: Path)
         lcz_map(tmp_path / "s", name)
     with pytest.raises(UserError, match="is for a single scene"):
         open_source(DataConfig(str(tmp_path / "s"), labels="x.tif"))
-    write_tif(tmp_path / "s" / "rome.tif", NUMBERS[:2], descriptions=BANDS[:2])
+    write_raster(tmp_path / "s" / "rome.tif", NUMBERS[:2], descriptions=BANDS[:2])
     with pytest.raises(UserError, match=r"has bands B02, B03; oslo\.tif B02, B03, B04"):
         open_source(DataConfig(str(tmp_path / "s")))
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 1, 8, 8)), labels=np.arange(4) % 2)
@@ -241,7 +218,7 @@ def class_folder(where: Path, **changes: Any) -> Path:
         origin = rasterio.Affine(10, 0, LEFT + number * 80.0, 0, -10, TOP)
         pixels = NUMBERS[:, :16, number * 8 : number * 8 + 16]
         name = root / ("sea", "town")[number % 2] / f"{number}.tif"
-        write_tif(name, pixels, **{"transform": origin, "descriptions": BANDS} | changes)
+        write_raster(name, pixels, **{"transform": origin, "descriptions": BANDS} | changes)
     return root
 
 
@@ -256,7 +233,7 @@ def test_a_folder_of_geotiffs_is_read_with_its_places(tmp_path: Path) -> None:
 
 
 def test_thirteen_bands_without_names_are_eurosats(tmp_path: Path) -> None:
-    write_tif(tmp_path / "t" / "a" / "1.tif", np.zeros((13, 8, 8), np.uint16))
+    write_raster(tmp_path / "t" / "a" / "1.tif", np.zeros((13, 8, 8), np.uint16))
     assert open_source(DataConfig(str(tmp_path / "t"))).facts.bands[-3:] == ("B11", "B12", "B8A")
 
 
@@ -268,12 +245,12 @@ WRONG_FILES = {
         lambda f: (f / "sea" / "0.tif").write_text("<VRTDataset rasterXSize='8' rasterYSize='8'></VRTDataset>"),
         "0.tif: cannot be read as a GeoTIFF",
     ),
-    "another size": (lambda f: write_tif(f / "sea" / "2.tif", NUMBERS[:, :8, :8]), "the first file (3, 16, 16)"),
-    "not square": (lambda f: write_tif(f / "sea" / "0.tif", NUMBERS[:, :8, :16]), "patches must be square"),
-    "huge": (lambda f: write_tif(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)), "far too large"),
-    "complex": (lambda f: write_tif(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)), "are of complex64"),
+    "another size": (lambda f: write_raster(f / "sea" / "2.tif", NUMBERS[:, :8, :8]), "the first file (3, 16, 16)"),
+    "not square": (lambda f: write_raster(f / "sea" / "0.tif", NUMBERS[:, :8, :16]), "patches must be square"),
+    "huge": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)), "far too large"),
+    "complex": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)), "are of complex64"),
     "NaN": (
-        lambda f: [write_tif(f / "sea" / f"{i}.tif", np.full((3, 16, 16), np.nan, np.float32)) for i in (0, 2, 4)],
+        lambda f: [write_raster(f / "sea" / f"{i}.tif", np.full((3, 16, 16), np.nan, np.float32)) for i in (0, 2, 4)],
         "holds NaN or infinite pixels",
     ),
 }

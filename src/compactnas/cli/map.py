@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from jsonargparse import Namespace
 
 from compactnas.cli.options import Parser
 from compactnas.errors import UserError
+from compactnas.export.manifest import EngineName
 
 if TYPE_CHECKING:
     from compactnas.maps.filling import Spread
     from compactnas.maps.job import Job
 
-EngineName = Literal["auto", "torch", "onnx", "int8"]
 Config = TypeVar("Config")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,13 +16,11 @@ from torch import nn
 from compactnas.config import DataConfig
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
-from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
+from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, EngineName, Manifest, is_export
 from compactnas.export.reading import read_onnx
 from compactnas.models import ModelSpec
 from compactnas.runs import load, load_spec, read_config
 from compactnas.task import FILE, Task
-
-EngineName = Literal["auto", "onnx", "int8", "torch"]
 
 Patches = Float32[np.ndarray, "batch bands height width"]
 Probabilities = Float32[np.ndarray, "batch classes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_json
@@ -16,6 +17,9 @@ ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt
 GENOTYPE, PARITY, CARD, ITEM = "genotype.json", "parity.json", "README.md", "item.json"
 FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, GENOTYPE, PARITY, CARD, ITEM)
 """All that an export may hold beside its manifest."""
+
+EngineName = Literal["auto", "torch", "onnx", "int8"]
+"""What computes a network; `auto` takes onnxruntime for an export if it is installed."""
 
 INPUT, OUTPUT = "reflectance", "probabilities"
 """Names of the tensors that go into a graph and come out of it."""

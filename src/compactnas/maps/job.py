@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.data.packing import fingerprint_of
-from compactnas.export.engines import EngineName
+from compactnas.export.manifest import EngineName
 from compactnas.maps.config import MapConfig, Reading
 from compactnas.version import __version__
 

@@ -59,7 +59,7 @@ class _Archive:
             # Object arrays are pickles, which can run code: they are refused.
             with zipfile.ZipFile(self.path) as archive:
                 entry = archive.getinfo(f"{name}.npy")
-                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]
+                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip's entry has what is used
         except (*ZIP_ERRORS, KeyError, MemoryError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{self.path}: array `{name}` cannot be read ({reason}); make the file again") from error
