@@ -1,9 +1,10 @@
-"""The STAC item of an export: by the rules of the extension, and by its own classes where they are installed."""
+"""The STAC item of an export: what it says, the schemas of STAC and its extensions, the MLM extension's classes."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,13 @@ from exported import SPECS, TASK
 from compactnas import lcz
 from compactnas.export.manifest import INT8, ONNX, PROGRAM, WEIGHTS
 from compactnas.export.parity import Parity, Rows
-from compactnas.export.stac import write_item
+from compactnas.export.stac import CLASSIFICATION, MLM, write_item
 from compactnas.models import build
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+SCHEMAS = Path(__file__).parent / "stac"
+ITEM = "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"
+MLM_1_4, CLASSES_1_1 = MLM.replace("v1.6.0", "v1.4.0"), CLASSIFICATION.replace("v2.0.0", "v1.1.0")
 
 
 @pytest.fixture
@@ -39,7 +43,8 @@ def test_the_item_describes_what_goes_in_and_comes_out(item: dict[str, Any]) -> 
     assert "bbox" not in item  # it has none without a geometry
     assert says["datetime"] == "2026-11-24T12:30:00Z"
     (given,), (answer,) = says["mlm:input"], says["mlm:output"]
-    assert given["bands"] == [band["name"] for band in item["assets"][ONNX]["bands"]] == list(TASK.bands)
+    for key in ("bands", "raster:bands"):
+        assert given["bands"] == [band["name"] for band in item["assets"][ONNX][key]] == list(TASK.bands)
     assert given["input"]["shape"] == [-1, 4, 8, 8] and len(given["input"]["dim_order"]) == 4
     assert "value_scaling" not in given  # the network does it
     assert answer["result"]["shape"] == [-1, 17]
@@ -53,23 +58,62 @@ def test_the_item_describes_what_goes_in_and_comes_out(item: dict[str, Any]) -> 
     assert all(asset["href"].startswith("./") for asset in item["assets"].values())
 
 
+def faults(item: dict[str, Any]) -> list[str]:
+    """What the schemas of STAC and of the item's extensions find wrong; none is fetched, one that is not here fails."""
+    jsonschema = pytest.importorskip("jsonschema", reason="the `stac` extra is not installed")
+    local = pytest.importorskip("pystac.validation.local_validator", reason="the `stac` extra is not installed")
+    from referencing import Registry, Resource
+
+    schemas: dict[str, Any] = dict(local.get_local_schema_cache())
+    for file in SCHEMAS.glob("*.json"):
+        schema = json.loads(file.read_text())
+        schemas[schema["$id"].rstrip("#")] = schema
+    schemas[CLASSES_1_1] = schemas[CLASSIFICATION]  # the newer one asks for more
+    registry = Registry().with_resources((name, Resource.from_contents(schema)) for name, schema in schemas.items())
+    older = item | {"stac_extensions": [MLM_1_4 if name == MLM else name for name in item["stac_extensions"]]}
+    asked = [schemas[name] for name in (ITEM, *older["stac_extensions"])]
+    validators = [jsonschema.Draft7Validator(schema, registry=registry) for schema in asked]
+    return [f"{error.json_path}: {error.message}" for one in validators for error in one.iter_errors(older)]
+
+
+def test_the_item_is_valid_by_the_schemas(item: dict[str, Any]) -> None:
+    assert not faults(item)
+
+
+BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "core: no datetime": lambda item: item["properties"].pop("datetime"),
+    "core: no assets": lambda item: item.pop("assets"),
+    "core: a band whose name is a number": lambda item: item["assets"][ONNX].update(bands=[{"name": 7}]),
+    "mlm: no input": lambda item: item["properties"].pop("mlm:input"),
+    "mlm: a task that it does not know": lambda item: item["properties"].update({"mlm:tasks": ["guessing"]}),
+    "mlm: a shape that is text": lambda item: item["properties"]["mlm:input"][0]["input"].update(shape="4 x 8 x 8"),
+    "mlm: bands that are not described": lambda item: item["assets"][ONNX].pop("raster:bands"),
+    "raster: a mean that is no number": lambda item: item["assets"][ONNX]["raster:bands"][0]["statistics"].update(
+        mean="x"
+    ),
+    "mlm: a model without the kind of its file": lambda item: item["assets"][ONNX].pop("mlm:artifact_type"),
+    "mlm: a field that it does not have": lambda item: item["properties"].update({"mlm:colour": "red"}),
+    "classification: a name with a space": lambda item: item["properties"]["mlm:output"][0]["classification:classes"][
+        0
+    ].update(name="Compact high-rise"),
+    "file: a length below nothing": lambda item: item["assets"][ONNX].update({"file:size": -1}),
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_broken_item_is_not(change: Callable[[dict[str, Any]], object], item: dict[str, Any]) -> None:
+    change(item)
+    assert faults(item)
+
+
 def test_the_extensions_own_classes_take_it(item: dict[str, Any]) -> None:
     schema = pytest.importorskip("stac_model.schema", reason="the `stac` extra is not installed")
     pystac = pytest.importorskip("pystac")
     properties = schema.MLModelProperties.model_validate(item["properties"])
-    assert schema.SCHEMA_URI in item["stac_extensions"]
+    assert schema.SCHEMA_URI == MLM and MLM in item["stac_extensions"]
     assert [str(band) for band in properties.input[0].bands] == list(TASK.bands)
     assert [entry.description for entry in properties.output[0].classes] == list(lcz.NAMES)
-    read = pystac.Item.from_dict(item)
-    assert schema.MLModelExtension.ext(read).name == "mlm"
-    core = pystac.Item.from_dict(
-        item | {"stac_extensions": []}
-    )  # its schemas are in the package, the others on the net
-    core.validate()
-
-
-def test_a_wrong_item_is_not_taken(item: dict[str, Any]) -> None:
-    schema = pytest.importorskip("stac_model.schema", reason="the `stac` extra is not installed")
+    assert schema.MLModelExtension.ext(pystac.Item.from_dict(item)).name == "mlm"
     item["properties"]["mlm:input"][0]["input"]["shape"] = [-1]
     with pytest.raises(ValueError, match="equal length"):
         schema.MLModelProperties.model_validate(item["properties"])

@@ -23,6 +23,7 @@ from compactnas.task import Task
 MLM = "https://stac-extensions.github.io/mlm/v1.6.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 
 TASK = "scene-classification"
 """One class for a whole patch."""
@@ -52,14 +53,15 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
         made: when the network was trained.
     """
     bands = _bands(network, task)
-    assets = {name: _asset(folder, name) | {"bands": bands} for name in ASSETS if (folder / name).exists()}
+    described = {"bands": bands, "raster:bands": bands}
+    assets = {name: _asset(folder, name) | described for name in ASSETS if (folder / name).exists()}
     assets["card"] = {"href": f"./{CARD}", "title": "model card", "type": "text/markdown", "roles": ["metadata"]}
     write_json(
         folder / ITEM,
         {
             "type": "Feature",
             "stac_version": "1.1.0",
-            "stac_extensions": [MLM, CLASSIFICATION, FILE],
+            "stac_extensions": [MLM, CLASSIFICATION, FILE, RASTER],
             "id": f"compactnas-{spec.name}",
             "geometry": None,
             "properties": _properties(spec, network, task, parity, made),
@@ -113,7 +115,11 @@ def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity,
 
 
 def _bands(network: nn.Module, task: Task) -> list[dict[str, Any]]:
-    """The bands of each model, which is where STAC wants them, with what the network normalises them by."""
+    """The bands of each model, with what the network normalises them by.
+
+    STAC 1.1 has them as `bands` of an asset. The MLM extension's schema looks for these among the properties, where
+    STAC's schema does not take them alone, and else for `raster:bands` of the models.
+    """
     normalise = normalise_of(network)
     figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
     return [
