@@ -374,9 +374,9 @@ def test_a_row_of_choices_is_a_genotype_and_every_genotype_has_one(
     operations = ("none", "skip_connect", "sep_conv_3x3")
     space = Space(channels=4, blocks=2, nodes=3, max_depth=2, operations=operations, inputs_per_node=inputs_per_node)
     genotypes = Genotypes(space, depths)
-    made = [genotypes.genotype(row) for row in product(*map(range, genotypes.choices.options))]
-    connected = [one for row, one in zip(product(*map(range, genotypes.choices.options)), made, strict=True)
-                 if genotypes.choices.admits(row)]  # fmt: skip
+    made = [genotypes.genotype(row) for row in product(*map(range, genotypes.choices().options))]
+    connected = [one for row, one in zip(product(*map(range, genotypes.choices().options)), made, strict=True)
+                 if genotypes.choices().admits(row)]  # fmt: skip
     assert len(set(made)) == len(made)
     assert all(one.connected for one in connected) and any(not one.connected for one in made) == (not inputs_per_node)
     generator = torch.Generator().manual_seed(0)

@@ -1,29 +1,27 @@
-"""Budgets: the most probable network of at most so many MACs or parameters.
+"""Budgets: at most so many MACs, parameters or milliseconds.
 
 A limit takes the place of the paper's fixed price C_cpl. While a search goes on, a multiplier draws the expected cost
 to just below the limit, from both sides: a network that is smaller than it may be is no better for it, and short
 searches fall to operations without weights (docs/log.md). At the end the most probable network within the limits is
-found by counting, not by trying: what a network costs depends only on how many operations of each price its cell has,
-and on its depths.
+derived (`compactnas.deriving`).
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
-from compactnas.cost import CostTable
+from compactnas.config import SearchConfig
+from compactnas.cost import ComplexityLoss, CostTable, Price
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
-from compactnas.sampling import Architecture
+from compactnas.latency import LatencyTable
+from compactnas.sampling import Architecture, Draw
 from compactnas.space import Space
 
 USED = 0.95
@@ -32,13 +30,14 @@ USED = 0.95
 TARGET = 0.975
 """Share of a limit that the expected cost is drawn to: the middle of what counts as used."""
 
-MOST_EDGES = 40
-"""That a cell may keep: the ways to share out prices among more of them are too many to count."""
+Measure = Literal["macs", "parameters", "latency"]
 
-MOST_DEPTHS = 20_000
-"""Combinations of depths that are looked at; where a space has more, the likeliest of each block are."""
-
-Measure = Literal["macs", "parameters"]
+WRITTEN = {
+    "macs": ("max_macs", "M MACs"),
+    "parameters": ("max_parameters", "M parameters"),
+    "latency": ("max_latency_ms", "ms"),
+}
+"""Option of the search that limits a measure, and a million of its units: latency is in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -57,90 +56,95 @@ class Budget:
 
     def describe(self, cost: float) -> str:
         """A cost of this kind as people write it."""
-        return f"{cost / 1e6:.3f} M {'MACs' if self.measure == 'macs' else self.measure}"
+        return f"{cost / 1e6:.3f} {WRITTEN[self.measure][1]}"
+
+    def of(self, space: Space, genotype: Genotype) -> int:
+        """What a network of the space costs."""
+        return self.table.total(space, genotype)
 
 
-class Derived(NamedTuple):
-    """A network within its limits.
+def budgets_of(
+    config: SearchConfig, space: Space, max_depth: int, bands: int, classes: int, patch_px: int
+) -> tuple[Budget, ...]:
+    """The limits that a search is given.
 
-    Attributes:
-        genotype: the network.
-        unused: why less than 95 % of every limit is used; empty where one is.
-    """
-
-    genotype: Genotype
-    unused: str
-
-
-class _Cells(NamedTuple):
-    """The likeliest cell of each way to share out prices.
-
-    Attributes:
-        counts: edges of each price, (cells, prices).
-        scores: log-probabilities, (cells,).
-        nodes: the cells themselves.
-    """
-
-    counts: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    nodes: list[tuple[tuple[tuple[str, int], ...], ...]]
-
-
-def derive_within(architecture: Architecture, budgets: Sequence[Budget]) -> Derived:
-    """The most probable network within the limits, of those that use at least 95 % of one where there are any.
-
-    Without a limit in its way it is what `compactnas.sampling.derive` gives.
+    Args:
+        config: of the search.
+        space: what is chosen from.
+        max_depth: largest depth of a block.
+        bands: of the patches.
+        classes: of the answer.
+        patch_px: side of a patch.
 
     Errors:
-        UserError: the space has no network within the limits.
+        UserError: the table of latencies is none, or of another space.
     """
-    space = architecture.space
-    prices = _prices(space, budgets)
-    cells = _cells(architecture, prices)
-    depths, likely = _depths(architecture)
-    scores = cells.scores[:, None] + likely[None]
-    costs = [_costs(budget, prices, cells.counts, depths) for budget in budgets]
-    within = np.logical_and.reduce(
-        [cost <= budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=True
-    ) & np.ones(scores.shape, bool)
-    used = np.logical_or.reduce(
-        [cost >= USED * budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=False
+    budgets = []
+    if config.max_macs:
+        table = CostTable.of(space, max_depth, bands, classes, patch_px)
+        budgets.append(Budget("macs", config.max_macs, table))
+    if config.max_parameters:
+        table = CostTable.of(space, max_depth, bands, classes, patch_px, "parameters")
+        budgets.append(Budget("parameters", config.max_parameters, table))
+    if config.max_latency_ms:
+        latency = LatencyTable.read(config.latency_table)
+        budgets.append(
+            Budget("latency", 1e6 * config.max_latency_ms, latency.of(space, max_depth, bands, classes, patch_px))
+        )
+    return tuple(budgets)
+
+
+def price_of(config: SearchConfig, space: Space, macs: CostTable, budgets: Sequence[Budget]) -> Price:
+    """What setting C adds to the loss of the architecture: the paper's loss, or what draws to the budgets."""
+    if config.complexity and budgets:
+        return Multiplier(budgets)
+    return ComplexityLoss(
+        macs,
+        config.complexity_weight if config.complexity else 0.0,
+        len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges)),
+        config.complexity_unit,
+        config.complexity_probability,
+        config.complexity_depth,
     )
-    for allowed, why in ((within & used, ""), (within, "no network of the space uses 95 % of it")):
-        for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None)[: np.count_nonzero(allowed)]:
-            cell, combination = np.unravel_index(place, scores.shape)
-            genotype = Genotype(
-                cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout
-            )
-            if genotype.connected:
-                return Derived(genotype, _unused(budgets, [float(cost[cell, combination]) for cost in costs], why))
-    require_possible(space, architecture.built_depths, budgets)
-    raise UserError(f"no network of the space is within {_named(budgets)}; raise the limit")
 
 
-def require_possible(space: Space, built: Sequence[int], budgets: Sequence[Budget]) -> None:
+def admits(budgets: Sequence[Budget], space: Space, genotype: Genotype, used: float = 0.0) -> bool:
+    """Whether a network is within every limit, and uses this share of at least one where there are any."""
+    costs = [(budget.of(space, genotype), budget.most) for budget in budgets]
+    return all(cost <= most for cost, most in costs) and (not costs or any(cost >= used * most for cost, most in costs))
+
+
+def unused(budgets: Sequence[Budget], costs: Sequence[int], why: str) -> str:
+    """What a network uses of its limits, and why not more; empty where one is used."""
+    if any(cost >= USED * budget.most for budget, cost in zip(budgets, costs, strict=True)) or not budgets:
+        return ""
+    pairs = zip(budgets, costs, strict=True)
+    uses = "; ".join(f"{budget.describe(float(cost))} of {budget.describe(budget.most)}" for budget, cost in pairs)
+    return f"{uses}: {why}"
+
+
+def require_possible(architecture: Architecture, budgets: Sequence[Budget]) -> None:
     """Check that the smallest network of a space is within each limit.
 
     Args:
-        space: what is chosen from.
-        built: depth of each block where the depth is not searched for, else the greatest.
+        architecture: the space, and depths where they are not searched for.
         budgets: the limits.
 
     Errors:
         UserError: it is not.
     """
-    searched = set(built) == {space.max_depth} and space.min_depth < space.max_depth
-    least_depths = [space.min_depth] * space.blocks if searched else list(built)
+    space = architecture.space
+    depths = torch.tensor(architecture.fixed_depths or (space.min_depth,) * space.blocks)
     names = [name for name in space.operations if name != "none" or not space.inputs_per_node]
     columns = [space.operations.index(name) for name in names]
     for budget in budgets:
-        depths = torch.tensor(least_depths)
         each = (budget.table.operations[:, columns] * depths[:, None]).sum(0).min()
         beside = budget.table.overhead[torch.arange(space.blocks), depths - 1].sum()
-        least = budget.table.fixed + float(beside + each * _kept(space).sum())
+        least = budget.table.fixed + float(beside + each * edges_kept(space).sum())
         if least > budget.most:
+            option = WRITTEN[budget.measure][0]
             raise UserError(
-                f"search.max_{budget.measure}: {budget.describe(budget.most)} are too few: the fixed parts take "
+                f"search.{option}: {budget.describe(budget.most)} are too few: the fixed parts take "
                 f"{budget.describe(float(budget.table.fixed))} and the smallest network of the space "
                 f"{budget.describe(least)}; raise the limit, or lower space.channels"
             )
@@ -159,7 +163,7 @@ class Multiplier:
         self.budgets, self.rate, self.stiffness = tuple(budgets), rate, stiffness
         self.values = [0.0] * len(self.budgets)
 
-    def __call__(self, architecture: Architecture) -> Float[Tensor, ""]:
+    def __call__(self, architecture: Architecture, draw: Draw | None = None) -> Float[Tensor, ""]:
         """The loss of the architecture, with gradients to alpha and to the depths; moves the multipliers."""
         loss = torch.zeros(())
         excesses = [self._excess(budget, architecture) for budget in self.budgets]
@@ -173,6 +177,18 @@ class Multiplier:
             self.values[place] += self.rate * over[place]
         return loss
 
+    def of(self, space: Space, genotype: Genotype) -> float:
+        """Nothing: one network is within the limits, or it is no candidate."""
+        return 0.0
+
+    def state(self) -> list[float]:
+        """The multipliers."""
+        return list(self.values)
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Take up such a state."""
+        self.values = list(values)
+
     @staticmethod
     def _excess(budget: Budget, architecture: Architecture) -> Float[Tensor, ""]:
         """How far the expected cost of what would be derived is above the target, as a share of it."""
@@ -183,7 +199,7 @@ def expected(table: CostTable, architecture: Architecture) -> Float[Tensor, ""]:
     """Expected cost of what is derived, with gradients: a node that keeps T of its n edges counts each as T/n."""
     space = architecture.space
     p = architecture.probabilities()
-    kept = _kept(space)
+    kept = edges_kept(space)
     inputs = torch.tensor([sum(n == node for n, _ in space.edges) for node in range(space.computed)])
     if space.inputs_per_node and "none" in space.operations:
         p = p.index_fill(-1, torch.tensor(space.operations.index("none")), 0.0)
@@ -197,104 +213,7 @@ def expected(table: CostTable, architecture: Architecture) -> Float[Tensor, ""]:
     return table.expected(share[:, None] * p, weights)
 
 
-def _kept(space: Space) -> Tensor:
+def edges_kept(space: Space) -> Tensor:
     """Edges that each computed node keeps."""
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
     return torch.tensor([min(n, space.inputs_per_node or n) for n in inputs])
-
-
-def _prices(space: Space, budgets: Sequence[Budget]) -> list[list[int]]:
-    """Operations that may be derived, those that cost the same in every block together."""
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for index, name in enumerate(space.operations):
-        if name != "none" or not space.inputs_per_node:
-            column = tuple(float(v) for budget in budgets for v in budget.table.operations[:, index])
-            groups.setdefault(column, []).append(index)
-    return list(groups.values())
-
-
-def _cells(architecture: Architecture, prices: Sequence[Sequence[int]]) -> _Cells:
-    space = architecture.space
-    if int(_kept(space).sum()) > MOST_EDGES:
-        raise UserError(
-            f"space: a cell keeps {int(_kept(space).sum())} edges, with a budget at most {MOST_EDGES}; "
-            "lower space.nodes or space.inputs_per_node"
-        )
-    logs = architecture.probabilities().detach().double().log().numpy()
-    found: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {
-        (0,) * len(prices): (0.0, ())
-    }
-    for node in range(space.computed):
-        edges = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
-        ways = _ways(edges, logs, prices, space)
-        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {}
-        for (counts, (score, nodes)), (more, (own, picks)) in itertools.product(found.items(), ways.items()):
-            key = tuple(a + b for a, b in zip(counts, more, strict=True))
-            if key not in longer or score + own > longer[key][0]:
-                longer[key] = (score + own, (*nodes, picks))
-        found = longer
-    return _Cells(
-        np.array(list(found), np.int64).reshape(len(found), len(prices)),
-        np.array([score for score, _ in found.values()]),
-        [nodes for _, nodes in found.values()],
-    )
-
-
-def _ways(
-    edges: Sequence[tuple[int, int]], logs: NDArray[np.float64], prices: Sequence[Sequence[int]], space: Space
-) -> dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]]:
-    """The likeliest way to fill one node at each share of prices."""
-    keep = min(len(edges), space.inputs_per_node or len(edges))
-    found: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {(0,) * len(prices): (0.0, ())}
-    for place, (edge, source) in enumerate(edges):
-        best = [max(group, key=lambda index: float(logs[edge, index])) for group in prices]
-        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {}
-        for counts, (score, picks) in found.items():
-            options = []
-            if len(picks) + len(edges) - place - 1 >= keep:  # enough edges are left
-                options.append((counts, score, picks))
-            if len(picks) < keep:
-                for price, index in enumerate(best):
-                    key = tuple(n + (price == position) for position, n in enumerate(counts))
-                    options.append((key, score + float(logs[edge, index]), (*picks, (space.operations[index], source))))
-            for key, total, chosen in options:
-                if key not in longer or total > longer[key][0]:
-                    longer[key] = (total, chosen)
-        found = longer
-    return {counts: way for counts, way in found.items() if len(way[1]) == keep}
-
-
-def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Combinations of depths, (combinations, blocks), and their log-probabilities."""
-    space = architecture.space
-    if architecture.fixed_depths is not None:
-        return np.array([architecture.fixed_depths]), np.zeros(1)
-    logs = architecture.depth_probabilities().detach().double().log().numpy()
-    each = logs.shape[1]
-    while each**space.blocks > MOST_DEPTHS:
-        each -= 1
-    likeliest = np.sort(np.argsort(-logs, axis=1, kind="stable")[:, :each], axis=1)
-    combinations = np.array(list(itertools.product(*likeliest)))
-    return combinations + space.min_depth, logs[np.arange(space.blocks), combinations].sum(axis=1)
-
-
-def _costs(
-    budget: Budget, prices: Sequence[Sequence[int]], counts: NDArray[np.int64], depths: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Cost of each cell at each combination of depths."""
-    of_price = budget.table.operations.numpy()[:, [group[0] for group in prices]]
-    beside = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
-    costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + budget.table.fixed
-    return costs
-
-
-def _unused(budgets: Sequence[Budget], costs: Sequence[float], why: str) -> str:
-    if not why:
-        return ""
-    pairs = zip(budgets, costs, strict=True)
-    uses = "; ".join(f"{budget.describe(cost)} of {budget.describe(budget.most)}" for budget, cost in pairs)
-    return f"{uses}: {why}"
-
-
-def _named(budgets: Sequence[Budget]) -> str:
-    return " and ".join(budget.describe(budget.most) for budget in budgets)

@@ -144,6 +144,11 @@ class SearchConfig:
         complexity_operations: N_ops, operations of an `edge` or of the whole `cell`.
         complexity_probability: which probability weighs the MACs of an operation.
         complexity_depth: which depth multiplies a cell's cost; never a path for gradients.
+        max_macs: budget: the most MACs of the network found; 0, none. With a budget, setting C draws the expected cost
+            to just below it, in the place of the complexity loss, and the network is the most probable within it.
+        max_parameters: the same for trained weights.
+        max_latency_ms: the same for milliseconds of one call on the device of `latency_table`.
+        latency_table: file that `compactnas latency` wrote on that device.
         depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
             to a drawn depth, as `uniform` and `evolution` always do.
         sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
@@ -181,6 +186,10 @@ class SearchConfig:
     complexity_operations: Literal["edge", "cell"] = "edge"
     complexity_probability: Literal["softmax", "gumbel", "one_hot"] = "softmax"
     complexity_depth: Literal["expected", "sampled", "derived"] = "expected"
+    max_macs: float = 0.0
+    max_parameters: float = 0.0
+    max_latency_ms: float = 0.0
+    latency_table: str = ""
     depth_mode: Literal["mixture", "sample"] = "mixture"
     sampled_inputs: int = 0
     fixed_depth: int = 3
@@ -210,6 +219,14 @@ class SearchConfig:
                 self.strategy == "gdas" or getattr(self, name) in (0, "none"),
                 f"search.{name}: {getattr(self, name)} is GDAS's alone; leave it out with {self.strategy}",
             )
+        for name in ("max_macs", "max_parameters", "max_latency_ms"):
+            _require(
+                0 <= getattr(self, name) < 1e15, f"search.{name}: {getattr(self, name):g} is no budget; 0 sets none"
+            )
+        _require(
+            bool(self.latency_table) == bool(self.max_latency_ms),
+            "search.max_latency_ms, search.latency_table: one needs the other; `compactnas latency` makes a table",
+        )
         _require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
         _require(
             not self.stop_after or self.strategy not in ("uniform", "evolution"),

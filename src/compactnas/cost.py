@@ -7,10 +7,10 @@ column "FLOPs" holds MACs. Parameters are all trained weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -188,13 +188,17 @@ class CostTable:
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
+    def cells(self, space: Space, genotype: Genotype) -> Float[Tensor, "blocks"]:
+        """Cost of the edges of all cells of each block."""
+        row = dict(zip(space.operations, self.operations.T, strict=True))
+        none = torch.zeros(space.blocks, dtype=torch.float64)
+        cell = sum((row[name] for edges in genotype.nodes for name, _ in edges), none)
+        return cell * torch.tensor(genotype.depths)
+
     def total(self, space: Space, genotype: Genotype) -> int:
         """Cost of a network of the space, as a sum over the table: nothing is built for it."""
-        row = dict(zip(space.operations, self.operations.T, strict=True))
-        cell = sum((row[name] for edges in genotype.nodes for name, _ in edges), torch.zeros(space.blocks))
-        depths = torch.tensor(genotype.depths)
-        beside = self.overhead[torch.arange(space.blocks), depths - 1].sum()
-        return int((cell * depths).sum() + beside) + self.fixed
+        beside = self.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
+        return int(self.cells(space, genotype).sum() + beside) + self.fixed
 
     def complexity(
         self,
@@ -212,6 +216,27 @@ class CostTable:
             unit: MACs that count as one.
         """
         return (self.cell(probabilities) * depths.detach()).sum() / (n_ops * unit)
+
+
+@runtime_checkable
+class Price(Protocol):
+    """What cost adds to the loss of the architecture (setting C)."""
+
+    def __call__(self, architecture: Architecture, draw: Draw) -> Tensor:
+        """The loss, on the CPU, with its gradients to the architecture."""
+        ...
+
+    def of(self, space: Space, genotype: Genotype) -> float:
+        """The same of one network."""
+        ...
+
+    def state(self) -> list[float]:
+        """What it has learnt, for a checkpoint."""
+        ...
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Take up such a state."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -245,3 +270,14 @@ class ComplexityLoss:
         else:
             depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
         return self.weight * self.table.complexity(p, depths, self.n_ops, self.unit)
+
+    def of(self, space: Space, genotype: Genotype) -> float:
+        """The loss of one network, for sure."""
+        return self.weight * float(self.table.cells(space, genotype).sum()) / (self.n_ops * self.unit)
+
+    def state(self) -> list[float]:
+        """Nothing: its weight is fixed."""
+        return []
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Nothing to take up."""

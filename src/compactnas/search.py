@@ -16,12 +16,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from compactnas.budget import budgets_of, price_of, require_possible
 from compactnas.checkpoints import EACH_EPOCH, Keeping
 from compactnas.config import SearchConfig
-from compactnas.cost import ComplexityLoss, CostTable
+from compactnas.cost import CostTable
 from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
+from compactnas.deriving import Derived, derive_within
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, cosine
@@ -76,15 +78,9 @@ class Search:
         self.sampler = self.strategy.sampler
         built = self.architecture.built_depths
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
-        n_ops = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
-        self.complexity = ComplexityLoss(
-            self.table,
-            config.complexity_weight if config.complexity else 0.0,
-            n_ops,
-            config.complexity_unit,
-            config.complexity_probability,
-            config.complexity_depth,
-        )
+        self.budgets = budgets_of(config, space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
+        require_possible(self.architecture, self.budgets)
+        self.price = price_of(config, space, self.table, self.budgets)
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
         supernet.normalise.set(normalisation.mean, normalisation.std)
@@ -213,7 +209,7 @@ class Search:
     def _architecture_loss(self, draw: Draw, x: Tensor, y: Tensor, rows: int) -> tuple[Tensor, ...]:
         """The loss of the architecture; without gradient its two terms, NLL and cost, and between them the accuracy."""
         nll, hits = loss_and_hits(answers(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
-        complexity = self.complexity(self.architecture, draw)
+        complexity = self.price(self.architecture, draw)
         # The cost is no sum over patches: the first process counts it for all.
         loss = nll + complexity.to(nll.device) if self.ranks.first else nll
         return loss, nll.detach(), hits, complexity.detach()
@@ -261,9 +257,9 @@ class Search:
         if self.strategy.choose is not None:  # it stands still; all depths are drawn as often
             even = (self.space.min_depth + self.space.max_depth) / 2
             return {"depths": [float(d) for d in architecture.fixed_depths or (even,) * self.space.blocks]}
-        genotype = derive(architecture)
+        genotype = self.derived().genotype
         expected = self.table.expected(architecture.probabilities().detach(), architecture.depth_weights())
-        return {
+        row: Row = {
             "entropy": round(architecture.entropy(), 6),
             "expected_macs": round(float(expected)),
             "depths": [round(float(d), 4) for d in architecture.mean_depths()],
@@ -271,6 +267,13 @@ class Search:
             "derived_macs": self.table.total(self.space, genotype),
             "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
         }
+        return row | ({"multipliers": [round(m, 6) for m in self.price.state()]} if self.budgets else {})
+
+    def derived(self) -> Derived:
+        """The network that the architecture stands for now."""
+        if self.budgets:
+            return derive_within(self.architecture, self.budgets)
+        return Derived(derive(self.architecture), "")
 
     def state(self) -> dict[str, Any]:
         """All that a resumed search needs to go on to the same bytes."""
@@ -281,6 +284,7 @@ class Search:
             "alphas": self.alphas.state_dict(),
             "generator": self.generator.get_state(),
             "scaler": self.fabric.strategy.precision.state_dict(),
+            "price": self.price.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -291,6 +295,7 @@ class Search:
         self.alphas.load_state_dict(state["alphas"])
         self.generator.set_state(state["generator"])
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
+        self.price.restore(state.get("price", []))
 
     def converged(self, rows: list[Row]) -> bool:
         """Whether the genotype has stood still for `stop_after` epochs."""
@@ -328,9 +333,12 @@ class Search:
             keeping,
         )
         rows = stage.run(listener, resume=resume)
-        genotype = derive(self.architecture)
-        if self.strategy.choose is not None:
-            genotype, best = self._selection(self.strategy.choose).run(folder / "search", listener, resume=resume)
+        if self.strategy.choose is None:
+            genotype, left = self.derived()
+        else:
+            (genotype, left), best = self._selection(self.strategy.choose).run(
+                folder / "search", listener, resume=resume
+            )
             rows = [*rows[:-1], rows[-1] | {"accuracy_alpha": best["accuracy"], "derived_macs": best["macs"]}]
 
         def write() -> None:
@@ -339,6 +347,8 @@ class Search:
             write_json(folder / "search" / "alpha.json", self._architecture_values())
             write_bytes(folder / "genotype.json", genotype.to_json().encode())
 
+        if left:
+            listener.warn(f"budget: {left}")
         self.ranks.lead(write)
         return genotype
 
@@ -346,10 +356,11 @@ class Search:
         """What follows the epochs of a strategy that learns no alpha; two candidates, where only a setting is tried."""
         return Selection(
             Genotypes(self.space, self.architecture.fixed_depths),
+            self.budgets,
             choose,
             2 if self.config.max_steps else self.config.candidates,
             self.accuracy,
-            self._price,
+            lambda genotype: self.price.of(self.space, genotype),
             lambda genotype: self.table.total(self.space, genotype),
             self.alpha_batches.seed,
             self.ranks,
@@ -370,15 +381,6 @@ class Search:
             seen += rows
         self.ranks.sum([total])
         return float(total) / seen
-
-    def _price(self, genotype: Genotype) -> float:
-        """The complexity loss of one network, for sure."""
-        path = certain_sample(self.space, genotype).path
-        p = torch.zeros(len(path), len(self.space.operations))
-        for edge, index in enumerate(path):
-            p[edge, index] = float(index >= 0)
-        loss, depths = self.complexity, torch.tensor(genotype.depths, dtype=p.dtype)
-        return float(loss.weight * self.table.complexity(p, depths, loss.n_ops, loss.unit))
 
     def _architecture_values(self) -> dict[str, Any]:
         architecture = self.architecture

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compactnas.budget import USED, Budget, unused
+from compactnas.deriving import Derived
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_json
 from compactnas.genotype import Genotype
@@ -19,7 +21,7 @@ from compactnas.outside import parse_json
 from compactnas.ranks import Ranks
 from compactnas.runs import Row, write_rows
 from compactnas.stopping import StoppedError, stop_requests
-from compactnas.strategies.trials import Chooser
+from compactnas.strategies.trials import Chooser, Evaluate, Trial
 from compactnas.strategies.trials import Row as Choice
 from compactnas.strategies.uniform import Genotypes
 
@@ -36,6 +38,7 @@ class Selection:
 
     Attributes:
         genotypes: what is chosen from.
+        budgets: limits of a candidate; where the space has such, at least 95 % of one is used.
         choose: makes the candidates.
         evaluations: how many.
         accuracy: of a genotype on D_V with the supernet's weights.
@@ -46,6 +49,7 @@ class Selection:
     """
 
     genotypes: Genotypes
+    budgets: Sequence[Budget]
     choose: Chooser
     evaluations: int
     accuracy: Callable[[Genotype], float]
@@ -54,10 +58,11 @@ class Selection:
     seed: int
     ranks: Ranks
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool) -> tuple[Genotype, Row]:
+    def run(self, folder: Path, listener: Listener, *, resume: bool) -> tuple[Derived, Row]:
         """Measure what is left of the candidates; gives the best, the first of equals, and its row of the table.
 
         Errors:
+            UserError: no network that was drawn is within the budgets.
             StoppedError: SIGTERM or SIGUSR1 asked to stop; what was measured is kept.
             UserError: the table in the folder is of other candidates.
         """
@@ -95,15 +100,22 @@ class Selection:
                 count += 1
                 return float(rows[count - 1]["score"])
 
-            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(SELECTION,)))
             try:
-                trials = self.choose(self.genotypes.choices, evaluate, self.evaluations, rng)
+                trials = self._trials(evaluate, USED) or self._trials(evaluate, 0.0)
             finally:
                 listener.end()
+        if not trials:
+            raise UserError("budget: none of many networks drawn is within it; raise the limit")
         if len(rows) > done:
             keep()
         best = max(range(len(trials)), key=lambda number: trials[number].value)
-        return self.genotypes.genotype(trials[best].row), rows[best]
+        genotype = self.genotypes.genotype(trials[best].row)
+        costs = [budget.of(self.genotypes.space, genotype) for budget in self.budgets]
+        return Derived(genotype, unused(self.budgets, costs, "no network drawn uses 95 % of it")), rows[best]
+
+    def _trials(self, evaluate: Evaluate, used: float) -> list[Trial]:
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(SELECTION,)))
+        return self.choose(self.genotypes.choices(self.budgets, used), evaluate, self.evaluations, rng)
 
     def _row(self, number: int, genotype: Genotype) -> Row:
         accuracy = round(self.accuracy(genotype), 6)

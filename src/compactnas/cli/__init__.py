@@ -37,6 +37,7 @@ COMMANDS = {
     "bench": ("measure an export beside ResNets", "bench"),
     "study": ("compare methods by splits by seeds, from one file", "study"),
     "report": ("write one HTML page that shows runs side by side", "report"),
+    "latency": ("measure what the operations of a space take on this machine", "latency"),
     "cost": ("count the parameters and multiply-accumulates of a network", "cost"),
 }
 """Name -> (summary, module of this package with `main(argv) -> int`)."""

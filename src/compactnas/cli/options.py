@@ -46,6 +46,13 @@ CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PA
 LISTS = ("--data.bands", "--data.test_groups", "--space.operations", "--train.teachers")
 """Options that take several names; `a,b` is accepted for `[a,b]`."""
 
+BUDGETS = {
+    "--max-macs": "--search.max_macs",
+    "--max-parameters": "--search.max_parameters",
+    "--max-latency-ms": "--search.max_latency_ms",
+}
+"""Short names of the budgets of a search; `20M` is accepted for 20000000."""
+
 Config = TypeVar("Config")
 
 
@@ -91,7 +98,10 @@ class Parser(ArgumentParser):
                 equals, value = "=", rest.pop(0)
             if option in LISTS and not value.startswith("["):
                 value = f"[{value}]"
-            words += [name + equals + value for name in self.aliases.get(option, (option,))]
+            names = self.aliases.get(option, (option,))
+            if not equals and rest and set(names) & set(BUDGETS.values()):
+                equals, value = "=", rest.pop(0)
+            words += [name + equals + (_in_full(value) if name in BUDGETS.values() else value) for name in names]
         return words
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -113,6 +123,12 @@ class Parser(ArgumentParser):
         known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         near = difflib.get_close_matches(word.split("=")[0], known, n=1)
         return f"did you mean {near[0]}?" if near else f"`{self.prog} --help` lists them"
+
+
+def _in_full(number: str) -> str:
+    """`20M` as 20000000.0; what is no such number as it is."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG])", number)
+    return str(float(match[1]) * {"k": 1e3, "M": 1e6, "G": 1e9}[match[2]]) if match else number
 
 
 def _require_plain_file(option: str, file: str) -> None:
@@ -145,6 +161,9 @@ def add_run_options(parser: Parser, recipe: Recipe) -> None:
     for name in ("devices", "nodes"):
         parser.aliases[f"--{name}"] = (f"--machine.{name}",)
         parser.add_argument(f"--{name}", type=int, help=f"the same as --machine.{name}")
+    for name, option in BUDGETS.items():
+        parser.aliases[name] = (option,)
+        parser.add_argument(name, type=float, help=f"the same as {option}; 20M is 20000000")
     parser.add_class_arguments(RunConfig, None)
     parser.set_defaults(asdict(RECIPES[recipe]()))
 

@@ -69,7 +69,7 @@ def onnx_bytes(program: ExportedProgram, task: Task, network: nn.Module) -> byte
         UserError: the `export` extra is not installed.
     """
     require_extra("onnx", "onnxscript", "onnxruntime")
-    with warnings.catch_warnings(), _quiet(logging.getLogger("torch.onnx")):
+    with warnings.catch_warnings(), quiet(logging.getLogger("torch.onnx")):
         warnings.simplefilter("ignore")  # of the converter about itself
         converted = torch.onnx.export(
             program,
@@ -116,7 +116,7 @@ def metadata(task: Task, network: nn.Module) -> dict[str, str]:
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
+def quiet(logger: logging.Logger) -> Iterator[None]:
     """Without what a converter says of libraries that are not there."""
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -136,9 +136,9 @@ def regularized_evolution(
     return trials
 
 
-def _new(choices: Choices, seen: dict[Row, float], make: Callable[[], Row], tries: int = TRIES) -> Row | None:
-    """A candidate that is admitted and was not seen yet; None where so many tries make none."""
-    for _ in range(tries):
+def _new(choices: Choices, seen: dict[Row, float], make: Callable[[], Row], tries: int = 0) -> Row | None:
+    """A candidate that is admitted and was not seen yet; None where so many tries, or `TRIES`, make none."""
+    for _ in range(tries or TRIES):
         row = make()
         if row not in seen and choices.admits(row):
             return row

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
 import torch
 
+from compactnas.budget import Budget, admits
 from compactnas.genotype import Genotype
 from compactnas.network import Sample
 from compactnas.random_cell import random_genotype
@@ -55,13 +57,22 @@ class Genotypes:
         """Operations of an edge that is kept."""
         return tuple(name for name in self.space.operations if name != "none" or not self.space.inputs_per_node)
 
-    @property
-    def choices(self) -> Choices:
-        """The row; a network whose output hears from no input is none."""
+    def choices(self, budgets: Sequence[Budget] = (), used: float = 0.0) -> Choices:
+        """The row; a network whose output hears from no input is none.
+
+        Args:
+            budgets: limits of a network.
+            used: share of at least one of them that it uses.
+        """
         space = self.space
         nodes = [n for sets in self.kept for n in (len(sets), *[len(self.names)] * len(sets[0]))]
         depths = [] if self.depths else [space.max_depth - space.min_depth + 1] * space.blocks
-        return Choices((*nodes, *depths), lambda row: self.genotype(row).connected)
+
+        def candidate(row: Row) -> bool:
+            genotype = self.genotype(row)
+            return genotype.connected and admits(budgets, space, genotype, used)
+
+        return Choices((*nodes, *depths), candidate)
 
     def genotype(self, row: Row) -> Genotype:
         """The genotype of a row."""

@@ -1,0 +1,175 @@
+"""Derivation within limits: the most probable network that costs no more.
+
+It is found by counting, not by trying: what a network costs depends only on how many operations of each price its cell
+has, and on its depths.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.budget import USED, Budget, edges_kept, require_possible, unused
+from compactnas.errors import UserError
+from compactnas.genotype import Genotype
+from compactnas.sampling import Architecture
+from compactnas.space import Space
+
+MOST_CELLS = 200_000
+"""Ways to share out prices among a cell's edges: more are too many to count."""
+
+MOST_DEPTHS = 20_000
+"""Combinations of depths that are looked at; where a space has more, the likeliest of each block are."""
+
+
+class Derived(NamedTuple):
+    """A network within its limits.
+
+    Attributes:
+        genotype: the network.
+        unused: why less than 95 % of every limit is used; empty where one is.
+    """
+
+    genotype: Genotype
+    unused: str
+
+
+class _Cells(NamedTuple):
+    """The likeliest cell of each way to share out prices.
+
+    Attributes:
+        counts: edges of each price, (cells, prices).
+        scores: log-probabilities, (cells,).
+        nodes: the cells themselves.
+    """
+
+    counts: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    nodes: list[tuple[tuple[tuple[str, int], ...], ...]]
+
+
+def derive_within(architecture: Architecture, budgets: Sequence[Budget]) -> Derived:
+    """The most probable network within the limits, of those that use at least 95 % of one where there are any.
+
+    Without a limit in its way it is what `compactnas.sampling.derive` gives.
+
+    Errors:
+        UserError: the space has no network within the limits.
+    """
+    space = architecture.space
+    prices = _prices(space, budgets)
+    cells = _cells(architecture, prices)
+    depths, likely = _depths(architecture)
+    scores = cells.scores[:, None] + likely[None]
+    costs = [_costs(budget, prices, cells.counts, depths) for budget in budgets]
+    within = np.logical_and.reduce(
+        [cost <= budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=True
+    ) & np.ones(scores.shape, bool)
+    used = np.logical_or.reduce(
+        [cost >= USED * budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=False
+    )
+    for allowed, why in ((within & used, ""), (within, "no network of the space uses 95 % of it")):
+        for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None)[: np.count_nonzero(allowed)]:
+            cell, combination = np.unravel_index(place, scores.shape)
+            genotype = Genotype(
+                cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout
+            )
+            if genotype.connected:
+                return Derived(genotype, unused(budgets, [round(float(cost[cell, combination])) for cost in costs], why))
+    require_possible(architecture, budgets)
+    raise UserError(f"no network of the space is within {_named(budgets)}; raise the limit")
+
+
+def _prices(space: Space, budgets: Sequence[Budget]) -> list[list[int]]:
+    """Operations that may be derived, those that cost the same in every block together."""
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for index, name in enumerate(space.operations):
+        if name != "none" or not space.inputs_per_node:
+            column = tuple(float(v) for budget in budgets for v in budget.table.operations[:, index])
+            groups.setdefault(column, []).append(index)
+    return list(groups.values())
+
+
+def _cells(architecture: Architecture, prices: Sequence[Sequence[int]]) -> _Cells:
+    space = architecture.space
+    kept = int(edges_kept(space).sum())
+    if comb(kept + len(prices) - 1, kept) > MOST_CELLS:
+        raise UserError(
+            f"space: the {kept} edges that a cell keeps, of {len(prices)} prices, are too many for a budget; "
+            "lower space.nodes or space.inputs_per_node"
+        )
+    logs = architecture.probabilities().detach().double().log().numpy()
+    found: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {
+        (0,) * len(prices): (0.0, ())
+    }
+    for node in range(space.computed):
+        edges = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
+        ways = _ways(edges, logs, prices, space)
+        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {}
+        for (counts, (score, nodes)), (more, (own, picks)) in itertools.product(found.items(), ways.items()):
+            key = tuple(a + b for a, b in zip(counts, more, strict=True))
+            if key not in longer or score + own > longer[key][0]:
+                longer[key] = (score + own, (*nodes, picks))
+        found = longer
+    return _Cells(
+        np.array(list(found), np.int64).reshape(len(found), len(prices)),
+        np.array([score for score, _ in found.values()]),
+        [nodes for _, nodes in found.values()],
+    )
+
+
+def _ways(
+    edges: Sequence[tuple[int, int]], logs: NDArray[np.float64], prices: Sequence[Sequence[int]], space: Space
+) -> dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]]:
+    """The likeliest way to fill one node at each share of prices."""
+    keep = min(len(edges), space.inputs_per_node or len(edges))
+    found: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {(0,) * len(prices): (0.0, ())}
+    for place, (edge, source) in enumerate(edges):
+        best = [max(group, key=lambda index: float(logs[edge, index])) for group in prices]
+        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {}
+        for counts, (score, picks) in found.items():
+            options = []
+            if len(picks) + len(edges) - place - 1 >= keep:  # enough edges are left
+                options.append((counts, score, picks))
+            if len(picks) < keep:
+                for price, index in enumerate(best):
+                    key = tuple(n + (price == position) for position, n in enumerate(counts))
+                    options.append((key, score + float(logs[edge, index]), (*picks, (space.operations[index], source))))
+            for key, total, chosen in options:
+                if key not in longer or total > longer[key][0]:
+                    longer[key] = (total, chosen)
+        found = longer
+    return {counts: way for counts, way in found.items() if len(way[1]) == keep}
+
+
+def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Combinations of depths, (combinations, blocks), and their log-probabilities."""
+    space = architecture.space
+    if architecture.fixed_depths is not None:
+        return np.array([architecture.fixed_depths]), np.zeros(1)
+    logs = architecture.depth_probabilities().detach().double().log().numpy()
+    each = logs.shape[1]
+    while each**space.blocks > MOST_DEPTHS:
+        each -= 1
+    likeliest = np.sort(np.argsort(-logs, axis=1, kind="stable")[:, :each], axis=1)
+    combinations = np.array(list(itertools.product(*likeliest)))
+    return combinations + space.min_depth, logs[np.arange(space.blocks), combinations].sum(axis=1)
+
+
+def _costs(
+    budget: Budget, prices: Sequence[Sequence[int]], counts: NDArray[np.int64], depths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cost of each cell at each combination of depths."""
+    of_price = budget.table.operations.numpy()[:, [group[0] for group in prices]]
+    beside = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
+    costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + budget.table.fixed
+    return costs
+
+
+def _named(budgets: Sequence[Budget]) -> str:
+    return " and ".join(budget.describe(budget.most) for budget in budgets)

@@ -1,0 +1,252 @@
+"""The table of latencies, measured: each operation at each shape, and whole networks as the check on it.
+
+An operation is timed as it stands in a cell, its result added to another map, in a row of a few; what a call costs of
+itself is known from a row of one addition. What a network costs beside its edges, and how much of the sum of its parts
+the engine takes for the whole, are fitted to whole networks.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from compactnas.cost import CostTable
+from compactnas.errors import UserError
+from compactnas.export.graphs import OPSET, quiet
+from compactnas.export.reading import require_extra
+from compactnas.genotype import Genotype
+from compactnas.latency import LatencyTable
+from compactnas.network import Network
+from compactnas.operations import State, build_operation, final_norm
+from compactnas.random_cell import random_genotype
+from compactnas.space import Space
+
+Call = Callable[[], object]
+LatencyEngine = Literal["onnx", "torch"]
+
+LENGTH = 5
+"""Operations in a row."""
+
+ADDITION = "skip_connect"
+"""Costs nothing but its addition."""
+
+CALL_S = 0.002
+"""A call that is shorter is repeated until so much time has passed."""
+
+
+class Row(nn.Module):
+    """So many times: an operation's result added to a map, as on an edge of a cell."""
+
+    def __init__(self, name: str, channels: int, length: int) -> None:
+        super().__init__()
+        self.operations = nn.ModuleList(build_operation(name, channels, final_norm) for _ in range(length))
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        for operation in self.operations:
+            x = x + operation(State(x))
+        return x
+
+
+def measure_latency(
+    space: Space,
+    bands: int,
+    classes: int,
+    patch_px: int,
+    *,
+    engine: LatencyEngine = "onnx",
+    batch: int = 1,
+    threads: int = 1,
+    networks: int = 12,
+    rounds: int = 15,
+    seed: int = 0,
+    tell: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> LatencyTable:
+    """Measure the operations of a space on this machine.
+
+    Args:
+        space: whose operations, at depths up to its greatest.
+        bands: of a patch.
+        classes: of the answer.
+        patch_px: side of a patch.
+        engine: onnxruntime or torch, on the CPU.
+        batch: patches of a call.
+        threads: of the engine.
+        networks: random networks of the space that are measured as a whole.
+        rounds: of measurements, in turn over everything; the least counts.
+        seed: of the networks.
+        tell: hears what is going on, how many of how many.
+
+    Errors:
+        UserError: the engine is not installed.
+    """
+    if engine == "onnx":
+        require_extra("onnx", "onnxscript", "onnxruntime")
+    generator = torch.Generator().manual_seed(seed)
+    genotypes = connected_genotypes(space, generator, networks)
+    torch.set_num_threads(threads)
+    names = [ADDITION, *(name for name in space.operations if name not in ("none", ADDITION))]
+    shapes = [(space.channels * 2**block, -(-patch_px // 2**block)) for block in range(space.blocks)]
+    built: list[tuple[nn.Module, tuple[int, ...]]] = []
+    for channels, side in shapes:
+        rows = [Row(ADDITION, channels, 1), *(Row(name, channels, LENGTH) for name in names)]
+        built += [(row, (batch, channels, side, side)) for row in rows]
+    built += [(Network(genotype, bands, classes), (batch, bands, patch_px, patch_px)) for genotype in genotypes]
+    calls = []
+    for module, shape in built:
+        calls.append(make_call(module, shape, engine, threads))
+        tell("building", len(calls), len(built))
+    seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
+    columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
+    macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
+    parts = CostTable(torch.from_numpy(columns), macs.overhead, 0)
+    sums = np.array([_parts(parts, space, genotype) for genotype in genotypes])
+    whole = seconds[-len(genotypes) :]
+    fitted = fit(sums, whole)
+    if not fitted[1]:
+        raise UserError(
+            "latency: whole networks took no longer where their operations do; measure again on a quieter machine, "
+            "with more --rounds"
+        )
+    errors = [abs(1 - _left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
+    return LatencyTable(
+        device=platform.processor() or platform.machine(),
+        engine=engine,
+        threads=threads,
+        batch=batch,
+        layout=space.layout,
+        channels=space.channels,
+        blocks=space.blocks,
+        operations=space.operations,
+        bands=bands,
+        classes=classes,
+        patch_px=patch_px,
+        operations_ns=_nanoseconds(columns * fitted[1]),
+        overhead_ns=_nanoseconds(macs.overhead.numpy() * fitted[2]),
+        fixed_ns=round(1e9 * fitted[0]),
+        networks=len(genotypes),
+        median_error=round(float(median(errors)), 4),
+        worst_error=round(float(max(errors)), 4),
+    )
+
+
+def _columns(space: Space, names: Sequence[str], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of each operation, (blocks, operations), of those of rows: one addition, then a row of each name."""
+    addition = np.maximum(seconds[:, 1] - seconds[:, 0], 0) / (LENGTH - 1)
+    call = seconds[:, 0] - addition
+    columns = np.zeros((space.blocks, len(space.operations)))
+    for place, name in enumerate(names):
+        if name in space.operations:
+            columns[:, space.operations.index(name)] = np.maximum(seconds[:, place + 1] - call, 0) / LENGTH
+    return columns
+
+
+def timed(calls: Sequence[Call], rounds: int, tell: Callable[[int], None]) -> NDArray[np.float64]:
+    """Seconds of each call: the least of rounds, so that what else runs has little part in it."""
+    repeats = []
+    for call in calls:
+        call()
+        began = time.perf_counter()
+        call()
+        repeats.append(max(1, round(CALL_S / max(time.perf_counter() - began, 1e-9))))
+    times = np.empty((rounds, len(calls)))
+    for done in range(rounds):
+        for place, (call, repeat) in enumerate(zip(calls, repeats, strict=True)):
+            began = time.perf_counter()
+            for _ in range(repeat):
+                call()
+            times[done, place] = (time.perf_counter() - began) / repeat
+        tell(done + 1)
+    found: NDArray[np.float64] = times.min(axis=0)
+    return found
+
+
+def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of the fixed parts, and factors of the operations' and of the other parts' sums: none negative.
+
+    Args:
+        sums: (networks, 2).
+        whole: seconds of each network; relative errors count.
+    """
+    columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
+    used = [column for column in range(3) if columns[:, column].any()]
+    while True:
+        solution = torch.linalg.lstsq(
+            torch.from_numpy(columns[:, used]), torch.ones(len(whole), 1, dtype=torch.float64)
+        ).solution
+        if float(solution.min()) >= 0:
+            break
+        used.pop(int(solution.argmin()))
+    found = np.zeros(3)
+    found[used] = solution[:, 0].numpy()
+    return found
+
+
+def _left_out(sums: NDArray[np.float64], whole: NDArray[np.float64], place: int) -> float:
+    others = np.arange(len(whole)) != place
+    found = fit(sums[others], whole[others])
+    return float(found[0] + sums[place] @ found[1:])
+
+
+def _parts(table: CostTable, space: Space, genotype: Genotype) -> tuple[float, float]:
+    beside = table.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
+    return float(table.cells(space, genotype).sum()), float(beside)
+
+
+def _nanoseconds(seconds: NDArray[np.float64]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(round(1e9 * float(value)) for value in row) for row in seconds)
+
+
+def connected_genotypes(space: Space, generator: torch.Generator, count: int) -> list[Genotype]:
+    """Random networks that hear their input."""
+    found: list[Genotype] = []
+    while len(found) < count:
+        genotype = random_genotype(space, generator)
+        if genotype.connected:
+            found.append(genotype)
+    return found
+
+
+def make_call(module: nn.Module, shape: tuple[int, ...], engine: LatencyEngine, threads: int) -> Call:
+    """A call of a module on one batch of this shape, in an engine."""
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    module = module.eval()
+    if engine == "torch":
+        return _torch_call(module, x)
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = ort.InferenceSession(_onnx(module, x), options, providers=["CPUExecutionProvider"])
+    given = {"x": x.numpy()}
+    return lambda: session.run(None, given)
+
+
+def _torch_call(module: nn.Module, x: Tensor) -> Call:
+    module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stubs
+
+    def call() -> object:
+        with torch.inference_mode():
+            return module(x)
+
+    return call
+
+
+def _onnx(module: nn.Module, x: Tensor) -> bytes:
+    with quiet(logging.getLogger("torch.onnx")), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the converter about itself
+        converted: Any = torch.onnx.export(
+            module, (x,), dynamo=True, opset_version=OPSET, input_names=["x"], external_data=False, verbose=False
+        )
+    content: bytes = converted.model_proto.SerializeToString()
+    return content
