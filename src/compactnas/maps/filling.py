@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
@@ -15,12 +15,14 @@ from compactnas.data.source import Progress
 from compactnas.data.values import DIGITAL_NUMBERS, unlike_reflectance
 from compactnas.errors import UserError
 from compactnas.export.engines import Engine, open_engine
+from compactnas.files import read_json, write_json
 from compactnas.maps.blocks import Accepted, Block, read_block
 from compactnas.maps.exact import BlockProbabilities, Mode
 from compactnas.maps.grid import Cells, Grid
 from compactnas.maps.job import Job, Warn
 from compactnas.maps.kept import Kept, Numbers, in_steps
-from compactnas.maps.modes import mode_of
+from compactnas.maps.likeness import Likeness
+from compactnas.maps.modes import learnt, mode_of
 from compactnas.maps.reading import open_scene
 from compactnas.maps.scene import Place
 
@@ -41,6 +43,7 @@ class Plan:
         place: of the map.
         blocks: of the cells.
         notes: what was assumed of the scenes.
+        likeness: what the dense mode has learnt of them.
     """
 
     job: Job
@@ -49,6 +52,7 @@ class Plan:
     place: Place
     blocks: tuple[Cells, ...]
     notes: tuple[str, ...]
+    likeness: Likeness | None = None
 
 
 Spread = Callable[[Plan, Sequence[int], Warn], Generator[tuple[int, Numbers], None, None]]
@@ -88,8 +92,8 @@ def _survey(job: Job, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]]:
     return places[0], tuple(dict.fromkeys(notes))
 
 
-def fill(kept: Kept, plan: Plan, spread: Spread, progress: Progress, warn: Warn) -> None:
-    """Judge the blocks that are not done yet, and keep each as soon as it is.
+def fill(kept: Kept, plan: Plan, spread: Spread, progress: Progress, warn: Warn) -> Likeness | None:
+    """Judge the blocks that are not done yet, and keep each as soon as it is; gives what the dense mode has learnt.
 
     Errors:
         UserError: a scene cannot be read, or its values are no reflectance where the network takes that.
@@ -98,20 +102,46 @@ def fill(kept: Kept, plan: Plan, spread: Spread, progress: Progress, warn: Warn)
     missing = kept.missing()
     done = sum(sizes) - sum(sizes[number] for number in missing)
     progress(done, sum(sizes))
-    with closing(spread(plan, missing, warn)) as found:
+    likeness = _likeness(kept, plan, warn)
+    with closing(spread(replace(plan, likeness=likeness), missing, warn)) as found:
         for number, numbers in found:
             kept.put(number, numbers)
             done += sizes[number]
             progress(done, sum(sizes))
+    return likeness
 
 
-def judged_here(
-    plan: Plan, numbers: Sequence[int], warn: Warn, mode: Mode | None = None
-) -> Generator[tuple[int, Numbers], None, None]:
-    """Blocks one after the other in this process, by the mode of the plan's job unless that is made already."""
+def _likeness(kept: Kept, plan: Plan, warn: Warn) -> Likeness | None:
+    """What the dense mode has learnt of the scenes, now or before the map was stopped."""
+    if plan.job.config.mode == "exact":
+        return None
+    likeness = _kept_likeness(kept) or learnt(plan.job, plan.engine, plan.grid)
+    if likeness is None:
+        warn("--mode dense: too few neighbourhoods without a hole to learn from; the map is made in the exact mode")
+        return None
+    write_json(kept.likeness, likeness.to_json())
+    warn(
+        f"--mode dense: {100 * likeness.alone:.1f} % of cells will be judged alone, so that about "
+        f"{100 * likeness.agreement:.1f} % of all have the class of the exact mode"
+    )
+    return likeness
+
+
+def _kept_likeness(kept: Kept) -> Likeness | None:
+    if not kept.likeness.exists():
+        return None
+    anew = f"remove {kept.likeness.parent} to begin anew"
+    try:
+        return Likeness.from_json(read_json(kept.likeness, anew))
+    except ValueError as error:
+        raise UserError(f"{kept.likeness}: {error}; {anew}") from None
+
+
+def judged_here(plan: Plan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
+    """Blocks one after the other in this process."""
     if not numbers:
         return
-    mode = mode or mode_of(plan.job, plan.engine, plan.grid, warn)
+    mode = mode_of(plan.job, plan.engine, plan.likeness)
     with closing(ahead(_read(plan, numbers))) as read:
         for number, found in groupby(read, lambda item: item[0]):
             seasons = [block for _, block in found]

@@ -23,7 +23,7 @@ NO_CELL = 65_535
 NUMBER = np.dtype("<u2")
 """Of a block's file: row by row the probabilities of each cell, and nothing else."""
 
-ABOUT = "about.json"
+ABOUT, LIKENESS = "about.json", "likeness.json"
 
 Numbers = UInt16[np.ndarray, "rows columns classes"]
 
@@ -70,6 +70,11 @@ class Kept:
             f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; give the same "
             "again, remove it, or name another folder with --out"
         )
+
+    @property
+    def likeness(self) -> Path:
+        """The file of what the dense mode has learnt."""
+        return self._folder / LIKENESS
 
     def missing(self) -> list[int]:
         """Numbers of the blocks that are still to do."""

@@ -10,7 +10,8 @@ probabilities; how much of it is too much is found on windows of the sample that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -71,6 +72,33 @@ class Likeness:
         """Class probabilities, and whether they are in doubt."""
         probabilities = self.ridge(features).softmax(dim=-1)
         return probabilities, _margins(probabilities) < self.least_margin
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What it promises, measured on the sample."""
+        return {"judged_alone": self.alone, "agreement": self.agreement}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, exactly, as plain values."""
+        ridge = {field.name: getattr(self.ridge, field.name).tolist() for field in fields(Ridge)}
+        return {"ridge": ridge, "least_margin": self.least_margin, **self.figures}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Likeness:
+        """The same from `to_json`.
+
+        Errors:
+            ValueError: it is no such thing.
+        """
+        try:
+            parts = [torch.tensor(raw["ridge"][field.name], dtype=torch.float32) for field in fields(Ridge)]
+            figures = [float(raw[name]) for name in ("least_margin", "agreement", "judged_alone")]
+            mean, deviation, weights, bias = (tuple(part.shape) for part in parts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not what the dense mode learnt ({error})") from None
+        if len(weights) != 2 or not weights == mean + bias == deviation + bias:
+            raise ValueError("not what the dense mode learnt (its parts do not go together)")
+        return cls(Ridge(*parts), *figures)
 
 
 def learn(features: Features, logits: Logits, groups: Int64[Tensor, " windows"], agreement: float) -> Likeness:

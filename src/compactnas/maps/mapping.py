@@ -57,7 +57,7 @@ def make_map(
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
     with _nothing_left(out, kept), sole_writer(out / PART):
         kept.claim(digest(fingerprints), fingerprints)
-        fill(kept, plan, spread, progress, warn)
+        likeness = fill(kept, plan, spread, progress, warn)
         made = write_outputs(out, out / PART, outputs, kept, plan.blocks, place, classes)
     about = {
         "format": FORMAT,
@@ -73,6 +73,7 @@ def make_map(
         "transform": list(place.transform)[:6],
         **made,
         "notes": list(plan.notes),
+        **({"dense": likeness.figures} if likeness else {}),
         "seconds": round(time.monotonic() - began, 1),
     }
     write_json(out / DONE, about)

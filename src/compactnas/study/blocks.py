@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.config import MachineConfig
-from compactnas.maps.exact import Mode
 from compactnas.maps.filling import Plan, Spread, judged_here, plan_map
 from compactnas.maps.job import Job, Warn
 from compactnas.maps.kept import Numbers
-from compactnas.maps.modes import mode_of
+from compactnas.maps.likeness import Likeness
 from compactnas.stopping import interrupts
 from compactnas.study.cluster import LOOK_EVERY_S, task_options
 from compactnas.study.ray_session import RayOptions, raise_cause, session
@@ -56,7 +55,7 @@ def on_ray(address: str, threads: int) -> Spread:
             try:
                 while waiting or running:
                     while waiting and len(running) < side_by_side:
-                        running.add(task.remote(job, waiting.pop()))
+                        running.add(task.remote(job, waiting.pop(), plan.likeness))
                     ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
                     if asked():
                         raise KeyboardInterrupt
@@ -75,18 +74,14 @@ def on_ray(address: str, threads: int) -> Spread:
     return spread
 
 
-def judge(job: Job, numbers: tuple[int, ...]) -> Judged:
-    """What a task does: judge blocks of these numbers."""
-    plan, mode, before = _ready(job)
-    warnings = [*before]
-    return [*judged_here(plan, numbers, warnings.append, mode)], warnings
+def judge(job: Job, numbers: tuple[int, ...], likeness: Likeness | None) -> Judged:
+    """What a task does: judge blocks of these numbers by what the dense mode has learnt, if it is that mode."""
+    warnings: list[str] = []
+    return [*judged_here(replace(_plan(job), likeness=likeness), numbers, warnings.append)], warnings
 
 
-@lru_cache(maxsize=1)
-def _ready(job: Job) -> tuple[Plan, Mode, tuple[str, ...]]:
-    """A process that gets a second task of a map has its model already, and has learnt what its mode learns."""
-    plan, warnings = plan_map(job), list[str]()
-    return plan, mode_of(job, plan.engine, plan.grid, warnings.append), tuple(warnings)
+_plan = lru_cache(maxsize=1)(plan_map)
+"""A process that gets a second task of a map has its model already."""
 
 
 def _absolute(job: Job, threads: int) -> Job:
