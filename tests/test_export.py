@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +24,7 @@ from compactnas.errors import UserError
 from compactnas.export.engines import open_engine
 from compactnas.export.manifest import FILES, GENOTYPE, INPUT, NAME, OUTPUT, Manifest
 from compactnas.export.parity import LIMIT
+from compactnas.runs import sole_writer
 from compactnas.task import Task
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")
@@ -173,6 +176,31 @@ def test_a_difference_stops_the_export_and_leaves_nothing(
     monkeypatch.setattr("compactnas.export.checking.METHODS", ("MinMax",))
     said = refused(tmp_path, capsys, "export", str(run), "--out", str(tmp_path / "export"))
     assert "model.onnx: its probabilities differ from the network's by up to 0.00" in said
+
+
+KILLED = """
+import os, signal, sys
+from compactnas.cli import main
+from compactnas.export import writing
+writing.write_card = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", SPECS["resnet8"])
+    words, before = ["export", str(run), "--out", str(tmp_path / "export"), "--without-data"], set(tmp_path.iterdir())
+    assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
+    left = tmp_path / ".export.part"
+    assert set(tmp_path.iterdir()) == before | {left} and (left / "export" / "model.onnx").exists()
+    (left / "export" / "older.bin").write_bytes(b"of an older version")
+    with sole_writer(left):  # as a second export that is at work
+        code = subprocess.run([sys.executable, "-m", "compactnas", *words], capture_output=True, text=True, check=False)
+        assert code.returncode == 2 and "another folder" in code.stderr and len(code.stderr.splitlines()) == 1
+        assert (left / "export" / "older.bin").exists()
+    assert main(words) == 0
+    assert set(tmp_path.iterdir()) == before | {tmp_path / "export"}
+    assert {file.name for file in (tmp_path / "export").iterdir()} == {*Manifest.read(tmp_path / "export").files, NAME}
 
 
 def test_an_answer_that_is_no_number_is_no_agreement() -> None:

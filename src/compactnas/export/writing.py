@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +24,7 @@ from compactnas.export.reading import require_extra
 from compactnas.export.stac import write_item
 from compactnas.files import write_bytes, write_json
 from compactnas.models import ModelSpec
-from compactnas.runs import load, load_spec, read_config, save_model
+from compactnas.runs import load, load_spec, read_config, save_model, sole_writer
 from compactnas.task import Task
 
 
@@ -48,8 +46,8 @@ def export_run(
         progress: is told how many patches are through, and of how many.
 
     Errors:
-        UserError: `out` is there already, the `export` extra is not installed, there is no trained network or no
-            data, or a float32 file differs from the network by more than rounding.
+        UserError: `out` is there already or being made, the `export` extra is not installed, there is no trained
+            network or no data, or a float32 file differs from the network by more than rounding.
     """
     require_extra("onnx", "onnxscript", "onnxruntime")
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
@@ -94,12 +92,17 @@ def _write_networks(folder: Path, spec: ModelSpec, network: nn.Module, task: Tas
 
 @contextmanager
 def _appearing(out: Path) -> Iterator[Path]:
-    """A folder to fill beside its place: it is moved there at the end, or removed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    beside.mkdir()
-    try:
-        yield beside
-        beside.rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    """A folder to fill, in a hidden one beside its place: it is moved there at the end, or removed.
+
+    What an export left there that was killed goes first; one that is at work is let alone.
+    """
+    beside = out.with_name(f".{out.name}.part")
+    with sole_writer(beside):
+        folder = beside / "export"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+            folder.rename(out)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
