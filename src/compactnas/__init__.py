@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from compactnas.report import write_report
     from compactnas.runs import load
     from compactnas.sampling import Architecture, derive
+    from compactnas.selecting.agreement import kendall_tau
+    from compactnas.selecting.config import SelectConfig
+    from compactnas.selecting.stage import select_stage
     from compactnas.space import Space
     from compactnas.strategies.gdas import Gdas
     from compactnas.supernet import SuperNet
@@ -59,6 +62,9 @@ _NAMES = {
     "report": "write_report",
     "runs": "load",
     "sampling": "Architecture derive",
+    "selecting.agreement": "kendall_tau",
+    "selecting.config": "SelectConfig",
+    "selecting.stage": "select_stage",
     "space": "Space",
     "strategies.gdas": "Gdas",
     "supernet": "SuperNet",
@@ -85,6 +91,7 @@ __all__ = [
     "Sample",
     "SamplesSource",
     "SearchConfig",
+    "SelectConfig",
     "Space",
     "SuperNet",
     "TrainConfig",
@@ -96,6 +103,7 @@ __all__ = [
     "derive",
     "evaluate_stage",
     "genotype_cost",
+    "kendall_tau",
     "load",
     "open_dataset",
     "open_source",
@@ -106,6 +114,7 @@ __all__ = [
     "quick",
     "run",
     "search_stage",
+    "select_stage",
     "smoke",
     "train_stage",
     "write_report",

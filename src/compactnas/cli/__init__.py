@@ -28,6 +28,7 @@ COMMANDS = {
     "leakage": ("report test patches that overlap training patches", "leakage"),
     "run": ("search, retrain and evaluate in one folder", "run"),
     "search": ("search for a network", "search"),
+    "select": ("choose among the networks that searches came upon", "select"),
     "train": ("train a found network or a baseline from scratch", "train"),
     "evaluate": ("measure a trained network", "evaluate"),
     "predict": ("write the classes of patches to a CSV file", "predict"),
@@ -42,7 +43,7 @@ COMMANDS = {
 }
 """Name -> (summary, module of this package with `main(argv) -> int`)."""
 
-GO_ON = dict.fromkeys(("run", "search", "train", "demo"), "go on with --resume") | dict.fromkeys(
+GO_ON = dict.fromkeys(("run", "search", "select", "train", "demo"), "go on with --resume") | dict.fromkeys(
     ("prepare", "study", "map"), "give the same command again to go on"
 )
 """How an interrupted command goes on."""

@@ -1,0 +1,98 @@
+"""The networks that are compared, each once and with where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from compactnas.budget import Budget, admits
+from compactnas.errors import UserError
+from compactnas.genotype import Genotype
+from compactnas.selecting.searches import FinishedSearch
+
+TRIES = 500
+"""Draws from a search that gave nothing new, after which it counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that may be chosen.
+
+    Attributes:
+        genotype: the network.
+        search: folder of the search that it comes from, as it was named.
+        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`) or `sampled`.
+    """
+
+    genotype: Genotype
+    search: str
+    origin: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        genotype: dict[str, Any] = json.loads(self.genotype.to_json())
+        return {"search": self.search, "origin": self.origin, "genotype": genotype}
+
+
+def make_candidates(
+    searches: Sequence[FinishedSearch], count: int, seed: int, budgets: Sequence[Budget] = ()
+) -> list[Candidate]:
+    """So many different networks, fewer where the searches have no more.
+
+    First what each search gave. Half of the others are what it would have given after one of its epochs, at even
+    distances from the last one back (where a strategy has measured networks instead, all of the others are these, the
+    best first); the rest is drawn from what the searches believe at their end, from each in turn.
+
+    Args:
+        searches: of one space.
+        count: how many candidates are wanted.
+        seed: of the draws.
+        budgets: limits of a candidate.
+
+    Errors:
+        UserError: fewer than two can be had.
+    """
+    found: dict[Genotype, Candidate] = {}
+
+    def take(genotype: Genotype, search: FinishedSearch, origin: str) -> bool:
+        new = genotype not in found and genotype.connected and admits(budgets, search.space, genotype)
+        if new and len(found) < count:
+            found[genotype] = Candidate(genotype, str(search.folder), origin)
+        return new
+
+    for search in searches:
+        take(search.found, search, "end")
+    each = -(-max(count - len(found), 0) // len(searches))
+    for search in searches:
+        for genotype, origin in _on_the_way(search, each):
+            take(genotype, search, origin)
+    generator = torch.Generator().manual_seed(seed)
+    left = list(searches)
+    while len(found) < count and left:
+        for search in list(left):
+            if not any(take(search.sample(generator, budgets), search, "sampled") for _ in range(TRIES)):
+                left.remove(search)
+    if len(found) < 2:
+        raise UserError(
+            f"{searches[0].folder}: {len(found)} networks within the limits, and a selection needs two; raise them"
+        )
+    return list(found.values())
+
+
+def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:
+    """What a search came by before its end, in a number that leaves room for what is sampled."""
+    measured = [(number, genotype) for number, genotype in search.measured() if genotype != search.found]
+    for number, genotype in measured[:each]:
+        yield genotype, f"measured {number}"
+    latest = {genotype: epoch for epoch, genotype in search.after_epochs()}  # of each network the last epoch
+    latest.pop(search.found, None)
+    different = sorted(latest.items(), key=lambda item: -item[1])
+    half = min(each // 2, len(different))
+    for place in np.linspace(0, len(different) - 1, half).round().astype(int) if half else ():
+        genotype, epoch = different[int(place)]
+        yield genotype, f"epoch {epoch}"

@@ -1,0 +1,99 @@
+"""Proxies: what an untrained network says of the trained one. All are larger where a network is held to be better."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Images = Float[Tensor, "batch bands height width"]
+Labels = Int64[Tensor, " batch"]
+
+NORMS = (nn.BatchNorm2d,)
+
+
+def synflow(network: nn.Module, images: Images, labels: Labels) -> float:
+    """Synaptic flow: the sum of w dR/dw over all weights (Tanaka et al. 2020; Abdelfattah et al. 2021).
+
+    R is the sum of the answers to an image of ones, with |w| in the place of w and without normalisation. In float64,
+    since it grows with the product of the layers. Of the images, only the shape is used.
+
+    Args:
+        network: untrained, its input's normalisation the identity.
+        images: patches.
+        labels: their classes.
+    """
+    network = _without_norms(deepcopy(network)).double().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_()
+    weights = _weights(network)
+    flow = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
+    gradients = torch.autograd.grad(flow, weights, allow_unused=True)
+    return float(sum((w.detach() * g).sum() for w, g in zip(weights, gradients, strict=True) if g is not None))
+
+
+def naswot(network: nn.Module, images: Images, labels: Labels) -> float:
+    """log |det K|, K_ij the number of ReLUs that are on, or off, for both patches i and j (Mellor et al. 2021).
+
+    The more patches the ReLUs tell apart, the larger. Patches are normalised by their batch's statistics.
+
+    Args:
+        network: untrained.
+        images: patches.
+        labels: their classes; not used.
+    """
+    network.train()
+    with torch.no_grad(), _Codes() as codes:
+        network(images)
+    assert codes.kernel is not None, "the network has no ReLU"
+    return float(torch.linalg.slogdet(codes.kernel).logabsdet)
+
+
+def gradnorm(network: nn.Module, images: Images, labels: Labels) -> float:
+    """The sum over all weights of the norm of their gradient, for one batch (Abdelfattah et al. 2021).
+
+    Args:
+        network: untrained.
+        images: patches.
+        labels: their classes.
+    """
+    network.train()
+    loss = F.cross_entropy(network(images), labels)
+    gradients = torch.autograd.grad(loss, _weights(network), allow_unused=True)
+    return float(sum(g.norm() for g in gradients if g is not None))
+
+
+def _weights(network: nn.Module) -> list[nn.Parameter]:
+    """Of convolutions and linear layers; biases, and what normalisations have, are vectors."""
+    return [parameter for parameter in network.parameters() if parameter.ndim > 1]
+
+
+def _without_norms(network: nn.Module) -> nn.Module:
+    """The network with the identity in the place of each normalisation."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, NORMS):
+                setattr(parent, name, nn.Identity())
+    return network
+
+
+class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no hints for it
+    """Sums K over all ReLUs that run, functions as well as modules: what both of two patches have on, or both off."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        self.kernel: Float[Tensor, "batch batch"] | None = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.ops.aten.relu.default, torch.ops.aten.relu_.default):
+            on = (result > 0).reshape(len(result), -1).to(torch.float32)
+            same = (on @ on.T + (1 - on) @ (1 - on).T).double()
+            self.kernel = same if self.kernel is None else self.kernel + same
+        return result

@@ -1,0 +1,228 @@
+"""Reads the folder of a finished search: what it was told, what it found on its way, and its supernet."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compactnas.budget import Budget
+from compactnas.checkpoints import Checkpoints
+from compactnas.config import RunConfig
+from compactnas.data import Indices
+from compactnas.data.npy import ZIP_ERRORS, read_array
+from compactnas.deriving import derive_within
+from compactnas.errors import UserError
+from compactnas.files import read_json
+from compactnas.genotype import FORMAT, Genotype
+from compactnas.outside import parse_json, read_text
+from compactnas.runs import Row, first_difference, read_config
+from compactnas.sampling import Architecture, derive
+from compactnas.space import Space
+from compactnas.supernet import SuperNet
+from compactnas.task import Task
+
+AGAIN = "name the folder of a finished `compactnas search`"
+
+
+@dataclass(frozen=True)
+class FinishedSearch:
+    """A search that has ended.
+
+    Attributes:
+        folder: of its run.
+        config: that it was started with.
+        found: the network that it gave.
+    """
+
+    folder: Path
+    config: RunConfig
+    found: Genotype
+
+    @classmethod
+    def read(cls, folder: Path) -> FinishedSearch:
+        """Look into a folder.
+
+        Errors:
+            UserError: it holds no search, or one that has not ended.
+        """
+        if not (folder / "search").is_dir():
+            raise UserError(f"{folder}: holds no search; {AGAIN}")
+        if not (folder / "genotype.json").exists():
+            raise UserError(f"{folder}: its search has not ended; go on with `compactnas search --resume`")
+        search = cls(folder, read_config(folder), Genotype.load(folder))
+        search.require_own(search.found, folder / "genotype.json")
+        return search
+
+    @property
+    def space(self) -> Space:
+        """What it chose from."""
+        return self.config.space
+
+    @property
+    def built(self) -> tuple[int, ...]:
+        """Cells of each block of its supernet."""
+        depth = self.space.max_depth if self.config.search.depth else self.config.search.fixed_depth
+        return (depth,) * self.space.blocks
+
+    def require_own(self, genotype: Genotype, where: Path) -> None:
+        """Check that a network is one of the space and that the supernet has cells enough for it."""
+        space = self.space
+        shape = (genotype.layout, genotype.channels, len(genotype.nodes), len(genotype.depths))
+        names = {name for edges in genotype.nodes for name, _ in edges}
+        if shape != (space.layout, space.channels, space.computed, space.blocks) or not names <= set(space.operations):
+            raise UserError(f"{where}: a network that is not of the search's space; {AGAIN}")
+        if any(depth > most for depth, most in zip(genotype.depths, self.built, strict=True)):
+            raise UserError(f"{where}: a block of {max(genotype.depths)} cells, its supernet has {max(self.built)}")
+
+    def after_epochs(self) -> list[tuple[int, Genotype]]:
+        """What would have been derived after each epoch; nothing for a strategy that learns no alpha."""
+        file = self.folder / "search" / "metrics.jsonl"
+        try:
+            rows = [
+                (int(row["epoch"]), row["genotype_nodes"], row["derived_depths"])
+                for row in _rows(file)
+                if "genotype_nodes" in row
+            ]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{file}: not the epochs of a search ({error!r}); {AGAIN}") from None
+        return [(epoch, self._genotype(nodes, depths, file)) for epoch, nodes, depths in rows]
+
+    def measured(self) -> list[tuple[int, Genotype]]:
+        """What `uniform` and `evolution` measured on their supernet, by candidate, the best first."""
+        file = self.folder / "search" / "candidates.jsonl"
+        if not file.exists():
+            return []
+        try:
+            rows = sorted(_rows(file), key=lambda row: -float(row["score"]))
+            found = [
+                (int(row["candidate"]), Genotype.from_json(json.dumps(row["genotype"]), str(file))) for row in rows
+            ]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{file}: not the candidates of a search ({error!r}); {AGAIN}") from None
+        for _, genotype in found:
+            self.require_own(genotype, file)
+        return found
+
+    @cached_property
+    def _beliefs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logarithms of the probabilities of operations and of depths, from `alpha.json`."""
+        file, space = self.folder / "search" / "alpha.json", self.space
+        raw = read_json(file, AGAIN)
+        depths = max(self.built)
+        try:
+            tables = [torch.tensor(raw[key], dtype=torch.float32) for key in ("probabilities", "depth_probabilities")]
+            shapes = [tuple(table.shape) for table in tables]
+            if shapes != [(len(space.edges), len(space.operations)), (space.blocks, depths)]:
+                raise ValueError(f"tables of {shapes[0]} and {shapes[1]}")
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
+        logs = [table.clamp_min(1e-7).log() for table in tables]  # they are written with six decimals
+        return logs[0], logs[1]
+
+    def sample(self, generator: torch.Generator, budgets: Sequence[Budget] = ()) -> Genotype:
+        """A network drawn from what the search believes at its end.
+
+        The derivation of logits to which Gumbel noise was added: an edge's operation is drawn by its probability, a
+        block's depth as well, and a node keeps the edges that are surest after the noise.
+
+        Args:
+            generator: of the noise.
+            budgets: limits, which the derivation keeps to.
+        """
+        config = self.config.search
+        operations, depths = self._beliefs
+        architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, generator)
+        with torch.no_grad():
+            architecture.alpha.copy_(_noisy(operations, generator))
+            if config.depth:
+                architecture.depth_logits.copy_(_noisy(depths[:, self.space.min_depth - 1 :], generator))
+        return derive_within(architecture, budgets).genotype if budgets else derive(architecture)
+
+    @cached_property
+    def weights_rows(self) -> Indices:
+        """Rows of D_T, which its weights were trained on."""
+        file = self.folder / "search" / "splits.npz"
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entry = archive.getinfo("weights.npy")
+                rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip's entry has what is used
+            if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows):
+                raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
+        except (*ZIP_ERRORS, KeyError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{file}: not the halves of a search ({reason}); {AGAIN}") from None
+        return rows.astype(np.int64)
+
+    def supernet(self) -> SuperNet:
+        """Its supernet with the weights of its last checkpoint.
+
+        Errors:
+            UserError: there is no checkpoint, or it is of another supernet.
+        """
+        task = Task.read(self.folder)
+        state, _ = Checkpoints(self.folder / "search", 1).newest()
+        if state is None:
+            raise UserError(
+                f"{self.folder / 'search'}: holds no checkpoint, which `supernet` needs; leave it out of --by"
+            )
+        network = SuperNet(self.space, self.built, len(task.bands), len(task.classes))
+        try:
+            network.load_state_dict(state["state"]["supernet"])
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.folder / 'search'}: its checkpoint is of another network ({reason})") from None
+        return network
+
+    def _genotype(self, nodes: Any, depths: Any, file: Path) -> Genotype:
+        values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
+        genotype = Genotype.from_json(json.dumps(values | {"depths": depths, "nodes": nodes}), str(file))
+        self.require_own(genotype, file)
+        return genotype
+
+
+def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
+    """The searches of some folders, of one space and one task.
+
+    Errors:
+        UserError: a folder holds no search that has ended, two are the same, or two chose from different spaces.
+    """
+    places = [folder.resolve() for folder in folders]
+    for place, folder in zip(places, folders, strict=True):
+        if places.count(place) > 1:
+            raise UserError(f"{folder}: is named twice; name each search once")
+    searches = [FinishedSearch.read(folder) for folder in folders]
+    first = searches[0]
+    for other in searches[1:]:
+        key = first_difference(vars(first.space), vars(other.space))
+        if key:
+            raise UserError(
+                f"{other.folder}: differs from {first.folder} in space.{key}; select among searches of one space"
+            )
+        if Task.read(other.folder) != Task.read(first.folder):
+            raise UserError(f"{other.folder}: was searched for other bands or classes than {first.folder}")
+    return searches
+
+
+def _noisy(logs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return logs - torch.empty_like(logs).exponential_(generator=generator).log()
+
+
+def _rows(file: Path) -> list[Row]:
+    """The rows of a table with one JSON object a line."""
+    try:
+        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{file}: not a table of rows ({error}); {AGAIN}") from None
+    if not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{file}: not a table of rows; {AGAIN}")
+    return rows
