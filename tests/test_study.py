@@ -59,6 +59,18 @@ def write_study(where: Path, **changes: object) -> Path:
     return file
 
 
+def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
+    methods = {"by DARTS": {"strategy": "darts", "depth": False}, "within 20 k": {"max_parameters": 20000.0}}
+    study = read_study(write_study(tmp_path, methods=methods))
+    jobs = expand(study)
+    searches = {job.method: job.config.search for job in jobs if job.kind == "search"}
+    assert searches["by DARTS"] == replace(study.search, strategy="darts", depth=False)
+    assert searches["within 20 k"] == replace(study.search, max_parameters=20000.0)
+    control = next(job for job in jobs if job.kind == "random_search")
+    assert {need.method for need in control.needs} == {"within 20 k"}  # the last one
+    assert {job.method for job in jobs if job.kind == "train"} == {*methods, "resnet8", "random", "random search"}
+
+
 def test_a_study_is_methods_by_splits_by_seeds(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path))
     assert study.search.epochs == 2 and study.space.channels == 4
@@ -288,7 +300,16 @@ WRONG = {
     "a list": ("- a", "holds no names with values"),
     "an unknown recipe": ("recipe: grand", "recipe 'grand' is unknown"),
     "an unknown name": ("seeds: 4", "seeds"),
-    "an unknown method": ("methods: [T]", "methods"),
+    "an unknown method": ("methods: [T]", "methods: 'T' is unknown; use some of S, S+C, S+D, S+C+D, or names of"),
+    "a method of unknown fields": (
+        "methods: {mine: {stratgy: darts}}",
+        "methods.mine: Option 'stratgy' is not accepted",
+    ),
+    "a method that is refused": (
+        "methods: {mine: {strategy: darts, sampled_inputs: 2}}",
+        "methods.mine: search.sampled",
+    ),
+    "a method with a baseline's name": ("methods: {resnet8: {}}", "methods.resnet8: is the name of another network"),
     "an unknown baseline": ("baselines: [vgg]", "baselines: vgg is unknown"),
     "no searches": ("searches: 0", "searches: 0 is less than 1"),
     "nothing": ("{methods: [], baselines: [], random: false, random_search: false}", "nothing to compare"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from compactnas.errors import UserError
+from compactnas.genotype import OPERATIONS
 from compactnas.outside import require_plain
 from compactnas.space import Space
 
@@ -149,6 +150,11 @@ class SearchConfig:
         max_parameters: the same for trained weights.
         max_latency_ms: the same for milliseconds of one call on the device of `latency_table`.
         latency_table: file that `compactnas latency` wrote on that device.
+        guard: against the collapse to `guard_operations`, whose number in the network that would be derived is in the
+            metrics: `log` does nothing more, `limit` derives the most probable cell with at most `guard_edges` of them
+            (P-DARTS), `stop` also ends the search once there would be more (DARTS+).
+        guard_operations: operations to which searches collapse; pools may be added, which have no weights either.
+        guard_edges: of a cell.
         depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
             to a drawn depth, as `uniform` and `evolution` always do.
         sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
@@ -190,6 +196,9 @@ class SearchConfig:
     max_parameters: float = 0.0
     max_latency_ms: float = 0.0
     latency_table: str = ""
+    guard: Literal["log", "limit", "stop"] = "log"
+    guard_operations: tuple[str, ...] = ("skip_connect",)
+    guard_edges: int = 2
     depth_mode: Literal["mixture", "sample"] = "mixture"
     sampled_inputs: int = 0
     fixed_depth: int = 3
@@ -226,6 +235,13 @@ class SearchConfig:
         _require(
             bool(self.latency_table) == bool(self.max_latency_ms),
             "search.max_latency_ms, search.latency_table: one needs the other; `compactnas latency` makes a table",
+        )
+        unknown = [name for name in self.guard_operations if name not in OPERATIONS]
+        _require(not unknown, f"search.guard_operations: {unknown[:1]} is unknown; use some of {', '.join(OPERATIONS)}")
+        _require(self.guard_edges >= 0, f"search.guard_edges: {self.guard_edges} is negative")
+        _require(
+            self.guard == "log" or self.strategy not in ("uniform", "evolution"),
+            f"search.guard: {self.strategy} moves no architecture that could collapse; leave it out",
         )
         _require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
         _require(

@@ -7,7 +7,7 @@ has, and on its depths.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import comb
 from typing import NamedTuple
 
@@ -39,6 +39,22 @@ class Derived(NamedTuple):
     unused: str
 
 
+class Guard(NamedTuple):
+    """At most so many edges of a cell with some operations: a guard against the collapse to them (P-DARTS).
+
+    Attributes:
+        operations: their names.
+        most: edges.
+    """
+
+    operations: Collection[str]
+    most: int
+
+    def count(self, genotype: Genotype) -> int:
+        """Edges of a cell that have one of the operations."""
+        return sum(name in self.operations for edges in genotype.nodes for name, _ in edges)
+
+
 class _Cells(NamedTuple):
     """The likeliest cell of each way to share out prices.
 
@@ -53,17 +69,22 @@ class _Cells(NamedTuple):
     nodes: list[tuple[tuple[tuple[str, int], ...], ...]]
 
 
-def derive_within(architecture: Architecture, budgets: Sequence[Budget]) -> Derived:
+def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: Guard | None = None) -> Derived:
     """The most probable network within the limits, of those that use at least 95 % of one where there are any.
 
     Without a limit in its way it is what `compactnas.sampling.derive` gives.
+
+    Args:
+        architecture: the probabilities.
+        budgets: limits of cost.
+        guard: a limit of operations.
 
     Errors:
         UserError: the space has no network within the limits.
     """
     space = architecture.space
-    prices = _prices(space, budgets)
-    cells = _cells(architecture, prices)
+    prices = _prices(space, budgets, guard)
+    cells = _cells(architecture, prices, guard)
     depths, likely = _depths(architecture)
     scores = cells.scores[:, None] + likely[None]
     costs = [_costs(budget, prices, cells.counts, depths) for budget in budgets]
@@ -74,28 +95,35 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget]) -> Deri
         [cost >= USED * budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=False
     )
     for allowed, why in ((within & used, ""), (within, "no network of the space uses 95 % of it")):
-        for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None)[: np.count_nonzero(allowed)]:
+        for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")[
+            : np.count_nonzero(allowed)
+        ]:
             cell, combination = np.unravel_index(place, scores.shape)
             genotype = Genotype(
                 cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout
             )
             if genotype.connected:
-                return Derived(genotype, unused(budgets, [round(float(cost[cell, combination])) for cost in costs], why))
+                return Derived(
+                    genotype, unused(budgets, [round(float(cost[cell, combination])) for cost in costs], why)
+                )
     require_possible(architecture, budgets)
-    raise UserError(f"no network of the space is within {_named(budgets)}; raise the limit")
+    limits = [budget.describe(budget.most) for budget in budgets]
+    limits += [f"{guard.most} edges of {', '.join(guard.operations)}"] if guard else []
+    raise UserError(f"no network of the space is within {' and '.join(limits)}; raise a limit")
 
 
-def _prices(space: Space, budgets: Sequence[Budget]) -> list[list[int]]:
-    """Operations that may be derived, those that cost the same in every block together."""
+def _prices(space: Space, budgets: Sequence[Budget], guard: Guard | None) -> list[list[int]]:
+    """Operations that may be derived, those that cost the same in every block and are guarded alike together."""
     groups: dict[tuple[float, ...], list[int]] = {}
     for index, name in enumerate(space.operations):
         if name != "none" or not space.inputs_per_node:
             column = tuple(float(v) for budget in budgets for v in budget.table.operations[:, index])
-            groups.setdefault(column, []).append(index)
+            guarded = float(guard is not None and name in guard.operations)
+            groups.setdefault((guarded, *column), []).append(index)
     return list(groups.values())
 
 
-def _cells(architecture: Architecture, prices: Sequence[Sequence[int]]) -> _Cells:
+def _cells(architecture: Architecture, prices: Sequence[Sequence[int]], guard: Guard | None) -> _Cells:
     space = architecture.space
     kept = int(edges_kept(space).sum())
     if comb(kept + len(prices) - 1, kept) > MOST_CELLS:
@@ -116,6 +144,9 @@ def _cells(architecture: Architecture, prices: Sequence[Sequence[int]]) -> _Cell
             if key not in longer or score + own > longer[key][0]:
                 longer[key] = (score + own, (*nodes, picks))
         found = longer
+    if guard is not None:
+        guarded = [place for place, group in enumerate(prices) if space.operations[group[0]] in guard.operations]
+        found = {key: cell for key, cell in found.items() if sum(key[place] for place in guarded) <= guard.most}
     return _Cells(
         np.array(list(found), np.int64).reshape(len(found), len(prices)),
         np.array([score for score, _ in found.values()]),
@@ -169,7 +200,3 @@ def _costs(
     beside = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
     costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + budget.table.fixed
     return costs
-
-
-def _named(budgets: Sequence[Budget]) -> str:
-    return " and ".join(budget.describe(budget.most) for budget in budgets)

@@ -23,7 +23,7 @@ from compactnas.cost import CostTable
 from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
-from compactnas.deriving import Derived, derive_within
+from compactnas.deriving import Derived, Guard, derive_within
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, cosine
@@ -80,6 +80,7 @@ class Search:
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         self.budgets = budgets_of(config, space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         require_possible(self.architecture, self.budgets)
+        self.guard = Guard(config.guard_operations, config.guard_edges)
         self.price = price_of(config, space, self.table, self.budgets)
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
@@ -265,14 +266,16 @@ class Search:
             "depths": [round(float(d), 4) for d in architecture.mean_depths()],
             "derived_depths": list(genotype.depths),
             "derived_macs": self.table.total(self.space, genotype),
+            "guarded_edges": self.guard.count(derive(architecture)),
             "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
         }
         return row | ({"multipliers": [round(m, 6) for m in self.price.state()]} if self.budgets else {})
 
     def derived(self) -> Derived:
         """The network that the architecture stands for now."""
-        if self.budgets:
-            return derive_within(self.architecture, self.budgets)
+        guard = self.guard if self.config.guard != "log" else None
+        if self.budgets or guard:
+            return derive_within(self.architecture, self.budgets, guard)
         return Derived(derive(self.architecture), "")
 
     def state(self) -> dict[str, Any]:
@@ -297,8 +300,10 @@ class Search:
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
         self.price.restore(state.get("price", []))
 
-    def converged(self, rows: list[Row]) -> bool:
-        """Whether the genotype has stood still for `stop_after` epochs."""
+    def over(self, rows: list[Row]) -> bool:
+        """Whether the cell would collapse, or the genotype has stood still for `stop_after` epochs."""
+        if self.config.guard == "stop" and rows and rows[-1]["guarded_edges"] > self.guard.most:
+            return len(rows) > self.config.warmup
         wait = self.config.stop_after
         if not wait or len(rows) - self.config.warmup <= wait:
             return False
@@ -328,7 +333,7 @@ class Search:
             self.restore,
             self._rows_of,
             self.config.on_divergence,
-            self.converged,
+            self.over,
             self.ranks,
             keeping,
         )

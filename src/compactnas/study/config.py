@@ -20,8 +20,13 @@ from compactnas.errors import UserError
 from compactnas.outside import read_yaml
 from compactnas.space import Space
 
-Method = Literal["S", "S+C", "S+D", "S+C+D"]
+METHODS = ("S", "S+C", "S+D", "S+C+D")
+"""The paper's settings of a search: C, the complexity loss, and D, the search for depths."""
 
+
+RANDOM, RANDOM_SEARCH = "random", "random search"
+CONTROLS = (RANDOM, RANDOM_SEARCH)
+"""What a searched network has to beat at the same cost."""
 
 MOST_JOBS = 10_000
 
@@ -36,7 +41,8 @@ class StudyConfig:
         splits: splits on which networks are trained and tested: rules of `data.split`, or names of your own,
             each with the fields of `data` in which it differs, and `places`: whether its test patches lie `apart` from
             its training patches or are `mixed` with them, for the report, where nothing else tells.
-        methods: settings of the search, each searched `searches` times.
+        methods: settings of the search, each searched `searches` times: the paper's, or names of your own, each with
+            the fields of `search` in which it differs.
         baselines: networks that are trained beside them.
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
@@ -47,7 +53,7 @@ class StudyConfig:
             retrains search after search, so that the spread is that of the whole method.
         retrainings: of each network on each split, with seeds from 0.
         space: what the searches choose from.
-        search: the searches; `complexity` and `depth` are the methods'.
+        search: the searches; `complexity` and `depth` are the methods', where these are the paper's.
         train: the trainings.
         machine: where it computes.
     """
@@ -55,7 +61,7 @@ class StudyConfig:
     data: DataConfig = field(default_factory=DataConfig)
     search_split: str = "d2"
     splits: tuple[Split, ...] | dict[str, dict[str, Any]] = ("d1", "d2")
-    methods: tuple[Method, ...] = ("S", "S+C", "S+D", "S+C+D")
+    methods: tuple[str, ...] | dict[str, dict[str, Any]] = METHODS
     baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
     random: bool = True
     random_search: bool = True
@@ -89,9 +95,27 @@ class StudyConfig:
             raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
         if self.machine.devices * self.machine.nodes > 1:
             raise UserError("machine.devices: a study computes each job on one device; spread its jobs with --ray")
+        for method in self.methods:
+            self.search_of(method)
         for split in (*self.splits, self.search_split):
             self.data_of(split)
             self.places_of(split)
+
+    def search_of(self, method: str) -> SearchConfig:
+        """The search of a method."""
+        if not isinstance(self.methods, dict):
+            if method not in METHODS:
+                raise UserError(
+                    f"methods: {method!r} is unknown; use some of {', '.join(METHODS)}, or names of your own with the "
+                    "fields of search in which each differs"
+                )
+            return replace(self.search, complexity="+C" in method, depth="+D" in method)
+        if method in (*BASELINES, *CONTROLS):
+            raise UserError(f"methods.{method}: is the name of another network; choose another")
+        try:
+            return from_values(SearchConfig, self.methods[method], asdict(self.search))
+        except (TypeError, UserError) as error:
+            raise UserError(f"methods.{method}: {' '.join(str(error).split())[:300]}") from None
 
     def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
         """Where the test patches of a split lie, as far as the study says so."""

@@ -12,10 +12,7 @@ from typing import Any, Literal
 from compactnas.config import NEUTRAL, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.runs import config_values
 from compactnas.space import Space
-from compactnas.study.config import StudyConfig
-
-RANDOM = "random"
-RANDOM_SEARCH = "random search"
+from compactnas.study.config import RANDOM, RANDOM_SEARCH, StudyConfig
 
 LAST = "job.json"
 """What is written when a job is done: its name, and the jobs that it needed."""
@@ -75,7 +72,8 @@ def expand(study: StudyConfig) -> list[Job]:
     seeds = range(study.searches)
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
     jobs = [job for group in searches.values() for job in group]
-    control = (_random_search(study, searches[study.methods[-1]]),) if study.random_search else ()
+    last = list(study.methods)[-1] if study.methods else ""
+    control = (_random_search(study, searches[last]),) if study.random_search else ()
     jobs += control
     for split in study.splits:
         for seed in range(study.retrainings):
@@ -83,7 +81,7 @@ def expand(study: StudyConfig) -> list[Job]:
             jobs += [_training(study, name, split, seed) for name in study.baselines]
             jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
             if study.random:
-                jobs.append(_training(study, RANDOM, split, seed, taken[study.methods[-1]]))
+                jobs.append(_training(study, RANDOM, split, seed, taken[last]))
             if study.random_search:
                 jobs.append(_training(study, RANDOM_SEARCH, split, seed, control))
     return jobs
@@ -96,9 +94,8 @@ def _taken(study: StudyConfig, searches: tuple[Job, ...], seed: int) -> tuple[Jo
 
 def _search(study: StudyConfig, method: str, seed: int) -> Job:
     """Another training after it is the same search."""
-    setting = replace(study.search, complexity="+C" in method, depth="+D" in method)
-    data = study.data_of(study.search_split)
-    return Job("search", method, "", RunConfig(data, study.space, setting, TrainConfig(), study.machine, seed))
+    data, search = study.data_of(study.search_split), study.search_of(method)
+    return Job("search", method, "", RunConfig(data, study.space, search, TrainConfig(), study.machine, seed))
 
 
 def _random_search(study: StudyConfig, needs: tuple[Job, ...]) -> Job:

@@ -28,8 +28,8 @@ from compactnas.report.study.view import (
     StudyView,
     TrainingView,
 )
-from compactnas.study.config import StudyConfig
-from compactnas.study.jobs import RANDOM, RANDOM_SEARCH, Job, expand
+from compactnas.study.config import RANDOM, RANDOM_SEARCH, StudyConfig
+from compactnas.study.jobs import Job, expand
 from compactnas.study.running import chosen
 
 APART = ("d1", "group", "fold", "block")

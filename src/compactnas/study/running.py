@@ -14,8 +14,8 @@ from compactnas.loop import Listener, Silent
 from compactnas.outside import parse_json, read_text
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.runs import Row, sole_writer
-from compactnas.study.config import StudyConfig
-from compactnas.study.jobs import LAST, RANDOM, Job, expand
+from compactnas.study.config import RANDOM, StudyConfig
+from compactnas.study.jobs import LAST, Job, expand
 from compactnas.study.random_search import Sizes, random_search_stage, search_work
 from compactnas.tensorboard import TensorBoard
 
