@@ -51,6 +51,8 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
         UserError: it cannot be read, here or while it is open.
     """
     require_rasterio(str(file))
+    if not file.exists():
+        raise UserError(f"{file}: there is no such file; check the spelling")
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
