@@ -16,13 +16,17 @@ A made city that no run has seen (`--city`, `--scene-px`), or the `scene` of a n
 Times are processor time of one thread: all ways take turns on each block of the scene, and a ratio is the median of the
 blocks'. Those of `learnt` and `dense` hold the sample's time, shared out over a scene of 3000 x 3000 px, which has as
 many tiles as are taken here (`--tiles`). Agreement is with the classes of the exact mode, on cells that are not of the
-sample; the least of any class that the exact mode gives to 100 of them or more stands beside it.
+sample; the least of any class that the exact mode gives to 100 of them or more stands beside it. Peak memory is of a
+process that maps the first two blocks in this way and no other, with Python, torch and the sample in it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,11 +40,13 @@ from torch import Tensor
 from compactnas.data.world.scene import make_city
 from compactnas.data.world.write import city_seed
 from compactnas.export.engines import TorchEngine
+from compactnas.loop import peak_memory_gib
 from compactnas.maps.blocks import Block
 from compactnas.maps.dense import MOST_TILES, Dense, features, learn_likeness, sample
 from compactnas.maps.exact import Exact
 from compactnas.maps.grid import Cells, Grid
 from compactnas.maps.levels import Levels, levels_of
+from compactnas.maps.likeness import Likeness
 from compactnas.operations import State
 from compactnas.runs import load
 from compactnas.task import Task
@@ -121,14 +127,63 @@ def nearest(levels: Levels, step: int) -> Way:
     return way
 
 
-def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: int, tiles: int) -> dict[str, Any]:
-    """Times and agreement of every way on one scene."""
+SAMPLED = ("learnt", "dense")
+"""Ways that need a likeness."""
+
+
+def ways_of(levels: Levels, exact: Exact, likeness: Likeness | None) -> dict[str, Way]:
+    """Every way by its name; those of `SAMPLED` where there is a likeness."""
+    ways: dict[str, Way] = {
+        "exact": lambda block: exact(block).argmax(-1),
+        "level 1": some_shared(levels, 1),
+        "levels 1-2": some_shared(levels, 2),
+        "all": all_shared(levels),
+        "grid 8": nearest(levels, 8),
+        "grid 12": nearest(levels, 12),
+    }
+    if likeness is not None:
+        dense = Dense(levels, exact, likeness)
+        ways["learnt"] = lambda block: likeness(features(levels, block))[0].argmax(-1).numpy()
+        ways["dense"] = lambda block: dense(block).argmax(-1)
+    return ways
+
+
+def opened(pixels: np.ndarray, run: Path) -> tuple[Levels, Exact, Grid]:
+    """A network by its levels, in the exact mode, and the grid of a scene."""
     network = load(run)
     levels = levels_of(network)
     task = Task(tuple(map(str, range(len(pixels)))), tuple(map(str, range(levels.linear.out_features))), WINDOW, False)
-    exact = Exact(TorchEngine(task, network), BATCH)
     rows, columns = ((side - WINDOW) // STEP + 1 for side in pixels.shape[1:])
-    grid = Grid(rows, columns, STEP, WINDOW, 0)
+    return levels, Exact(TorchEngine(task, network), BATCH), Grid(rows, columns, STEP, WINDOW, 0)
+
+
+def show_peak(file: Path, run: Path, name: str, tiles: int) -> None:
+    """What a process of its own does: map two blocks in one way, and print the peak of its memory in MB."""
+    pixels = np.load(file, mmap_mode="r")
+    levels, exact, grid = opened(pixels, run)
+    likeness = None
+    if name in SAMPLED:
+        likeness = learn_likeness(levels, exact, sample(lambda cells: block_of(pixels, cells), grid, tiles))
+    way = ways_of(levels, exact, likeness)[name]
+    for cells in list(grid.blocks())[:2]:
+        with torch.inference_mode():
+            way(block_of(pixels, cells))
+    print(1024 * peak_memory_gib())
+
+
+def peaks_mb(pixels: np.ndarray, run: Path, names: list[str], tiles: int) -> dict[str, float]:
+    """Peak memory of a process for each way."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scene.npy"
+        np.save(file, pixels)
+        command = [sys.executable, __file__, str(run), "--tiles", str(tiles), "--peak", str(file)]
+        return {name: float(subprocess.check_output([*command, name], text=True)) for name in names}
+
+
+def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: int, tiles: int) -> dict[str, Any]:
+    """Times, memory and agreement of every way on one scene."""
+    levels, exact, grid = opened(pixels, run)
+    rows, columns = grid.rows, grid.columns
     outside = np.ones((rows, columns), np.bool_)
 
     def read(cells: Cells) -> Block:
@@ -143,29 +198,20 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
     likeness = learn_likeness(levels, exact, sample(read, grid, tiles))
     sampling = time.process_time() - began
     assert likeness is not None, "a larger scene"
-    dense = Dense(levels, exact, likeness)
-    ways: dict[str, Way] = {
-        "exact": lambda block: exact(block).argmax(-1),
-        "level 1": some_shared(levels, 1),
-        "levels 1-2": some_shared(levels, 2),
-        "all": all_shared(levels),
-        "grid 8": nearest(levels, 8),
-        "grid 12": nearest(levels, 12),
-        "learnt": lambda block: likeness(features(levels, block))[0].argmax(-1).numpy(),
-        "dense": lambda block: dense(block).argmax(-1),
-    }
+    ways = ways_of(levels, exact, likeness)
     blocks = list(grid.blocks())
     labels: dict[str, list[Labels]] = {name: [] for name in ways}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number, cells in enumerate(blocks):
         block = block_of(pixels, cells)
         for name, way in ways.items():
-            if number >= rounds and name not in ("exact", "dense", "learnt", "all"):
+            if number >= rounds and name not in ("exact", "all", *SAMPLED):
                 continue
             began = time.process_time()
             with torch.inference_mode():
                 labels[name].append(way(block))
             times[name].append((time.process_time() - began) / block.accepted.size)
+    peaks = peaks_mb(pixels, run, list(ways), tiles)
     found = {}
     for name in ways:
         mine = np.concatenate(labels[name])
@@ -176,10 +222,11 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
             for k in np.unique(wanted)
             if (wanted == k).sum() >= 100
         }
-        more = sampling / LARGE if name in ("learnt", "dense") else 0.0
+        more = sampling / LARGE if name in SAMPLED else 0.0
         found[name] = {
             "ms_a_cell": 1000 * (median(times[name]) + more),
             "ratio": median(e / (t + more) for e, t in zip(times["exact"], times[name], strict=False)),
+            "peak_mb": peaks[name],
             "cells": mine.size,
             "agreement": float((mine == wanted).mean()),
             "by_class": per_class,
@@ -203,8 +250,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="blocks on which the simpler ways take part")
     parser.add_argument("--tiles", type=int, default=MOST_TILES, help="of the sample")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--peak", nargs=2, metavar=("SCENE.npy", "WAY"), help="print the peak memory of one way alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.peak:
+        show_peak(Path(options.peak[0]), options.run[0], options.peak[1], options.tiles)
+        return
     if options.npz:
         pixels, truth = np.load(options.npz)["scene"].astype(np.float32) / 10_000, None
     else:
@@ -219,13 +270,13 @@ def main() -> None:
             f"{run.name}: {result['cells']} cells; {100 * result['alone']:.1f} % of the sample to be judged alone, "
             f"{100 * result['expected_agreement']:.1f} % expected to agree; sample {result['sample_s']:.1f} s"
         )
-        print("| way | ms a cell | times as fast | cells | agreement % | least of a class % | OA % |")
-        print("|---|---|---|---|---|---|---|")
+        print("| way | ms a cell | times as fast | peak MB | cells | agreement % | least of a class % | OA % |")
+        print("|---|---|---|---|---|---|---|---|")
         for name, way in result["ways"].items():
             least = min(way["by_class"].values(), default=float("nan"))
             oa = "" if way["oa"] is None else f"{100 * way['oa']:.1f}"
             print(
-                f"| {name} | {way['ms_a_cell']:.3f} | {way['ratio']:.2f} | "
+                f"| {name} | {way['ms_a_cell']:.3f} | {way['ratio']:.2f} | {way['peak_mb']:.0f} | "
                 f"{way['cells']} | {100 * way['agreement']:.1f} | {100 * least:.1f} | {oa} |",
                 flush=True,
             )
