@@ -456,6 +456,37 @@ def broken(home: Path) -> Path:
     return home
 
 
+DAMAGED = [
+    ("search/metrics.jsonl", "[1]", "not a table of rows"),
+    ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": [], "derived_depths": [1, 1]}', "0 nodes"),
+    (
+        "search/metrics.jsonl",
+        '{"epoch": "x", "genotype_nodes": NODES, "derived_depths": [1, 1]}',
+        "no number of its epoch",
+    ),
+    ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": NODES, "derived_depths": [9, 1]}', "block of 9 cells"),
+    ("search/candidates.jsonl", '{"candidate": 0, "genotype": {}}', "which have a score"),
+    ("search/candidates.jsonl", '{"candidate": 0, "score": 1, "genotype": {}}', "not a genotype"),
+    ("search/alpha.json", '{"probabilities": [[NaN]]}', "not the probabilities"),
+    ("search/alpha.json", "[", "not JSON"),
+    ("search/splits.npz", "no archive", "not the halves"),
+    ("genotype.json", "{}", "not a genotype"),
+    ("task.json", "{}", "must have the keys"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), DAMAGED)
+def test_a_damaged_search_is_one_line(name: str, text: str, said: str, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(home / "seed0", folder)
+    nodes = json.dumps(json.loads((home / "seed0" / "genotype.json").read_text())["nodes"])
+    (folder / name).write_text(text.replace("NODES", nodes))
+    with pytest.raises(UserError, match=said) as told:
+        select_stage(config_in(home), QUICK, [folder], tmp_path / "out")
+    assert name in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("what", "choice", "names", "said"), MISTAKES, ids=[row[0] for row in MISTAKES])
 def test_a_mistake_is_told_before_anything_is_written(
     what: str, choice: dict[str, Any], names: list[str], said: str, broken: Path, tmp_path: Path

@@ -47,3 +47,40 @@ class SelectConfig:
                 raise UserError(f"{name}: {getattr(self, name)} is less than {least}")
         if not 0 < self.holdout_fraction < 1:
             raise UserError(f"holdout_fraction: {self.holdout_fraction:g} is outside 0 to 1")
+
+
+@dataclass(frozen=True)
+class FrontConfig:
+    """For which budgets networks are wanted, and how they are judged.
+
+    Attributes:
+        least: the smallest budget, in MACs.
+        most: the largest.
+        points: how many, at even distances.
+        samples: networks of each search that are drawn within a budget, beside the most probable one.
+        holdout: patches that supernets judge on: the `validation` part, or `random` ones of the training part.
+        holdout_fraction: share of the training part that `random` holds out.
+        retrain: train each network and measure it on the test part; the front is then that of the validation part.
+    """
+
+    least: float = 10e6
+    most: float = 50e6
+    points: int = 9
+    samples: int = 7
+    holdout: Literal["validation", "random"] = "validation"
+    holdout_fraction: float = 0.2
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least < self.most < 1e15:
+            raise UserError(f"least, most: {self.least:g} to {self.most:g} MACs is no range")
+        if not 2 <= self.points <= 1000:
+            raise UserError(f"points: {self.points} is outside 2 to 1000")
+        if not 0 <= self.samples <= 10_000:
+            raise UserError(f"samples: {self.samples} is outside 0 to 10000")
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """In MACs, the smallest first."""
+        step = (self.most - self.least) / (self.points - 1)
+        return tuple(float(round(self.least + step * place)) for place in range(self.points))

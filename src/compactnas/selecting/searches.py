@@ -85,31 +85,24 @@ class FinishedSearch:
     def after_epochs(self) -> list[tuple[int, Genotype]]:
         """What would have been derived after each epoch; nothing for a strategy that learns no alpha."""
         file = self.folder / "search" / "metrics.jsonl"
-        try:
-            rows = [
-                (int(row["epoch"]), row["genotype_nodes"], row["derived_depths"])
-                for row in _rows(file)
-                if "genotype_nodes" in row
-            ]
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{file}: not the epochs of a search ({error!r}); {AGAIN}") from None
-        return [(epoch, self._genotype(nodes, depths, file)) for epoch, nodes, depths in rows]
+        found = []
+        for row in _rows(file):
+            if "genotype_nodes" in row:
+                values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
+                values |= {"depths": row.get("derived_depths"), "nodes": row["genotype_nodes"]}
+                found.append((_whole(row, "epoch", file), self._own(values, file)))
+        return found
 
     def measured(self) -> list[tuple[int, Genotype]]:
         """What `uniform` and `evolution` measured on their supernet, by candidate, the best first."""
         file = self.folder / "search" / "candidates.jsonl"
         if not file.exists():
             return []
-        try:
-            rows = sorted(_rows(file), key=lambda row: -float(row["score"]))
-            found = [
-                (int(row["candidate"]), Genotype.from_json(json.dumps(row["genotype"]), str(file))) for row in rows
-            ]
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{file}: not the candidates of a search ({error!r}); {AGAIN}") from None
-        for _, genotype in found:
-            self.require_own(genotype, file)
-        return found
+        rows = _rows(file)
+        if not all(type(row.get("score")) in (int, float) for row in rows):
+            raise UserError(f"{file}: not the candidates of a search, which have a score; {AGAIN}")
+        best = sorted(rows, key=lambda row: -float(row["score"]))
+        return [(_whole(row, "candidate", file), self._own(row.get("genotype"), file)) for row in best]
 
     @cached_property
     def _beliefs(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,6 +115,8 @@ class FinishedSearch:
             shapes = [tuple(table.shape) for table in tables]
             if shapes != [(len(space.edges), len(space.operations)), (space.blocks, depths)]:
                 raise ValueError(f"tables of {shapes[0]} and {shapes[1]}")
+            if not all(bool(((table >= 0) & (table <= 1)).all()) for table in tables):
+                raise ValueError("numbers outside 0 to 1")
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
         logs = [table.clamp_min(1e-7).log() for table in tables]  # they are written with six decimals
@@ -181,9 +176,9 @@ class FinishedSearch:
             raise UserError(f"{self.folder / 'search'}: its checkpoint is of another network ({reason})") from None
         return network
 
-    def _genotype(self, nodes: Any, depths: Any, file: Path) -> Genotype:
-        values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
-        genotype = Genotype.from_json(json.dumps(values | {"depths": depths, "nodes": nodes}), str(file))
+    def _own(self, values: Any, file: Path) -> Genotype:
+        """A genotype of the values in a table, checked."""
+        genotype = Genotype.from_json(json.dumps(values), str(file))
         self.require_own(genotype, file)
         return genotype
 
@@ -213,6 +208,12 @@ def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
 
 def _noisy(logs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return logs - torch.empty_like(logs).exponential_(generator=generator).log()
+
+
+def _whole(row: Row, key: str, file: Path) -> int:
+    if type(row.get(key)) is not int:
+        raise UserError(f"{file}: a row has no number of its {key}; {AGAIN}")
+    return int(row[key])
 
 
 def _rows(file: Path) -> list[Row]:
