@@ -38,12 +38,13 @@ COMMANDS = {
     "bench": ("measure an export beside ResNets", "bench"),
     "study": ("compare methods by splits by seeds, from one file", "study"),
     "report": ("write one HTML page that shows runs side by side", "report"),
+    "pareto": ("find the front of accuracy against cost from a few searches", "pareto"),
     "latency": ("measure what the operations of a space take on this machine", "latency"),
     "cost": ("count the parameters and multiply-accumulates of a network", "cost"),
 }
 """Name -> (summary, module of this package with `main(argv) -> int`)."""
 
-GO_ON = dict.fromkeys(("run", "search", "select", "train", "demo"), "go on with --resume") | dict.fromkeys(
+GO_ON = dict.fromkeys(("run", "search", "select", "pareto", "train", "demo"), "go on with --resume") | dict.fromkeys(
     ("prepare", "study", "map"), "give the same command again to go on"
 )
 """How an interrupted command goes on."""

@@ -51,7 +51,10 @@ BUDGETS = {
     "--max-parameters": "--search.max_parameters",
     "--max-latency-ms": "--search.max_latency_ms",
 }
-"""Short names of the budgets of a search; `20M` is accepted for 20000000."""
+"""Short names of the budgets of a search."""
+
+QUANTITIES = {*BUDGETS.values(), "--least", "--most"}
+"""Options that take `20M` for 20000000."""
 
 Config = TypeVar("Config")
 
@@ -99,9 +102,9 @@ class Parser(ArgumentParser):
             if option in LISTS and not value.startswith("["):
                 value = f"[{value}]"
             names = self.aliases.get(option, (option,))
-            if not equals and rest and set(names) & set(BUDGETS.values()):
+            if not equals and rest and set(names) & QUANTITIES:
                 equals, value = "=", rest.pop(0)
-            words += [name + equals + (_in_full(value) if name in BUDGETS.values() else value) for name in names]
+            words += [name + equals + (_in_full(value) if name in QUANTITIES else value) for name in names]
         return words
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from compactnas.cli.options import BUDGETS, Parser, instance
-from compactnas.config import DataConfig, MachineConfig, SearchConfig, TrainConfig
-from compactnas.errors import UserError
+from compactnas.cli.options import Parser
+from compactnas.cli.searches import add_search_options, parse_with_searches
 from compactnas.selecting.config import NAMES, SelectConfig
 
 if TYPE_CHECKING:
@@ -26,45 +25,15 @@ def build() -> Parser:
         "patches that are held out, and take the best by the last ranking that is named. What is not given about data, "
         "budgets, training and machine is the first run's.",
     )
-    parser.add_argument("run", type=str, nargs="+", help="folder of a finished search")
-    parser.add_argument("--out", type=str, default="", help="folder to make")
-    parser.add_argument("--resume", action="store_true", help="go on with the selection that is in --out")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_search_options(parser, budgets=True)
     parser.add_argument("--by", type=str, default=",".join(NAMES), help="the rankings, a,b; the last one decides")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_class_arguments(SelectConfig, None, skip={"by"})
-    for name, option in BUDGETS.items():
-        parser.aliases[name] = (option,)
-        parser.add_argument(name, type=float, help=f"the same as {option}; 20M is 20000000")
-    parser.add_class_arguments(SearchConfig, "search", skip={field.name for field in fields(SearchConfig)} - LIMITS)
-    for name, kind in PARTS.items():
-        parser.add_class_arguments(kind, name)
     return parser
-
-
-PARTS = {"data": DataConfig, "train": TrainConfig, "machine": MachineConfig}
-LIMITS = {"max_macs", "max_parameters", "max_latency_ms", "latency_table"}
-"""Of the first run's config: what is taken from it where it is not given, and of its `search` the budgets."""
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = build()
-    argv = parser.words(argv)
-    first = parser.parse_args(argv)
-    if not first.out:
-        raise UserError("no folder for the selection; name one with --out")
-    from compactnas.runs import read_config
-    from compactnas.selecting.ground import on_one_device
-
-    own = on_one_device(read_config(Path(first.run[0])))
-    before = {name: asdict(getattr(own, name)) for name in ("search", *PARTS)}
-    before["search"] = {key: before["search"][key] for key in sorted(LIMITS)}
-    parser.set_defaults({f"{name}.{key}": value for name, part in before.items() for key, value in part.items()})
-    options = parser.parse_args(argv)
-    given: dict[str, Any] = {name: instance(kind, options[name]) for name, kind in PARTS.items()}
-    search = replace(own.search, **options.search.as_dict())
-    config = replace(own, **given, search=search, seed=options.seed)
+    options, config = parse_with_searches(build, argv)
     by = tuple(name.strip() for name in options.by.split(","))
     choice = SelectConfig(by=by, **{name: options[name] for name in asdict(SelectConfig()) if name != "by"})
     from compactnas.progress import RichListener

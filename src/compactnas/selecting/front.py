@@ -1,8 +1,8 @@
-"""The front of accuracy against cost from a few searches: for each budget the best network that they can give within it.
+"""The front of accuracy against cost from a few searches: for each budget the best network that they give within it.
 
-No budget has a search of its own: what a search believes at its end is derived within each (`compactnas.deriving`), with
-samples beside, and the supernet judges which of them stands for the budget. Networks may be retrained, each in a run
-folder of its own.
+No budget has a search of its own: what a search believes at its end is derived within each (`compactnas.deriving`),
+with samples beside, and the supernet judges which of them stands for the budget. Networks may be retrained, each in a
+run folder of its own.
 """
 
 from __future__ import annotations
@@ -159,15 +159,15 @@ def marked(rows: Sequence[Row], by: str) -> list[Row]:
 
 def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, seed: int) -> list[Genotype]:
     """What each search derives within a budget, and samples of each; every network once."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, int(budget.most))).generate_state(1)[0]))
+    generator = torch.Generator().manual_seed(
+        int(np.random.SeedSequence((seed, int(budget.most))).generate_state(1)[0])
+    )
     found = [search.derive([budget]) for search in searches]
     found += [search.sample(generator, [budget]) for search in searches for _ in range(samples)]
     return list(dict.fromkeys(found))
 
 
-def _points(
-    ground: Ground, candidates: dict[float, list[Genotype]], file: Path, listener: Listener
-) -> Iterator[Point]:
+def _points(ground: Ground, candidates: dict[float, list[Genotype]], file: Path, listener: Listener) -> Iterator[Point]:
     """The best network of each budget, or of a smaller one where that is better; what is judged is kept in a file."""
     known: dict[str, float] = read_json(file, AGAIN) if file.exists() else {}
     listener.start("judging on held-out patches", 1, sum(map(len, candidates.values())), 0)

@@ -151,6 +151,10 @@ class Ground:
         macs, parameters = (table.total(self.searches[0].space, genotype) for table in self._tables)
         return Cost(macs, parameters)
 
+    def macs(self, most: float) -> Budget:
+        """A limit of MACs."""
+        return Budget("macs", most, self._tables[0])
+
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Limits of a candidate."""

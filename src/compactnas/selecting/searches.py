@@ -132,13 +132,20 @@ class FinishedSearch:
             generator: of the noise.
             budgets: limits, which the derivation keeps to.
         """
-        config = self.config.search
         operations, depths = self._beliefs
-        architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, generator)
+        return self._derived(_noisy(operations, generator), _noisy(depths, generator), budgets)
+
+    def derive(self, budgets: Sequence[Budget] = ()) -> Genotype:
+        """The most probable network of what the search believes at its end, within budgets."""
+        return self._derived(*self._beliefs, budgets)
+
+    def _derived(self, operations: torch.Tensor, depths: torch.Tensor, budgets: Sequence[Budget]) -> Genotype:
+        config = self.config.search
+        architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, torch.Generator())
         with torch.no_grad():
-            architecture.alpha.copy_(_noisy(operations, generator))
+            architecture.alpha.copy_(operations)
             if config.depth:
-                architecture.depth_logits.copy_(_noisy(depths[:, self.space.min_depth - 1 :], generator))
+                architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
         return derive_within(architecture, budgets).genotype if budgets else derive(architecture)
 
     @cached_property
