@@ -1,0 +1,31 @@
+"""Everything that a run can be told, as frozen dataclasses, with a recipe for each purpose.
+
+Configs are read and written by the command line (YAML and dotted options); the code below
+takes the values that it needs, not the config. Torch is not imported here.
+"""
+
+from compactnas.config.data import SPLIT_FIELDS, DataConfig, PixelDtype, Split
+from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig
+from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
+from compactnas.config.search import SearchConfig, StrategyName
+from compactnas.config.train import TrainConfig
+from compactnas.config.values import from_values
+
+__all__ = [
+    "MOST_PROCESSORS",
+    "NEUTRAL",
+    "RECIPES",
+    "SPLIT_FIELDS",
+    "DataConfig",
+    "MachineConfig",
+    "PixelDtype",
+    "RunConfig",
+    "SearchConfig",
+    "Split",
+    "StrategyName",
+    "TrainConfig",
+    "from_values",
+    "paper",
+    "quick",
+    "smoke",
+]

@@ -1,0 +1,75 @@
+"""A whole run, and a recipe for each purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compactnas.config.data import DataConfig
+from compactnas.config.machine import MachineConfig
+from compactnas.config.requiring import require
+from compactnas.config.search import SearchConfig
+from compactnas.config.train import TrainConfig
+from compactnas.space import Space
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run: search, retraining, evaluation.
+
+    Attributes:
+        data: which patches.
+        space: what the search chooses from.
+        search: the search.
+        train: the retraining.
+        machine: where it computes.
+        seed: of everything that is drawn, but for the split.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    space: Space = field(default_factory=Space)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        space, depth = self.space, self.search.fixed_depth
+        require(self.seed >= 0, f"seed: {self.seed} is negative")
+        require(
+            not self.search.depth or space.min_depth <= depth <= space.max_depth,
+            f"search.fixed_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
+        )
+        require(
+            self.search.strategy != "proxyless" or len(space.operations) > 1,
+            "space.operations: search.strategy=proxyless draws two of an edge; name another operation",
+        )
+        require(
+            self.search.strategy != "darts_second_order" or self.machine.precision != "16-mixed",
+            "machine.precision: 16-mixed scales gradients, which search.strategy=darts_second_order compares; "
+            "use bf16-mixed or 32-true",
+        )
+
+
+def paper() -> RunConfig:
+    """The paper's setting, S+C+D, with 105 epochs of search and 105 of retraining."""
+    return RunConfig()
+
+
+def quick() -> RunConfig:
+    """For a CPU and some thousand patches: fewer epochs, a faster architecture to match, turned patches."""
+    return RunConfig(
+        search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="square"),
+        train=TrainConfig(epochs=30, learning_rate=0.05, augment="square"),
+    )
+
+
+def smoke() -> RunConfig:
+    """A minute: one look at every part, no result worth having."""
+    return RunConfig(
+        space=Space(channels=8, max_depth=3),
+        search=SearchConfig(epochs=2, alpha_learning_rate=0.03, fixed_depth=2, batch_size=32, augment="square"),
+        train=TrainConfig(epochs=3, learning_rate=0.05, augment="square"),
+    )
+
+
+RECIPES = {"paper": paper, "quick": quick, "smoke": smoke}
