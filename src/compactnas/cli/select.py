@@ -54,11 +54,17 @@ def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("search", "origin", "depths", "M MACs", *by, title=f"{selected.patches} patches held out")
-    for row in sorted(selected.rows, key=lambda row: -float(row["scores"][by[-1]])):
-        depths = "-".join(map(str, row["genotype"]["depths"]))
-        scores = (f"{row['scores'][name]:.4g}" for name in by)
-        table.add_row(row["search"], row["origin"], depths, f"{row['macs'] / 1e6:.2f}", *scores)
+    rows, last = selected.rows, by[-1]
+    others = [name for name in by[:-1] if name not in ("parameters", "macs")]
+    table = Table(
+        *("", "search", "origin", "M MACs", *others, last),
+        title=f"{selected.patches} patches held out; places by each ranking, score by the last",
+        box=None,
+    )
+    for row in sorted(rows, key=lambda row: -float(row["scores"][last])):
+        places = (1 + sum(other["scores"][name] > row["scores"][name] for other in rows) for name in others)
+        own = (str(row["candidate"]), Path(row["search"]).name, row["origin"], f"{row['macs'] / 1e6:.2f}")
+        table.add_row(*own, *map(str, places), f"{row['scores'][last]:.6g}")
     Console().print(table)
     for found in selected.agreements:
         if found["b"] == by[-1]:

@@ -18,7 +18,7 @@ from compactnas.checkpoints import Checkpoints
 from compactnas.config import RunConfig
 from compactnas.data import Indices
 from compactnas.data.npy import ZIP_ERRORS, read_array
-from compactnas.deriving import derive_within
+from compactnas.deriving import Guard, derive_within
 from compactnas.errors import UserError
 from compactnas.files import read_json
 from compactnas.genotype import FORMAT, Genotype
@@ -130,7 +130,7 @@ class FinishedSearch:
 
         Args:
             generator: of the noise.
-            budgets: limits, which the derivation keeps to.
+            budgets: limits, which the derivation keeps to, as it does to the search's own guard.
         """
         operations, depths = self._beliefs
         return self._derived(_noisy(operations, generator), _noisy(depths, generator), budgets)
@@ -146,7 +146,8 @@ class FinishedSearch:
             architecture.alpha.copy_(operations)
             if config.depth:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
-        return derive_within(architecture, budgets).genotype if budgets else derive(architecture)
+        guard = Guard(config.guard_operations, config.guard_edges) if config.guard != "log" else None
+        return derive_within(architecture, budgets, guard).genotype if budgets or guard else derive(architecture)
 
     @cached_property
     def weights_rows(self) -> Indices:

@@ -92,7 +92,8 @@ def select_stage(
         last = scores[choice.by[-1]]
         winner = last.index(max(last))
         found = agreements(scores)
-        about = {"holdout": choice.holdout, "patches": len(ground.holdout), "candidates": len(candidates)}
+        about = {"split": config.data.split, "holdout": choice.holdout, "patches": len(ground.holdout)}
+        about["candidates"] = len(candidates)
         sources = {name: RANKINGS[name].source for name in choice.by}
         write_json(own / "ranks.json", about | {"sources": sources, "agreements": found, "winner": winner})
         write_bytes(folder / "genotype.json", candidates[winner].genotype.to_json().encode())
