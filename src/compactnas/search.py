@@ -1,8 +1,4 @@
-"""The search (paper, Algorithm 1): weights on D_T and architecture on D_V, in turn.
-
-The loop knows neither how an architecture is drawn nor how its loss is made: a strategy is a
-sampler and a loss (`compactnas.strategies`).
-"""
+"""The search (paper, Algorithm 1): weights on D_T, architecture on D_V, in turn, from the first epoch to a genotype."""
 
 from __future__ import annotations
 
@@ -14,38 +10,33 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
-from compactnas.budget import budgets_of, price_of, require_possible
 from compactnas.checkpoints import EACH_EPOCH, Keeping
 from compactnas.config import SearchConfig
-from compactnas.cost import CostTable
 from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.feeding import Batch, fed
-from compactnas.deriving import Derived, Guard, derive_within
+from compactnas.deriving import Derived, derive_within
 from compactnas.files import write_bytes, write_json
 from compactnas.genotype import Genotype
+from compactnas.halfsteps import HalfSteps
 from compactnas.loop import Listener, cosine
 from compactnas.runs import Row, write_rows
-from compactnas.sampling import Architecture, Draw, derive
+from compactnas.sampling import derive
 from compactnas.selection import Selection
 from compactnas.space import Space
-from compactnas.spread import spread
 from compactnas.stage import Position, Stage, Tell
-from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
-from compactnas.strategies import STRATEGIES
+from compactnas.step import answers, loss_and_hits
 from compactnas.strategies.trials import Chooser
 from compactnas.strategies.uniform import Genotypes
-from compactnas.strategies.unrolled import frozen, leave_unrolled_gradient
-from compactnas.supernet import SuperNet, certain_sample
+from compactnas.supernet import certain_sample
 
 STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
 """Numbers that keep the draws of the two readers of data apart."""
 
 
-class Search:
-    """One search: the supernet, the architecture, their optimisers, and the steps.
+class Search(HalfSteps):
+    """One search: the half-steps over the epochs, and what is found.
 
     Args:
         space: what is chosen from.
@@ -70,41 +61,7 @@ class Search:
         *,
         channels_last: bool,
     ) -> None:
-        facts = source.facts
-        self.space, self.config, self.fabric, self.ranks = space, config, fabric, ranks_of(fabric)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
-        self.strategy = STRATEGIES[config.strategy](config)
-        self.sampler = self.strategy.sampler
-        built = self.architecture.built_depths
-        self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
-        self.budgets = budgets_of(config, space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
-        require_possible(self.architecture, self.budgets)
-        self.guard = Guard(config.guard_operations, config.guard_edges)
-        self.price = price_of(config, space, self.table, self.budgets)
-        torch.manual_seed(seed)
-        supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
-        supernet.normalise.set(normalisation.mean, normalisation.std)
-        spread(supernet, self.ranks)
-        self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        self.supernet = supernet.to(fabric.device, memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
-        self.parameters = list(self.supernet.parameters())
-        weights = torch.optim.SGD(
-            self.parameters,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-            foreach=True,
-        )
-        self.choices = [p for p in self.architecture.parameters() if p.requires_grad]
-        alphas = torch.optim.Adam(
-            self.choices,
-            lr=config.alpha_learning_rate,
-            betas=self.strategy.betas,
-            weight_decay=config.alpha_weight_decay,
-        )
-        self.weights, self.alphas = set_up(fabric, weights), set_up(fabric, alphas)
+        super().__init__(space, config, source.facts, normalisation, seed, fabric, channels_last=channels_last)
         self.train_batches, self.alpha_batches = (
             Batches(
                 source,
@@ -149,101 +106,6 @@ class Search:
     @property
     def _cheap_to_read(self) -> bool:
         return self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
-
-    def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float, rows: int = 0) -> tuple[Tensor, Tensor]:
-        """One step of the weights that a drawn architecture uses; gives loss and accuracy.
-
-        Args:
-            x: patches, or this process's share of them.
-            y: their classes.
-            tau: temperature.
-            rate: learning rate.
-            rows: patches of the batch in all processes; 0, these are all.
-        """
-        draw = self._draw(tau, gradient=False)
-        logits = answers(self.fabric, self.supernet, x, draw.sample)
-        loss, hits = loss_and_hits(logits, y, rows or len(y))
-        self.weights.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        if self.config.unsampled_weights == "decay":
-            for p in self.parameters:
-                if p.grad is None:
-                    p.grad = torch.zeros_like(p)
-        for group in self.weights.param_groups:
-            group["lr"] = rate
-        loss = loss.detach()
-        take_step(self.fabric, self.ranks, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
-        return loss, hits
-
-    def alpha_step(
-        self, x: Tensor, y: Tensor, tau: float, rows: int = 0, batch_t: tuple[Tensor, Tensor, int] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of the architecture; gives loss, accuracy and the complexity's loss.
-
-        Weights are frozen, so that nothing is computed for them.
-
-        Args:
-            x: patches of D_V, or this process's share of them.
-            y: their classes.
-            tau: temperature.
-            rows: patches of the batch in all processes; 0, these are all.
-            batch_t: the weights' batch and its patches in all processes, for a strategy that looks through their step.
-        """
-        before = self.architecture.alpha.detach().clone()
-        self.alphas.zero_grad(set_to_none=True)
-        if self.strategy.unrolled:
-            assert batch_t is not None
-            draw, figures = self._unrolled_gradient((x, y, rows), batch_t, tau)
-        else:
-            with frozen(self.parameters):
-                draw = self._draw(tau, gradient=True)
-                loss, *figures = self._architecture_loss(draw, x, y, rows)
-                self.fabric.backward(loss)
-        nll, hits, complexity = figures
-        if self.ranks.count > 1:  # alpha's gradient lies on the CPU
-            nll, hits = nll.cpu(), hits.cpu()
-        take_step(self.fabric, self.ranks, self.alphas, self.choices, (nll, hits))
-        if self.strategy.settle is not None:
-            self.strategy.settle(self.architecture, draw, before)
-        return nll, hits, complexity
-
-    def _architecture_loss(self, draw: Draw, x: Tensor, y: Tensor, rows: int) -> tuple[Tensor, ...]:
-        """The loss of the architecture; without gradient its two terms, NLL and cost, and between them the accuracy."""
-        nll, hits = loss_and_hits(answers(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
-        complexity = self.price(self.architecture, draw)
-        # The cost is no sum over patches: the first process counts it for all.
-        loss = nll + complexity.to(nll.device) if self.ranks.first else nll
-        return loss, nll.detach(), hits, complexity.detach()
-
-    def _unrolled_gradient(
-        self, batch_v: tuple[Tensor, Tensor, int], batch_t: tuple[Tensor, Tensor, int], tau: float
-    ) -> tuple[Draw, list[Tensor]]:
-        """Leave the architecture's second-order gradient; all its losses are of one draw."""
-        state, draws, figures = self.generator.get_state(), list[Draw](), list[Tensor]()
-
-        def again() -> Draw:
-            self.generator.set_state(state)
-            draws.append(self._draw(tau, gradient=True))
-            return draws[-1]
-
-        def loss() -> Tensor:
-            total, *figures[:] = self._architecture_loss(again(), *batch_v)
-            return total
-
-        def training_loss() -> Tensor:
-            x, y, rows = batch_t
-            return loss_and_hits(answers(self.fabric, self.supernet, x, again().sample), y, rows or len(y))[0]
-
-        weights = self.weights.optimizer
-        assert isinstance(weights, torch.optim.SGD)
-        leave_unrolled_gradient(training_loss, loss, weights, self.parameters, self.choices, self.ranks)
-        return draws[-1], figures
-
-    def _draw(self, tau: float, *, gradient: bool) -> Draw:
-        """What this step runs, in every process the same: generators and alpha are."""
-        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=gradient)
-        self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths])
-        return draw
 
     def _fed(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
         return fed(batches.epoch(epoch, first), self.fabric.device, self.memory)
