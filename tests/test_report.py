@@ -466,6 +466,8 @@ def test_curves_stay_on_the_figure_and_labels_apart(values: list[list[float]]) -
 
 def test_nothing_to_draw_is_none() -> None:
     assert curves("Loss", "nats", [Series("a", [1.0], [float("nan")], 0)]) is None
+    assert curves("Loss", "nats", [Series("a", [1.0], [-1e308], 0)]) is None  # whose ticks would overflow
+    assert curves("Loss", "nats", [Series("a", [1.0, 2.0], [-1e100, 1e100], 0)]) is not None
     assert scatter([("a", 1.0, 60.0)]) is None
 
 

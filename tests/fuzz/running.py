@@ -135,8 +135,8 @@ def _make(harness: Harness, seed: int, first: int, last: int) -> None:
         old.unlink()
 
     def make() -> None:
-        signal.alarm(2 * int(HANG_S))
         for index in range(first, last):
+            signal.alarm(2 * int(HANG_S))
             content = input_of(harness, seed, index)
             (harness.inputs / str(index)).write_bytes(content)
 

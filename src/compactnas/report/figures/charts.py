@@ -14,6 +14,10 @@ LEFT, TOP, BOTTOM = 48.0, 34.0, 30.0
 LABEL_PX = 15.0
 
 
+MOST = 1e100
+"""That an axis goes to: the steps between ticks of more may not be finite."""
+
+
 @dataclass(frozen=True)
 class Series:
     """One curve.
@@ -21,7 +25,7 @@ class Series:
     Attributes:
         name: its label.
         xs: epochs.
-        ys: values; those that are not finite are left out.
+        ys: values; those that are not finite, or beyond `MOST`, are left out.
         colour: number of its colour, 0 to 5.
         dashed: whether it is drawn dashed.
         stepped: whether a value holds until the next one.
@@ -39,7 +43,7 @@ class Series:
     @property
     def points(self) -> list[tuple[float, float]]:
         """What can be drawn of it."""
-        return [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        return [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if drawable(x) and drawable(y)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch
         parts.append(label)
     summary = ", ".join(f"{name} {value} at the end" for name, value in labels)
     return drawing(WIDTH, HEIGHT, f"{title} ({unit}) by {x_name}: {summary}", *parts, least=300)
+
+
+def drawable(value: float) -> bool:
+    """Whether an axis can hold it."""
+    return math.isfinite(value) and abs(value) <= MOST
 
 
 def number(value: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
-from compactnas.report.figures.charts import LEFT, Axes, frame, heading, leader, nice_ticks, number
+from compactnas.report.figures.charts import LEFT, Axes, drawable, frame, heading, leader, nice_ticks, number
 from compactnas.report.figures.svg import drawing, element, line, text, text_px
 
 WIDTH, HEIGHT, BOTTOM, RIGHT = 720.0, 320.0, 30.0, 84.0
@@ -76,7 +76,7 @@ def plane(
         size: of the figure.
         front: indices of the dots that none beats, by rising cost; with some, the others are drawn hollow.
     """
-    known = {index: dot for index, dot in enumerate(dots) if dot.x > 0 and math.isfinite(dot.y)}
+    known = {index: dot for index, dot in enumerate(dots) if dot.x > 0 and drawable(dot.y)}
     if len(known) < 2:
         return None
     decades = [math.log10(dot.x) for dot in known.values()]
