@@ -14,6 +14,7 @@ from map_files import EPSG, LEFT, TOP, write_raster
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import Source, open_dataset, open_source
+from compactnas.data.formats.rasters import opened
 from compactnas.data.formats.samples import PackedSamples, SamplesSource
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.packing import pack, prepare
@@ -314,3 +315,12 @@ def test_inspect_and_leakage_take_scenes(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["inspect", str(path), "--mosaic", str(tmp_path / "m.png"), *options]) == 0
     assert main(["leakage", str(path), "--data.split", "random", *options]) == 0
     assert "test patches overlap one of" in capsys.readouterr().out
+
+
+def test_a_message_that_is_no_text_is_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """GDAL quotes the bytes of a damaged tag, which rasterio's logger takes for UTF-8."""
+    file = write_raster(tmp_path / "rome.tif", NUMBERS[:, :8, :8], descriptions=BANDS)
+    file.write_bytes(file.read_bytes().replace(b"</GDALMetadata>", b"</GDALMetadata\xff"))
+    with opened(file) as raster:
+        assert raster.count == len(BANDS) and raster.descriptions[0] is None
+    assert capfd.readouterr() == ("", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -123,12 +124,17 @@ class Harness:
         Raises whatever else happens, and AssertionError for a refusal that is no line.
         """
         self._write(unpacked(data, self._known))
+        lost: list[str] = []
+        before, sys.unraisablehook = sys.unraisablehook, lambda one: lost.append(f"{one.object}: {one.exc_value!r}")
         try:
             self._target.read(self._folder)
         except UserError as error:
             line = str(error)
             assert "\n" not in line and 0 < len(line) < LONGEST_LINE, f"no line: {line[:300]!r}"
             return False
+        finally:
+            sys.unraisablehook = before
+            assert not lost, f"ignored: {lost[0][:300]}"
         return True
 
     def _write(self, files: Files) -> None:

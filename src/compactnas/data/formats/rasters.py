@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -61,10 +63,31 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
         with (
             faults_told(file, driver),
             rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES[driver]),
-            rasterio.open(file, driver=driver) as raster,
+            _open(file, driver) as raster,
         ):
             _require_size(raster, file)
             yield raster
+
+
+def _open(file: Path, driver: str) -> Any:
+    """Open a file, without Python's words on messages of GDAL that quote bytes of it.
+
+    Rasterio takes every message for UTF-8; where one is not, its logger fails and tells so on stderr, with a traceback
+    (rasterio 1.4, `rasterio._env.log_error`). The message is of a damaged tag; what matters is raised.
+    """
+    import rasterio
+
+    with _HOOKS:
+        told, unraisable = sys.excepthook, sys.unraisablehook
+        sys.excepthook = lambda kind, error, trace: None if kind is UnicodeDecodeError else told(kind, error, trace)
+        sys.unraisablehook = lambda one: None if one.exc_type is UnicodeDecodeError else unraisable(one)
+        try:
+            return rasterio.open(file, driver=driver)
+        finally:
+            sys.excepthook, sys.unraisablehook = told, unraisable
+
+
+_HOOKS = Lock()
 
 
 @contextmanager
