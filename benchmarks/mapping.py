@@ -168,7 +168,7 @@ def show_peak(file: Path, run: Path, name: str, tiles: int) -> None:
     for cells in list(grid.blocks())[:2]:
         with torch.inference_mode():
             way(block_of(pixels, cells))
-    print(1024 * peak_memory_gib())
+    print(2**30 / 1e6 * peak_memory_gib())
 
 
 def peaks_mb(pixels: np.ndarray, run: Path, names: list[str], tiles: int) -> dict[str, float]:
