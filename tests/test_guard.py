@@ -80,7 +80,7 @@ def test_a_search_says_how_far_it_collapsed_and_does_what_it_is_told(
             with torch.no_grad():
                 self.alpha[:, self.space.operations.index(SKIP)] += 5.0
 
-    monkeypatch.setattr("compactnas.search.Architecture", Fond)
+    monkeypatch.setattr("compactnas.halfsteps.Architecture", Fond)
     settings = {"epochs": 5, "warmup": 1, "batch_size": 36, "guard": guard, "guard_edges": 1}
     found = search_stage(tiny_config(patches, search=settings, space={"blocks": 1}), tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]

@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_step_and_its_batch(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, stage: str
 ) -> None:
     config = config_of(patches)
-    spoilt(monkeypatch, module, 9)
+    spoilt(monkeypatch, "halfsteps" if module == "search" else module, 9)
     with pytest.raises(UserError, match=rf"{stage}.*epoch \d, step \d, whose batch holds rows \d.*last good state"):
         (search_stage(config, tmp_path) if module == "search" else train_stage(config, tmp_path, "resnet8"))
     saved, _ = Checkpoints(tmp_path / module, 2).newest()
@@ -224,7 +224,7 @@ def test_after_a_divergence_a_search_can_go_on_at_a_lower_rate(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, warned = config_of(patches, on_divergence="lower", epochs=3), []
-    spoilt(monkeypatch, "search", 13)
+    spoilt(monkeypatch, "halfsteps", 13)
 
     class Listening(Silent):
         def warn(self, text: str) -> None:
@@ -247,7 +247,7 @@ def test_a_loss_that_never_becomes_a_number_ends_the_run(
 
     with pytest.raises(Killed):
         search_stage(config_of(patches, EACH_STEP, on_divergence="lower"), tmp_path, listener=AtStep(2, die))
-    monkeypatch.setattr("compactnas.search.loss_and_hits", loss)
+    monkeypatch.setattr("compactnas.halfsteps.loss_and_hits", loss)
     with pytest.raises(UserError, match="is no finite number"):
         search_stage(config_of(patches, on_divergence="lower"), tmp_path, resume=True)
 

@@ -48,11 +48,13 @@ class Budget:
         measure: what is limited.
         most: the limit.
         table: what each choice costs.
+        heard: whether a node from which the cell's output does not hear costs nothing.
     """
 
     measure: Measure
     most: float
     table: CostTable
+    heard: bool = False
 
     def describe(self, cost: float) -> str:
         """A cost of this kind as people write it."""
@@ -60,7 +62,7 @@ class Budget:
 
     def of(self, space: Space, genotype: Genotype) -> int:
         """What a network of the space costs."""
-        return self.table.total(space, genotype)
+        return self.table.total(space, genotype, heard=self.heard)
 
 
 def budgets_of(
@@ -88,9 +90,8 @@ def budgets_of(
         budgets.append(Budget("parameters", config.max_parameters, table))
     if config.max_latency_ms:
         latency = LatencyTable.read(config.latency_table)
-        budgets.append(
-            Budget("latency", 1e6 * config.max_latency_ms, latency.of(space, max_depth, bands, classes, patch_px))
-        )
+        table = latency.of(space, max_depth, bands, classes, patch_px)
+        budgets.append(Budget("latency", 1e6 * config.max_latency_ms, table, latency.compiled))
     return tuple(budgets)
 
 

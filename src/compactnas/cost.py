@@ -188,17 +188,18 @@ class CostTable:
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
-    def cells(self, space: Space, genotype: Genotype) -> Float[Tensor, "blocks"]:
-        """Cost of the edges of all cells of each block."""
+    def cells(self, space: Space, genotype: Genotype, *, heard: bool = False) -> Float[Tensor, "blocks"]:
+        """Cost of the edges of all cells of each block; with `heard`, of nodes that the output hears from."""
         row = dict(zip(space.operations, self.operations.T, strict=True))
         none = torch.zeros(space.blocks, dtype=torch.float64)
-        cell = sum((row[name] for edges in genotype.nodes for name, _ in edges), none)
+        nodes = [edges for edges, kept in zip(genotype.nodes, genotype.heard, strict=True) if kept or not heard]
+        cell = sum((row[name] for edges in nodes for name, _ in edges), none)
         return cell * torch.tensor(genotype.depths)
 
-    def total(self, space: Space, genotype: Genotype) -> int:
+    def total(self, space: Space, genotype: Genotype, *, heard: bool = False) -> int:
         """Cost of a network of the space, as a sum over the table: nothing is built for it."""
         beside = self.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
-        return int(self.cells(space, genotype).sum() + beside) + self.fixed
+        return int(self.cells(space, genotype, heard=heard).sum() + beside) + self.fixed
 
     def complexity(
         self,

@@ -102,10 +102,10 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: 
             genotype = Genotype(
                 cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout
             )
-            if genotype.connected:
-                return Derived(
-                    genotype, unused(budgets, [round(float(cost[cell, combination])) for cost in costs], why)
-                )
+            # What was counted is an upper bound where a node is not heard.
+            left = unused(budgets, [budget.of(space, genotype) for budget in budgets], why or "nodes are not heard")
+            if genotype.connected and (why or not left):
+                return Derived(genotype, left)
     require_possible(architecture, budgets)
     limits = [budget.describe(budget.most) for budget in budgets]
     limits += [f"{guard.most} edges of {', '.join(guard.operations)}"] if guard else []

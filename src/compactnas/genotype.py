@@ -108,6 +108,17 @@ class Genotype:
                 reached.add(inputs + node)
         return inputs + len(self.nodes) - 1 in reached
 
+    @property
+    def heard(self) -> tuple[bool, ...]:
+        """Whether the output of a cell hears from each node: a compiler of networks leaves the others out."""
+        if self.layout == "nasnet":
+            return (True,) * len(self.nodes)  # all are put together
+        heard = {len(self.nodes)}  # states, of which the first is the input
+        for node in reversed(range(len(self.nodes))):
+            if node + 1 in heard:
+                heard |= {source for name, source in self.nodes[node] if name != "none"}
+        return tuple(node + 1 in heard for node in range(len(self.nodes)))
+
     def to_json(self) -> str:
         """The genotype as JSON, one node a line, with a final newline."""
         nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)

@@ -99,6 +99,11 @@ class LatencyTable:
         except (TypeError, UserError) as error:
             raise UserError(f"{file}: no table of latencies ({' '.join(str(error).split())[:200]}); {MAKE}") from None
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the engine leaves out what the output does not hear from."""
+        return self.engine == "onnx"
+
     def write(self, file: Path) -> None:
         """As JSON."""
         write_json(file, asdict(self))

@@ -27,7 +27,7 @@ def build() -> Parser:
     parser.add_argument("--engine", type=Literal["onnx", "torch"], default="onnx", help="onnxruntime, or torch")
     parser.add_argument("--batch", type=int, default=1, help="patches of a call")
     parser.add_argument("--threads", type=int, default=1, help="of the engine")
-    parser.add_argument("--networks", type=int, default=12, help="whole networks that are measured beside it")
+    parser.add_argument("--networks", type=int, default=20, help="whole networks that are measured beside it")
     parser.add_argument("--rounds", type=int, default=15, help="of measurements; the least counts")
     parser.add_argument("--json", action="store_true", help="print the table")
     parser.add_class_arguments(Space, "space")
@@ -35,7 +35,7 @@ def build() -> Parser:
 
 
 MOST = {"bands": 10_000, "classes": 10_000, "patch_px": 4096, "batch": 65_536, "threads": 4096, "rounds": 10_000}
-FEWEST_NETWORKS, MOST_NETWORKS = 6, 200
+FEWEST_NETWORKS, MOST_NETWORKS = 8, 200
 
 
 def main(argv: list[str]) -> int:

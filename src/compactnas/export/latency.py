@@ -1,8 +1,9 @@
 """The table of latencies, measured: each operation at each shape, and whole networks as the check on it.
 
 An operation is timed as it stands in a cell, its result added to another map, in a row of a few; what a call costs of
-itself is known from a row of one addition. What a network costs beside its edges, and how much of the sum of its parts
-the engine takes for the whole, are fitted to whole networks.
+itself is known from a row of one addition. What a network costs beside its edges, and how much of the sum of its
+operations of a kind the engine takes for the whole, are fitted to whole networks. Onnxruntime leaves out the nodes that
+a cell's output does not hear from; torch computes them.
 """
 
 from __future__ import annotations
@@ -38,8 +39,14 @@ LatencyEngine = Literal["onnx", "torch"]
 LENGTH = 5
 """Operations in a row."""
 
+KINDS = ("sep_conv", "dil_conv", "")
+"""Beginnings of names: an engine fuses what is of one kind alike. The last is all that has no weights."""
+
 ADDITION = "skip_connect"
 """Costs nothing but its addition."""
+
+LEAST_SHARE = 0.05
+"""Of an operation's own time that it takes in a network: less is no measurement."""
 
 CALL_S = 0.002
 """A call that is shorter is repeated until so much time has passed."""
@@ -67,7 +74,7 @@ def measure_latency(
     engine: LatencyEngine = "onnx",
     batch: int = 1,
     threads: int = 1,
-    networks: int = 12,
+    networks: int = 20,
     rounds: int = 15,
     seed: int = 0,
     tell: Callable[[str, int, int], None] = lambda what, done, of: None,
@@ -109,11 +116,16 @@ def measure_latency(
     seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
     columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
-    parts = CostTable(torch.from_numpy(columns), macs.overhead, 0)
-    sums = np.array([_parts(parts, space, genotype) for genotype in genotypes])
+    kinds = np.array([[kind_of(name) == kind for name in space.operations] for kind in KINDS])
+    parts = [CostTable(torch.from_numpy(columns * kind), torch.zeros_like(macs.overhead), 0) for kind in kinds]
+    heard = engine == "onnx"
+    sums = np.array([[float(p.cells(space, one, heard=heard).sum()) for p in parts] for one in genotypes])
+    beside = [float(macs.overhead[range(space.blocks), [d - 1 for d in one.depths]].sum()) for one in genotypes]
+    sums = np.column_stack([sums, beside])
     whole = seconds[-len(genotypes) :]
     fitted = fit(sums, whole)
-    if not fitted[1]:
+    known = sums[:, :-1].any(axis=0)
+    if not known.any() or (fitted[1:-1][known] < LEAST_SHARE).any():
         raise UserError(
             "latency: whole networks took no longer where their operations do; measure again on a quieter machine, "
             "with more --rounds"
@@ -131,13 +143,18 @@ def measure_latency(
         bands=bands,
         classes=classes,
         patch_px=patch_px,
-        operations_ns=_nanoseconds(columns * fitted[1]),
-        overhead_ns=_nanoseconds(macs.overhead.numpy() * fitted[2]),
+        operations_ns=_nanoseconds(columns * (fitted[1:-1] @ kinds)),
+        overhead_ns=_nanoseconds(macs.overhead.numpy() * fitted[-1]),
         fixed_ns=round(1e9 * fitted[0]),
         networks=len(genotypes),
         median_error=round(float(median(errors)), 4),
         worst_error=round(float(max(errors)), 4),
     )
+
+
+def kind_of(name: str) -> str:
+    """The kind of an operation: the first of `KINDS` with which its name begins."""
+    return next(kind for kind in KINDS if name.startswith(kind))
 
 
 def _columns(space: Space, names: Sequence[str], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,14 +189,14 @@ def timed(calls: Sequence[Call], rounds: int, tell: Callable[[int], None]) -> ND
 
 
 def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of the fixed parts, and factors of the operations' and of the other parts' sums: none negative.
+    """Seconds of the fixed parts, and a factor of each sum of parts: none negative.
 
     Args:
-        sums: (networks, 2).
+        sums: (networks, parts).
         whole: seconds of each network; relative errors count.
     """
     columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
-    used = [column for column in range(3) if columns[:, column].any()]
+    used = [column for column in range(columns.shape[1]) if columns[:, column].any()]
     while True:
         solution = torch.linalg.lstsq(
             torch.from_numpy(columns[:, used]), torch.ones(len(whole), 1, dtype=torch.float64)
@@ -187,7 +204,7 @@ def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.flo
         if float(solution.min()) >= 0:
             break
         used.pop(int(solution.argmin()))
-    found = np.zeros(3)
+    found = np.zeros(columns.shape[1])
     found[used] = solution[:, 0].numpy()
     return found
 
@@ -196,11 +213,6 @@ def _left_out(sums: NDArray[np.float64], whole: NDArray[np.float64], place: int)
     others = np.arange(len(whole)) != place
     found = fit(sums[others], whole[others])
     return float(found[0] + sums[place] @ found[1:])
-
-
-def _parts(table: CostTable, space: Space, genotype: Genotype) -> tuple[float, float]:
-    beside = table.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
-    return float(table.cells(space, genotype).sum()), float(beside)
 
 
 def _nanoseconds(seconds: NDArray[np.float64]) -> tuple[tuple[int, ...], ...]:
