@@ -22,7 +22,8 @@ def build() -> Parser:
         "is not given about data, training and machine is the first run's.",
     )
     add_search_options(parser, budgets=False)
-    parser.add_class_arguments(FrontConfig, None)
+    parser.add_class_arguments(FrontConfig, None, skip={"retrain"})
+    parser.add_argument("--retrain", action="store_true", help="train each network and measure it on the test part")
     return parser
 
 
