@@ -120,7 +120,8 @@ def test_the_fuzzer_sees_it(
     read: Callable[[Path], None], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SECONDS", 1.0)
-    monkeypatch.setattr(running, "HANG_S", 1.5)
+    if kind == "hang":  # elsewhere a busy machine could take that long for a second of the processor
+        monkeypatch.setattr(running, "HANG_S", 1.5)
     if kind == "memory":
         monkeypatch.setattr(running, "MOST_BYTES", 2**29)
     told: list[str] = []
