@@ -126,16 +126,16 @@ class Harness:
         self._write(unpacked(data, self._known))
         lost: list[str] = []
         before, sys.unraisablehook = sys.unraisablehook, lambda one: lost.append(f"{one.object}: {one.exc_value!r}")
+        read = True
         try:
             self._target.read(self._folder)
         except UserError as error:
-            line = str(error)
+            line, read = str(error), False
             assert "\n" not in line and 0 < len(line) < LONGEST_LINE, f"no line: {line[:300]!r}"
-            return False
         finally:
             sys.unraisablehook = before
-            assert not lost, f"ignored: {lost[0][:300]}"
-        return True
+        assert not lost, f"ignored: {lost[0][:300]}"
+        return read
 
     def _write(self, files: Files) -> None:
         """Only what differs from the input before."""
