@@ -127,6 +127,11 @@ class Genotype:
             f'  "depths": {json.dumps(list(self.depths))},\n  "nodes": [\n    {nodes}\n  ]\n}}\n'
         )
 
+    def to_values(self) -> dict[str, Any]:
+        """The genotype as JSON values, for a row of a table."""
+        values: dict[str, Any] = json.loads(self.to_json())
+        return values
+
     @classmethod
     def from_json(cls, text: str, where: str = "genotype") -> Genotype:
         """Read and check a genotype; `where` names its origin in error messages."""

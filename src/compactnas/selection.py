@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -95,7 +93,7 @@ class Selection:
                         raise StoppedError(
                             f"selection: stopped by {requested() or 'another process'} after {len(rows)}; they are kept"
                         )
-                elif rows[count]["genotype"] != _values(genotype):
+                elif rows[count]["genotype"] != genotype.to_values():
                     raise UserError(f"{file}: its candidate {count} is of another search; name a new folder")
                 count += 1
                 return float(rows[count - 1]["score"])
@@ -121,7 +119,7 @@ class Selection:
         accuracy = round(self.accuracy(genotype), 6)
         score = round(accuracy - self.price(genotype), 6)
         row = {"candidate": number, "macs": self.macs(genotype), "accuracy": accuracy, "score": score}
-        return row | {"genotype": _values(genotype)}
+        return row | {"genotype": genotype.to_values()}
 
 
 def _read(file: Path) -> list[Row]:
@@ -131,8 +129,3 @@ def _read(file: Path) -> list[Row]:
         return [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read ({error}); remove it, and its candidates are measured again") from None
-
-
-def _values(genotype: Genotype) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(genotype.to_json())
-    return values

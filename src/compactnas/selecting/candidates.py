@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +34,7 @@ class Candidate:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        genotype: dict[str, Any] = json.loads(self.genotype.to_json())
-        return {"search": self.search, "origin": self.origin, "genotype": genotype}
+        return {"search": self.search, "origin": self.origin, "genotype": self.genotype.to_values()}
 
 
 def make_candidates(

@@ -7,11 +7,9 @@ run folder of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,13 +23,12 @@ from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent
 from compactnas.outside import parse_json, read_text
 from compactnas.pipeline import evaluate_stage, train_stage
-from compactnas.runs import Row, first_difference, sole_writer, start
+from compactnas.runs import Row, sole_writer, start
+from compactnas.selecting.choice import AGAIN, require_same_choice
 from compactnas.selecting.config import FrontConfig, SelectConfig
 from compactnas.selecting.ground import Ground
 from compactnas.selecting.rankings import supernet_accuracy
 from compactnas.selecting.searches import FinishedSearch, read_searches
-
-AGAIN = "name a new folder"
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,6 @@ class Point:
 
     def row(self) -> Row:
         """As JSON values."""
-        genotype: dict[str, Any] = json.loads(self.genotype.to_json())
         return {
             "name": self.name,
             "max_macs": self.most,
@@ -69,7 +65,7 @@ class Point:
             "parameters": self.parameters,
             "supernet_oa": round(self.supernet, 6),
             "tried": self.tried,
-            "genotype": genotype,
+            "genotype": self.genotype.to_values(),
         }
 
 
@@ -110,7 +106,7 @@ def front_stage(
     with sole_writer(folder):
         for text in (*start(folder, config, resume=resume, stage="pareto"), *data.warnings):
             listener.warn(text)
-        _same_choice(folder / "pareto" / "pareto.json", choice, folders)
+        require_same_choice(folder / "pareto" / "pareto.json", choice, folders, free="retrain")
         points = list(_points(ground, candidates, folder / "pareto" / "judged.json", listener))
         rows = [point.row() for point in points]
         for point in points:
@@ -184,14 +180,3 @@ def _points(ground: Ground, candidates: dict[float, list[Genotype]], file: Path,
             yield Point(most, best, cost.macs, cost.parameters, known[best.to_json()], len(genotypes))
     finally:
         listener.end()
-
-
-def _same_choice(file: Path, choice: FrontConfig, folders: Sequence[Path]) -> None:
-    """Note what was asked for, or check that what goes on asks for the same; it may now want trainings."""
-    now = json.loads(json.dumps(asdict(choice) | {"searches": [str(folder) for folder in folders]}))
-    if file.exists():
-        before = read_json(file, AGAIN)
-        key = first_difference(before | {"retrain": now["retrain"]} if isinstance(before, dict) else {}, now)
-        if key:
-            raise UserError(f"{file}: differs from what is given in {key}; resume with the same, or {AGAIN}")
-    write_json(file, now)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compactnas.config import RunConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
-from compactnas.files import read_json, write_bytes, write_json
+from compactnas.files import write_bytes, write_json
 from compactnas.loop import Listener, Silent
 from compactnas.outside import parse_json, read_text
-from compactnas.runs import Row, first_difference, sole_writer, start, write_rows, write_splits
+from compactnas.runs import Row, sole_writer, start, write_rows, write_splits
 from compactnas.selecting.agreement import agreements
 from compactnas.selecting.candidates import Candidate, make_candidates
+from compactnas.selecting.choice import AGAIN, require_same_choice
 from compactnas.selecting.config import SelectConfig
 from compactnas.selecting.ground import Ground
 from compactnas.selecting.halving import halve
 from compactnas.selecting.rankings import RANKINGS
 from compactnas.selecting.searches import read_searches
-
-AGAIN = "name a new folder"
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def select_stage(
         own = folder / "select"
         for text in (*start(folder, config, resume=resume, stage="select"), *ground.data.warnings):
             listener.warn(text)
-        _same_choice(own / "select.json", choice, folders)
+        require_same_choice(own / "select.json", choice, folders, free="by")
         if len(candidates) < choice.candidates:
             listener.warn(f"{len(candidates)} candidates: the searches have no more within the limits")
         write_splits(own, {"train": ground.train, "holdout": ground.holdout})
@@ -162,17 +160,6 @@ def _look_at_supernets(ground: Ground, listener: Listener) -> None:
                 f"{search.folder}: its weights were trained on {seen} of the {len(ground.holdout)} held-out patches, "
                 "which are left out for it; it has seen their places"
             )
-
-
-def _same_choice(file: Path, choice: SelectConfig, folders: Sequence[Path]) -> None:
-    """Note what was asked for, or check that a resumed selection asks for the same."""
-    now = json.loads(json.dumps(asdict(choice) | {"searches": [str(folder) for folder in folders]}))
-    if file.exists():
-        before = read_json(file, AGAIN)
-        key = first_difference(before | {"by": now["by"]} if isinstance(before, dict) else {}, now)
-        if key:
-            raise UserError(f"{file}: differs from what is given in {key}; resume with the same, or {AGAIN}")
-    write_json(file, now)
 
 
 def _read(file: Path, candidates: int) -> list[Row]:

@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -167,7 +166,7 @@ def random_search_stage(
         _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
         rows.append(
             {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "work": price}
-            | {"genotype": _values(genotype)}
+            | {"genotype": genotype.to_values()}
         )
         write_rows(table, rows)
         for file in (own / "train").glob(PATTERN):
@@ -192,14 +191,9 @@ def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) 
             if rows:
                 return None
             raise
-        if _values(genotype) not in known:
+        if genotype.to_values() not in known:
             return genotype
     return None
-
-
-def _values(genotype: Genotype) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(genotype.to_json())
-    return values
 
 
 def _seed(seed: int, candidate: int) -> int:
