@@ -101,8 +101,9 @@ def test_goes_to_stderr_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     seen = RichListener(verbose=True)
     run(seen)
     seen.warn("careful")
+    seen.warn("careful")  # the next stage knows the same
     out, err = capsys.readouterr()
-    assert out == "" and "warning: careful" in err and "epoch 2/2" in err
+    assert out == "" and err.count("warning: careful") == 1 and "epoch 2/2" in err
 
 
 def test_end_is_safe_twice_and_without_a_start() -> None:

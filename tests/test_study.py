@@ -399,6 +399,17 @@ def test_a_plan_counts_the_steps_that_are_made(whole: tuple[StudyConfig, Path]) 
 
 
 @pytest.mark.usefixtures("two_second_steps")
+def test_a_plan_counts_the_candidates_that_a_search_measures_at_its_end(tmp_path: Path) -> None:
+    methods = {"one path": {"strategy": "uniform", "candidates": 30}, "GDAS": {"strategy": "gdas"}}
+    study = read_study(write_study(tmp_path, methods=methods, random_search=False))
+    planned = {one.job.name: one for one in plan(study, tmp_path / "study").jobs}
+    half = len(open_dataset(study.data_of(study.search_split)).parts["train"]) // 2
+    chosen, learnt = planned["search one path, seed 0"], planned["search GDAS, seed 0"]
+    assert learnt.seconds == pytest.approx(2 * learnt.steps)
+    assert chosen.seconds == pytest.approx(2 * (chosen.steps + 30 * half / 3 / 16))
+
+
+@pytest.mark.usefixtures("two_second_steps")
 def test_a_random_search_is_planned_to_take_as_long_as_its_searches(whole: tuple[StudyConfig, Path]) -> None:
     planned = plan(*whole).jobs
     one = next(one for one in planned if one.job.kind == "random_search")

@@ -9,7 +9,7 @@ derived (`compactnas.deriving`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -59,6 +59,10 @@ class Budget:
     def describe(self, cost: float) -> str:
         """A cost of this kind as people write it."""
         return f"{cost / 1e6:.3f} {WRITTEN[self.measure][1]}"
+
+    def at(self, widths: Sequence[int]) -> Budget:
+        """The same limit where the blocks' widths are chosen, by their places; itself where there are none."""
+        return replace(self, table=self.table.of_widths(widths))
 
     def of(self, space: Space, genotype: Genotype) -> int:
         """What a network of the space costs."""
@@ -139,14 +143,15 @@ def require_possible(architecture: Architecture, budgets: Sequence[Budget]) -> N
     names = [name for name in space.operations if name != "none" or not space.inputs_per_node]
     columns = [space.operations.index(name) for name in names]
     for budget in budgets:
-        each = (budget.table.operations[:, columns] * depths[:, None]).sum(0).min()
-        beside = budget.table.overhead[torch.arange(space.blocks), depths - 1].sum()
-        least = budget.table.fixed + float(beside + each * edges_kept(space).sum())
+        table = budget.table.of_widths((0,) * space.blocks if space.widths else ())
+        each = (table.operations[:, columns] * depths[:, None]).sum(0).min()
+        beside = table.overhead[torch.arange(space.blocks), depths - 1].sum()
+        least = float(table.fixed) + float(beside + each * edges_kept(space).sum())
         if least > budget.most:
             option = WRITTEN[budget.measure][0]
             raise UserError(
                 f"search.{option}: {budget.describe(budget.most)} are too few: the fixed parts take "
-                f"{budget.describe(float(budget.table.fixed))} and the smallest network of the space "
+                f"{budget.describe(float(table.fixed))} and the smallest network of the space "
                 f"{budget.describe(least)}; raise the limit, or lower space.channels"
             )
 
@@ -193,7 +198,7 @@ class Multiplier:
     @staticmethod
     def _excess(budget: Budget, architecture: Architecture) -> Float[Tensor, ""]:
         """How far the expected cost of what would be derived is above the target, as a share of it."""
-        return expected(budget.table, architecture) / (TARGET * budget.most) - 1
+        return expected(budget.table.at(architecture.width_probabilities()), architecture) / (TARGET * budget.most) - 1
 
 
 def expected(table: CostTable, architecture: Architecture) -> Float[Tensor, ""]:

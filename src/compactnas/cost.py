@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -88,9 +89,13 @@ def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -
     return count(network, bands, patch_px)
 
 
-def empty_genotype(space: Space, depths: tuple[int, ...]) -> Genotype:
+def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
     """Cells that compute nothing: what is left of its network is the fixed parts."""
-    return Genotype(tuple((("none", 0),) for _ in range(space.computed)), depths, space.channels, space.layout)
+    return Genotype(tuple((("none", 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
+
+
+Measure = Callable[[nn.Module, int, int], float]
+"""Of a module, its channels and the side of its maps."""
 
 
 class _Alone(nn.Module):
@@ -106,10 +111,16 @@ class _Alone(nn.Module):
 
 
 def each_operation(
-    space: Space, patch_px: int, measure: Callable[[nn.Module, int, int], float], norm: Norm = candidate_norm
+    space: Space, patch_px: int, measure: Measure, norm: Norm = candidate_norm
 ) -> Float[Tensor, "blocks operations"]:
     """A measure of each operation on one edge in each block: of module, channels and side of its maps."""
-    shapes = [(space.channels * 2**block, -(-patch_px // 2**block)) for block in range(space.blocks)]
+    return _of_operations(space, space.block_channels, patch_px, measure, norm)
+
+
+def _of_operations(
+    space: Space, channels: Sequence[int], patch_px: int, measure: Measure, norm: Norm = final_norm
+) -> Float[Tensor, "blocks operations"]:
+    shapes = [(c, -(-patch_px // 2**block)) for block, c in enumerate(channels)]
     return torch.tensor(
         [
             [float(measure(_Alone(build_operation(name, c, norm)), c, side)) for name in space.operations]
@@ -120,18 +131,63 @@ def each_operation(
 
 
 @dataclass(frozen=True)
+class WidthCosts:
+    """What a space's choices cost at each width of its blocks.
+
+    Attributes:
+        operations: of one edge in one cell of each block.
+        fixed: of stem, reductions and head: the sum over pairs of neighbouring blocks at their widths. A block that is
+            alone is its own neighbour.
+    """
+
+    operations: Float[Tensor, "blocks widths operations"]
+    fixed: Float[Tensor, "pairs widths next"]
+
+    @classmethod
+    def of(cls, space: Space, patch_px: int, measure: Measure, bare: Callable[[tuple[int, ...]], int]) -> WidthCosts:
+        """Measure them; `bare` is the cost of a network of these widths without cells."""
+        rows, full = space.block_widths, space.block_channels
+        operations = torch.stack(
+            [_of_operations(space, at, patch_px, measure) for at in zip(*rows, strict=True)], dim=1
+        )
+
+        def at(widths: dict[int, int]) -> int:
+            return bare(tuple(widths.get(block, c) for block, c in enumerate(full)))
+
+        # Each pair with all else at full width; what two pairs share is counted once.
+        fixed = torch.zeros(max(1, len(full) - 1), len(space.widths), len(space.widths), dtype=torch.float64)
+        for block in range(len(fixed)):
+            after = min(block + 1, len(full) - 1)
+            for i, width in enumerate(rows[block]):
+                shared = at({block: width}) if block else 0
+                for j, next_width in enumerate(rows[after]):
+                    fixed[block, i, j] = at({after: next_width, block: width}) - shared
+        return cls(operations, fixed)
+
+    def at(self, weights: Float[Tensor, "blocks widths"]) -> tuple[Tensor, Tensor]:
+        """Expected costs of operations, (blocks, operations), and of the fixed parts, with gradients to the weights."""
+        operations = torch.einsum("bw,bwo->bo", weights, self.operations.to(weights.dtype))
+        first, second = (weights[:-1], weights[1:]) if len(weights) > 1 else (weights, weights)
+        return operations, torch.einsum("bi,bj,bij->", first, second, self.fixed.to(weights.dtype))
+
+
+@dataclass(frozen=True)
 class CostTable:
     """What every choice of a space costs, so that the expected cost is a sum of products.
+
+    Where widths are searched for, the table is that of the full width; `at` and `of_widths` give others.
 
     Attributes:
         operations: (blocks, operations), of one edge in one cell of each block.
         overhead: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
         fixed: of stem, reductions and head.
+        widths: the same at each width of the blocks; None where widths are not searched for.
     """
 
     operations: Float[Tensor, "blocks operations"]
     overhead: Float[Tensor, "blocks depths"]
-    fixed: int
+    fixed: int | Float[Tensor, ""]
+    widths: WidthCosts | None = None
 
     @classmethod
     def of(
@@ -153,21 +209,22 @@ class CostTable:
             patch_px: side of a patch.
             measure: MACs of one patch, or trained weights of the final network.
         """
-        layout = LAYOUTS[space.layout]
-        operations = each_operation(space, patch_px, lambda *of: getattr(count(*of), measure), final_norm)
+        return _table(space, max_depth, bands, classes, patch_px, measure)
 
-        def bare(depths: tuple[int, ...]) -> int:
-            cost: int = getattr(genotype_cost(empty_genotype(space, depths), bands, classes, patch_px), measure)
-            return cost
+    def at(self, weights: Float[Tensor, "blocks widths"] | None) -> CostTable:
+        """The expected table under the probabilities of widths, with gradients; itself where there are none."""
+        if self.widths is None or weights is None:
+            return self
+        operations, fixed = self.widths.at(weights)
+        return CostTable(operations, self.overhead, fixed)
 
-        base = (1,) * space.blocks
-        least = bare(base)
-        overhead = torch.zeros(space.blocks, max_depth, dtype=torch.float64)
-        if layout.preprocess:
-            for block in range(space.blocks):
-                for depth in range(2, max_depth + 1):
-                    overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
-        return cls(operations, overhead, least)
+    def of_widths(self, places: Sequence[int]) -> CostTable:
+        """The table of these widths of the blocks, by their places; itself where none are searched for."""
+        if self.widths is None or not places:
+            return self
+        chosen = torch.nn.functional.one_hot(torch.tensor(places), self.widths.operations.shape[1])
+        table = self.at(chosen.to(torch.float64))
+        return CostTable(table.operations, table.overhead, round(float(table.fixed)))
 
     def cell(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
         """Expected cost of the edges of one cell in each block."""
@@ -190,7 +247,8 @@ class CostTable:
 
     def cells(self, space: Space, genotype: Genotype, *, heard: bool = False) -> Float[Tensor, "blocks"]:
         """Cost of the edges of all cells of each block; with `heard`, of nodes that the output hears from."""
-        row = dict(zip(space.operations, self.operations.T, strict=True))
+        table = self.of_widths(space.widths_of(genotype))
+        row = dict(zip(space.operations, table.operations.T, strict=True))
         none = torch.zeros(space.blocks, dtype=torch.float64)
         nodes = [edges for edges, kept in zip(genotype.nodes, genotype.heard, strict=True) if kept or not heard]
         cell = sum((row[name] for edges in nodes for name, _ in edges), none)
@@ -199,7 +257,8 @@ class CostTable:
     def total(self, space: Space, genotype: Genotype, *, heard: bool = False) -> int:
         """Cost of a network of the space, as a sum over the table: nothing is built for it."""
         beside = self.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
-        return int(self.cells(space, genotype, heard=heard).sum() + beside) + self.fixed
+        fixed = int(self.of_widths(space.widths_of(genotype)).fixed)
+        return int(self.cells(space, genotype, heard=heard).sum() + beside) + fixed
 
     def complexity(
         self,
@@ -217,6 +276,34 @@ class CostTable:
             unit: MACs that count as one.
         """
         return (self.cell(probabilities) * depths.detach()).sum() / (n_ops * unit)
+
+
+@lru_cache(maxsize=16)
+def _table(
+    space: Space, max_depth: int, bands: int, classes: int, patch_px: int, measure: Literal["macs", "parameters"]
+) -> CostTable:
+    """What a search, its budgets and its reports all ask for; nothing writes to its tensors."""
+    layout = LAYOUTS[space.layout]
+
+    def counted(module: nn.Module, channels: int, side: int) -> int:
+        cost: int = getattr(count(module, channels, side), measure)
+        return cost
+
+    def bare(depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> int:
+        cost: int = getattr(genotype_cost(empty_genotype(space, depths, widths), bands, classes, patch_px), measure)
+        return cost
+
+    operations = each_operation(space, patch_px, counted, final_norm)
+
+    base = (1,) * space.blocks
+    least = bare(base)
+    overhead = torch.zeros(space.blocks, max_depth, dtype=torch.float64)
+    if layout.preprocess:
+        for block in range(space.blocks):
+            for depth in range(2, max_depth + 1):
+                overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
+    widths = WidthCosts.of(space, patch_px, counted, lambda at: bare(base, at)) if space.widths else None
+    return CostTable(operations, overhead, least, widths)
 
 
 @runtime_checkable
@@ -261,7 +348,7 @@ class ComplexityLoss:
     depth: Literal["expected", "sampled", "derived"]
 
     def __call__(self, architecture: Architecture, draw: Draw) -> Tensor:
-        """The loss of the architecture, on the CPU; its only gradient is to alpha."""
+        """The loss of the architecture, on the CPU; its only gradients are to alpha, and to widths."""
         p = draw.operations if self.probability != "softmax" else architecture.probabilities()
         if self.probability == "one_hot":
             hard = torch.zeros_like(p).scatter_(-1, p.argmax(dim=-1, keepdim=True), 1.0)
@@ -270,7 +357,9 @@ class ComplexityLoss:
             depths = torch.tensor(architecture.derived_depths(), dtype=p.dtype)
         else:
             depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
-        return self.weight * self.table.complexity(p, depths, self.n_ops, self.unit)
+        return self.weight * self.table.at(architecture.width_probabilities()).complexity(
+            p, depths, self.n_ops, self.unit
+        )
 
     def of(self, space: Space, genotype: Genotype) -> float:
         """The loss of one network, for sure."""

@@ -7,7 +7,7 @@ has, and on its depths.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import comb
 from typing import NamedTuple
 
@@ -87,25 +87,30 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: 
     cells = _cells(architecture, prices, guard)
     depths, likely = _depths(architecture)
     scores = cells.scores[:, None] + likely[None]
-    costs = [_costs(budget, prices, cells.counts, depths) for budget in budgets]
-    within = np.logical_and.reduce(
-        [cost <= budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=True
-    ) & np.ones(scores.shape, bool)
-    used = np.logical_or.reduce(
-        [cost >= USED * budget.most for cost, budget in zip(costs, budgets, strict=True)], initial=False
-    )
-    for allowed, why in ((within & used, ""), (within, "no network of the space uses 95 % of it")):
-        for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")[
-            : np.count_nonzero(allowed)
-        ]:
-            cell, combination = np.unravel_index(place, scores.shape)
-            genotype = Genotype(
-                cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout
-            )
-            # What was counted is an upper bound where a node is not heard.
-            left = unused(budgets, [budget.of(space, genotype) for budget in budgets], why or "nodes are not heard")
-            if genotype.connected and (why or not left):
-                return Derived(genotype, left)
+    for why in ("", "no network of the space uses 95 % of it"):
+        best: tuple[float, Derived] | None = None
+        for widths, score in _widths(architecture):
+            if best is not None and score + scores.max() <= best[0]:
+                break  # the widths that are left are less likely
+            costs = [_costs(budget.at(widths), prices, cells.counts, depths) for budget in budgets]
+            allowed = _allowed(budgets, costs, USED if not why else 0.0) & np.ones(scores.shape, bool)
+            for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")[
+                : np.count_nonzero(allowed)
+            ]:
+                cell, combination = np.unravel_index(place, scores.shape)
+                if best is not None and score + scores[cell, combination] <= best[0]:
+                    break
+                channels = tuple(row[w] for row, w in zip(space.block_widths, widths, strict=True)) if widths else ()
+                genotype = Genotype(
+                    cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout, channels
+                )
+                # What was counted is an upper bound where a node is not heard.
+                left = unused(budgets, [budget.of(space, genotype) for budget in budgets], why or "nodes are not heard")
+                if genotype.connected and (why or not left):
+                    best = (score + float(scores[cell, combination]), Derived(genotype, left))
+                    break
+        if best is not None:
+            return best[1]
     require_possible(architecture, budgets)
     limits = [budget.describe(budget.most) for budget in budgets]
     limits += [f"{guard.most} edges of {', '.join(guard.operations)}"] if guard else []
@@ -192,11 +197,32 @@ def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.f
     return combinations + space.min_depth, logs[np.arange(space.blocks), combinations].sum(axis=1)
 
 
+def _widths(architecture: Architecture) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Places of the blocks' widths and their log-probability, the likeliest first; one empty row without a search."""
+    p = architecture.width_probabilities()
+    if p is None:
+        yield (), 0.0
+        return
+    logs = p.detach().double().log().numpy()
+    combinations = list(itertools.product(range(logs.shape[1]), repeat=len(logs)))
+    scores = np.array([logs[range(len(logs)), list(places)].sum() for places in combinations])
+    for place in np.argsort(-scores, kind="stable"):
+        yield combinations[int(place)], float(scores[place])
+
+
+def _allowed(budgets: Sequence[Budget], costs: Sequence[NDArray[np.float64]], used: float) -> NDArray[np.bool_]:
+    """Where every cost is within its limit, and at least one uses this share of it."""
+    pairs = list(zip(costs, budgets, strict=True))
+    within = np.logical_and.reduce([cost <= budget.most for cost, budget in pairs], initial=True)
+    share = np.logical_or.reduce([cost >= used * budget.most for cost, budget in pairs], initial=not used)
+    return np.asarray(within & share)
+
+
 def _costs(
     budget: Budget, prices: Sequence[Sequence[int]], counts: NDArray[np.int64], depths: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cost of each cell at each combination of depths."""
     of_price = budget.table.operations.numpy()[:, [group[0] for group in prices]]
     beside = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
-    costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + budget.table.fixed
+    costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + float(budget.table.fixed)
     return costs

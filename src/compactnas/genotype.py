@@ -48,12 +48,14 @@ class Genotype:
         depths: cells in each block, delta_i of the paper.
         channels: C, the channels of the first block; each further block doubles them.
         layout: the macro network, `paper` or `nasnet`.
+        widths: channels of each block, where a search for widths made them fewer (TAS); empty, none did.
     """
 
     nodes: tuple[tuple[tuple[str, int], ...], ...]
     depths: tuple[int, ...]
     channels: int = 16
     layout: str = "paper"
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
@@ -69,6 +71,7 @@ class Genotype:
                 raise UserError(f"genotype: depth {depth} of block {block + 1} is outside 1 to {MAX_DEPTH}")
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UserError(f"genotype: {self.channels} channels is outside 1 to {MAX_CHANNELS}")
+        self._check_widths()
         inputs = 2 if self.layout == "nasnet" else 1
         for node, edges in enumerate(self.nodes):
             if len({source for _, source in edges}) != len(edges):
@@ -82,6 +85,25 @@ class Genotype:
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
 
+    def _check_widths(self) -> None:
+        if not self.widths:
+            return
+        if self.layout != "paper":
+            raise UserError(f"genotype: widths are of the paper layout alone, not of {self.layout}")
+        if len(self.widths) != len(self.depths):
+            raise UserError(f"genotype: {len(self.widths)} widths of {len(self.depths)} blocks")
+        full = full_widths(self.channels, len(self.depths))
+        for block, (width, most) in enumerate(zip(self.widths, full, strict=True)):
+            if not 1 <= width <= most:
+                raise UserError(f"genotype: width {width} of block {block + 1} is outside 1 to {most}")
+        if self.widths == full:  # one network has one genotype
+            object.__setattr__(self, "widths", ())
+
+    @property
+    def block_channels(self) -> tuple[int, ...]:
+        """Channels of each block."""
+        return self.widths or full_widths(self.channels, len(self.depths))
+
     def require_size(self) -> None:
         """Check that its network can be made: what a genotype may say could take all the memory of a machine.
 
@@ -94,8 +116,8 @@ class Genotype:
         # A separable convolution has two 1x1 of C x C; an input is brought to C; a reduction is 3x3 convolutions.
         inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
         of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
-        widths = [self.channels * 2**block for block in range(len(self.depths))]
-        weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in zip(widths, self.depths, strict=True))
+        pairs = zip(self.block_channels, self.depths, strict=True)
+        weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in pairs)
         if weights > MAX_PARAMETERS:
             raise UserError(f"genotype: about {weights:.0e} weights; a network has at most {MAX_PARAMETERS:.0e}")
 
@@ -122,9 +144,10 @@ class Genotype:
     def to_json(self) -> str:
         """The genotype as JSON, one node a line, with a final newline."""
         nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)
+        widths = f'  "widths": {json.dumps(list(self.widths))},\n' if self.widths else ""
         return (
             f'{{\n  "format": "{FORMAT}",\n  "layout": "{self.layout}",\n  "channels": {self.channels},\n'
-            f'  "depths": {json.dumps(list(self.depths))},\n  "nodes": [\n    {nodes}\n  ]\n}}\n'
+            f'  "depths": {json.dumps(list(self.depths))},\n{widths}  "nodes": [\n    {nodes}\n  ]\n}}\n'
         )
 
     def to_values(self) -> dict[str, Any]:
@@ -144,8 +167,8 @@ class Genotype:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
         keys = {"format", "layout", "channels", "depths", "nodes"}
-        if set(raw) != keys:
-            odd = ", ".join(sorted(set(raw) ^ keys))
+        if set(raw) - {"widths"} != keys:
+            odd = ", ".join(sorted((set(raw) - {"widths"}) ^ keys))
             raise UserError(f"{where}: missing or unknown key: {odd}")
         try:
             return cls(
@@ -153,6 +176,7 @@ class Genotype:
                 depths=tuple(_int(depth) for depth in _list(raw["depths"])),
                 channels=_int(raw["channels"]),
                 layout=_str(raw["layout"]),
+                widths=tuple(_int(width) for width in _list(raw.get("widths", []))),
             )
         except TypeError as error:
             raise UserError(f"{where}: {error}") from None
@@ -166,6 +190,11 @@ class Genotype:
         if file.is_dir():
             file = file / "genotype.json"
         return cls.from_json(read_text(file, "name a genotype file or a run folder", MAX_BYTES), str(file))
+
+
+def full_widths(channels: int, blocks: int) -> tuple[int, ...]:
+    """Channels of each block of a network whose widths were not searched for: doubled by each reduction."""
+    return tuple(channels * 2**block for block in range(blocks))
 
 
 def _list(value: Any) -> list[Any]:

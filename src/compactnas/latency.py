@@ -121,6 +121,10 @@ class LatencyTable:
         Errors:
             UserError: it was measured for another space or other patches.
         """
+        if space.widths:
+            raise UserError(
+                "search.latency_table: is of full widths; leave out space.widths, or limit MACs or parameters"
+            )
         asked = {
             "layout": space.layout,
             "channels": space.channels,

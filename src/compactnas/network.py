@@ -28,6 +28,7 @@ from compactnas.operations import (
     final_norm,
 )
 from compactnas.space import LAYOUTS, Layout
+from compactnas.widths import combined, first_channels, narrowed
 
 Map = Float[Tensor, "batch channels height width"]
 Patches = Float[Tensor, "batch bands height width"]
@@ -64,6 +65,8 @@ class Sample(NamedTuple):
             value, added to the node that the edge leads to. None: they get no gradient.
         mix: called with the outputs of a block's cells and the block's number; None takes the last.
         mixture: candidates that run side by side; None runs the path alone.
+        widths: for each block, the numbers of channels at which it runs, one after the other; None, at all of its own.
+        width_weights: for each block, the weight of its result at each of these; None where there is one.
     """
 
     path: tuple[int, ...]
@@ -72,6 +75,8 @@ class Sample(NamedTuple):
     silent: Float[Tensor, "edges"] | None = None
     mix: Mix | None = None
     mixture: Mixture | None = None
+    widths: tuple[tuple[int, ...], ...] | None = None
+    width_weights: Float[Tensor, "blocks drawn"] | None = None
 
 
 class Normalise(nn.Module):
@@ -192,7 +197,7 @@ class Backbone(nn.Module):
         candidates: names of the operations of each edge.
         nodes: computed nodes of a cell.
         depths: cells built in each block.
-        channels: C, of the first block; doubled by each reduction.
+        channels: of each block.
         bands: of the patches.
         classes: of the answer.
         norm: normalisation of the candidates.
@@ -206,7 +211,7 @@ class Backbone(nn.Module):
         candidates: Sequence[Sequence[str]],
         nodes: int,
         depths: Sequence[int],
-        channels: int,
+        channels: Sequence[int],
         bands: int,
         classes: int,
         norm: Norm,
@@ -215,14 +220,13 @@ class Backbone(nn.Module):
         super().__init__()
         self.pair = layout.inputs == 2
         multiplier = layout.output_multiplier(nodes)
-        width = layout.stem_multiplier * channels
+        width = layout.stem_multiplier * channels[0]
         self.normalise = Normalise(bands)
         self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), fixed(width))
         self.blocks = nn.ModuleList()
         self.reductions = nn.ModuleList()
         flow = [(width, False)] * layout.inputs
-        for block, depth in enumerate(depths):
-            c = channels * 2**block
+        for block, (depth, c) in enumerate(zip(depths, channels, strict=True)):
             if block:
                 narrow = flow[-1][0]
                 reduction = CellReduction(narrow, c, fixed) if self.pair else BasicReduction(narrow, c, fixed)
@@ -243,7 +247,8 @@ class Backbone(nn.Module):
         states = self.enter(x)
         for block in range(len(self.blocks)):
             states = self.level(block, states, sample)
-        logits: Tensor = self.head(states[-1].x)
+        x = states[-1].x
+        logits: Tensor = self.head(x) if sample.widths is None else narrowed(self.head, x)
         return logits
 
     def enter(self, x: Patches) -> list[State]:
@@ -253,10 +258,23 @@ class Backbone(nn.Module):
 
     def level(self, block: int, states: list[State], sample: Sample) -> list[State]:
         """One block, behind the reduction to its size where it is not the first."""
+        if sample.widths is not None:
+            results = [self._at_width(block, states, sample, width) for width in sample.widths[block]]
+            weights = None if sample.width_weights is None else sample.width_weights[block]
+            return [State(combined(results, weights))]
         if block:
             reduced = self.reductions[block - 1](*states)
             states = [*states[1:], State(reduced)]
         return self._block(self.blocks[block], states, sample, block)
+
+    def _at_width(self, block: int, states: list[State], sample: Sample, width: int) -> Map:
+        """What leaves a block that runs at so many of its channels."""
+        (state,) = states
+        if block:
+            state = State(self.reductions[block - 1](state, width))
+        elif width < state.channels:
+            state = State(first_channels(state.x, width))
+        return self._block(self.blocks[block], [state], sample, block)[0].x
 
     @staticmethod
     def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
@@ -303,7 +321,7 @@ class Network(nn.Module):
             [(name,) for _, _, name in edges],
             len(genotype.nodes),
             genotype.depths,
-            genotype.channels,
+            genotype.block_channels,
             bands,
             classes,
             norm=final_norm,

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from compactnas.separable import SeparableConv, average_pool
 from compactnas.spread import GlobalBatchNorm
+from compactnas.widths import narrowed
 
 Map = Float[Tensor, "batch channels height width"]
 Norm = Callable[[int], nn.Module]
@@ -267,8 +268,15 @@ class BasicReduction(nn.Module):
             nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(channels_in, channels_out, 1, bias=False)
         )
 
-    def forward(self, state: State) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        result: Tensor = self.body(state.positive) + self.shortcut(state.x)
+    def forward(
+        self, state: State, channels: int | None = None
+    ) -> Float[Tensor, "batch channels_out height_out width_out"]:
+        """With `channels`, at so many of its own, and at those of the state."""
+        result: Tensor
+        if channels is None:
+            result = self.body(state.positive) + self.shortcut(state.x)
+        else:
+            result = narrowed(self.body, state.positive, channels) + narrowed(self.shortcut, state.x, channels)
         return result
 
 

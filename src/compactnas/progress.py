@@ -20,7 +20,7 @@ class RichListener:
     """A `compactnas.loop.Listener` that shows progress with rich.
 
     On a terminal: one bar for each stage and, below it, the figures of the last step and epoch.
-    Elsewhere: nothing, or one plain line an epoch with `verbose`. Warnings are always shown.
+    Elsewhere: nothing, or one plain line an epoch with `verbose`. Warnings are always shown, each once.
 
     Args:
         console: where to write; stderr if none is given.
@@ -36,6 +36,7 @@ class RichListener:
         self._epoch, self._step = 0, 0
         self._last_step: Mapping[str, object] = {}
         self._last_epoch: Mapping[str, object] = {}
+        self._warned: set[str] = set()
 
     def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
         """A stage begins, or goes on after `done` of its `epochs` epochs of `steps` steps each."""
@@ -67,8 +68,10 @@ class RichListener:
             self._print(f"{self._stage} epoch {self._epoch}/{self._epochs}: {describe(metrics)}")
 
     def warn(self, text: str) -> None:
-        """Show a warning; it may hold names from files, so nothing in it is taken as markup."""
-        self._print(f"warning: {text}", style="yellow")
+        """Show a warning, once of all the stages of a run; it may hold names from files, so nothing in it is markup."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._print(f"warning: {text}", style="yellow")
 
     def end(self) -> None:
         """The stage is over, by success or not; may be called twice."""

@@ -16,7 +16,8 @@ def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int,
     """A genotype drawn uniformly from those that a search of the space can derive.
 
     Where nodes keep some of their edges only, these are drawn too, and `none` is not among the
-    operations. Depths are drawn for each block unless they are given.
+    operations. Depths are drawn for each block unless they are given, widths where
+    the space has some.
     """
     kept = space.inputs_per_node
     names = [name for name in space.operations if name != "none"] if kept else space.operations
@@ -31,7 +32,11 @@ def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int,
     if depths is None:
         drawn = torch.randint(space.min_depth, space.max_depth + 1, (space.blocks,), generator=generator)
         depths = tuple(drawn.tolist())
-    return Genotype(tuple(nodes), depths, space.channels, space.layout)
+    widths: tuple[int, ...] = ()
+    if space.widths:
+        places = torch.randint(len(space.widths), (space.blocks,), generator=generator).tolist()
+        widths = tuple(row[place] for row, place in zip(space.block_widths, places, strict=True))
+    return Genotype(tuple(nodes), depths, space.channels, space.layout, widths)
 
 
 def random_like(

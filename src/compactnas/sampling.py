@@ -20,6 +20,10 @@ from compactnas.space import Space
 
 Alpha = Float[Tensor, "edges operations"]
 DepthLogits = Float[Tensor, "blocks depths"]
+WidthLogits = Float[Tensor, "blocks widths"]
+
+DRAWN_WIDTHS = 2
+"""Widths of a block that run in a draw (TAS, section 3.1: |I| = 2)."""
 
 
 class Architecture(nn.Module):
@@ -44,6 +48,7 @@ class Architecture(nn.Module):
         if search_depth:
             logits[:, initial_depth - space.min_depth] = depth_logit
         self.depth_logits = nn.Parameter(logits, requires_grad=search_depth)
+        self.width_logits = nn.Parameter(torch.zeros(space.blocks, len(space.widths))) if space.widths else None
 
     @property
     def built_depths(self) -> tuple[int, ...]:
@@ -82,6 +87,17 @@ class Architecture(nn.Module):
             return self.fixed_depths
         return tuple(self.space.min_depth + int(d) for d in self.depth_logits.argmax(dim=-1))
 
+    def width_probabilities(self) -> WidthLogits | None:
+        """Softmax of the width logits; None where widths are not searched for."""
+        return None if self.width_logits is None else self.width_logits.softmax(dim=-1)
+
+    def derived_widths(self) -> tuple[int, ...]:
+        """Channels of the most probable width of each block; empty where widths are not searched for."""
+        if self.width_logits is None:
+            return ()
+        likeliest = self.width_logits.argmax(dim=-1).tolist()
+        return tuple(row[place] for row, place in zip(self.space.block_widths, likeliest, strict=True))
+
     def entropy(self) -> float:
         """Mean entropy of the edges' operations, in nats."""
         p = self.probabilities().detach()
@@ -116,7 +132,7 @@ DepthMode = Literal["mixture", "sample"]
 Gumbel-softmax of its depth logits. `sample`: a depth is drawn, cells past it do not run."""
 
 
-def with_depths(
+def with_backbone(
     architecture: Architecture,
     sample: Sample,
     operations: Alpha,
@@ -126,7 +142,13 @@ def with_depths(
     *,
     gradient: bool,
 ) -> Draw:
-    """The draw of a cell's sample with depths: the fixed ones, or drawn by the Gumbel-softmax of their logits."""
+    """The draw of a cell's sample with its backbone's widths and depths, where these are searched for.
+
+    A depth is drawn by the Gumbel-softmax of its logits; of widths two, by TAS's rule.
+    """
+    if architecture.width_logits is not None:
+        with torch.set_grad_enabled(gradient):
+            sample = _with_widths(architecture.space, architecture.width_logits, sample, tau, generator)
     if architecture.fixed_depths is not None:
         return Draw(sample._replace(depths=architecture.fixed_depths), operations, None)
     with torch.set_grad_enabled(gradient):
@@ -141,6 +163,17 @@ def with_depths(
         cells = tuple(first + d for d in drawn.tolist())
         mix = _DrawnDepth(straight_through(depths, drawn), first) if gradient else None
     return Draw(sample._replace(depths=cells, mix=mix), operations, depths)
+
+
+def _with_widths(space: Space, logits: WidthLogits, sample: Sample, tau: float, generator: torch.Generator) -> Sample:
+    """Two widths of each block, drawn without replacement by the Gumbel-softmax, with weights of sum 1 (TAS, eq. 2)."""
+    p = gumbel_softmax(logits, tau, generator)
+    drawn = torch.multinomial(p.detach() + 1e-7, DRAWN_WIDTHS, generator=generator)
+    weights = p.gather(-1, drawn)
+    widths = [
+        tuple(row[place] for place in places) for row, places in zip(space.block_widths, drawn.tolist(), strict=True)
+    ]
+    return sample._replace(widths=tuple(widths), width_weights=weights / weights.sum(dim=-1, keepdim=True))
 
 
 def gumbel_softmax(
@@ -207,7 +240,7 @@ _depth_gate: Callable[..., Tensor] = _DepthGate.apply
 
 
 def derive(architecture: Architecture) -> Genotype:
-    """The strongest operation of each edge, the most probable depth of each block (paper, section 3).
+    """The strongest operation of each edge, the most probable depth and width of each block (paper, section 3).
 
     With `inputs_per_node` a node keeps that many edges, those with the strongest operations other
     than `none`; otherwise all edges stay, and `none` may win. Should `none` cut the output off
@@ -227,7 +260,8 @@ def derive(architecture: Architecture) -> Genotype:
     depths = architecture.derived_depths()
 
     def genotype() -> Genotype:
-        return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout)
+        widths = architecture.derived_widths()
+        return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout, widths)
 
     if not genotype().connected:
         edge = space.edges.index((space.computed - 1, 0))

@@ -121,7 +121,9 @@ class Search(HalfSteps):
             even = (self.space.min_depth + self.space.max_depth) / 2
             return {"depths": [float(d) for d in architecture.fixed_depths or (even,) * self.space.blocks]}
         genotype = self.derived().genotype
-        expected = self.table.expected(architecture.probabilities().detach(), architecture.depth_weights())
+        p_widths = architecture.width_probabilities()
+        table = self.table.at(None if p_widths is None else p_widths.detach())
+        expected = table.expected(architecture.probabilities().detach(), architecture.depth_weights())
         row: Row = {
             "entropy": round(architecture.entropy(), 6),
             "expected_macs": round(float(expected)),
@@ -131,6 +133,8 @@ class Search(HalfSteps):
             "guarded_edges": self.guard.count(derive(architecture)),
             "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
         }
+        if self.space.widths:
+            row["derived_widths"] = list(genotype.block_channels)
         return row | ({"multipliers": [round(m, 6) for m in self.price.state()]} if self.budgets else {})
 
     def derived(self) -> Derived:
@@ -171,8 +175,9 @@ class Search(HalfSteps):
             return False
         last = rows[-wait - 1 :]
         return all(
-            (row["genotype_nodes"], row["derived_depths"]) == (last[0]["genotype_nodes"], last[0]["derived_depths"])
+            row.get(key) == last[0].get(key)
             for row in last
+            for key in ("genotype_nodes", "derived_depths", "derived_widths")
         )
 
     def run(self, folder: Path, listener: Listener, *, resume: bool, keeping: Keeping = EACH_EPOCH) -> Genotype:
@@ -251,7 +256,11 @@ class Search(HalfSteps):
 
     def _architecture_values(self) -> dict[str, Any]:
         architecture = self.architecture
-        return {
+        widths: dict[str, Any] = {}
+        if (p := architecture.width_probabilities()) is not None:
+            widths["widths"] = [list(row) for row in self.space.block_widths]
+            widths["width_probabilities"] = [[round(float(v), 6) for v in row] for row in p.detach()]
+        return widths | {
             "operations": list(self.space.operations),
             "edges": [list(edge) for edge in self.space.edges],
             "probabilities": [[round(float(v), 6) for v in row] for row in architecture.probabilities().detach()],

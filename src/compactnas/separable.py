@@ -28,6 +28,8 @@ Pointwise = Float[Tensor, "channels channels 1 1"]
 class SeparableConv(nn.Module):
     """Depthwise k x k convolution, then a pointwise 1x1: stride 1, no bias, padding that keeps the size.
 
+    A map of fewer channels is convolved with the first weights alone (`compactnas.widths`).
+
     Shapes: (batch, channels, height, width) in and out; `depthwise` (channels, 1, k, k), `pointwise`
     (channels, channels, 1, 1).
     """
@@ -41,9 +43,13 @@ class SeparableConv(nn.Module):
             nn.init.kaiming_uniform_(weight, a=5**0.5)  # as nn.Conv2d
 
     def forward(self, x: Map) -> Map:
-        if self.depthwise.shape[-1] in (3, 5) and _trains_on_cpu(x):
-            return _separable(x, self.depthwise, self.pointwise, self.dilation)
-        return F.conv2d(_depthwise(x, self.depthwise, self.dilation), self.pointwise)
+        depthwise: Tensor = self.depthwise
+        pointwise: Tensor = self.pointwise
+        if (channels := x.shape[1]) < len(depthwise):
+            depthwise, pointwise = depthwise[:channels], pointwise[:channels, :channels]
+        if depthwise.shape[-1] in (3, 5) and _trains_on_cpu(x):
+            return _separable(x, depthwise, pointwise, self.dilation)
+        return F.conv2d(_depthwise(x, depthwise, self.dilation), pointwise)
 
     def extra_repr(self) -> str:
         channels, _, size, _ = self.depthwise.shape

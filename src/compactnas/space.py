@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.errors import UserError
-from compactnas.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, OPERATIONS
+from compactnas.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, OPERATIONS, Genotype, full_widths
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Space:
         operations: the candidates of each edge, names from `OPERATIONS`.
         inputs_per_node: edges that a node keeps when the network is derived, T of the paper; 0 keeps
             all, and lets `none` win.
+        widths: candidates of each block's width, as shares of the channels that it has without this, the last one 1
+            (TAS; `docs/strategies.md`); empty, widths are not searched for.
     """
 
     layout: str = "paper"
@@ -74,6 +76,7 @@ class Space:
     max_depth: int = 5
     operations: tuple[str, ...] = OPERATIONS
     inputs_per_node: int = 2
+    widths: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
@@ -98,6 +101,41 @@ class Space:
                 raise UserError(f"space.{name}: {getattr(self, name)} is outside 1 to {most}")
         if self.inputs_per_node < 0:
             raise UserError(f"space.inputs_per_node: {self.inputs_per_node} is negative; 0 keeps all edges")
+        if self.widths:
+            self._check_widths()
+
+    def _check_widths(self) -> None:
+        if self.layout != "paper":
+            raise UserError(f"space.widths: are of the paper layout alone, not of {self.layout}; leave them out")
+        if len(self.widths) < 2 or self.widths[-1] != 1 or sorted(set(self.widths)) != list(self.widths):
+            raise UserError(f"space.widths: {list(self.widths)}; name two or more shares that rise to 1")
+        if not self.widths[0] > 0 or any(len(set(row)) != len(row) or not row[0] for row in self.block_widths):
+            raise UserError(
+                f"space.widths: {list(self.widths)} of {self.channels} channels give no or equal numbers of channels"
+            )
+
+    @property
+    def block_channels(self) -> tuple[int, ...]:
+        """Channels of each block at its full width."""
+        return full_widths(self.channels, self.blocks)
+
+    @property
+    def block_widths(self) -> tuple[tuple[int, ...], ...]:
+        """For each block, the channels of each candidate of its width."""
+        return tuple(tuple(round(share * c) for share in self.widths) for c in self.block_channels)
+
+    def widths_of(self, genotype: Genotype) -> tuple[int, ...]:
+        """For each block, which candidate of its width a network has; empty where widths are not searched for.
+
+        Errors:
+            UserError: it has another width.
+        """
+        if not self.widths:
+            return ()
+        for block, (width, known) in enumerate(zip(genotype.block_channels, self.block_widths, strict=True)):
+            if width not in known:
+                raise UserError(f"genotype: {width} channels in block {block + 1}; the space has {known}")
+        return tuple(row.index(w) for w, row in zip(genotype.block_channels, self.block_widths, strict=True))
 
     @property
     def layout_of(self) -> Layout:

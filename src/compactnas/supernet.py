@@ -30,7 +30,7 @@ class SuperNet(nn.Module):
             [space.operations] * len(space.edges),
             space.computed,
             depths,
-            space.channels,
+            space.block_channels,
             bands,
             classes,
             norm=candidate_norm,
@@ -46,6 +46,8 @@ class SuperNet(nn.Module):
         if sample.weights is not None:
             silent = None if sample.silent is None else sample.silent.to(x.device)
             sample = sample._replace(weights=sample.weights.to(x.device), silent=silent)
+        if sample.width_weights is not None:
+            sample = sample._replace(width_weights=sample.width_weights.to(x.device))
         if sample.mixture is not None:
             weights = sample.mixture.weights.to(x.device)
             sample = sample._replace(mixture=sample.mixture._replace(weights=weights))
@@ -57,7 +59,8 @@ def certain_sample(space: Space, genotype: Genotype) -> Sample:
     """The sample that runs exactly this genotype's operations; edges that it lacks run none."""
     chosen = {(node, source): name for node, edges in enumerate(genotype.nodes) for name, source in edges}
     path = tuple(space.operations.index(chosen[edge]) if edge in chosen else -1 for edge in space.edges)
-    return Sample(path, genotype.depths)
+    widths = tuple((width,) for width in genotype.block_channels) if space.widths else None
+    return Sample(path, genotype.depths, widths=widths)
 
 
 def copy_weights(supernet: SuperNet, network: Network) -> None:
@@ -74,5 +77,5 @@ def copy_weights(supernet: SuperNet, network: Network) -> None:
             parts[4:6] = [str(edge), str(sample.path[edge])]
         source = ".".join(parts)
         if source in state:
-            target[name] = state[source]
+            target[name] = state[source][tuple(slice(size) for size in target[name].shape)]
     network.backbone.load_state_dict(target)

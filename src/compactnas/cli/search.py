@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(genotype.to_json(), end="")
     else:
-        print(f"found: {folder / 'genotype.json'}, depths {'-'.join(map(str, genotype.depths))}")
+        widths = f", widths {'-'.join(map(str, genotype.widths))}" if genotype.widths else ""
+        print(f"found: {folder / 'genotype.json'}, depths {'-'.join(map(str, genotype.depths))}{widths}")
         print(f"next: compactnas train --model {folder} ..., or `compactnas run` for all stages in one folder")
     return 0

@@ -97,13 +97,15 @@ def measure_latency(
     Errors:
         UserError: the engine is not installed.
     """
+    if space.widths:
+        raise UserError("space.widths: a table of latencies is of full widths; leave them out")
     if engine == "onnx":
         require_extra("onnx", "onnxscript", "onnxruntime")
     generator = torch.Generator().manual_seed(seed)
     genotypes = connected_genotypes(space, generator, networks)
     torch.set_num_threads(threads)
     names = [ADDITION, *(name for name in space.operations if name not in ("none", ADDITION))]
-    shapes = [(space.channels * 2**block, -(-patch_px // 2**block)) for block in range(space.blocks)]
+    shapes = [(c, -(-patch_px // 2**block)) for block, c in enumerate(space.block_channels)]
     built: list[tuple[nn.Module, tuple[int, ...]]] = []
     for channels, side in shapes:
         rows = [Row(ADDITION, channels, 1), *(Row(name, channels, LENGTH) for name in names)]

@@ -79,6 +79,7 @@ class FinishedSearch:
         names = {name for edges in genotype.nodes for name, _ in edges}
         if shape != (space.layout, space.channels, space.computed, space.blocks) or not names <= set(space.operations):
             raise UserError(f"{where}: a network that is not of the search's space; {AGAIN}")
+        space.widths_of(genotype)
         if any(depth > most for depth, most in zip(genotype.depths, self.built, strict=True)):
             raise UserError(f"{where}: a block of {max(genotype.depths)} cells, its supernet has {max(self.built)}")
 
@@ -90,6 +91,7 @@ class FinishedSearch:
             if "genotype_nodes" in row:
                 values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
                 values |= {"depths": row.get("derived_depths"), "nodes": row["genotype_nodes"]}
+                values |= {"widths": row.get("derived_widths")} if self.space.widths else {}
                 found.append((_whole(row, "epoch", file), self._own(values, file)))
         return found
 
@@ -105,47 +107,50 @@ class FinishedSearch:
         return [(_whole(row, "candidate", file), self._own(row.get("genotype"), file)) for row in best]
 
     @cached_property
-    def _beliefs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logarithms of the probabilities of operations and of depths, from `alpha.json`."""
+    def _beliefs(self) -> tuple[torch.Tensor, ...]:
+        """Logarithms of the probabilities of operations, of depths and of widths, from `alpha.json`."""
         file, space = self.folder / "search" / "alpha.json", self.space
         raw = read_json(file, AGAIN)
         depths = max(self.built)
         try:
-            tables = [torch.tensor(raw[key], dtype=torch.float32) for key in ("probabilities", "depth_probabilities")]
+            keys = ["probabilities", "depth_probabilities", *["width_probabilities"] * bool(space.widths)]
+            tables = [torch.tensor(raw[key], dtype=torch.float32) for key in keys]
             shapes = [tuple(table.shape) for table in tables]
-            if shapes != [(len(space.edges), len(space.operations)), (space.blocks, depths)]:
-                raise ValueError(f"tables of {shapes[0]} and {shapes[1]}")
+            own = [(len(space.edges), len(space.operations)), (space.blocks, depths), (space.blocks, len(space.widths))]
+            if shapes != own[: len(keys)]:
+                raise ValueError(f"tables of {' and '.join(map(str, shapes))}")
             if not all(bool(((table >= 0) & (table <= 1)).all()) for table in tables):
                 raise ValueError("numbers outside 0 to 1")
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
         logs = [table.clamp_min(1e-7).log() for table in tables]  # they are written with six decimals
-        return logs[0], logs[1]
+        return tuple(logs)
 
     def sample(self, generator: torch.Generator, budgets: Sequence[Budget] = ()) -> Genotype:
         """A network drawn from what the search believes at its end.
 
         The derivation of logits to which Gumbel noise was added: an edge's operation is drawn by its probability, a
-        block's depth as well, and a node keeps the edges that are surest after the noise.
+        block's depth and width as well, and a node keeps the edges that are surest after the noise.
 
         Args:
             generator: of the noise.
             budgets: limits, which the derivation keeps to, as it does to the search's own guard.
         """
-        operations, depths = self._beliefs
-        return self._derived(_noisy(operations, generator), _noisy(depths, generator), budgets)
+        return self._derived([_noisy(logs, generator) for logs in self._beliefs], budgets)
 
     def derive(self, budgets: Sequence[Budget] = ()) -> Genotype:
         """The most probable network of what the search believes at its end, within budgets."""
-        return self._derived(*self._beliefs, budgets)
+        return self._derived(self._beliefs, budgets)
 
-    def _derived(self, operations: torch.Tensor, depths: torch.Tensor, budgets: Sequence[Budget]) -> Genotype:
-        config = self.config.search
+    def _derived(self, logs: Sequence[torch.Tensor], budgets: Sequence[Budget]) -> Genotype:
+        config, (operations, depths, *widths) = self.config.search, logs
         architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, torch.Generator())
         with torch.no_grad():
             architecture.alpha.copy_(operations)
             if config.depth:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
+            if architecture.width_logits is not None:
+                architecture.width_logits.copy_(widths[0])
         guard = Guard(config.guard_operations, config.guard_edges) if config.guard != "log" else None
         return derive_within(architecture, budgets, guard).genotype if budgets or guard else derive(architecture)
 

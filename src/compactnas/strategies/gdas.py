@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from compactnas.network import Sample
-from compactnas.sampling import Architecture, DepthMode, Draw, gumbel_softmax, straight_through, with_depths
+from compactnas.sampling import Architecture, DepthMode, Draw, gumbel_softmax, straight_through, with_backbone
 from compactnas.space import Space
 
 
@@ -42,7 +42,7 @@ class Gdas:
                 sampled = weights.gather(-1, path.unsqueeze(-1)).squeeze(-1)
                 silent = weights.sum(dim=-1) - sampled if self.unsampled_gradient == "published" else None
                 sample = sample._replace(weights=sampled, silent=silent)
-        return with_depths(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
+        return with_backbone(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
 
     def _path(
         self, space: Space, operations: Float[Tensor, "edges operations"]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compactnas.network import Mixture, Sample
-from compactnas.sampling import Architecture, DepthMode, Draw, gumbel_softmax, with_depths
+from compactnas.sampling import Architecture, DepthMode, Draw, gumbel_softmax, with_backbone
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Darts:
         with torch.set_grad_enabled(gradient):
             operations = architecture.probabilities()
         sample = every_operation(operations)
-        return with_depths(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
+        return with_backbone(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Snas:
         with torch.set_grad_enabled(gradient):
             operations = gumbel_softmax(architecture.alpha, tau, generator)
         sample = every_operation(operations)
-        return with_depths(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
+        return with_backbone(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
 
 
 def every_operation(weights: Float[Tensor, "edges operations"]) -> Sample:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compactnas.network import Mixture, Sample
-from compactnas.sampling import Architecture, DepthMode, Draw, straight_through, with_depths
+from compactnas.sampling import Architecture, DepthMode, Draw, straight_through, with_backbone
 
 LEAST = 1e-12
 """Probability of an operation in a draw: a softmax can give zero, and two are drawn."""
@@ -45,7 +45,7 @@ class Proxyless:
         else:
             path = torch.multinomial(chances, 1, generator=generator)
             sample = Sample(tuple(path.flatten().tolist()), ())
-        return with_depths(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
+        return with_backbone(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
 
 
 def settle(architecture: Architecture, draw: Draw, before: Float[Tensor, "edges operations"]) -> None:

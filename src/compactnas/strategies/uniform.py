@@ -35,7 +35,7 @@ class Uniform:
 @dataclass(frozen=True)
 class Genotypes:
     """The genotypes that a derivation can give, as a row of choices: for each node the edges that it keeps and the
-    operation of each, then the depth of each block.
+    operation of each, then the depth of each block, then its width.
 
     Attributes:
         space: which.
@@ -72,7 +72,8 @@ class Genotypes:
             genotype = self.genotype(row)
             return genotype.connected and admits(budgets, space, genotype, used)
 
-        return Choices((*nodes, *depths), candidate)
+        widths = [len(space.widths)] * space.blocks if space.widths else []
+        return Choices((*nodes, *depths, *widths), candidate)
 
     def genotype(self, row: Row) -> Genotype:
         """The genotype of a row."""
@@ -80,5 +81,7 @@ class Genotypes:
         for sets in self.kept:
             sources = sets[left.pop(0)]
             nodes.append(tuple((self.names[left.pop(0)], source) for source in sources))
-        depths = self.depths or tuple(self.space.min_depth + depth for depth in left)
-        return Genotype(tuple(nodes), depths, self.space.channels, self.space.layout)
+        space = self.space
+        depths = self.depths or tuple(space.min_depth + left.pop(0) for _ in range(space.blocks))
+        widths = tuple(row[place] for row, place in zip(space.block_widths, left, strict=True)) if space.widths else ()
+        return Genotype(tuple(nodes), depths, space.channels, space.layout, widths)

@@ -15,6 +15,7 @@ from compactnas.data.source import Facts
 from compactnas.data.splits import make_parts
 from compactnas.models import SEARCHED, ModelSpec, build
 from compactnas.random_cell import random_genotype
+from compactnas.strategies import STRATEGIES
 from compactnas.study.config import StudyConfig
 from compactnas.study.estimating import Shape, measure_steps
 from compactnas.study.jobs import Job, expand
@@ -131,9 +132,11 @@ def _steps(job: Job, patches: int) -> int:
 
 
 def _evaluations(job: Job, parts: dict[str, int]) -> float:
-    """The forward passes of a training's measurements, in steps."""
+    """The forward passes of a training's measurements, or of a search that measures candidates at its end, in steps."""
     if job.kind == "search":
-        return 0.0
+        search = job.config.search
+        candidates = search.candidates if STRATEGIES[search.strategy](search).choose is not None else 0
+        return FORWARD_OF_STEP * candidates * (parts["train"] // 2) / search.batch_size
     train = job.config.train
     validations = max(1, train.epochs // train.validate_every) if train.validate_every else 1
     patches = parts["test"] + validations * parts["validation"]

@@ -37,6 +37,7 @@ from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.network import Network
 from compactnas.random_cell import random_like
 from compactnas.runs import Row, start, write_rows, write_splits
+from compactnas.sampling import DRAWN_WIDTHS
 from compactnas.space import Space
 from compactnas.train import Training
 
@@ -69,7 +70,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
 
     A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
     depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations,
-    where one of them runs, else the sum.
+    where one of them runs, else the sum. Widths that are searched for are taken to be equally likely.
 
     Args:
         rows: one an epoch.
@@ -80,7 +81,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     """
     with torch.device("meta"):
         bare = Network(empty_genotype(space, (1,) * space.blocks), sizes.bands, sizes.classes)
-    fixed = count(bare, sizes.bands, sizes.patch_px).macs
+    fixed: float = count(bare, sizes.bands, sizes.patch_px).macs
     fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
     single, selects = config.strategy in ("gdas", "proxyless"), config.strategy in ("uniform", "evolution")
@@ -96,6 +97,12 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     built = [float(space.max_depth if config.depth else config.fixed_depth)] * space.blocks
     size = min(config.batch_size, patches)
     table = CostTable.of(space, int(max(built)), sizes.bands, sizes.classes, sizes.patch_px)
+    widths = 1.0
+    if space.widths:
+        table = table.at(torch.full((space.blocks, len(space.widths)), 1 / len(space.widths), dtype=torch.float64))
+        fixed, widths = float(table.fixed), 1.0 if selects else float(DRAWN_WIDTHS)
+        share = sum(space.widths) / len(space.widths)  # of the elements of a map
+        fixed_elements, cell_elements = round(share * fixed_elements), share * cell_elements
     total = 0.0
     for row in rows:
         depths = built if config.depth_mode == "mixture" and not selects else row["depths"]
@@ -105,7 +112,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
             macs = fixed + _evenly(table, edges * run, depths)
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
         alpha = ALPHA_PASSES.get(config.strategy, ARCHITECTURE) if row["epoch"] > config.warmup else 0
-        total += (TRAINING + alpha) * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+        total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     if selects:  # candidates cost what a drawn path does
         total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     return total

@@ -21,7 +21,7 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
     parts: list[ET.Element] = []
     x = _station(parts, 12.0, "patch", (image, side), 62, "cn-box")
     x = _arrow(parts, x)
-    stem = layout.stem_multiplier * genotype.channels
+    stem = layout.stem_multiplier * genotype.block_channels[0]
     x = _station(parts, x, "stem", (f"conv 3{TIMES}3", f"{stem} channels"), 62, "cn-box")
     for block, depth in enumerate(genotype.depths):
         x = _arrow(parts, x)
@@ -29,7 +29,7 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
             x = _station(parts, x, "reduce", ("fixed", "stride 2"), 50 * 0.86**block, "cn-box")
             x = _arrow(parts, x)
         size = -(-patch_px // 2**block) if patch_px else None  # a stride of 2 rounds up
-        x = _block(parts, x, block, depth, genotype.channels * 2**block, size)
+        x = _block(parts, x, block, depth, genotype.block_channels[block], size)
     x = _arrow(parts, x)
     x = _station(parts, x, "classify", ("mean, linear", f"{classes} classes" if classes else "classes"), 40, "cn-end")
     label = f"Backbone, layout {genotype.layout}: blocks of {', '.join(map(str, genotype.depths))} cells"

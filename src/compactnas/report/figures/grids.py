@@ -1,4 +1,4 @@
-"""Matrices as coloured grids: confusion by class, probabilities of operations and depths."""
+"""Matrices as coloured grids: confusion by class, probabilities of operations, depths and widths."""
 
 from __future__ import annotations
 
@@ -145,6 +145,18 @@ def depth_figure(
     rows = [f"block {block + 1}" for block in range(len(probabilities))]
     columns = [f"{depth}" for depth in depths]
     return _heat(rows, columns, probabilities, chosen, "depth", "Probability of each depth of each block")
+
+
+def width_figure(
+    widths: Sequence[Sequence[int]], probabilities: Sequence[Sequence[float]], genotype: Genotype | None
+) -> ET.Element:
+    """Probability of each width of each block, as shares of its full one; what the genotype took is outlined."""
+    taken = genotype.block_channels if genotype else ()
+    pairs = enumerate(zip(taken, widths, strict=False))
+    chosen = {(block, list(row).index(width)) for block, (width, row) in pairs if width in row}
+    rows = [f"block {block + 1}, of {row[-1]}" for block, row in enumerate(widths)]
+    columns = [f"{100 * width / widths[0][-1]:.0f} %" for width in widths[0]]
+    return _heat(rows, columns, probabilities, chosen, "width", "Probability of each width of each block")
 
 
 def _heat(

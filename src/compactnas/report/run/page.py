@@ -13,7 +13,7 @@ from compactnas.errors import UserError
 from compactnas.report.figures.backbone import backbone_figure
 from compactnas.report.figures.cell import cell_figure
 from compactnas.report.figures.curves import search_curves, train_curves
-from compactnas.report.figures.grids import alpha_figure, confusion_figure, depth_figure
+from compactnas.report.figures.grids import alpha_figure, confusion_figure, depth_figure, width_figure
 from compactnas.report.figures.scatter import scatter
 from compactnas.report.html import markup, write_page
 from compactnas.report.run.reading import RunFolder, read_run
@@ -113,6 +113,8 @@ def _section(run: RunFolder, anchor: str) -> Section:
         heat.append(alpha_figure(alpha.edges, alpha.operations, alpha.probabilities, genotype))
         if alpha.depth_probabilities and len(alpha.depths) > 1:
             heat.append(depth_figure(alpha.depths, alpha.depth_probabilities, genotype))
+        if alpha.widths:
+            heat.append(width_figure(alpha.widths, alpha.width_probabilities, genotype))
     e = run.evaluation
     return Section(
         anchor=anchor,
@@ -141,4 +143,6 @@ def _tiles(run: RunFolder) -> tuple[tuple[str, str, str], ...]:
         tiles += [("parameters", f"{e.parameters / 1e6:.3f}", "M"), ("MACs a patch", f"{e.macs / 1e6:.2f}", "M")]
     if run.genotype:
         tiles.append(("depth of the blocks", " · ".join(map(str, run.genotype.depths)), ""))
+        if run.genotype.widths:
+            tiles.append(("channels of the blocks", " · ".join(map(str, run.genotype.widths)), ""))
     return tuple(tiles)

@@ -30,6 +30,8 @@ class Alpha:
         probabilities: (edge, operation).
         depths: the depths that a block may have.
         depth_probabilities: (block, depth).
+        widths: channels of each candidate of each block's width; none where widths were not searched for.
+        width_probabilities: (block, width).
     """
 
     edges: list[list[int]]
@@ -37,6 +39,8 @@ class Alpha:
     probabilities: list[list[float]]
     depths: list[int]
     depth_probabilities: list[list[float]]
+    widths: list[list[int]]
+    width_probabilities: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ def _alpha(file: Path) -> Alpha | None:
             probabilities=[[float(p) for p in row] for row in raw["probabilities"]],
             depths=[int(depth) for depth in raw["depths"]],
             depth_probabilities=[[float(p) for p in row] for row in raw["depth_probabilities"]],
+            widths=[[int(width) for width in row] for row in raw.get("widths", [])],
+            width_probabilities=[[float(p) for p in row] for row in raw.get("width_probabilities", [])],
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
@@ -168,8 +174,11 @@ def _alpha(file: Path) -> Alpha | None:
     shapes_fit = len(alpha.edges) == len(alpha.probabilities) and all(
         len(row) == len(alpha.operations) for row in alpha.probabilities
     )
-    if not shapes_fit or any(len(row) > len(alpha.depths) for row in alpha.depth_probabilities):
-        raise UserError(f"{file}: its probabilities do not fit its edges, operations and depths; {AGAIN}")
+    lengths = {len(row) for row in alpha.widths} | {len(row) for row in alpha.width_probabilities}
+    widths_fit = len(alpha.widths) == len(alpha.width_probabilities) and len(lengths) <= 1
+    widths_fit &= all(row and min(row) > 0 for row in alpha.widths)
+    if not shapes_fit or not widths_fit or any(len(row) > len(alpha.depths) for row in alpha.depth_probabilities):
+        raise UserError(f"{file}: its probabilities do not fit its edges, operations, depths and widths; {AGAIN}")
     return alpha
 
 
