@@ -60,12 +60,21 @@ def write_study(where: Path, **changes: object) -> Path:
 
 
 def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
-    methods = {"by DARTS": {"strategy": "darts", "depth": False}, "within 20 k": {"max_parameters": 20000.0}}
+    methods = {
+        "by DARTS": {"strategy": "darts", "depth": False},
+        "narrower": {"space": {"widths": [0.5, 1.0]}},
+        "within 20 k": {"max_parameters": 20000.0},
+    }
     study = read_study(write_study(tmp_path, methods=methods))
     jobs = expand(study)
     searches = {job.method: job.config.search for job in jobs if job.kind == "search"}
     assert searches["by DARTS"] == replace(study.search, strategy="darts", depth=False)
     assert searches["within 20 k"] == replace(study.search, max_parameters=20000.0)
+    spaces = {job.method: job.config.space for job in jobs if job.kind == "search"}
+    assert searches["narrower"] == study.search and spaces["narrower"] == replace(study.space, widths=(0.5, 1.0))
+    assert spaces["by DARTS"] == study.space
+    with pytest.raises(UserError, match=r"methods\.odd: space: space\.widths"):
+        read_study(write_study(tmp_path, methods={"odd": {"space": {"widths": [0.5]}}}))
     control = next(job for job in jobs if job.kind == "random_search")
     assert {need.method for need in control.needs} == {"within 20 k"}  # the last one
     assert {job.method for job in jobs if job.kind == "train"} == {*methods, "resnet8", "random", "random search"}

@@ -42,7 +42,7 @@ class StudyConfig:
             each with the fields of `data` in which it differs, and `places`: whether its test patches lie `apart` from
             its training patches or are `mixed` with them, for the report, where nothing else tells.
         methods: settings of the search, each searched `searches` times: the paper's, or names of your own, each with
-            the fields of `search` in which it differs.
+            the fields of `search` in which it differs, and `space`: those of `space`.
         baselines: networks that are trained beside them.
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
@@ -97,6 +97,7 @@ class StudyConfig:
             raise UserError("machine.devices: a study computes each job on one device; spread its jobs with --ray")
         for method in self.methods:
             self.search_of(method)
+            self.space_of(method)
         for split in (*self.splits, self.search_split):
             self.data_of(split)
             self.places_of(split)
@@ -113,9 +114,18 @@ class StudyConfig:
         if method in (*BASELINES, *CONTROLS):
             raise UserError(f"methods.{method}: is the name of another network; choose another")
         try:
-            return from_values(SearchConfig, self.methods[method], asdict(self.search))
+            fields = {name: value for name, value in self.methods[method].items() if name != "space"}
+            return from_values(SearchConfig, fields, asdict(self.search))
         except (TypeError, UserError) as error:
             raise UserError(f"methods.{method}: {' '.join(str(error).split())[:300]}") from None
+
+    def space_of(self, method: str) -> Space:
+        """What a method's search chooses from."""
+        fields = self.methods[method].get("space", {}) if isinstance(self.methods, dict) else {}
+        try:
+            return from_values(Space, fields, asdict(self.space))
+        except (TypeError, UserError) as error:
+            raise UserError(f"methods.{method}: space: {' '.join(str(error).split())[:300]}") from None
 
     def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
         """Where the test patches of a split lie, as far as the study says so."""

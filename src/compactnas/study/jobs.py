@@ -94,8 +94,8 @@ def _taken(study: StudyConfig, searches: tuple[Job, ...], seed: int) -> tuple[Jo
 
 def _search(study: StudyConfig, method: str, seed: int) -> Job:
     """Another training after it is the same search."""
-    data, search = study.data_of(study.search_split), study.search_of(method)
-    return Job("search", method, "", RunConfig(data, study.space, search, TrainConfig(), study.machine, seed))
+    data, search, space = study.data_of(study.search_split), study.search_of(method), study.space_of(method)
+    return Job("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
 
 
 def _random_search(study: StudyConfig, needs: tuple[Job, ...]) -> Job:
