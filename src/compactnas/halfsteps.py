@@ -18,7 +18,7 @@ from compactnas.deriving import Guard
 from compactnas.sampling import Architecture, Draw
 from compactnas.space import Space
 from compactnas.spread import spread
-from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
+from compactnas.step import answers, loss_and_hits, placed, ranks_of, set_up, take_step
 from compactnas.strategies import STRATEGIES
 from compactnas.strategies.unrolled import frozen, leave_unrolled_gradient
 from compactnas.supernet import SuperNet
@@ -64,7 +64,7 @@ class HalfSteps:
         supernet.normalise.set(normalisation.mean, normalisation.std)
         spread(supernet, self.ranks)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        self.supernet = supernet.to(fabric.device, memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        self.supernet = placed(supernet, fabric.device, self.memory)
         self.parameters = list(self.supernet.parameters())
         weights = torch.optim.SGD(
             self.parameters,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.separable import SeparableConv, average_pool
-from compactnas.spread import GlobalBatchNorm
+from compactnas.spread import GlobalBatchNorm, memory_of
 from compactnas.widths import narrowed
 
 Map = Float[Tensor, "batch channels height width"]
@@ -147,8 +147,8 @@ class _Weigh(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         (y,) = ctx.saved_tensors
-        if y.is_contiguous(memory_format=_memory_of(grad)):  # their product is summed without being written
-            last = (0, 2, 3, 1) if _memory_of(grad) == torch.channels_last else (0, 1, 2, 3)
+        if y.is_contiguous(memory_format=memory_of(grad)):  # their product is summed without being written
+            last = (0, 2, 3, 1) if memory_of(grad) == torch.channels_last else (0, 1, 2, 3)
             parts = [torch.split(m.permute(last).reshape(-1), DOT) for m in (grad, y)]
             wide = [[m.to(ctx.dtype) for m in part] for part in parts]  # in 16 bits a sum would lose most digits
             return grad, torch.stack([torch.dot(a, b) for a, b in zip(*wide, strict=True)]).sum(dtype=ctx.dtype)
@@ -174,11 +174,6 @@ def build_operation(name: str, channels: int, norm: Norm) -> nn.Module:
     return _BUILDERS[name](channels, norm)
 
 
-def _memory_of(x: Tensor) -> torch.memory_format:
-    last = x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
-
-
 def concatenate(parts: Sequence[Tensor]) -> Float[Tensor, "batch all_channels height width"]:
     """Maps side by side as channels; their gradients come back dense, which normalisation is fast on."""
     return parts[0] if len(parts) == 1 else _concatenate(*parts)
@@ -192,7 +187,7 @@ class _Concatenate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        memory = _memory_of(grad)
+        memory = memory_of(grad)
         return tuple(part.contiguous(memory_format=memory) for part in torch.split(grad, ctx.channels, dim=1))
 
 
@@ -235,14 +230,14 @@ class _TwoGrids(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         height, width = ctx.side = x.shape[-2:]
         odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-        memory = _memory_of(x)
+        memory = memory_of(x)
         return x[:, :, ::2, ::2].contiguous(memory_format=memory), odd.contiguous(memory_format=memory)
 
     @staticmethod
     def backward(ctx: Any, even: Tensor, odd: Tensor) -> Tensor:
         height, width = ctx.side
         grad = torch.zeros_like(
-            even[:, :, :1, :1].expand(*even.shape[:2], height, width), memory_format=_memory_of(even)
+            even[:, :, :1, :1].expand(*even.shape[:2], height, width), memory_format=memory_of(even)
         )
         grad[:, :, ::2, ::2] = even
         grad[:, :, 1::2, 1::2] = odd[:, :, : height // 2, : width // 2]

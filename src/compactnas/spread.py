@@ -124,6 +124,12 @@ def _across(channels: Tensor) -> Tensor:
     return channels.view(1, -1, 1, 1)
 
 
+def memory_of(x: Map) -> torch.memory_format:
+    """How a map lies in memory."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class GlobalDropout(nn.Module):
     """Dropout that draws for the whole batch and takes this process's rows of it.
 
@@ -140,8 +146,7 @@ class GlobalDropout(nn.Module):
             return x
         counts = self.ranks.gather(torch.tensor([float(len(x))])).flatten().tolist()
         before, total = int(sum(counts[: self.ranks.rank])), int(sum(counts))
-        last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        memory = torch.channels_last if last else torch.contiguous_format
+        memory = memory_of(x) if x.dim() == 4 else torch.contiguous_format
         kept = torch.empty((total, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory)
         return x * kept.bernoulli_(1 - self.p).div_(1 - self.p)[before : before + len(x)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -28,6 +28,14 @@ class DivergedError(ArithmeticError):
 def ranks_of(fabric: Fabric) -> Ranks:
     """This process's place among those of its run."""
     return Ranks(fabric.global_rank, fabric.world_size)
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def placed(network: Module, device: torch.device, memory: torch.memory_format) -> Module:
+    """The network on a device, its weights in this format."""
+    return network.to(device, memory_format=memory)  # type: ignore[no-any-return, call-overload]  # absent from torch's stubs
 
 
 def answers(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Tensor, "batch classes"]:

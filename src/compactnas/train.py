@@ -22,7 +22,7 @@ from compactnas.recipe import Averaged, mixed, soft_loss_and_hits, targets_of
 from compactnas.runs import Row
 from compactnas.spread import spread
 from compactnas.stage import Position, Stage, Tell
-from compactnas.step import answers, loss_and_hits, ranks_of, set_up, take_step
+from compactnas.step import answers, loss_and_hits, placed, ranks_of, set_up, take_step
 
 STREAM_TRAIN = 3
 
@@ -61,7 +61,7 @@ class Training:
         self.channels_last, self.ranks = channels_last, ranks_of(fabric)
         spread(network, self.ranks)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        self.network = network.to(fabric.device, memory_format=self.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        self.network = placed(network, fabric.device, self.memory)
         self.parameters = list(network.parameters())
         # A fused step would take the scale of fp16 out of the gradient after it was clipped.
         scaled = bool(fabric.strategy.precision.state_dict())

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.spread import GlobalBatchNorm
+from compactnas.spread import GlobalBatchNorm, memory_of
 
 Map = Float[Tensor, "batch channels height width"]
 Other = Float[Tensor, "batch others height width"]
@@ -44,8 +44,7 @@ def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> T
 
 def first_channels(x: Map, channels: int) -> Other:
     """The first channels of a map, in a memory of their own."""
-    last = x.is_contiguous(memory_format=torch.channels_last)
-    return x[:, :channels].contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    return x[:, :channels].contiguous(memory_format=memory_of(x))
 
 
 def interpolated(x: Map, channels: int) -> Other:

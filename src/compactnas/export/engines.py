@@ -159,7 +159,8 @@ def _task_of_data(run: Path, data: DataConfig) -> Task:
         facts = open_streamed(data).facts
     except UserError as error:
         raise UserError(
-            f"{run}: is of a version that kept no names of classes, and its data is gone ({error})"
+            f"{run}: is of a version that kept no names of classes, and its data is gone ({error}); "
+            "bring the data back, or train again"
         ) from None
     return Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
 

@@ -32,6 +32,7 @@ from compactnas.network import Network
 from compactnas.operations import State, build_operation, final_norm
 from compactnas.random_cell import random_genotype
 from compactnas.space import Space
+from compactnas.step import placed
 
 Call = Callable[[], object]
 LatencyEngine = Literal["onnx", "torch"]
@@ -247,7 +248,7 @@ def make_call(module: nn.Module, shape: tuple[int, ...], engine: LatencyEngine, 
 
 
 def _torch_call(module: nn.Module, x: Tensor) -> Call:
-    module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stubs
+    module, x = placed(module, x.device, torch.channels_last), x.contiguous(memory_format=torch.channels_last)
 
     def call() -> object:
         with torch.inference_mode():

@@ -18,6 +18,7 @@ from compactnas.genotype import Genotype
 from compactnas.network import Network
 from compactnas.selecting.ground import Ground
 from compactnas.selecting.proxies import Images, Labels, gradnorm, naswot, synflow
+from compactnas.step import placed
 from compactnas.supernet import copy_weights
 
 Score = Callable[[Genotype, Ground], float]
@@ -58,7 +59,7 @@ def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
     for search, supernet in zip(ground.searches, ground.supernets, strict=True):
         network = ground.network(genotype, seed=0, normalised=False)
         copy_weights(supernet, network)
-        network = network.to(ground.fabric.device, memory_format=ground.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+        network = placed(network, ground.fabric.device, ground.memory)
         size = search.config.search.batch_size
         seen = np.setdiff1d(search.weights_rows, ground.holdout)
         batches = Batches(ground.source, seen, size, ground.config.seed, STREAM_CALIBRATION)
@@ -93,7 +94,7 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
         scores = []
         for number in range(ground.choice.initialisations):
             network = ground.network(genotype, seed + number, normalised=normalised)
-            network = network.to(device, memory_format=ground.memory)  # type: ignore[call-overload]  # absent from torch's stubs
+            network = placed(network, device, ground.memory)
             scores.append(proxy(network, images, labels))
         return fmean(scores)
 
