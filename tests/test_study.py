@@ -32,6 +32,7 @@ from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
 from compactnas.study.estimating import Shape, Step, measure_step
 from compactnas.study.random_search import Sizes, random_search_stage, search_work
+from compactnas.study.reading import study_view
 from compactnas.study.running import chosen, run_job
 
 STEP = Step(2.0, 1.5)
@@ -78,6 +79,40 @@ def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     control = next(job for job in jobs if job.kind == "random_search")
     assert {need.method for need in control.needs} == {"within 20 k"}  # the last one
     assert {job.method for job in jobs if job.kind == "train"} == {*methods, "resnet8", "random", "random search"}
+
+
+GUESS = {
+    "format": "compactnas-genotype/1",
+    "layout": "paper",
+    "channels": 4,
+    "depths": [1, 1, 1],
+    "nodes": [[["sep_conv_3x3", 0]], [["skip_connect", 0], ["sep_conv_3x3", 1]], [["skip_connect", 0]]],
+}
+
+
+def test_networks_of_ones_own_are_trained_beside_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "guess.json"
+    file.write_text(json.dumps(GUESS))
+    few = {"methods": [], "random": False, "random_search": False, "baselines": [], "splits": ["official"]}
+    study = read_study(write_study(tmp_path, networks={"written": GUESS, "of a file": str(file)}, **few))
+    root = tmp_path / "study"
+    run_study(study, root)
+    view = study_view(study, root)
+    macs = genotype_cost(Genotype.load(file), BANDS, CLASSES, SIDE).macs
+    for name in ("written", "of a file"):
+        assert [run.evaluation.macs for run in view.runs(name, "official")] == [macs, macs]
+    assert all(one.macs == macs and one.done for one in plan(study, root).jobs)
+    other = GUESS | {"channels": 8}
+    keys = [expand(read_study(write_study(tmp_path, networks={"it": one}, **few)))[0].key for one in (GUESS, other)]
+    assert keys[0] != keys[1]
+    for networks, said in (
+        ({"resnet8": GUESS}, "is the name of another network"),
+        ({"odd": GUESS | {"channels": 0}}, r"networks\.odd: genotype"),
+        ({"odd": str(tmp_path / "absent.json")}, r"networks\.odd: .*absent\.json"),
+        ({"odd": GUESS | {"other": 2}}, r"networks\.odd: .*unknown key: other"),
+    ):
+        with pytest.raises(UserError, match=said):
+            read_study(write_study(tmp_path, networks=networks, **few))
 
 
 def test_a_study_is_methods_by_splits_by_seeds(tmp_path: Path) -> None:

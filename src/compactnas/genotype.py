@@ -164,11 +164,16 @@ class Genotype:
             raw = parse_json(text)
         except ValueError as error:
             raise UserError(f"{where}: not JSON ({error}); write a genotype with `compactnas search`") from None
+        return cls.from_values(raw, where)
+
+    @classmethod
+    def from_values(cls, raw: Any, where: str = "genotype") -> Genotype:
+        """Check a genotype that stands as values in a table or a file of YAML."""
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
         keys = {"format", "layout", "channels", "depths", "nodes"}
         if set(raw) - {"widths"} != keys:
-            odd = ", ".join(sorted((set(raw) - {"widths"}) ^ keys))
+            odd = ", ".join(sorted(map(str, (set(raw) - {"widths"}) ^ keys)))
             raise UserError(f"{where}: missing or unknown key: {odd}")
         try:
             return cls(

@@ -81,7 +81,7 @@ def search_stage(
 def train_stage(
     config: RunConfig,
     folder: Path,
-    model: str,
+    model: str | Genotype,
     *,
     like: str = "",
     resume: bool = False,
@@ -93,7 +93,7 @@ def train_stage(
     Args:
         config: the run's.
         folder: of the run.
-        model: a baseline's name; a genotype's file or a run folder; or `random`, a random cell
+        model: a baseline's name; a genotype, its file or a run folder; or `random`, a random cell
             that costs what `like` costs.
         like: a genotype's file or a run folder, for `random`.
         resume: go on where a run in this folder stopped.
@@ -104,8 +104,9 @@ def train_stage(
     fabric = make_fabric(config.machine)
     ranks, facts = ranks_of(fabric), data.source.facts
     genotype = ranks.lead(lambda: _genotype(model, like, config, data))
-    name = model if genotype is None else SEARCHED
-    spec = ModelSpec(name, len(facts.bands), len(facts.classes), facts.patch_px, genotype)
+    spec = ModelSpec(
+        str(model) if genotype is None else SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, genotype
+    )
     torch.manual_seed(config.seed)
     network = build(spec)
     normalisation = ranks.lead(lambda: measure_normalisation(data.source, data.parts["train"]))
@@ -128,7 +129,7 @@ def train_stage(
             write_bytes(folder / "genotype.json", genotype.to_json().encode())
         _same_model(folder / "train" / "model.json", spec)
 
-    name = model if model in (*BASELINES, "random") else "the genotype"
+    name = str(model) if model in (*BASELINES, "random") else "the genotype"
     with _writing(folder, ranks):
         ranks.lead(begin)
         heard = listener if ranks.first else Silent()
@@ -277,8 +278,10 @@ def _same_model(file: Path, spec: ModelSpec) -> None:
     write_json(file, spec.to_json())
 
 
-def _genotype(model: str, like: str, config: RunConfig, data: Dataset) -> Genotype | None:
+def _genotype(model: str | Genotype, like: str, config: RunConfig, data: Dataset) -> Genotype | None:
     """The genotype that a model's name stands for; None for a baseline."""
+    if isinstance(model, Genotype):
+        return model
     if model in BASELINES:
         return None
     if model != "random":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,7 +190,7 @@ class FinishedSearch:
 
     def _own(self, values: Any, file: Path) -> Genotype:
         """A genotype of the values in a table, checked."""
-        genotype = Genotype.from_json(json.dumps(values), str(file))
+        genotype = Genotype.from_values(values, str(file))
         self.require_own(genotype, file)
         return genotype
 

@@ -17,6 +17,7 @@ from compactnas.config import (
     from_values,
 )
 from compactnas.errors import UserError
+from compactnas.genotype import Genotype
 from compactnas.outside import read_yaml
 from compactnas.space import Space
 
@@ -44,6 +45,8 @@ class StudyConfig:
         methods: settings of the search, each searched `searches` times: the paper's, or names of your own, each with
             the fields of `search` in which it differs, and `space`: those of `space`.
         baselines: networks that are trained beside them.
+        networks: networks of your own beside them, by name: each a genotype's file, a run folder, or what stands in
+            such a file.
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
             searches together.
@@ -63,6 +66,7 @@ class StudyConfig:
     splits: tuple[Split, ...] | dict[str, dict[str, Any]] = ("d1", "d2")
     methods: tuple[str, ...] | dict[str, dict[str, Any]] = METHODS
     baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
+    networks: dict[str, Any] = field(default_factory=dict)
     random: bool = True
     random_search: bool = True
     random_epochs: int = 5
@@ -78,11 +82,11 @@ class StudyConfig:
         for name in ("searches", "retrainings", "random_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is less than 1")
-        networks = len(self.methods) + len(self.baselines) + self.random + self.random_search
+        networks = len(self.methods) + len(self.baselines) + len(self.networks) + self.random + self.random_search
         jobs = self.searches * len(self.methods) + self.retrainings * len(self.splits) * networks
         if jobs > MOST_JOBS:
             raise UserError(f"searches, retrainings: make {jobs} jobs; a study has at most {MOST_JOBS}")
-        if not self.splits or not (self.methods or self.baselines):
+        if not self.splits or not (self.methods or self.baselines or self.networks):
             raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
         for name in ("random", "random_search"):
             if getattr(self, name) and not self.methods:
@@ -98,6 +102,10 @@ class StudyConfig:
         for method in self.methods:
             self.search_of(method)
             self.space_of(method)
+        for name in self.networks:
+            if name in (*BASELINES, *CONTROLS, *self.methods):
+                raise UserError(f"networks.{name}: is the name of another network; choose another")
+            self.network_of(name)
         for split in (*self.splits, self.search_split):
             self.data_of(split)
             self.places_of(split)
@@ -126,6 +134,16 @@ class StudyConfig:
             return from_values(Space, fields, asdict(self.space))
         except (TypeError, UserError) as error:
             raise UserError(f"methods.{method}: space: {' '.join(str(error).split())[:300]}") from None
+
+    def network_of(self, name: str) -> Genotype:
+        """A network of one's own."""
+        value = self.networks[name]
+        try:
+            if isinstance(value, str):
+                return Genotype.load(value)
+            return Genotype.from_values(value)
+        except UserError as error:
+            raise UserError(f"networks.{name}: {error}") from None
 
     def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
         """Where the test patches of a split lie, as far as the study says so."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compactnas.config import NEUTRAL, MachineConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.genotype import Genotype
 from compactnas.runs import config_values
 from compactnas.space import Space
 from compactnas.study.config import RANDOM, RANDOM_SEARCH, StudyConfig
@@ -33,6 +34,7 @@ class Job:
         config: of the run.
         needs: the searches of which one gives the genotype, by seed, for a random search also the budget; none for a
             search or a baseline.
+        genotype: of a network that was not found here.
     """
 
     kind: Literal["search", "random_search", "train"]
@@ -40,6 +42,7 @@ class Job:
     split: str
     config: RunConfig
     needs: tuple[Job, ...] = ()
+    genotype: Genotype | None = None
 
     @cached_property
     def key(self) -> str:
@@ -49,6 +52,8 @@ class Job:
         config = replace(self.config, machine=replace(self.config.machine, **neutral))
         chosen = _chosen(config_values(config), config_values(RunConfig()))
         what = [DEFAULTS, self.kind, self.method if self.kind == "train" else "", chosen, needs]
+        if self.genotype is not None:
+            what.append(self.genotype.to_values())
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
     def folder(self, root: Path) -> Path:
@@ -79,6 +84,9 @@ def expand(study: StudyConfig) -> list[Job]:
         for seed in range(study.retrainings):
             taken = {method: _taken(study, group, seed) for method, group in searches.items()}
             jobs += [_training(study, name, split, seed) for name in study.baselines]
+            jobs += [
+                replace(_training(study, name, split, seed), genotype=study.network_of(name)) for name in study.networks
+            ]
             jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
             if study.random:
                 jobs.append(_training(study, RANDOM, split, seed, taken[last]))

@@ -110,8 +110,8 @@ def _shape(job: Job, study: StudyConfig, facts: Facts) -> Shape:
     if job.kind == "search":
         # The complexity loss is a product of small matrices: with and without it a step takes as long.
         return Shape(replace(config, search=replace(config.search, complexity=True)), None, *sizes)
-    if job.method in BASELINES:
-        spec = ModelSpec(job.method, *sizes, None)
+    if job.method in BASELINES or job.genotype is not None:
+        spec = _spec(job, sizes)
     else:
         depths = (study.search.fixed_depth,) * study.space.blocks
         found = random_genotype(study.space, torch.Generator().manual_seed(0), depths)
@@ -143,8 +143,13 @@ def _evaluations(job: Job, parts: dict[str, int]) -> float:
     return FORWARD_OF_STEP * patches / train.batch_size
 
 
+def _spec(job: Job, sizes: tuple[int, int, int]) -> ModelSpec:
+    """The network of a training that is known before any search."""
+    return ModelSpec(SEARCHED if job.genotype else job.method, *sizes, job.genotype)
+
+
 def _macs(job: Job, facts: Facts) -> int | None:
-    if job.method not in BASELINES:
+    if job.method not in BASELINES and job.genotype is None:
         return None
-    spec = ModelSpec(job.method, len(facts.bands), len(facts.classes), facts.patch_px, None)
+    spec = _spec(job, (len(facts.bands), len(facts.classes), facts.patch_px))
     return count(build(spec), spec.bands, spec.patch_px).macs

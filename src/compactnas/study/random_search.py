@@ -179,7 +179,7 @@ def random_search_stage(
         for file in (own / "train").glob(PATTERN):
             file.unlink()
     best = max(rows, key=lambda row: float(row["accuracy"]))
-    found = Genotype.from_json(json.dumps(best["genotype"]), str(table))
+    found = Genotype.from_values(best["genotype"], str(table))
     write_bytes(folder / "genotype.json", found.to_json().encode())
     return found
 

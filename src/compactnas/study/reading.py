@@ -70,7 +70,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
 def _methods(study: StudyConfig, jobs: list[Job]) -> tuple[Method, ...]:
     """In the paper's order; a method that is not known here comes last."""
     known: dict[str, Kind] = {
-        **dict.fromkeys(study.baselines, "baseline"),
+        **dict.fromkeys([*study.baselines, *study.networks], "baseline"),
         **dict.fromkeys(study.methods, "searched"),
         RANDOM: "random",
         RANDOM_SEARCH: "random",
@@ -111,7 +111,7 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
             SearchView(
                 method=job.method,
                 seed=int(row["candidate"]),
-                genotype=Genotype.from_json(json.dumps(row["genotype"]), str(file)),
+                genotype=Genotype.from_values(row["genotype"], str(file)),
                 accuracy=float(row["accuracy"]),
                 selected=False,
                 rows=(),

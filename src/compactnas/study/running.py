@@ -60,8 +60,9 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorbo
             twin = Genotype.load(chosen(job.needs, root))
             random_search_stage(job.config, folder, twin, _spent(job, root, data), listener=listener, data=data)
         else:
-            if job.method in BASELINES:
-                model, like = job.method, ""
+            model: str | Genotype
+            if job.method in BASELINES or job.genotype is not None:
+                model, like = job.genotype or job.method, ""
             else:
                 found = str(chosen(job.needs, root) / "genotype.json")
                 model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
