@@ -22,7 +22,7 @@ from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.network import Network
 from compactnas.operations import final_norm
-from compactnas.pipeline import search_stage
+from compactnas.pipeline import search_stage, train_stage
 from compactnas.random_cell import random_genotype
 from compactnas.ranks import ALONE
 from compactnas.report import write_report
@@ -219,6 +219,16 @@ def test_what_reads_a_search_knows_its_widths(patches: Path, tmp_path: Path) -> 
     assert len({genotype.block_channels for genotype in drawn}) > 1
     page = write_report([tmp_path], tmp_path / "report.html").read_text()
     assert "Probability of each width of each block" in page
+
+
+def test_a_random_cell_like_a_narrow_network_is_narrow_too(patches: Path, tmp_path: Path) -> None:
+    twin = Genotype(NODES, (1, 1, 1), 4, "paper", (2, 4, 8))
+    file = tmp_path / "twin.json"
+    file.write_text(twin.to_json())
+    train_stage(tiny_config(patches, train={"epochs": 1}), tmp_path / "run", "random", like=str(file))
+    found = Genotype.load(tmp_path / "run")
+    macs = [genotype_cost(one, BANDS, CLASSES, SIDE).macs for one in (found, twin)]
+    assert found.widths and abs(macs[0] - macs[1]) <= 0.02 * macs[1]
 
 
 def test_a_genotype_with_widths_is_written_and_read() -> None:

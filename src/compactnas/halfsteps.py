@@ -175,5 +175,5 @@ class HalfSteps:
     def _draw(self, tau: float, *, gradient: bool) -> Draw:
         """What this step runs, in every process the same: generators and alpha are."""
         draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=gradient)
-        self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths])
+        self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths, draw.sample.widths])
         return draw

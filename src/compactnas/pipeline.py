@@ -22,7 +22,7 @@ from compactnas.data.resident import resident
 from compactnas.errors import UserError
 from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
 from compactnas.files import read_json, write_bytes, write_json
-from compactnas.genotype import Genotype
+from compactnas.genotype import Genotype, full_widths
 from compactnas.loop import Listener, Silent, make_fabric
 from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.random_cell import random_like
@@ -291,6 +291,10 @@ def _genotype(model: str | Genotype, like: str, config: RunConfig, data: Dataset
     facts = data.source.facts
     sizes = {"bands": len(facts.bands), "classes": len(facts.classes), "patch_px": facts.patch_px}
     twin = Genotype.load(like)
-    space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths))
+    shares = config.space.widths
+    if twin.widths and not shares:  # narrow cells cost what a narrow network does
+        full = full_widths(twin.channels, len(twin.depths))
+        shares = tuple(sorted({width / c for width, c in zip(twin.widths, full, strict=True)} | {1.0}))
+    space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths), widths=shares)
     generator = torch.Generator().manual_seed(config.seed)
     return random_like(space, genotype_cost(twin, **sizes).macs, generator, **sizes)

@@ -78,7 +78,7 @@ def expand(study: StudyConfig) -> list[Job]:
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
     jobs = [job for group in searches.values() for job in group]
     last = list(study.methods)[-1] if study.methods else ""
-    control = (_random_search(study, searches[last]),) if study.random_search else ()
+    control = (_random_search(study, last, searches[last]),) if study.random_search else ()
     jobs += control
     for split in study.splits:
         for seed in range(study.retrainings):
@@ -89,7 +89,7 @@ def expand(study: StudyConfig) -> list[Job]:
             ]
             jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
             if study.random:
-                jobs.append(_training(study, RANDOM, split, seed, taken[last]))
+                jobs.append(_random(study, last, split, seed, taken[last]))
             if study.random_search:
                 jobs.append(_training(study, RANDOM_SEARCH, split, seed, control))
     return jobs
@@ -106,19 +106,22 @@ def _search(study: StudyConfig, method: str, seed: int) -> Job:
     return Job("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
 
 
-def _random_search(study: StudyConfig, needs: tuple[Job, ...]) -> Job:
+def _random_search(study: StudyConfig, like: str, needs: tuple[Job, ...]) -> Job:
     data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
-    config = RunConfig(data, study.space, SearchConfig(depth=False), short, study.machine, 0)
+    config = RunConfig(data, study.space_of(like), SearchConfig(depth=False), short, study.machine, 0)
     return Job("random_search", RANDOM_SEARCH, "", config, needs)
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
-    """What was searched stands in `needs` alone; the space is only what a random cell is drawn from."""
-    space = study.space if method == RANDOM else Space()
-    search = SearchConfig(depth=False)
-    return Job(
-        "train", method, split, RunConfig(study.data_of(split), space, search, study.train, study.machine, seed), needs
-    )
+    """What was searched stands in `needs` alone."""
+    config = RunConfig(study.data_of(split), Space(), SearchConfig(depth=False), study.train, study.machine, seed)
+    return Job("train", method, split, config, needs)
+
+
+def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[Job, ...]) -> Job:
+    """A cell drawn from the space of the method whose network's cost it has."""
+    job = _training(study, RANDOM, split, seed, needs)
+    return replace(job, config=replace(job.config, space=study.space_of(like)))
 
 
 def _chosen(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
