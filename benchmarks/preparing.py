@@ -4,7 +4,8 @@
 
 A file in So2Sat's layout is made (contiguous float64, `sen2` and `label`; 60,000 patches take 4.9 GB) and
 deleted at the end. In turn, h5py alone reads the same bands of the same file in order, and the whole command
-packs it, from its start to its end: cold, the file dropped from the page cache before each (as is So2Sat's
+packs it, from its start to its end; and between the two stands the floor of any program in Python that does this: one that
+starts, reads everything and writes as many bytes as a packed set has, without a look at any of them. Cold, the file dropped from the page cache before each (as is So2Sat's
 training file, larger than most machines' memory), and warm. Then the command is killed with -9 half-way and
 started again; the checksums must be those of an uninterrupted one.
 """
@@ -29,6 +30,18 @@ import numpy as np
 CLASSES, SIDE, BANDS = 17, 32, 10
 CHUNK = 512
 
+FLOOR = """
+import sys
+import h5py, numpy as np
+with h5py.File(sys.argv[1]) as file, open(sys.argv[2], "wb", buffering=0) as out:
+    sen2, step = file["sen2"], int(sys.argv[3])
+    buffer, packed = np.empty((step, *sen2.shape[1:])), np.zeros((step, *sen2.shape[1:]), np.uint16)
+    for start in range(0, len(sen2), step):
+        size = min(step, len(sen2) - start)
+        sen2.read_direct(buffer, np.s_[start : start + size], np.s_[:size])
+        out.write(packed[:size].data.cast("B"))
+"""
+
 
 def make_file(path: Path, patches: int) -> None:
     """Random reflectance, whole ten thousandths, as the sensor's numbers are."""
@@ -52,6 +65,15 @@ def plain(path: Path) -> float:
             size = min(CHUNK, len(sen2) - start)
             sen2.read_direct(buffer, np.s_[start : start + size], np.s_[:size])
         return len(sen2) / (time.perf_counter() - began)
+
+
+def floor(path: Path, destination: Path, patches: int) -> float:
+    """Patches a second of a program that only reads and writes, from its start to its end."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", FLOOR, str(path), str(destination), str(CHUNK)], check=True)
+    rate = patches / (time.perf_counter() - began)
+    destination.unlink()
+    return rate
 
 
 def forget(path: Path) -> None:
@@ -118,7 +140,8 @@ def main() -> None:
             sys.exit(f"{folder.parent}: {free / 1e9:.1f} GB are free, {needed / 1e9:.1f} are needed; name a --scratch")
         path = folder / "training.h5"
         make_file(path, arguments.patches)
-        rates: dict[str, list[float]] = {"h5py_cold": [], "prepare_cold": [], "h5py_warm": [], "prepare_warm": []}
+        kinds = [f"{kind}_{state}" for state in ("cold", "warm") for kind in ("h5py", "floor", "prepare")]
+        rates: dict[str, list[float]] = {kind: [] for kind in kinds}
         peaks = []
         for round_ in range(arguments.rounds):
             for state in ("cold", "warm"):
@@ -127,6 +150,10 @@ def main() -> None:
                 if state == "cold":
                     forget(path)
                 rates[f"h5py_{state}"].append(plain(path))
+                if state == "cold":
+                    forget(path)
+                rates[f"floor_{state}"].append(floor(path, folder / "bytes", arguments.patches))
+                os.sync()
                 if state == "cold":
                     forget(path)
                 rate, peak = packed(path, folder / "packed", arguments.patches)
@@ -138,10 +165,11 @@ def main() -> None:
         same = checksums(folder / "again") == checksums(folder / "packed")
     figures = {name: statistics.median(values) for name, values in rates.items()}
     for state in ("cold", "warm"):
-        pairs = zip(rates[f"h5py_{state}"], rates[f"prepare_{state}"], strict=True)
-        ratios = sorted(ours / theirs for theirs, ours in pairs)
-        figures[f"prepare_over_h5py_{state}"] = statistics.median(ratios)
-        print(f"{state}: prepare / h5py {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
+        for kind in ("floor", "prepare"):
+            pairs = zip(rates[f"h5py_{state}"], rates[f"{kind}_{state}"], strict=True)
+            ratios = sorted(ours / theirs for theirs, ours in pairs)
+            figures[f"{kind}_over_h5py_{state}"] = statistics.median(ratios)
+            print(f"{state}: {kind} / h5py {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
     figures |= {"peak_mb": max(peaks), "killed_at": rows, "same_checksums": float(same)}
     outcome = "the same" if same else "OTHER"
     print(f"{arguments.rounds} rounds, peak {max(peaks):.0f} MB")

@@ -127,7 +127,7 @@ class Floor:
         edges, names = [edge for edge, _ in kept], [(name,) for _, name in kept]
         depths = (DEPTH,) * space.blocks
         layout, norms = space.layout_of, (candidate_norm, fixed_norm)
-        net = Backbone(layout, edges, names, space.computed, depths, space.channels, BANDS, CLASSES, *norms)
+        net = Backbone(layout, edges, names, space.computed, depths, space.block_channels, BANDS, CLASSES, *norms)
         return net.to(memory_format=torch.channels_last), Sample((0,) * len(edges), depths)
 
     def step(self, batch_t: Batch, batch_v: Batch) -> None:
