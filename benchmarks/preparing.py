@@ -4,10 +4,11 @@
 
 A file in So2Sat's layout is made (contiguous float64, `sen2` and `label`; 60,000 patches take 4.9 GB) and
 deleted at the end. In turn, h5py alone reads the same bands of the same file in order, and the whole command
-packs it, from its start to its end; and between the two stands the floor of any program in Python that does this: one that
-starts, reads everything and writes as many bytes as a packed set has, without a look at any of them. Cold, the file dropped from the page cache before each (as is So2Sat's
-training file, larger than most machines' memory), and warm. Then the command is killed with -9 half-way and
-started again; the checksums must be those of an uninterrupted one.
+packs it, from its start to its end. Between the two stands the floor of any program in Python that does this: one
+that starts, reads everything and writes as many bytes as a packed set has, without a look at any of them. Cold, the
+file dropped from the page cache before each (as is So2Sat's training file, larger than most machines' memory), and
+warm. Then the command is killed with -9 half-way and started again; the checksums must be those of an
+uninterrupted one.
 """
 
 from __future__ import annotations
