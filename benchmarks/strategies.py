@@ -80,6 +80,7 @@ def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for place, (name, row) in enumerate(rows.items()):
@@ -90,6 +91,9 @@ def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
         else:
             axes.axhline(middle, color="0.6", ls="--" if name == "random" else ":", lw=1, label=name)
     axes.set(xscale="log", xlabel="seconds of one search (log)", ylabel="OA % after retraining, least to greatest")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
