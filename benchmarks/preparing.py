@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -30,18 +31,6 @@ import numpy as np
 
 CLASSES, SIDE, BANDS = 17, 32, 10
 CHUNK = 512
-
-FLOOR = """
-import sys
-import h5py, numpy as np
-with h5py.File(sys.argv[1]) as file, open(sys.argv[2], "wb", buffering=0) as out:
-    sen2, step = file["sen2"], int(sys.argv[3])
-    buffer, packed = np.empty((step, *sen2.shape[1:])), np.zeros((step, *sen2.shape[1:]), np.uint16)
-    for start in range(0, len(sen2), step):
-        size = min(step, len(sen2) - start)
-        sen2.read_direct(buffer, np.s_[start : start + size], np.s_[:size])
-        out.write(packed[:size].data.cast("B"))
-"""
 
 
 def make_file(path: Path, patches: int) -> None:
@@ -56,22 +45,38 @@ def make_file(path: Path, patches: int) -> None:
         file["label"] = np.eye(CLASSES)[np.arange(patches) % CLASSES]
 
 
-def plain(path: Path) -> float:
-    """Patches a second of h5py alone, into one buffer."""
-    began = time.perf_counter()
+def chunks(path: Path) -> Iterator[int]:
+    """Patches of each chunk that h5py has read into one buffer."""
     with h5py.File(path, "r") as file:
         sen2 = file["sen2"]
         buffer = np.empty((CHUNK, *sen2.shape[1:]))
         for start in range(0, len(sen2), CHUNK):
             size = min(CHUNK, len(sen2) - start)
             sen2.read_direct(buffer, np.s_[start : start + size], np.s_[:size])
-        return len(sen2) / (time.perf_counter() - began)
+            yield size
+
+
+def plain(path: Path) -> float:
+    """Patches a second of h5py alone."""
+    began = time.perf_counter()
+    patches = sum(chunks(path))
+    return patches / (time.perf_counter() - began)
+
+
+def read_and_write(path: str, destination: str) -> None:
+    """All that the floor does: as many bytes as a packed set has, whatever was read."""
+    packed = np.zeros((CHUNK, SIDE, SIDE, BANDS), np.uint16)
+    with Path(destination).open("wb", buffering=0) as out:
+        for size in chunks(Path(path)):
+            out.write(packed[:size].data.cast("B"))
 
 
 def floor(path: Path, destination: Path, patches: int) -> float:
     """Patches a second of a program that only reads and writes, from its start to its end."""
+    program = "import sys, preparing; preparing.read_and_write(*sys.argv[1:])"
+    words = [sys.executable, "-c", program, str(path.resolve()), str(destination.resolve())]
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", FLOOR, str(path), str(destination), str(CHUNK)], check=True)
+    subprocess.run(words, check=True, cwd=Path(__file__).parent)
     rate = patches / (time.perf_counter() - began)
     destination.unlink()
     return rate

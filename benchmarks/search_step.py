@@ -240,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=LAYOUTS)
     parser.add_argument("--batches", nargs="+", type=int, default=(64, 256))
-    parser.add_argument("--draws", type=int, default=5, help="architectures drawn")
+    parser.add_argument("--draws", type=int, default=9, help="architectures drawn")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="leave some out while tuning")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--times", action="store_true", help="print each draw")
