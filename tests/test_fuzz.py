@@ -119,8 +119,10 @@ def _greedy(folder: Path) -> None:
 def test_the_fuzzer_sees_it(
     read: Callable[[Path], None], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "SECONDS", 1.0)
-    if kind == "hang":  # elsewhere a busy machine could take that long for a second of the processor
+    # Each limit is short only where it is looked for: on a busy machine another input could pass it.
+    if read is _slow:
+        monkeypatch.setattr(running, "SECONDS", 1.0)
+    if kind == "hang":
         monkeypatch.setattr(running, "HANG_S", 1.5)
     if kind == "memory":
         monkeypatch.setattr(running, "MOST_BYTES", 2**29)
