@@ -8,6 +8,7 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
     split_spatial.csv        all 27,000: training, validation and test apart by longitude
     split_spatial_small.csv  400 training patches of each class (those of eurosat_rgb_32_small.npz
                              if it lies beside the archive, else drawn), no validation, the whole test
+    split_spatial_chosen.csv the same training patches, the whole validation and the whole test: to choose by
     split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
     split_random_small.csv   the same test part, and the training patches of both others
 """
@@ -72,6 +73,7 @@ def write(archive: Path, dest: Path) -> None:
     splits = {
         "split_spatial": zip(paths, words, strict=True),
         "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small | (split == 2))),
+        "split_spatial_chosen": ((paths[row], words[row]) for row in np.flatnonzero(small | (split > 0))),
         "split_random": [(paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)],
         "split_random_small": (
             (paths[row], "test" if place < fifth else "train")
