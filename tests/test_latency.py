@@ -127,7 +127,7 @@ def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
 
 def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
     costs = made_table().of(SPACE, 2, **SIZES)
-    generator, left_out = torch.Generator().manual_seed(1), 0
+    generator = torch.Generator().manual_seed(1)
     for _ in range(12):
         architecture = Architecture(SPACE, True, 1, 0.0, generator)
         with torch.no_grad():
@@ -135,8 +135,7 @@ def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
         budget = Budget("latency", 150e3, costs, heard=True)
         found = derive_within(architecture, [budget])
         assert 0.95 * 150e3 <= budget.of(SPACE, found.genotype) <= 150e3 and not found.unused
-        left_out += not all(derive_within(architecture, [replace(budget, heard=False)]).genotype.heard)
-    assert left_out  # else nothing was tried
+        assert all(found.genotype.heard)
 
 
 def test_the_fit_finds_what_whole_networks_are_made_of() -> None:

@@ -1,7 +1,8 @@
 """Derivation within limits: the most probable network that costs no more.
 
 It is found by counting, not by trying: what a network costs depends only on how many operations of each price its cell
-has, and on its depths.
+has, and on its depths. A budget is to be used by what computes the answer: of the cells that use one, those
+with a node that the output does not hear are taken only where there are no others.
 """
 
 from __future__ import annotations
@@ -55,24 +56,48 @@ class Guard(NamedTuple):
         return sum(name in self.operations for edges in genotype.nodes for name, _ in edges)
 
 
+Edges = tuple[tuple[str, int], ...]
+"""Of a node: operation and source."""
+
+
 class _Cells(NamedTuple):
-    """The likeliest cell of each way to share out prices.
+    """The likeliest cell of each way to share out prices and to read the nodes.
 
     Attributes:
         counts: edges of each price, (cells, prices).
         scores: log-probabilities, (cells,).
+        whole: whether the output hears every node, (cells,).
         nodes: the cells themselves.
     """
 
     counts: NDArray[np.int64]
     scores: NDArray[np.float64]
-    nodes: list[tuple[tuple[tuple[str, int], ...], ...]]
+    whole: NDArray[np.bool_]
+    nodes: list[tuple[Edges, ...]]
+
+
+class _Way(NamedTuple):
+    """How a node, or the first nodes of a cell, may be filled.
+
+    Attributes:
+        counts: edges of each price.
+        read: inner states that some node reads.
+    """
+
+    counts: tuple[int, ...]
+    read: frozenset[int]
+
+    def __add__(self, other: object) -> _Way:
+        assert isinstance(other, _Way)
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return _Way(counts, self.read | other.read)
 
 
 def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: Guard | None = None) -> Derived:
     """The most probable network within the limits, of those that use at least 95 % of one where there are any.
 
-    Without a limit in its way it is what `compactnas.sampling.derive` gives.
+    Of these it is one whose output hears every node, where there are such. Without a limit in its way it is what
+    `compactnas.sampling.derive` gives.
 
     Args:
         architecture: the probabilities.
@@ -87,13 +112,16 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: 
     cells = _cells(architecture, prices, guard)
     depths, likely = _depths(architecture)
     scores = cells.scores[:, None] + likely[None]
-    for why in ("", "no network of the space uses 95 % of it"):
+    every = np.ones_like(cells.whole)
+    for why, sound in (("", cells.whole), ("", every), ("no network of the space uses 95 % of it", every))[
+        not budgets :
+    ]:
         best: tuple[float, Derived] | None = None
         for widths, score in _widths(architecture):
             if best is not None and score + scores.max() <= best[0]:
                 break  # the widths that are left are less likely
             costs = [_costs(budget.at(widths), prices, cells.counts, depths) for budget in budgets]
-            allowed = _allowed(budgets, costs, USED if not why else 0.0) & np.ones(scores.shape, bool)
+            allowed = _allowed(budgets, costs, USED if not why else 0.0) & np.broadcast_to(sound[:, None], scores.shape)
             for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")[
                 : np.count_nonzero(allowed)
             ]:
@@ -131,56 +159,73 @@ def _prices(space: Space, budgets: Sequence[Budget], guard: Guard | None) -> lis
 def _cells(architecture: Architecture, prices: Sequence[Sequence[int]], guard: Guard | None) -> _Cells:
     space = architecture.space
     kept = int(edges_kept(space).sum())
-    if comb(kept + len(prices) - 1, kept) > MOST_CELLS:
+    if (shares := comb(kept + len(prices) - 1, kept)) > MOST_CELLS:
         raise UserError(
             f"space: the {kept} edges that a cell keeps, of {len(prices)} prices, are too many for a budget; "
             "lower space.nodes or space.inputs_per_node"
         )
+    inner = _inner(space)
+    if shares * 2 ** len(inner) > MOST_CELLS:  # a cell of so many nodes is not asked whether all are heard
+        inner = frozenset()
     logs = architecture.probabilities().detach().double().log().numpy()
-    found: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {
-        (0,) * len(prices): (0.0, ())
-    }
+    found: dict[_Way, tuple[float, tuple[Edges, ...]]] = {_Way((0,) * len(prices), frozenset()): (0.0, ())}
     for node in range(space.computed):
         edges = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
-        ways = _ways(edges, logs, prices, space)
-        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[tuple[str, int], ...], ...]]] = {}
-        for (counts, (score, nodes)), (more, (own, picks)) in itertools.product(found.items(), ways.items()):
-            key = tuple(a + b for a, b in zip(counts, more, strict=True))
+        ways = _ways(edges, logs, prices, space, inner)
+        longer: dict[_Way, tuple[float, tuple[Edges, ...]]] = {}
+        for (before, (score, nodes)), (way, (own, picks)) in itertools.product(found.items(), ways.items()):
+            key = before + way
             if key not in longer or score + own > longer[key][0]:
                 longer[key] = (score + own, (*nodes, picks))
         found = longer
     if guard is not None:
         guarded = [place for place, group in enumerate(prices) if space.operations[group[0]] in guard.operations]
-        found = {key: cell for key, cell in found.items() if sum(key[place] for place in guarded) <= guard.most}
+        found = {key: cell for key, cell in found.items() if sum(key.counts[place] for place in guarded) <= guard.most}
     return _Cells(
-        np.array(list(found), np.int64).reshape(len(found), len(prices)),
+        np.array([key.counts for key in found], np.int64).reshape(len(found), len(prices)),
         np.array([score for score, _ in found.values()]),
+        np.array([key.read >= inner for key in found], bool),
         [nodes for _, nodes in found.values()],
     )
 
 
+def _inner(space: Space) -> frozenset[int]:
+    """States that a node has to read for the output to hear all of them."""
+    layout = space.layout_of
+    return (
+        frozenset(range(layout.inputs, layout.inputs + space.computed - 1)) if layout.output == "last" else frozenset()
+    )
+
+
 def _ways(
-    edges: Sequence[tuple[int, int]], logs: NDArray[np.float64], prices: Sequence[Sequence[int]], space: Space
-) -> dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]]:
-    """The likeliest way to fill one node at each share of prices."""
+    edges: Sequence[tuple[int, int]],
+    logs: NDArray[np.float64],
+    prices: Sequence[Sequence[int]],
+    space: Space,
+    inner: frozenset[int],
+) -> dict[_Way, tuple[float, Edges]]:
+    """The likeliest way to fill one node at each share of prices and from each set of states."""
     keep = min(len(edges), space.inputs_per_node or len(edges))
-    found: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {(0,) * len(prices): (0.0, ())}
+    nothing = (0,) * len(prices)
+    found: dict[_Way, tuple[float, Edges]] = {_Way(nothing, frozenset()): (0.0, ())}
     for place, (edge, source) in enumerate(edges):
         best = [max(group, key=lambda index: float(logs[edge, index])) for group in prices]
-        longer: dict[tuple[int, ...], tuple[float, tuple[tuple[str, int], ...]]] = {}
-        for counts, (score, picks) in found.items():
+        longer: dict[_Way, tuple[float, Edges]] = {}
+        for way, (score, picks) in found.items():
             options = []
             if len(picks) + len(edges) - place - 1 >= keep:  # enough edges are left
-                options.append((counts, score, picks))
+                options.append((way, score, picks))
             if len(picks) < keep:
                 for price, index in enumerate(best):
-                    key = tuple(n + (price == position) for position, n in enumerate(counts))
-                    options.append((key, score + float(logs[edge, index]), (*picks, (space.operations[index], source))))
+                    name = space.operations[index]
+                    one = tuple(int(price == position) for position in range(len(prices)))
+                    key = way + _Way(one, inner & {source} if name != "none" else frozenset())
+                    options.append((key, score + float(logs[edge, index]), (*picks, (name, source))))
             for key, total, chosen in options:
                 if key not in longer or total > longer[key][0]:
                     longer[key] = (total, chosen)
         found = longer
-    return {counts: way for counts, way in found.items() if len(way[1]) == keep}
+    return {way: filled for way, filled in found.items() if len(filled[1]) == keep}
 
 
 def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

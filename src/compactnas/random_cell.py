@@ -49,7 +49,9 @@ def random_like(
     patch_px: int,
     tolerance: float = 0.02,
 ) -> Genotype:
-    """A random connected genotype whose MACs are within `tolerance` of the target's.
+    """A random genotype whose MACs are within `tolerance` of the target's, and whose output hears every node.
+
+    A node that is not heard costs and does nothing: a control that holds some would be easier to beat.
 
     Errors:
         UserError: none was drawn in many tries.
@@ -57,6 +59,10 @@ def random_like(
     table = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     for _ in range(TRIES):
         genotype = random_genotype(space, generator)
-        if genotype.connected and abs(table.total(space, genotype) - target_macs) <= tolerance * target_macs:
+        if (
+            genotype.connected
+            and all(genotype.heard)
+            and abs(table.total(space, genotype) - target_macs) <= tolerance * target_macs
+        ):
             return genotype
     raise UserError(f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; is the space's range near it?")

@@ -58,7 +58,7 @@ class Genotypes:
         return tuple(name for name in self.space.operations if name != "none" or not self.space.inputs_per_node)
 
     def choices(self, budgets: Sequence[Budget] = (), used: float = 0.0) -> Choices:
-        """The row; a network whose output hears from no input is none.
+        """The row; a network whose output hears from no input is none, nor is one with idle nodes under a budget.
 
         Args:
             budgets: limits of a network.
@@ -70,7 +70,8 @@ class Genotypes:
 
         def candidate(row: Row) -> bool:
             genotype = self.genotype(row)
-            return genotype.connected and admits(budgets, space, genotype, used)
+            sound = genotype.connected and (all(genotype.heard) or not budgets)
+            return sound and admits(budgets, space, genotype, used)
 
         widths = [len(space.widths)] * space.blocks if space.widths else []
         return Choices((*nodes, *depths, *widths), candidate)

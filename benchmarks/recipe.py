@@ -1,0 +1,180 @@
+"""What each part of the strong recipe gives, on real data: EuroSAT RGB at 32 px, 4,000 training patches, spatial split.
+
+    python scripts/eurosat_folder.py NPZ DATA
+    python benchmarks/recipe.py --data DATA --out RUNS --networks resnet110 found=RUN --seeds 2
+    python benchmarks/recipe.py --data DATA --out RUNS --networks resnet110 found=RUN --seeds 2 --table
+
+Every row is a training from scratch of as many epochs; `turned` stands for the recipe `quick`, and the others say in
+what they differ from it. All are measured on the 5,400 patches of the validation places; the test part is not read. A
+row with a teacher waits for `turned` of the first network, whose seed 0 teaches. Classes are equally frequent there, so
+that drawing them evenly changes nothing. Every job is a run folder and goes on where it was stopped.
+Not So2Sat: nothing here can be compared with the paper's accuracies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+BASE = "turned"
+ROWS: dict[str, dict[str, Any]] = {
+    "the paper's": {"augment": "none"},
+    BASE: {},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "mixup 0.2": {"mixup": 0.2},
+    "CutMix 1": {"cutmix": 1.0},
+    "averaged weights 0.99": {"average": 0.99},
+    "a teacher": {"teachers": (), "teacher_weight": 0.5},
+    "smoothing and averaged weights": {"label_smoothing": 0.1, "average": 0.99},
+}
+"""The fields of `train` in which each row differs; turns and flips belong to all but the first."""
+TURNS = (BASE, "smoothing and averaged weights")
+"""Rows that are measured by the mean over the 8 symmetries of the square too."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a network."""
+
+    network: str
+    row: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.network}/{self.row.replace(' ', '_')}-{self.seed}"
+
+
+def work(job: Job, options: argparse.Namespace) -> None:
+    """Train and measure in this process, as far as it is not done yet."""
+    from compactnas.config import DataConfig, MachineConfig, quick
+    from compactnas.loop import Silent
+    from compactnas.pipeline import evaluate_stage, train_stage
+
+    fields, networks = dict(ROWS[job.row]), dict(options.networks)
+    if "teachers" in fields:
+        fields["teachers"] = (str(options.out / Job(next(iter(networks)), BASE, 0).name),)
+    recipe = quick()
+    config = replace(
+        recipe,
+        data=DataConfig(
+            path=str(options.data), split="csv", split_csv=str(options.data / "split_spatial_chosen.csv"), reduce=2
+        ),
+        train=replace(recipe.train, epochs=options.epochs, validate_every=0, **fields),
+        machine=MachineConfig(device="cpu", threads=1, precision=options.precision),
+        seed=job.seed,
+    )
+    folder = options.out / job.name
+    train_stage(config, folder, networks[job.network], resume=True, listener=Silent())
+    plain = evaluate_stage(folder, part="validation")
+    figures = {"plain": plain.measures.oa, "n": plain.n, "macs": plain.macs, "parameters": plain.parameters}
+    if job.row in TURNS:
+        figures["turns"] = evaluate_stage(folder, part="validation", turns=True).measures.oa
+    (folder / "ablation.json").write_text(json.dumps(figures) + "\n")
+
+
+def jobs(options: argparse.Namespace) -> Iterator[Job]:
+    """All of them; what a row needs stands before it."""
+    for seed in range(options.seeds):
+        for row in ROWS:
+            for name, _ in options.networks:
+                yield Job(name, row, seed)
+
+
+def ready(job: Job, options: argparse.Namespace) -> bool:
+    """Whether the teacher is there that a job needs."""
+    teacher = Job(options.networks[0][0], BASE, 0).name
+    return job.row != "a teacher" or (options.out / teacher / "ablation.json").exists()
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Run what is not done yet, some jobs at once."""
+    left = [job for job in jobs(options) if not (options.out / job.name / "ablation.json").exists()]
+    running: dict[Job, subprocess.Popen[bytes]] = {}
+    while left or running:
+        for job, process in list(running.items()):
+            if process.poll() is not None:
+                del running[job]
+                print(f"{time.strftime('%H:%M:%S')} {job.name}: exit {process.returncode}", flush=True)
+        for job in list(left):
+            if len(running) < options.at_once and ready(job, options):
+                left.remove(job)
+                running[job] = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--job", job.name])
+        time.sleep(0.5)
+
+
+def results(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """What is done: network, row, one entry a seed."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for job in jobs(options):
+        file = options.out / job.name / "ablation.json"
+        if file.exists():
+            found.setdefault(job.network, {}).setdefault(job.row, []).append(json.loads(file.read_text()))
+    return found
+
+
+def table(found: dict[str, dict[str, list[dict[str, float]]]]) -> str:
+    """In Markdown; the gain is of the means, against the row `turned`."""
+    lines = [
+        "| | " + " | ".join(f"{name} | gain | 8 turns" for name in found) + " |",
+        "|---" * (1 + 3 * len(found)) + "|",
+    ]
+    for row in ROWS:
+        cells = []
+        for rows in found.values():
+            own = [run["plain"] for run in rows.get(row, [])]
+            base = [run["plain"] for run in rows.get(BASE, [])]
+            turned = [run["turns"] for run in rows.get(row, []) if "turns" in run]
+            gain = f"{100 * (statistics.mean(own) - statistics.mean(base)):+.2f}" if own and base else "-"
+            cells += [_spread(own), gain, _spread(turned)]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    text = f"{100 * statistics.mean(values):.2f}"
+    return text if len(values) == 1 else f"{text} ({100 * min(values):.2f} to {100 * max(values):.2f})"
+
+
+def _network(text: str) -> tuple[str, str]:
+    name, _, model = text.partition("=")
+    return name, model or name
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
+    parser.add_argument("--networks", type=_network, nargs="+", required=True, help="baselines, or NAME=FILE or RUN")
+    parser.add_argument("--epochs", type=int, default=12, help="of each training")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each row, with seeds from 0")
+    parser.add_argument("--precision", default="32-true", help="as machine.precision")
+    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
+    parser.add_argument("--job", help="run only this job, in this process")
+    parser.add_argument("--table", action="store_true", help="print the table of what is done")
+    parser.add_argument("--json", type=Path, help="write the figures by name")
+    options = parser.parse_args()
+    if options.job:
+        work(next(job for job in jobs(options) if job.name == options.job), options)
+        return
+    if not options.table:
+        run_all(options)
+    print(table(results(options)))
+    if options.json:
+        options.json.write_text(json.dumps(results(options), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
