@@ -288,6 +288,25 @@ def test_candidates_are_different_and_keep_where_they_come_from(home: Path) -> N
     assert found != make_candidates(searches, 12, 1)
 
 
+def test_random_candidates_cost_what_the_first_network_does_and_are_heard_whole(home: Path) -> None:
+    searches = read_searches([home / "seed0", home / "seed1"])
+    found = make_candidates(searches, 10, 0, random=4)
+    drawn = [one.genotype for one in found if one.origin == "random"]
+    sizes = {"bands": 3, "classes": 3, "patch_px": 8}
+    target = genotype_cost(searches[0].found, **sizes).macs
+    assert len(drawn) == 4 and len({one.genotype for one in found}) == len(found) == 10
+    for genotype in drawn:
+        assert abs(genotype_cost(genotype, **sizes).macs - target) <= 0.02 * target
+        assert all(genotype.heard)
+        searches[0].require_own(genotype, Path("drawn"))
+
+
+def test_random_candidates_are_as_deep_as_a_search_that_did_not_search_for_depths(home: Path, tmp_path: Path) -> None:
+    search_stage(config_of(home / "patches.npz", 0, depth=False, fixed_depth=2), tmp_path / "two")
+    found = make_candidates(read_searches([tmp_path / "two"]), 6, 0, random=5)
+    assert {one.genotype.depths for one in found} == {(2, 2)}
+
+
 def test_what_a_strategy_measured_comes_first_by_its_score(home: Path) -> None:
     (search,) = read_searches([home / "uniform"])
     lines = (home / "uniform" / "search" / "candidates.jsonl").read_text().splitlines()

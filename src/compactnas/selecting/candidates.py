@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from compactnas.budget import Budget, admits
+from compactnas.cost import genotype_cost
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
+from compactnas.random_cell import random_like
 from compactnas.selecting.searches import FinishedSearch
+from compactnas.task import Task
 
 TRIES = 500
 """Draws from a search that gave nothing new, after which it counts as exhausted."""
@@ -25,7 +28,8 @@ class Candidate:
     Attributes:
         genotype: the network.
         search: folder of the search that it comes from, as it was named.
-        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`) or `sampled`.
+        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`), `sampled`, or `random`, which no
+            search has to do with.
     """
 
     genotype: Genotype
@@ -38,19 +42,20 @@ class Candidate:
 
 
 def make_candidates(
-    searches: Sequence[FinishedSearch], count: int, seed: int, budgets: Sequence[Budget] = ()
+    searches: Sequence[FinishedSearch], count: int, seed: int, budgets: Sequence[Budget] = (), random: int = 0
 ) -> list[Candidate]:
     """So many different networks, fewer where the searches have no more.
 
-    First what each search gave. Half of the others are what it would have given after one of its epochs, at even
-    distances from the last one back (where a strategy has measured networks instead, all of the others are these, the
-    best first); the rest is drawn from what the searches believe at their end, from each in turn.
+    First what each search gave, then the random ones. Half of the others are what it would have given after one of its
+    epochs, at even distances from the last one back (where a strategy has measured networks instead, all of the others
+    are these, the best first); the rest is drawn from what the searches believe at their end, from each in turn.
 
     Args:
         searches: of one space.
         count: how many candidates are wanted.
         seed: of the draws.
         budgets: limits of a candidate.
+        random: how many of them are random cells that cost what the first search's network does, within 2 %.
 
     Errors:
         UserError: fewer than two can be had.
@@ -65,6 +70,8 @@ def make_candidates(
 
     for search in searches:
         take(search.found, search, "end")
+    for genotype in _random_like(searches[0], random, seed):
+        take(genotype, searches[0], "random")
     each = -(-max(count - len(found), 0) // len(searches))
     for search in searches:
         for genotype, origin in _on_the_way(search, each):
@@ -80,6 +87,20 @@ def make_candidates(
             f"{searches[0].folder}: {len(found)} networks within the limits, and a selection needs two; raise them"
         )
     return list(found.values())
+
+
+def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Genotype]:
+    """Different cells that cost what a search's network does, as far as they are found."""
+    task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
+    sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
+    target, most, space = genotype_cost(search.found, **sizes).macs, count + 1, search.space
+    if not search.config.search.depth:  # every block has as many cells as the search had
+        space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
+    for _ in range(TRIES if count else 0):
+        genotype = random_like(space, target, generator, **sizes)
+        if genotype not in drawn and len(drawn) < most:
+            drawn.add(genotype)
+            yield genotype
 
 
 def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:

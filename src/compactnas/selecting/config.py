@@ -18,6 +18,7 @@ class SelectConfig:
     Attributes:
         by: the rankings; the last one decides.
         candidates: how many networks are compared.
+        random: of these, cells drawn at random that cost what the first search's network costs: the control.
         holdout: patches that rankings measure on: the `validation` part, or `random` ones of the training part.
         holdout_fraction: share of the training part that `random` holds out.
         initialisations: of a network's weights, over which `synflow`, `naswot` and `gradnorm` are the mean.
@@ -28,6 +29,7 @@ class SelectConfig:
 
     by: tuple[str, ...] = NAMES
     candidates: int = 24
+    random: int = 0
     holdout: Literal["validation", "random"] = "validation"
     holdout_fraction: float = 0.2
     initialisations: int = 3
@@ -45,6 +47,10 @@ class SelectConfig:
         for name, least in {"candidates": 2, "initialisations": 1, "epochs": 1, "eta": 2, "rungs": 1}.items():
             if getattr(self, name) < least:
                 raise UserError(f"{name}: {getattr(self, name)} is less than {least}")
+        if not 0 <= self.random < self.candidates:
+            raise UserError(
+                f"random: {self.random} is outside 0 to {self.candidates - 1}, one less than the candidates"
+            )
         if not 0 < self.holdout_fraction < 1:
             raise UserError(f"holdout_fraction: {self.holdout_fraction:g} is outside 0 to 1")
 

@@ -74,7 +74,7 @@ def select_stage(
     ground = Ground.of(data or open_dataset(config.data), searches, config, choice)
     if "supernet" in choice.by:
         _look_at_supernets(ground, listener)
-    candidates = make_candidates(searches, choice.candidates, config.seed, ground.budgets)
+    candidates = make_candidates(searches, choice.candidates, config.seed, ground.budgets, choice.random)
     with sole_writer(folder):
         own = folder / "select"
         for text in (*start(folder, config, resume=resume, stage="select"), *ground.data.warnings):

@@ -46,7 +46,7 @@ class StudyConfig:
             the fields of `search` in which it differs, and `space`: those of `space`.
         baselines: networks that are trained beside them.
         networks: networks of your own beside them, by name: each a genotype's file, a run folder, or what stands in
-            such a file.
+            such a file. In a study's file also a folder of such files, whose names are theirs.
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
             searches together.
@@ -166,6 +166,14 @@ class StudyConfig:
         return replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
 
 
+def _networks_in(folder: Path) -> dict[str, str]:
+    """The genotypes' files of a folder, by their names."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise UserError(f"networks: {folder} holds no genotype, NAME.json; name a folder of them, or networks by name")
+    return {file.stem: str(file) for file in files}
+
+
 def read_study(file: Path) -> StudyConfig:
     """The study in a YAML file; values that it does not give are those of its `recipe` (`paper` if none is named).
 
@@ -178,6 +186,8 @@ def read_study(file: Path) -> StudyConfig:
         raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")
     parts = {part: asdict(getattr(RECIPES[recipe](), part)) for part in ("space", "search", "train", "machine")}
     try:
+        if isinstance(values.get("networks"), str):
+            values["networks"] = _networks_in(Path(values["networks"]))
         return from_values(StudyConfig, values, parts)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
