@@ -1,6 +1,6 @@
 """Which ranking of candidates agrees with how well they do once they are trained, and what a search gains over chance.
 
-    python benchmarks/rankings.py benchmarks/studies/candidates_eurosat.yaml --root rankings --select places=places mixed=mixed
+    python benchmarks/rankings.py benchmarks/studies/candidates_eurosat.yaml --root rankings --select places mixed
 
 A study trains every candidate of a selection (`networks: places/select/genotypes`) and tests it; selections ranked the
 same candidates on patches that they held out. Printed: Kendall's tau of each ranking with the test accuracy (mean
