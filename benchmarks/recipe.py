@@ -99,6 +99,7 @@ def ready(job: Job, options: argparse.Namespace) -> bool:
 def run_all(options: argparse.Namespace) -> None:
     """Run what is not done yet, some jobs at once."""
     left = [job for job in jobs(options) if not (options.out / job.name / "ablation.json").exists()]
+    left = [job for job in left if options.only in ("", job.network)]
     running: dict[Job, subprocess.Popen[bytes]] = {}
     while left or running:
         for job, process in list(running.items()):
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row, with seeds from 0")
     parser.add_argument("--precision", default="32-true", help="as machine.precision")
     parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
+    parser.add_argument("--only", default="", help="run the jobs of this network alone")
     parser.add_argument("--job", help="run only this job, in this process")
     parser.add_argument("--table", action="store_true", help="print the table of what is done")
     parser.add_argument("--json", type=Path, help="write the figures by name")
