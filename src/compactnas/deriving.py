@@ -24,6 +24,9 @@ from compactnas.space import Space
 MOST_CELLS = 200_000
 """Ways to share out prices among a cell's edges: more are too many to count."""
 
+MOST_HEARD = 50_000
+"""The same, times the ways to read its nodes: where there are more, it is not asked whether all are heard."""
+
 MOST_DEPTHS = 20_000
 """Combinations of depths that are looked at; where a space has more, the likeliest of each block are."""
 
@@ -165,7 +168,7 @@ def _cells(architecture: Architecture, prices: Sequence[Sequence[int]], guard: G
             "lower space.nodes or space.inputs_per_node"
         )
     inner = _inner(space)
-    if shares * 2 ** len(inner) > MOST_CELLS:  # a cell of so many nodes is not asked whether all are heard
+    if shares * 2 ** len(inner) > MOST_HEARD:
         inner = frozenset()
     logs = architecture.probabilities().detach().double().log().numpy()
     found: dict[_Way, tuple[float, tuple[Edges, ...]]] = {_Way((0,) * len(prices), frozenset()): (0.0, ())}
