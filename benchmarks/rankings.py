@@ -51,7 +51,8 @@ def taus(trained: Finals, selections: dict[str, list[dict[str, Any]]]) -> list[d
     def add(ground: str, ranking: str, scores: list[float], against: list[float] = final) -> None:
         found: Agreement = kendall_tau(scores, against)
         best = max(range(len(names)), key=lambda place: scores[place])
-        rows.append({"ground": ground, "ranking": ranking, "best": final[best]} | found.to_json())
+        top = final[best] if len(set(scores)) > 1 else None
+        rows.append({"ground": ground, "ranking": ranking, "best": top} | found.to_json())
 
     for ground, table in selections.items():
         by_name = {f"{row['candidate']:03d}": row["scores"] for row in table}
@@ -86,7 +87,7 @@ def show(rows: list[dict[str, Any]], beside: dict[str, Any], trainings: int) -> 
     for row in rows:
         tau = "-" if row["tau"] is None else f"{row['tau']:+.2f}"
         span = "-" if row["low"] is None else f"{row['low']:+.2f} to {row['high']:+.2f}"
-        best = f"{100 * row['best']:.2f}"
+        best = "-" if row["best"] is None else f"{100 * row['best']:.2f}"
         print(f"| {row['ground']} | {row['ranking']} | {tau} | {span} | {row['verdict']} | {best} |")
     drawn, found = beside["random"], beside["found"]
     print(f"\n{len(drawn) + len(found)} candidates, {trainings} trainings each")
