@@ -116,9 +116,9 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: 
     depths, likely = _depths(architecture)
     scores = cells.scores[:, None] + likely[None]
     every = np.ones_like(cells.whole)
-    for why, sound in (("", cells.whole), ("", every), ("no network of the space uses 95 % of it", every))[
-        not budgets :
-    ]:
+    tries = [("", cells.whole)] if budgets else []
+    tries += [("", every), ("no network of the space uses 95 % of it", every)]
+    for why, sound in tries:
         best: tuple[float, Derived] | None = None
         for widths, score in _widths(architecture):
             if best is not None and score + scores.max() <= best[0]:
@@ -195,9 +195,9 @@ def _cells(architecture: Architecture, prices: Sequence[Sequence[int]], guard: G
 def _inner(space: Space) -> frozenset[int]:
     """States that a node has to read for the output to hear all of them."""
     layout = space.layout_of
-    return (
-        frozenset(range(layout.inputs, layout.inputs + space.computed - 1)) if layout.output == "last" else frozenset()
-    )
+    if layout.output != "last":
+        return frozenset()
+    return frozenset(range(layout.inputs, layout.inputs + space.computed - 1))
 
 
 def _ways(
