@@ -178,7 +178,7 @@ def test_within_a_budget_it_is_the_most_probable_of_all_networks(measure: str, s
             channels = tuple(row[place] for row, place in zip(space.block_widths, wide, strict=True))
             genotype = Genotype(tuple(((name, source),) for source, name in cell), deep, 8, "paper", channels)
             cost = table.total(space, genotype)
-            if genotype.connected and USED * most <= cost <= most:
+            if all(genotype.heard) and USED * most <= cost <= most:
                 chosen = [
                     p[space.edges.index((node, source)), names.index(name)] for node, (source, name) in enumerate(cell)
                 ]
