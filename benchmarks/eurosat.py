@@ -18,13 +18,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from side_by_side import run_side_by_side
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "S": {"complexity": False, "depth": False},
@@ -107,18 +107,12 @@ def ready(job: Job, out: Path) -> bool:
 def run_all(data: Path, out: Path, at_once: int) -> None:
     """Run what is not done yet, some jobs at once."""
     left = [job for job in jobs() if not (out / job.name / "evaluation.json").exists()]
-    running: dict[Job, subprocess.Popen[bytes]] = {}
-    while left or running:
-        for job, process in list(running.items()):
-            if process.poll() is not None:
-                del running[job]
-                print(f"{time.strftime('%H:%M:%S')} {job.name}: exit {process.returncode}", flush=True)
-        for job in list(left):
-            if len(running) < at_once and ready(job, out):
-                left.remove(job)
-                command = [sys.executable, __file__, "--data", str(data), "--out", str(out), "--job", job.name]
-                running[job] = subprocess.Popen(["nice", "-n", "5", *command])
-        time.sleep(1)
+
+    def command(job: Job) -> list[str]:
+        own = [sys.executable, __file__, "--data", str(data), "--out", str(out), "--job", job.name]
+        return ["nice", "-n", "5", *own]
+
+    run_side_by_side(left, lambda job: ready(job, out), command, at_once)
 
 
 def results(out: Path) -> dict[str, dict[str, list[dict[str, float]]]]:

@@ -115,6 +115,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures by name")
     options = parser.parse_args()
     trained = finals(options.study, options.root)
+    if not trained:
+        parser.error(f"{options.root}: no candidate is trained with every seed yet; run the study first")
+    absent = [folder for _, folder in options.select if not (folder / "select" / "table.jsonl").exists()]
+    if absent:
+        parser.error(f"{absent[0]}: holds no selection; name folders that `compactnas select` wrote")
     selections = {
         name: [json.loads(line) for line in (folder / "select" / "table.jsonl").read_text().splitlines()]
         for name, folder in options.select

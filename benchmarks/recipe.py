@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from side_by_side import run_side_by_side
 
 BASE = "turned"
 ROWS: dict[str, dict[str, Any]] = {
@@ -54,6 +54,12 @@ class Job:
         return f"{self.network}/{self.row.replace(' ', '_')}-{self.seed}"
 
 
+def teacher(options: argparse.Namespace) -> Path:
+    """Folder of the network that teaches: the first one's, seed 0."""
+    folder: Path = options.out / Job(options.networks[0][0], BASE, 0).name
+    return folder
+
+
 def work(job: Job, options: argparse.Namespace) -> None:
     """Train and measure in this process, as far as it is not done yet."""
     from compactnas.config import DataConfig, MachineConfig, quick
@@ -62,7 +68,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
 
     fields, networks = dict(ROWS[job.row]), dict(options.networks)
     if "teachers" in fields:
-        fields["teachers"] = (str(options.out / Job(next(iter(networks)), BASE, 0).name),)
+        fields["teachers"] = (str(teacher(options)),)
     recipe = quick()
     config = replace(
         recipe,
@@ -92,25 +98,18 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 def ready(job: Job, options: argparse.Namespace) -> bool:
     """Whether the teacher is there that a job needs."""
-    teacher = Job(options.networks[0][0], BASE, 0).name
-    return job.row != "a teacher" or (options.out / teacher / "ablation.json").exists()
+    return "teachers" not in ROWS[job.row] or (teacher(options) / "ablation.json").exists()
 
 
 def run_all(options: argparse.Namespace) -> None:
     """Run what is not done yet, some jobs at once."""
     left = [job for job in jobs(options) if not (options.out / job.name / "ablation.json").exists()]
     left = [job for job in left if options.only in ("", job.network)]
-    running: dict[Job, subprocess.Popen[bytes]] = {}
-    while left or running:
-        for job, process in list(running.items()):
-            if process.poll() is not None:
-                del running[job]
-                print(f"{time.strftime('%H:%M:%S')} {job.name}: exit {process.returncode}", flush=True)
-        for job in list(left):
-            if len(running) < options.at_once and ready(job, options):
-                left.remove(job)
-                running[job] = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--job", job.name])
-        time.sleep(0.5)
+
+    def command(job: Job) -> list[str]:
+        return [sys.executable, __file__, *sys.argv[1:], "--job", job.name]
+
+    run_side_by_side(left, lambda job: ready(job, options), command, options.at_once)
 
 
 def results(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, float]]]]:

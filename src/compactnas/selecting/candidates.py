@@ -93,12 +93,14 @@ def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Geno
     """Different cells that cost what a search's network does, as far as they are found."""
     task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
     sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
-    target, most, space = genotype_cost(search.found, **sizes).macs, count + 1, search.space
+    target, space = genotype_cost(search.found, **sizes).macs, search.space
     if not search.config.search.depth:  # every block has as many cells as the search had
         space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
-    for _ in range(TRIES if count else 0):
+    for _ in range(TRIES):
+        if len(drawn) > count:  # the search's own is among them
+            return
         genotype = random_like(space, target, generator, **sizes)
-        if genotype not in drawn and len(drawn) < most:
+        if genotype not in drawn:
             drawn.add(genotype)
             yield genotype
 
