@@ -79,6 +79,22 @@ def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     assert {job.config.space.widths for job in drawn} == {(0.5, 1.0)}
 
 
+def test_a_random_search_may_be_as_long_as_each_of_several_methods(tmp_path: Path) -> None:
+    methods = {"short": {"epochs": 1}, "long": {"epochs": 3}, "another": {"epochs": 2}}
+    study = read_study(write_study(tmp_path, methods=methods, random_search=["long", "short"]))
+    jobs = {job.name: job for job in expand(study)}
+    names = {"long": "random search as long as long", "short": "random search as long as short"}
+    for like, name in names.items():
+        job = jobs[f"{name}, seed 0"]
+        assert job.kind == "random_search" and {need.method for need in job.needs} == {like}
+        assert jobs[f"train {name} on official, seed 1"].needs == (job,)
+    assert len({job.key for job in jobs.values()}) == len(jobs)
+    assert not any(job.method == "random search" for job in jobs.values())
+    taken = write_study(tmp_path, methods={"a": {}, "random search as long as a": {}}, random_search=["a"])
+    with pytest.raises(UserError, match=r"methods\.random search as long as a: is the name of another"):
+        read_study(taken)
+
+
 GUESS = {
     "format": "compactnas-genotype/1",
     "layout": "paper",
@@ -368,6 +384,11 @@ WRONG = {
     "nothing": ("{methods: [], baselines: [], random: false, random_search: false}", "nothing to compare"),
     "random of nothing": ("{methods: []}", "random: random cells cost what"),
     "random search of nothing": ("{methods: [], random: false}", "random_search: random cells cost what"),
+    "random search of an unknown one": (
+        "random_search: [T]",
+        "random_search: 'T' is no method of this study; use true",
+    ),
+    "random search of one twice": ("random_search: [S, S]", "random_search: names one twice"),
     "several devices": ("machine: {devices: 2}", "machine.devices: a study computes each job on one device"),
     "unknown places": ("splits: {d1: {places: far}}", "splits.d1: places: 'far' is unknown"),
     "an unknown selection": ("selection: worst", "selection"),

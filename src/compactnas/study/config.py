@@ -26,8 +26,6 @@ METHODS = ("S", "S+C", "S+D", "S+C+D")
 
 
 RANDOM, RANDOM_SEARCH = "random", "random search"
-CONTROLS = (RANDOM, RANDOM_SEARCH)
-"""What a searched network has to beat at the same cost."""
 
 MOST_JOBS = 10_000
 
@@ -49,7 +47,7 @@ class StudyConfig:
             such a file. In a study's file also a folder of such files, whose names are theirs.
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
-            searches together.
+            searches together; or names of methods, for a random search as long as each one's.
         random_epochs: of each of its candidates.
         searches: of each method, with seeds from 0.
         selection: `best` retrains the search with the best accuracy on D_V (the paper's "best selected model"), `each`
@@ -68,7 +66,7 @@ class StudyConfig:
     baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
     networks: dict[str, Any] = field(default_factory=dict)
     random: bool = True
-    random_search: bool = True
+    random_search: bool | tuple[str, ...] = True
     random_epochs: int = 5
     searches: int = 4
     selection: Literal["best", "each"] = "best"
@@ -82,7 +80,8 @@ class StudyConfig:
         for name in ("searches", "retrainings", "random_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is less than 1")
-        networks = len(self.methods) + len(self.baselines) + len(self.networks) + self.random + self.random_search
+        controls = self.random + len(self.random_searches)
+        networks = len(self.methods) + len(self.baselines) + len(self.networks) + controls
         jobs = self.searches * len(self.methods) + self.retrainings * len(self.splits) * networks
         if jobs > MOST_JOBS:
             raise UserError(f"searches, retrainings: make {jobs} jobs; a study has at most {MOST_JOBS}")
@@ -91,7 +90,17 @@ class StudyConfig:
         for name in ("random", "random_search"):
             if getattr(self, name) and not self.methods:
                 raise UserError(f"{name}: random cells cost what a method's network costs; name a method, or say false")
-        for name, values in (("splits", self.splits), ("methods", self.methods), ("baselines", self.baselines)):
+        as_long_as = self.random_search if isinstance(self.random_search, tuple) else ()
+        for name in as_long_as:
+            if name not in self.methods:
+                known = ", ".join(self.methods)
+                raise UserError(f"random_search: {name!r} is no method of this study; use true, or some of {known}")
+        for name, values in (
+            ("splits", self.splits),
+            ("methods", self.methods),
+            ("baselines", self.baselines),
+            ("random_search", as_long_as),
+        ):
             if len(set(values)) < len(values):
                 raise UserError(f"{name}: names one twice; name each once")
         unknown = [name for name in self.baselines if name not in BASELINES]
@@ -103,12 +112,24 @@ class StudyConfig:
             self.search_of(method)
             self.space_of(method)
         for name in self.networks:
-            if name in (*BASELINES, *CONTROLS, *self.methods):
+            if name in (*BASELINES, *self.controls, *self.methods):
                 raise UserError(f"networks.{name}: is the name of another network; choose another")
             self.network_of(name)
         for split in (*self.splits, self.search_split):
             self.data_of(split)
             self.places_of(split)
+
+    @property
+    def random_searches(self) -> dict[str, str]:
+        """The random searches by name, each with the method that it takes as long as."""
+        if isinstance(self.random_search, tuple):
+            return {f"{RANDOM_SEARCH} as long as {method}": method for method in self.random_search}
+        return {RANDOM_SEARCH: list(self.methods)[-1]} if self.random_search and self.methods else {}
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What a searched network has to beat at the same cost; names that no other network may have."""
+        return (RANDOM, RANDOM_SEARCH, *self.random_searches)
 
     def search_of(self, method: str) -> SearchConfig:
         """The search of a method."""
@@ -119,7 +140,7 @@ class StudyConfig:
                     "fields of search in which each differs"
                 )
             return replace(self.search, complexity="+C" in method, depth="+D" in method)
-        if method in (*BASELINES, *CONTROLS):
+        if method in (*BASELINES, *self.controls):
             raise UserError(f"methods.{method}: is the name of another network; choose another")
         try:
             fields = {name: value for name, value in self.methods[method].items() if name != "space"}

@@ -13,7 +13,7 @@ from compactnas.config import NEUTRAL, MachineConfig, RunConfig, SearchConfig, T
 from compactnas.genotype import Genotype
 from compactnas.runs import config_values
 from compactnas.space import Space
-from compactnas.study.config import RANDOM, RANDOM_SEARCH, StudyConfig
+from compactnas.study.config import RANDOM, StudyConfig
 
 LAST = "job.json"
 """What is written when a job is done: its name, and the jobs that it needed."""
@@ -29,7 +29,7 @@ class Job:
 
     Attributes:
         kind: which of them.
-        method: a setting of the search, a baseline's name, `random` or `random search`.
+        method: a setting of the search, a baseline's name, `random`, or the name of a random search.
         split: of the training and the test; empty for a search.
         config: of the run.
         needs: the searches of which one gives the genotype, by seed, for a random search also the budget; none for a
@@ -78,8 +78,10 @@ def expand(study: StudyConfig) -> list[Job]:
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
     jobs = [job for group in searches.values() for job in group]
     last = list(study.methods)[-1] if study.methods else ""
-    control = (_random_search(study, last, searches[last]),) if study.random_search else ()
-    jobs += control
+    controls = {
+        name: (_random_search(study, name, like, searches[like]),) for name, like in study.random_searches.items()
+    }
+    jobs += [job for group in controls.values() for job in group]
     for split in study.splits:
         for seed in range(study.retrainings):
             taken = {method: _taken(study, group, seed) for method, group in searches.items()}
@@ -90,8 +92,7 @@ def expand(study: StudyConfig) -> list[Job]:
             jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
             if study.random:
                 jobs.append(_random(study, last, split, seed, taken[last]))
-            if study.random_search:
-                jobs.append(_training(study, RANDOM_SEARCH, split, seed, control))
+            jobs += [_training(study, name, split, seed, control) for name, control in controls.items()]
     return jobs
 
 
@@ -106,10 +107,10 @@ def _search(study: StudyConfig, method: str, seed: int) -> Job:
     return Job("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
 
 
-def _random_search(study: StudyConfig, like: str, needs: tuple[Job, ...]) -> Job:
+def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[Job, ...]) -> Job:
     data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
     config = RunConfig(data, study.space_of(like), SearchConfig(depth=False), short, study.machine, 0)
-    return Job("random_search", RANDOM_SEARCH, "", config, needs)
+    return Job("random_search", name, "", config, needs)
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:

@@ -28,7 +28,7 @@ from compactnas.report.study.view import (
     StudyView,
     TrainingView,
 )
-from compactnas.study.config import RANDOM, RANDOM_SEARCH, StudyConfig
+from compactnas.study.config import RANDOM, StudyConfig
 from compactnas.study.jobs import Job, expand
 from compactnas.study.running import chosen
 
@@ -73,7 +73,7 @@ def _methods(study: StudyConfig, jobs: list[Job]) -> tuple[Method, ...]:
         **dict.fromkeys([*study.baselines, *study.networks], "baseline"),
         **dict.fromkeys(study.methods, "searched"),
         RANDOM: "random",
-        RANDOM_SEARCH: "random",
+        **dict.fromkeys(study.random_searches, "random"),
     }
     named = list(dict.fromkeys(job.method for job in jobs))
     ordered = [key for key in known if key in named] + [key for key in named if key not in known]
