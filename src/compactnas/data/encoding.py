@@ -39,7 +39,7 @@ class Encoding:
         return cls("uint16", REFLECTANCE_DIVISOR)
 
     def encode(self, pixels: NDArray[Any]) -> tuple[NDArray[Any], float]:
-        """The numbers to store, not yet of the stored dtype, and the largest rounding error in the pixels' unit.
+        """The numbers to store, and the largest rounding error in the pixels' unit.
 
         Errors:
             DoesNotFitError: a value is negative or too large.
@@ -47,11 +47,16 @@ class Encoding:
         if self.dtype == "float32":
             numbers = np.asarray(pixels, np.float32)
             return numbers, float(np.abs(numbers - pixels).max()) if pixels.dtype.itemsize > 4 else 0.0
-        scaled = pixels if self.divisor == 1 else np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
-        numbers = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
-        if not (numbers.min() >= 0 and numbers.max() <= np.iinfo(self.dtype).max):
+        if pixels.dtype.kind != "f":
+            if not (pixels.min() >= 0 and pixels.max() <= np.iinfo(self.dtype).max):
+                raise DoesNotFitError
+            return pixels.astype(self.dtype, copy=False), 0.0
+        # What is out of range becomes another number or none, and lies more than 0.5 from it.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
+            numbers = np.rint(scaled).astype(self.dtype)
+            lost = np.subtract(scaled, numbers, out=scaled)
+        error = max(float(lost.max()), -float(lost.min()))
+        if not error <= 0.5:
             raise DoesNotFitError
-        if numbers is scaled:
-            return numbers, 0.0
-        lost = np.subtract(scaled, numbers)
-        return numbers, float(max(lost.max(), -lost.min())) / self.divisor
+        return numbers, error / self.divisor

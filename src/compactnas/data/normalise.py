@@ -38,23 +38,28 @@ class Moments:
         return cls(0, [0.0] * bands, [0.0] * bands, [np.inf] * bands, [-np.inf] * bands)
 
     @classmethod
-    def of(cls, images: Images) -> Moments:
-        """Of some patches (patches, band, row, column); summed in their own precision if that is a float's."""
-        values, by_band, pixel_axis = _flat(images)
+    def of(cls, images: Images, about: Sequence[float] | None = None) -> Moments:
+        """Of some patches (patches, band, row, column); summed in their own precision if that is a float's.
+
+        Args:
+            images: the patches.
+            about: a value of each band that is near its mean; their own means if it is not known.
+        """
+        layout = _Layout.of(images)
+        values, by_band = layout.rows(images), layout.by_band
         precision, count = np.result_type(values.dtype, np.float32), images[:, 0].size
         # Distances from about the mean: what is large and the same in all is gone before squaring.
-        near = values.sum(0).reshape(by_band).sum(pixel_axis, dtype=np.float64) / count
+        near = by_band(np.add, values.sum(0)) / count if about is None else np.array(about)
         near = near.astype(precision)
-        about = np.broadcast_to(np.expand_dims(near, pixel_axis), values[0].reshape(by_band).shape).ravel()
-        apart = np.subtract(values, about, dtype=precision)
-        offset = _by_band(apart.sum(0), by_band, pixel_axis) / count
-        within = _by_band(np.einsum("pv,pv->v", apart, apart), by_band, pixel_axis) - count * offset**2
+        apart = np.subtract(values, layout.row(near), dtype=precision)
+        offset = by_band(np.add, apart.sum(0)) / count
+        within = by_band(np.add, np.einsum("pv,pv->v", apart, apart)) - count * offset**2
         return cls(
             count=count,
             mean=(near + offset).tolist(),
             squares=np.maximum(within, 0).tolist(),  # below 0 by rounding where a band is constant
-            least=values.min(0).reshape(by_band).min(pixel_axis).astype(np.float64).tolist(),
-            greatest=values.max(0).reshape(by_band).max(pixel_axis).astype(np.float64).tolist(),
+            least=by_band(np.minimum, values.min(0)).tolist(),
+            greatest=by_band(np.maximum, values.max(0)).tolist(),
         )
 
     def joined(self, other: Moments) -> Moments:
@@ -95,18 +100,38 @@ class Moments:
         return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
 
 
-def _flat(images: Images) -> tuple[NDArray[Any], tuple[int, int], int]:
-    """Patches as rows in the order in which they lie in memory, the shape of a row by band, and its axis of pixels."""
-    patches, bands = images.shape[:2]
-    last = images.transpose(0, 2, 3, 1)
-    if last.flags.c_contiguous:
-        return last.reshape(patches, -1), (-1, bands), 0
-    return np.ascontiguousarray(images).reshape(patches, -1), (bands, -1), 1
+@dataclass(frozen=True)
+class _Layout:
+    """How patches lie in memory: each a row of numbers, pixel after pixel or band after band."""
 
+    bands: int
+    height: int
+    width: int
+    band_last: bool
 
-def _by_band(row: NDArray[Any], by_band: tuple[int, int], pixel_axis: int) -> NDArray[np.float64]:
-    sums: NDArray[np.float64] = row.reshape(by_band).sum(pixel_axis, dtype=np.float64)
-    return sums
+    @classmethod
+    def of(cls, images: Images) -> _Layout:
+        bands, height, width = images.shape[1:]
+        return cls(bands, height, width, images.transpose(0, 2, 3, 1).flags.c_contiguous)
+
+    def rows(self, images: Images) -> NDArray[Any]:
+        """The patches as rows."""
+        ordered = images.transpose(0, 2, 3, 1) if self.band_last else np.ascontiguousarray(images)
+        return ordered.reshape(len(images), -1)
+
+    def by_band(self, reduce: np.ufunc, row: NDArray[Any]) -> NDArray[np.float64]:
+        """A row reduced over its pixels."""
+        row = row.astype(np.float64)
+        if self.band_last:  # over long rows first: numpy is slow over short ones
+            row = reduce.reduce(row.reshape(self.height, -1))
+            found: NDArray[np.float64] = reduce.reduce(row.reshape(self.width, self.bands))
+            return found
+        return np.asarray(reduce.reduce(row.reshape(self.bands, -1), 1))
+
+    def row(self, by_band: NDArray[Any]) -> NDArray[Any]:
+        """A row that has the same value in all pixels of a band."""
+        pixels = self.height * self.width
+        return np.tile(by_band, pixels) if self.band_last else np.repeat(by_band, pixels)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ from compactnas.data.formats.packed import FORMAT, MANIFEST
 from compactnas.data.growing import GrowingArray
 from compactnas.data.normalise import Moments
 from compactnas.data.opening import open_streamed
-from compactnas.data.source import Facts, Indices, Progress, Source
+from compactnas.data.source import Facts, Images, Indices, Progress, Source
 from compactnas.data.splits import PARTS
 from compactnas.data.values import is_scaled_twice
 from compactnas.errors import UserError
@@ -35,7 +34,8 @@ from compactnas.files import write_bytes, write_json
 
 CHUNK_BYTES = 2 * 2**20
 """Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
-WORKERS = 2
+AHEAD = 4
+"""Chunks that are made ready before they are written."""
 SAMPLE = 64
 """Patches that are looked at before any is written."""
 SAVE_EVERY_S = 1.0
@@ -155,8 +155,9 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
         state = State(fingerprint, encoding, 0, "", 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
         array = GrowingArray.begun(file, shape, encoding.dtype)
+    make = _ready(source, state.encoding, _about(sample, state.encoding))
     with array:
-        state = _stream(source, array, state, folder / STATE, progress)
+        state = _stream(make, facts, array, state, folder / STATE, progress)
     _write_facts(facts, folder)
     _write_manifest(facts, state, folder, {file.name: array.checksum})
     folder.rename(destination)
@@ -184,10 +185,12 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(source: Source, array: GrowingArray, state: State, file: Path, progress: Progress | None) -> State:
-    """All that is left: chunks are read in order, made ready side by side, and written in order."""
+def _stream(
+    make: Make, facts: Facts, array: GrowingArray, state: State, file: Path, progress: Progress | None
+) -> State:
+    """All that is left, in order: chunks are read and made ready by a thread of their own, and written by this one."""
     saved = time.monotonic()
-    for ready in _in_order(_ready(source, state.encoding), _chunks(source.facts, state.rows)):
+    for ready in _in_order(make, _chunks(facts, state.rows)):
         array.add(ready.numbers)
         state = replace(
             state,
@@ -199,7 +202,7 @@ def _stream(source: Source, array: GrowingArray, state: State, file: Path, progr
             write_json(file, asdict(replace(state, checksum=array.checksum)))
             saved = time.monotonic()
         if progress is not None:
-            progress(state.rows, len(source.facts.labels))
+            progress(state.rows, len(facts.labels))
     return state
 
 
@@ -211,27 +214,40 @@ class _Ready(NamedTuple):
     moments: Moments
 
 
-def _ready(source: Source, encoding: Encoding) -> Callable[[Indices], _Ready]:
-    turn = Lock()  # a source is read by one thread at a time
+Make = Callable[[Indices], _Ready]
+"""Reads a chunk and makes it ready."""
+
+
+def _about(sample: Images, encoding: Encoding) -> list[float] | None:
+    """Whole numbers near the means of the bands: the sums of distances from them are exact. None for numbers that are
+    not whole.
+    """
+    if encoding.dtype == "float32":
+        return None
+    whole: list[float] = np.rint(sample.mean((0, 2, 3), dtype=np.float64) * encoding.divisor).tolist()
+    return whole
+
+
+def _ready(source: Source, encoding: Encoding, about: list[float] | None) -> Make:
+    """What reads a chunk and makes it ready."""
 
     def make(rows: Indices) -> _Ready:
-        with turn:
-            images, _ = source.batch(rows)
+        images, _ = source.batch(rows)
         numbers, error = encoding.encode(images)
-        moments = Moments.of(numbers).scaled(1 / encoding.divisor)
-        return _Ready(np.ascontiguousarray(numbers.transpose(0, 2, 3, 1), encoding.dtype), error, moments)
+        moments = Moments.of(numbers, about).scaled(1 / encoding.divisor)
+        return _Ready(np.ascontiguousarray(numbers.transpose(0, 2, 3, 1)), error, moments)
 
     return make
 
 
-def _in_order(make: Callable[[Indices], _Ready], chunks: Iterator[Indices]) -> Iterator[_Ready]:
+def _in_order(make: Make, chunks: Iterator[Indices]) -> Iterator[_Ready]:
     """What is made of each chunk, some ahead, in the chunks' order."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        waiting = deque(pool.submit(make, rows) for rows in islice(chunks, WORKERS + 1))
+    with ThreadPoolExecutor(1) as reader:  # a source is read by one thread at a time
+        waiting = deque(reader.submit(make, rows) for rows in islice(chunks, AHEAD))
         try:
             while waiting:
                 ready = waiting.popleft().result()
-                waiting.extend(pool.submit(make, rows) for rows in islice(chunks, 1))
+                waiting.extend(reader.submit(make, rows) for rows in islice(chunks, 1))
                 yield ready
         finally:
             for future in waiting:
