@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,10 +20,25 @@ from compactnas.ranks import ALONE, Ranks
 SYMMETRIES = 8
 
 
-def symmetry(images: Float[Tensor, "batch band row column"], element: int) -> Float[Tensor, "batch band row column"]:
+def symmetry(images: Shaped[Tensor, "batch band row column"], element: int) -> Shaped[Tensor, "batch band row column"]:
     """One of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip from 4 on."""
     turned = torch.rot90(images, element % 4, (2, 3))
     return turned.flip(3) if element >= 4 else turned
+
+
+def turned(
+    images: Float[Tensor, "batch band row column"], elements: Int64[Tensor, " batch"]
+) -> Float[Tensor, "batch band row column"]:
+    """Each image under a symmetry of its own; all pixels are brought to their places at once."""
+    batch, bands, height, width = images.shape
+    pixels = torch.arange(height * width, device=images.device).view(1, 1, height, width)
+    comes_from = torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])[elements]
+    if images.is_contiguous(memory_format=torch.channels_last):
+        first = torch.arange(batch, device=images.device).unsqueeze(1) * (height * width)
+        found = images.permute(0, 2, 3, 1).reshape(-1, bands).index_select(0, (first + comes_from).flatten())
+        return found.view(batch, height, width, bands).permute(0, 3, 1, 2)
+    found = images.reshape(batch, bands, -1).gather(2, comes_from.unsqueeze(1).expand(-1, bands, -1))
+    return found.view(images.shape)
 
 
 @dataclass(frozen=True)
@@ -112,17 +126,8 @@ class Batches:
 
     def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
         """Images and labels of these rows, each image under its own symmetry."""
-        if elements is None:
-            return self._tensors(rows)
-        # Those that share a symmetry are read side by side and turned at once, then brought into their order.
-        order = np.argsort(elements, kind="stable")
-        images, labels = self._tensors(rows[order])
-        places = torch.from_numpy(np.argsort(order)).to(images.device)
-        turned = torch.empty_like(images)
-        stops = np.searchsorted(elements[order], np.arange(SYMMETRIES + 1)).tolist()
-        for element, (first, last) in enumerate(pairwise(stops)):
-            turned[first:last] = symmetry(images[first:last], element)
-        return _picked(turned, places), labels[places]
+        images, labels = self._tensors(rows)
+        return images if elements is None else turned(images, torch.from_numpy(elements).to(images.device)), labels
 
     def _tensors(self, rows: Indices) -> tuple[Tensor, Tensor]:
         """As the source has them: on a device where they live, else from memory, in the source's own order of it."""
@@ -130,10 +135,3 @@ class Batches:
             return self.source.tensors(rows)
         pixels, labels = self.source.batch(rows)
         return torch.from_numpy(np.asarray(pixels, np.float32)), torch.from_numpy(labels)
-
-
-def _picked(images: Tensor, places: Tensor) -> Tensor:
-    """images[places], fast for either order of memory."""
-    if images.is_contiguous(memory_format=torch.channels_last):
-        return images.permute(0, 2, 3, 1).index_select(0, places).permute(0, 3, 1, 2)
-    return images.index_select(0, places)
