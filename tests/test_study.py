@@ -483,12 +483,18 @@ def test_a_plan_counts_the_candidates_that_a_search_measures_at_its_end(tmp_path
     assert chosen.seconds == pytest.approx(2 * (chosen.steps + 30 * half / 3 / 16))
 
 
-@pytest.mark.usefixtures("two_second_steps")
-def test_a_random_search_is_planned_to_take_as_long_as_its_searches(whole: tuple[StudyConfig, Path]) -> None:
+def test_a_random_search_is_planned_to_take_as_long_as_its_searches_and_the_memory_of_a_training(
+    whole: tuple[StudyConfig, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(shapes: list[Shape]) -> list[Step]:
+        return [replace(STEP, memory_gib=9.0 if shape.spec is None else 1.5) for shape in shapes]  # a search has none
+
+    monkeypatch.setattr("compactnas.study.planning.measure_steps", steps)
     planned = plan(*whole).jobs
     one = next(one for one in planned if one.job.kind == "random_search")
     needs = [other for other in planned if other.job in one.job.needs]
     assert len(needs) == 2 and one.seconds == sum(need.seconds for need in needs)
+    assert one.memory_gib < 2 < min(need.memory_gib for need in needs)
 
 
 def test_a_step_is_measured(whole: tuple[StudyConfig, Path]) -> None:

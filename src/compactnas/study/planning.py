@@ -76,20 +76,20 @@ def plan(study: StudyConfig, root: Path) -> Plan:
     """
     jobs, names = expand(study), {study.data_of(split): split for split in (study.search_split, *study.splits)}
     data = {config: _data(config) for config in dict.fromkeys(job.config.data for job in jobs)}
-    shapes = {job: _shape(job, study, data[job.config.data].facts) for job in jobs if job.kind != "random_search"}
+    shapes = {job: _shape(job, study, data[job.config.data].facts) for job in jobs}
     kinds = list(dict.fromkeys(shapes.values()))
     steps = dict(zip(kinds, measure_steps(kinds), strict=True))
     planned: dict[Job, Planned] = {}
     for job in jobs:
         known = data[job.config.data]
+        step = steps[shapes[job]]
+        memory = step.memory_gib + (0.0 if torch.cuda.is_available() else known.gib)
         if job.kind == "random_search":
             needs = [planned[need] for need in job.needs]
-            memory = max(need.memory_gib for need in needs)
             seconds, count_ = sum(need.seconds for need in needs), sum(need.steps for need in needs)
         else:
-            step, count_ = steps[shapes[job]], _steps(job, known.parts["train"])
-            seconds, memory = step.seconds * (count_ + _evaluations(job, known.parts)), step.memory_gib
-            memory += 0.0 if torch.cuda.is_available() else known.gib
+            count_ = _steps(job, known.parts["train"])
+            seconds = step.seconds * (count_ + _evaluations(job, known.parts))
         planned[job] = Planned(job, job.done(root), count_, _macs(job, known.facts), seconds, memory)
     return Plan(tuple(planned.values()), {names[config]: known.parts for config, known in data.items()})
 
