@@ -6,8 +6,8 @@
 Accuracy and MACs are those of the study's jobs: mean (least to greatest). The seconds of a search and its peak memory
 are those of the study's plan: steps of each strategy are timed now, in a process of its own, on random patches of the
 same shape, and counted, with the passes over candidates at the end of `uniform` and `evolution`. The clocks of jobs
-that ran beside others cannot be compared, these can. Random search has the work of the searches that it is the control
-of, as counted. `--no-plan` leaves them out.
+that ran beside others cannot be compared, these can. A random search takes as long as all the searches of the method
+that it is named after, by counted work. `--no-plan` leaves them out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from compactnas.report.study.view import StudyView
 from compactnas.study import StudyConfig, read_study
+from compactnas.study.config import RANDOM, RANDOM_SEARCH
 from compactnas.study.planning import plan
 from compactnas.study.reading import study_view
 
@@ -74,6 +75,11 @@ def print_table(rows: dict[str, dict[str, Any]]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
+def _timed(name: str, row: dict[str, Any]) -> bool:
+    """Whether it is a random search whose seconds are known."""
+    return name.startswith(RANDOM_SEARCH) and "search_s" in row
+
+
 def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
     """Accuracy after retraining against the seconds of a search."""
     import matplotlib as mpl
@@ -84,13 +90,21 @@ def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for place, (name, row) in enumerate(rows.items()):
-        middle = statistics.mean(row["oa"])
+        middle, control = statistics.mean(row["oa"]), _timed(name, row)
         if "search_s" in row:
-            axes.vlines(row["search_s"], min(row["oa"]), max(row["oa"]), color=f"C{place}", lw=2)
-            axes.plot(row["search_s"], middle, "o", color=f"C{place}", label=name)
+            color, marker = ("0.3", "s") if control else (f"C{place}", "o")
+            axes.vlines(row["search_s"], min(row["oa"]), max(row["oa"]), color=color, lw=2)
+            axes.plot(row["search_s"], middle, marker, color=color, label=None if control else name)
         else:
-            axes.axhline(middle, color="0.6", ls="--" if name == "random" else ":", lw=1, label=name)
-    axes.set(xscale="log", xlabel="seconds of one search (log)", ylabel="OA % after retraining, least to greatest")
+            axes.axhline(middle, color="0.6", ls="--" if name == RANDOM else ":", lw=1, label=name)
+    found = sorted((row["search_s"], statistics.mean(row["oa"])) for name, row in rows.items() if _timed(name, row))
+    if found:
+        axes.plot(*zip(*found, strict=True), "s-", color="0.3", lw=0.8, label="random search of more and more cells")
+    axes.set(
+        xscale="log",
+        xlabel="seconds of one search; of random search, as long as both (log)",
+        ylabel="OA % after retraining, least to greatest",
+    )
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
