@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from compactnas.report.study.view import StudyView
 from compactnas.study import StudyConfig, read_study
-from compactnas.study.config import RANDOM, RANDOM_SEARCH
+from compactnas.study.config import RANDOM
 from compactnas.study.planning import plan
 from compactnas.study.reading import study_view
 
@@ -75,13 +75,8 @@ def print_table(rows: dict[str, dict[str, Any]]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def _timed(name: str, row: dict[str, Any]) -> bool:
-    """Whether it is a random search whose seconds are known."""
-    return name.startswith(RANDOM_SEARCH) and "search_s" in row
-
-
-def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
-    """Accuracy after retraining against the seconds of a search."""
+def plot(rows: dict[str, dict[str, Any]], controls: Collection[str], file: Path) -> None:
+    """Accuracy after retraining against the seconds of a search; the random searches, `controls`, as one line."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -89,17 +84,21 @@ def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    found = []
     for place, (name, row) in enumerate(rows.items()):
-        middle, control = statistics.mean(row["oa"]), _timed(name, row)
-        if "search_s" in row:
-            color, marker = ("0.3", "s") if control else (f"C{place}", "o")
-            axes.vlines(row["search_s"], min(row["oa"]), max(row["oa"]), color=color, lw=2)
-            axes.plot(row["search_s"], middle, marker, color=color, label=None if control else name)
-        else:
+        middle, seconds = statistics.mean(row["oa"]), row.get("search_s")
+        if seconds is None:
             axes.axhline(middle, color="0.6", ls="--" if name == RANDOM else ":", lw=1, label=name)
-    found = sorted((row["search_s"], statistics.mean(row["oa"])) for name, row in rows.items() if _timed(name, row))
+            continue
+        color = "0.3" if name in controls else f"C{place}"
+        axes.vlines(seconds, min(row["oa"]), max(row["oa"]), color=color, lw=2)
+        if name in controls:
+            found.append((seconds, middle))
+        else:
+            axes.plot(seconds, middle, "o", color=color, label=name)
     if found:
-        axes.plot(*zip(*found, strict=True), "s-", color="0.3", lw=0.8, label="random search of more and more cells")
+        line = zip(*sorted(found), strict=True)
+        axes.plot(*line, "s-", color="0.3", lw=0.8, label="random search of more and more cells")
     axes.set(
         xscale="log",
         xlabel="seconds of one search; of random search, as long as both (log)",
@@ -133,7 +132,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
     if options.plot:
-        plot(rows, options.plot)
+        plot(rows, study.random_searches, options.plot)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -99,3 +100,12 @@ def test_each_range_stands_with_its_reason(repository: Path) -> None:
     for before, line in zip(lines[begin:end], lines[begin + 1 : end], strict=False):
         if re.match(r' *"[\w\-\[\]]+[><=]', line):
             assert before.lstrip().startswith("#"), line
+
+
+def test_no_tracked_file_is_large(repository: Path) -> None:
+    """Data stays outside, and what a benchmark made beside the sources is no part of them."""
+    if not (repository / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a checkout of git, or no git")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True)
+    files = [repository / name for name in listed.stdout.split("\0") if name]
+    assert [file for file in files if file.is_file() and file.stat().st_size > 2**20] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -22,8 +23,15 @@ SYMMETRIES = 8
 
 def symmetry(images: Shaped[Tensor, "batch band row column"], element: int) -> Shaped[Tensor, "batch band row column"]:
     """One of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip from 4 on."""
-    turned = torch.rot90(images, element % 4, (2, 3))
-    return turned.flip(3) if element >= 4 else turned
+    rotated = torch.rot90(images, element % 4, (2, 3))
+    return rotated.flip(3) if element >= 4 else rotated
+
+
+@cache
+def _origins(height: int, width: int, device: torch.device) -> Int64[Tensor, "symmetry pixel"]:
+    """Under each symmetry, the pixel that comes to each place."""
+    pixels = torch.arange(height * width, device=device).view(1, 1, height, width)
+    return torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])
 
 
 def turned(
@@ -31,8 +39,7 @@ def turned(
 ) -> Float[Tensor, "batch band row column"]:
     """Each image under a symmetry of its own; all pixels are brought to their places at once."""
     batch, bands, height, width = images.shape
-    pixels = torch.arange(height * width, device=images.device).view(1, 1, height, width)
-    comes_from = torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])[elements]
+    comes_from = _origins(height, width, images.device)[elements]
     if images.is_contiguous(memory_format=torch.channels_last):
         first = torch.arange(batch, device=images.device).unsqueeze(1) * (height * width)
         found = images.permute(0, 2, 3, 1).reshape(-1, bands).index_select(0, (first + comes_from).flatten())
