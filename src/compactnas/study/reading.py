@@ -51,7 +51,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
         search_split=study.search_split,
         splits=tuple(_split(study, split, runs) for split in study.splits),
         methods=_methods(study, jobs),
-        searches=tuple(_with_selection(searches, runs, root)),
+        searches=tuple(_with_selection(searches, runs, jobs, root)),
         search_clocks={
             job.method: spent
             for job, run in runs.items()
@@ -60,6 +60,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
         trainings=tuple(view for job, run in runs.items() if (view := _training(job, run)) is not None),
         jobs=tuple(JobView(job.name, job.key, job.method, job.kind != "train", job in runs) for job in jobs),
         retrainings=study.retrainings,
+        selection=study.selection,
         sizes=next(((s.bands, s.classes, s.patch_px) for run in runs.values() if (s := run.spec)), None),
         warnings=_warnings(runs, study.search_split),
         config=yaml.safe_dump(json.loads(json.dumps(asdict(study))), sort_keys=False),
@@ -126,14 +127,18 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
     return [replace(one, selected=place == taken) for place, one in enumerate(found)]
 
 
-def _with_selection(views: list[SearchView], runs: dict[Job, RunFolder], root: Path) -> list[SearchView]:
-    """Of each method the search that is trained, of those that are done."""
-    for method in dict.fromkeys(job.method for job in runs if job.kind == "search"):
-        searches = tuple(job for job in runs if job.kind == "search" and job.method == method)
-        taken = chosen(searches, root)
-        seed = next(job.config.seed for job in searches if job.folder(root) == taken)
-        views = [replace(one, selected=True) if (one.method, one.seed) == (method, seed) else one for one in views]
-    return views
+def _with_selection(
+    views: list[SearchView], runs: dict[Job, RunFolder], jobs: list[Job], root: Path
+) -> list[SearchView]:
+    """The searches that are trained, of those that are done: of all that a training may take, the one that it takes."""
+    trained = set()
+    for job in jobs:
+        if job.kind == "train" and (
+            done := tuple(need for need in job.needs if need.kind == "search" and need in runs)
+        ):
+            taken = chosen(done, root)
+            trained |= {(need.method, need.config.seed) for need in done if need.folder(root) == taken}
+    return [replace(one, selected=True) if (one.method, one.seed) in trained else one for one in views]
 
 
 def _training(job: Job, run: RunFolder) -> TrainingView | None:

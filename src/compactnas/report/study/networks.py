@@ -18,12 +18,12 @@ THUMBNAILS = 8
 
 @dataclass(frozen=True)
 class Small:
-    """A cell that is shown small: what it is, its accuracy on D_V, its figure, and whether it was selected."""
+    """A cell that is shown small: what it is, its accuracy on D_V, its figure, and what was done with it."""
 
     name: str
     facts: str
     cell: str
-    selected: bool
+    badge: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,23 @@ def _searched(view: StudyView, method: Method, searches: Sequence[SearchView]) -
     best = sorted(searches, key=lambda one: -one.accuracy if math.isfinite(one.accuracy) else math.inf)[:THUMBNAILS]
     small = sorted(best, key=lambda one: one.seed) if len(searches) <= THUMBNAILS else best
     what = "search" if method.kind == "searched" else "candidate"
+    trained = "trained" if what == "search" and view.selection == "each" else "selected"
     others = f"{len(searches)} searches, by accuracy on D_V" if what == "search" else f"{len(searches)} candidates"
     if len(searches) > THUMBNAILS:
         others += f"; the best {THUMBNAILS}"
     return Found(
         name=method.name,
-        facts=_facts(view, method, taken, len(searches), what) if taken else (),
+        facts=_facts(view, method, taken, len(searches), what, trained) if taken else (),
         cell=markup(cell_figure(taken.genotype)) if taken else "",
         backbone=markup(backbone_figure(taken.genotype, *(view.sizes or (None, None, None)))) if taken else "",
         others=others if len(searches) > 1 else "",
-        small=tuple(_small(one, what) for one in small) if len(searches) > 1 else (),
+        small=tuple(_small(one, what, trained if one.selected else "") for one in small) if len(searches) > 1 else (),
     )
 
 
-def _facts(view: StudyView, method: Method, taken: SearchView, searches: int, what: str) -> tuple[tuple[str, str], ...]:
+def _facts(
+    view: StudyView, method: Method, taken: SearchView, searches: int, what: str, trained: str
+) -> tuple[tuple[str, str], ...]:
     """Cost, depth and choice of the network that is trained."""
     evaluation = next((run.evaluation for run in view.trainings if run.method == method.key), None)
     facts = []
@@ -90,17 +93,20 @@ def _facts(view: StudyView, method: Method, taken: SearchView, searches: int, wh
         facts.append(("on D_V", f"{100 * taken.accuracy:.2f} %"))
     chosen = f"seed {taken.seed}" if what == "search" else f"candidate {taken.seed + 1}"
     unfinished = any(job.search and job.method == method.key for job in view.missing)
-    facts.append(("selected so far" if unfinished else "selected", f"{chosen}, of {searches}"))
+    if trained == "trained":
+        facts.append(("trained first", f"{chosen}, of {searches}"))
+    else:
+        facts.append(("selected so far" if unfinished else "selected", f"{chosen}, of {searches}"))
     return tuple(facts)
 
 
-def _small(search: SearchView, what: str) -> Small:
+def _small(search: SearchView, what: str, badge: str) -> Small:
     name = f"seed {search.seed}" if what == "search" else f"candidate {search.seed + 1}"
     facts = [f"{100 * search.accuracy:.2f} %" if math.isfinite(search.accuracy) else "not measured"]
     if search.macs is not None:
         facts.append(f"{search.macs / 1e6:.2f} M MACs")
     facts.append(f"depth {_depth(search.genotype)}")
-    return Small(name, " · ".join(facts), markup(cell_figure(search.genotype)), search.selected)
+    return Small(name, " · ".join(facts), markup(cell_figure(search.genotype)), badge)
 
 
 def _drawn(view: StudyView, method: Method) -> tuple[Small, ...]:
@@ -109,7 +115,7 @@ def _drawn(view: StudyView, method: Method) -> tuple[Small, ...]:
     for run in view.trainings:
         if run.method == method.key and run.genotype is not None:
             facts = f"{run.evaluation.macs / 1e6:.2f} M MACs · depth {_depth(run.genotype)}"
-            cell = Small(f"seed {run.seed}", facts, markup(cell_figure(run.genotype)), selected=False)
+            cell = Small(f"seed {run.seed}", facts, markup(cell_figure(run.genotype)))
             found.setdefault(run.genotype.to_json(), cell)
     return tuple(sorted(found.values(), key=lambda one: one.name)[:THUMBNAILS])
 

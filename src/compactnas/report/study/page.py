@@ -62,6 +62,7 @@ def _values(view: StudyView) -> dict[str, Any]:
         else [(str(index + 1), name, "") for index, name in enumerate(classes)],
         "searches": tuple(markup(figure) for figure in search_figures(view)),
         "search_split": view.search_split,
+        "each": view.selection == "each",
         "operations": markup(operations_figure(cells)),
         "operation_names": [(name, SHORT[name]) for name in OPERATIONS],
         "pairs": pairs,

@@ -153,6 +153,7 @@ class StudyView:
         trainings: the finished ones.
         jobs: all of them.
         retrainings: how many each network has on each split when all is done.
+        selection: whether the best search of a method is trained, or each by another seed.
         sizes: bands, classes and side of a patch; None where no network was trained yet.
         warnings: of the data, each once.
         config: the study as text.
@@ -169,6 +170,7 @@ class StudyView:
     trainings: tuple[TrainingView, ...]
     jobs: tuple[JobView, ...]
     retrainings: int
+    selection: Literal["best", "each"]
     sizes: tuple[int, int, int] | None
     warnings: tuple[str, ...]
     config: str
