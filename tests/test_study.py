@@ -395,7 +395,12 @@ WRONG = {
     "an unknown split": ("search_split: north", "search_split: 'north' is unknown"),
     "a wrong value of a split": ("splits: {north: {split: up}}", "splits.north"),
     "twice": ("methods: [S, S]", "methods: names one twice"),
-    "a wrong value below": ("search: {epochs: many}", "search.epochs"),
+    "a wrong value below": ("search: {epochs: many}", "search.epochs: expected a whole number; found many"),
+    "none of two kinds": (
+        "random_search: 3",
+        "random_search: expected true or false or a list of names, [a,b]; found 3",
+    ),
+    "none of the words": ("selection: worst", "selection: use one of 'best', 'each'; found worst"),
 }
 
 

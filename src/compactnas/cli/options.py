@@ -21,6 +21,7 @@ from compactnas.config import (
     SearchConfig,
     TrainConfig,
 )
+from compactnas.config.values import in_plain_words
 from compactnas.errors import UserError
 from compactnas.launch import leads, require_processes
 from compactnas.outside import read_yaml, require_plain
@@ -111,12 +112,7 @@ class Parser(ArgumentParser):
         raise UserError(self._explain(message))
 
     def _explain(self, message: str) -> str:
-        line = " ".join(message.split())
-        line = re.sub(r"^Parser key \"([^\"]+)\": ", r"--\1: ", line)
-        line = re.sub(r"Expected a typing\.Literal\[(.*?)\]\.", r"use one of \1.", line)
-        line = re.sub(r"Expected a <class 'tuple'>\.", "expected a list of names, [a,b].", line)
-        line = re.sub(r"Expected a <class '(\w+)'>\.", lambda m: f"expected {NOUNS.get(m[1], m[1])}.", line)
-        line = line.replace(". Got value:", "; found").replace("Got value:", "found")
+        line = in_plain_words(message, key="--")
         unknown = re.match(r"unrecognized arguments: (\S+)", line)
         return (
             f"unknown option {unknown[1]}; {self._hint(unknown[1])}" if unknown else f"{line}; see `{self.prog} --help`"
@@ -145,9 +141,6 @@ def _require_plain_file(option: str, file: str) -> None:
         require_plain(CONFIG_FILES[option], values)
     except TypeError as error:
         raise UserError(f"{option}: {file}: {error}") from None
-
-
-NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
 
 TENSORBOARD = "write each epoch's figures for TensorBoard too (needs `[cluster]`)"
