@@ -16,6 +16,7 @@ from compactnas.task import Task
 
 SPECS = {
     "paper": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(PAPER_CELL, channels=4, depths=(1, 1, 1))),
+    "lean": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(PAPER_CELL, channels=4, depths=(1, 1, 1), layout="lean")),
     "nasnet": ModelSpec(SEARCHED, BANDS, CLASSES, SIDE, replace(NASNET_CELL, channels=4, depths=(1, 1, 1))),
     "resnet8": ModelSpec("resnet8", BANDS, CLASSES, SIDE),
 }

@@ -15,7 +15,7 @@ from compactnas.deriving import derive_within
 from compactnas.errors import UserError
 from compactnas.genotype import OPERATIONS, Genotype
 from compactnas.sampling import Architecture, derive
-from compactnas.space import Space
+from compactnas.space import LAYOUTS, Space
 
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
 TABLES: dict[tuple[Space, str], CostTable] = {}
@@ -38,7 +38,7 @@ def architecture_of(space: Space, seed: int, *, depth: bool = True, spread: floa
 
 
 @pytest.mark.parametrize("kept", [0, 2])
-@pytest.mark.parametrize("layout", ["paper", "nasnet"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("depth", [True, False])
 def test_a_limit_that_is_in_nobodys_way_changes_nothing(layout: str, kept: int, depth: bool) -> None:
     space = Space(layout=layout, inputs_per_node=kept)
@@ -84,7 +84,7 @@ def test_it_is_the_most_probable_of_all_networks(measure: str, seed: int) -> Non
     seed=st.integers(0, 10_000),
     share=st.floats(0.15, 1.0),
     measure=st.sampled_from(["macs", "parameters"]),
-    layout=st.sampled_from(["paper", "nasnet"]),
+    layout=st.sampled_from(list(LAYOUTS)),
 )
 def test_never_above_the_limit_and_at_least_95_percent_of_it_used(
     seed: int, share: float, measure: str, layout: str
@@ -122,7 +122,7 @@ def test_an_impossible_limit_is_refused_with_what_the_fixed_parts_take() -> None
     require_possible(architecture_of(space, 0), [budget_of(space, "macs", 8.9e6)])  # pools and skips cost nothing
 
 
-@pytest.mark.parametrize("layout", ["paper", "nasnet"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_expected_cost_of_a_certain_architecture_is_that_of_its_network(layout: str) -> None:
     """All edges kept, so that nothing is left out of the sum."""
     space = Space(layout=layout, max_depth=3, inputs_per_node=0, operations=OPERATIONS[1:])

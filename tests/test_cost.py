@@ -6,6 +6,7 @@ from torch import nn
 
 from compactnas.cost import ELEMENT_MACS, SEPARABLE_WRITES, CostTable, count, count_elements, genotype_cost, work
 from compactnas.genotype import OPERATIONS, Genotype
+from compactnas.operations import BasicReduction
 from compactnas.random_cell import random_like
 from compactnas.sampling import Architecture
 from compactnas.separable import SeparableConv
@@ -43,6 +44,15 @@ def test_closed_forms() -> None:
     assert count(convolution, 6, 10).parameters == 8 * 3 * 9 + 8
     assert count(nn.Sequential(nn.Flatten(), nn.Linear(48, 7)), 3, 4).macs == 48 * 7
     assert count(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)), 3, 8).macs == 0
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_lean_reduction_is_the_basic_one_of_separable_convolutions(separable: bool) -> None:
+    c, pixels = 8, 16 * 16  # from 32 px
+    reduction = BasicReduction(c, 2 * c, nn.BatchNorm2d, separable=separable)
+    body = 9 * c + c * 2 * c + 9 * 2 * c + 2 * c * 2 * c if separable else 9 * c * 2 * c + 9 * 2 * c * 2 * c
+    assert count(reduction.body, c, 32).macs == pixels * body
+    assert count(reduction.shortcut, c, 32).macs == pixels * c * 2 * c
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -34,6 +34,7 @@ def network_of(name: str) -> nn.Module:
     torch.manual_seed(1)
     genotypes = {
         "paper": Genotype(CELL, (1, 2, 1), channels=4),
+        "lean": Genotype(CELL, (1, 2, 1), channels=4, layout="lean"),
         "nasnet": Genotype(PAIR, (1, 1, 2), channels=4, layout="nasnet"),
         "shallow": SHALLOW,
     }
@@ -64,7 +65,7 @@ def exact_of(network: nn.Module) -> Exact:
     return Exact(TorchEngine(Task(*names, WINDOW, False), network), 64)
 
 
-@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8", "resnet20"])
+@pytest.mark.parametrize("name", ["paper", "lean", "nasnet", "resnet8", "resnet20"])
 def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) -> None:
     network, pixels = network_of(name), torch.from_numpy(scene(WINDOW, WINDOW))[None]
     levels, corner = levels_of(network), torch.zeros(1)
@@ -73,7 +74,7 @@ def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) ->
         torch.testing.assert_close(levels.linear(whole)[0], network(pixels), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8"])
+@pytest.mark.parametrize("name", ["paper", "lean", "nasnet", "resnet8"])
 def test_the_last_level_is_pooled_at_each_window(name: str) -> None:
     levels = levels_of(network_of(name))
     strip = torch.from_numpy(scene(64, 96))[None]

@@ -15,7 +15,7 @@ from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.pipeline import search_stage
 from compactnas.sampling import Architecture, derive
-from compactnas.space import Space
+from compactnas.space import LAYOUTS, Space
 
 SKIP = "skip_connect"
 
@@ -37,7 +37,7 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kept", [0, 2])
-@pytest.mark.parametrize("layout", ["paper", "nasnet"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_no_more_of_them_than_the_guard_lets_through(layout: str, kept: int) -> None:
     for seed, most in itertools.product(range(3), range(5)):
         architecture = fond_of_skips(seed, layout=layout, inputs_per_node=kept)

@@ -26,7 +26,7 @@ OPERATIONS = (
 )
 """The candidate operations in the order of the DARTS set (paper, section 4; Liu et al. 2019)."""
 
-LAYOUTS = ("paper", "nasnet")
+LAYOUTS = ("paper", "lean", "nasnet")
 """Names of the macro networks; `compactnas.space.LAYOUTS` describes them."""
 
 FORMAT = "compactnas-genotype/1"
@@ -47,7 +47,7 @@ class Genotype:
             States are numbered: the cell's inputs first, then the computed nodes.
         depths: cells in each block, delta_i of the paper.
         channels: C, the channels of the first block; each further block doubles them.
-        layout: the macro network, `paper` or `nasnet`.
+        layout: the macro network, `paper`, `lean` or `nasnet`.
         widths: channels of each block, where a search for widths made them fewer (TAS); empty, none did.
     """
 

@@ -229,8 +229,7 @@ class Backbone(nn.Module):
         for block, (depth, c) in enumerate(zip(depths, channels, strict=True)):
             if block:
                 narrow = flow[-1][0]
-                reduction = CellReduction(narrow, c, fixed) if self.pair else BasicReduction(narrow, c, fixed)
-                self.reductions.append(reduction)
+                self.reductions.append(_reduction(layout, narrow, c, fixed))
                 flow = [*[(w, True) for w, _ in flow[1:]], (4 * c if self.pair else c, False)]
             cells = nn.ModuleList()
             for _ in range(depth):
@@ -288,6 +287,12 @@ class Backbone(nn.Module):
             return [_widen(state, width) for state in states]
         mixed = zip(*history, strict=True)
         return [State(sample.mix([_widen(state, width).x for state in column], block)) for column in mixed]
+
+
+def _reduction(layout: Layout, channels_in: int, channels: int, norm: Norm) -> nn.Module:
+    if layout.reduction == "factorized":
+        return CellReduction(channels_in, channels, norm)
+    return BasicReduction(channels_in, channels, norm, separable=layout.reduction == "separable")
 
 
 def _widen(state: State, channels: int) -> State:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.separable import SeparableConv, average_pool
+from compactnas.separable import HalvingConv, SeparableConv, average_pool
 from compactnas.spread import GlobalBatchNorm, memory_of
 from compactnas.widths import narrowed
 
@@ -248,17 +248,27 @@ _two_grids: Callable[..., tuple[Tensor, Tensor]] = _TwoGrids.apply
 
 
 class BasicReduction(nn.Module):
-    """NAS-Bench-201's residual block of stride 2, which stands between the paper's blocks."""
+    """NAS-Bench-201's residual block of stride 2, which stands between the paper's blocks.
 
-    def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
+    Args:
+        channels_in: of the map.
+        channels_out: of the result.
+        norm: normalisation.
+        separable: make each 3x3 convolution of a depthwise and a pointwise one (MobileNets, Howard et al. 2017).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, norm: Norm, *, separable: bool = False) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
-            norm(channels_out),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
-            norm(channels_out),
-        )
+        if separable:
+            first: list[nn.Module] = [
+                HalvingConv(channels_in),
+                nn.Conv2d(channels_in, channels_out, 1, bias=False),
+            ]
+            second: nn.Module = SeparableConv(channels_out, 3)
+        else:
+            first = [nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)]
+            second = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*first, norm(channels_out), nn.ReLU(inplace=True), second, norm(channels_out))
         self.shortcut = nn.Sequential(
             nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(channels_in, channels_out, 1, bias=False)
         )

@@ -5,6 +5,9 @@ the gradients only of the undilated 3x3. At stride 1 all gradients can be had fr
 the input gradient is a forward pass with the kernel turned half round; the weight gradient of
 a larger or dilated kernel is one or four of an undilated 3x3 kernel. What the depthwise half gives
 is not kept for the backward pass but computed again: one more fast forward pass saves a map.
+
+In bfloat16 there is another reason: of a dilated depthwise kernel PyTorch 2.13's CPU library gives a weight gradient
+that is no gradient (`tests/test_separable.py`).
 """
 
 from __future__ import annotations
@@ -48,12 +51,28 @@ class SeparableConv(nn.Module):
         if (channels := x.shape[1]) < len(depthwise):
             depthwise, pointwise = depthwise[:channels], pointwise[:channels, :channels]
         if depthwise.shape[-1] in (3, 5) and _trains_on_cpu(x):
-            return _separable(x, depthwise, pointwise, self.dilation)
+            return _separable(*_as_autocast(x, depthwise, pointwise), self.dilation)
         return F.conv2d(_depthwise(x, depthwise, self.dilation), pointwise)
 
     def extra_repr(self) -> str:
         channels, _, size, _ = self.depthwise.shape
         return f"{channels}, {size}x{size}, dilation={self.dilation}"
+
+
+class HalvingConv(nn.Conv2d):
+    """Depthwise 3x3 convolution of stride 2, no bias, padding 1: (batch, channels, height, width) to half the size.
+
+    Under bfloat16 it is computed in 32 bits where a CPU trains, which is several times faster there.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
+
+    def forward(self, x: Map) -> Float[Tensor, "batch channels height_out width_out"]:
+        if not _trains_on_cpu(x):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.to(self.weight.dtype)).to(x.dtype)
 
 
 class _Separable(torch.autograd.Function):
@@ -85,8 +104,15 @@ _separable: Callable[..., Tensor] = _Separable.apply
 
 
 def _trains_on_cpu(x: Tensor) -> bool:
-    own = x.device.type == "cpu" and torch.is_grad_enabled()
-    return own and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_exporting()
+    known = not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return x.device.type == "cpu" and torch.is_grad_enabled() and known and not torch.compiler.is_exporting()
+
+
+def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """As an autocast region takes a convolution's tensors: it does not cast what a function of our own takes."""
+    if not torch.is_autocast_enabled("cpu"):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
 
 
 def _depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
@@ -108,8 +134,9 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
     if dilation > 1:
         height, width = x.shape[-2:]
         if height % dilation or width % dilation:
+            x, grad, narrow = x.to(_wide(x)), grad.to(_wide(x)), x.dtype  # in 16 bits the library's is wrong
             kernel = x.new_empty(x.shape[1], 1, size, size)
-            return _weight_gradient(x, grad, kernel, dilation * (size // 2), dilation)
+            return _weight_gradient(x, grad, kernel, dilation * (size // 2), dilation).to(narrow)
         x, grad = _phases(x, dilation), _phases(grad, dilation)
     if size == 3:
         return _weight_gradient(x, grad, x.new_empty(x.shape[1], 1, 3, 3), 1, 1)
@@ -136,7 +163,7 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
     slack = 2 * (columns + 1) * c  # the last offset reads so much past the end
     memory = x.new_zeros(images * rows * columns * c + slack)
     laid = x.new_zeros(images, height + 2, width + 2, c)
-    kernel, corner = x.new_zeros(c, 1, 5, 5), x.new_empty(c, 1, 3, 3)
+    kernel, corner = x.new_zeros(c, 1, 5, 5, dtype=_wide(x)), x.new_empty(c, 1, 3, 3)
     for part, part_grad in zip(torch.split(x, images), torch.split(grad, images), strict=True):
         n = len(part)
         size = n * rows * columns * c
@@ -151,7 +178,7 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
                 found = _weight_gradient(shifted, laid[:n].permute(0, 3, 1, 2), corner, 0, 1)
                 gradient[:, :, top : top + 3, left : left + 3] = found
         kernel += gradient
-    return kernel
+    return kernel.to(x.dtype)
 
 
 def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation: int) -> Tensor:
@@ -176,12 +203,13 @@ class _Average(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ones, share = _ones_and_share(x)
         ctx.save_for_backward(ones, share)
-        return _depthwise(x, ones, 1).mul_(share)
+        with torch.autocast("cpu", enabled=False):
+            return _depthwise(x, ones, 1).mul_(share)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         ones, share = ctx.saved_tensors
-        return _depthwise(grad * share, ones, 1)
+        return _depthwise((grad * share).to(grad.dtype), ones, 1)
 
 
 _average: Callable[..., Tensor] = _Average.apply
@@ -190,5 +218,10 @@ _average: Callable[..., Tensor] = _Average.apply
 def _ones_and_share(x: Tensor) -> tuple[Tensor, Tensor]:
     """A kernel of ones for each channel, and 1 over the pixels inside the map around each pixel."""
     height, width = x.shape[-2:]
-    inside = F.avg_pool2d(x.new_ones(1, 1, height, width), 3, stride=1, padding=1, divisor_override=1)
+    inside = F.avg_pool2d(x.new_ones(1, 1, height, width, dtype=_wide(x)), 3, stride=1, padding=1, divisor_override=1)
     return x.new_ones(x.shape[1], 1, 3, 3), inside.reciprocal()
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """Of sums and shares: 16 bits would lose their digits."""
+    return torch.promote_types(x.dtype, torch.float32)

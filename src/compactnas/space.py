@@ -1,7 +1,7 @@
 """The search space: macro layouts, and which edges and operations a cell may have.
 
-The paper's network is the NAS-Bench-201 macro network with the DARTS operations; the
-NASNet-like network of GDAS and DARTS is a second instance of the same description.
+The paper's network is the NAS-Bench-201 macro network with the DARTS operations; the lean one spends less
+on what is fixed in it, and the NASNet-like network of GDAS and DARTS is a third instance of the same description.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Layout:
         preprocess: whether ReLU, 1x1 convolution and BN bring each input to the cell's width.
         stem_multiplier: channels of the stem in units of C.
         reduction: the fixed block between two blocks: `basic` is NAS-Bench-201's residual
-            block of stride 2, `factorized` GDAS's fixed reduction cell.
+            block of stride 2, `separable` the same of separable convolutions, `factorized` GDAS's fixed reduction cell.
     """
 
     inputs: int
     output: Literal["last", "concat"]
     preprocess: bool
     stem_multiplier: int
-    reduction: Literal["basic", "factorized"]
+    reduction: Literal["basic", "separable", "factorized"]
 
     def computed(self, nodes: int) -> int:
         """Computed nodes of a cell of `nodes` nodes: the paper counts its single input as a node."""
@@ -46,6 +46,7 @@ MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max
 
 LAYOUTS = {
     "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, reduction="basic"),
+    "lean": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, reduction="separable"),
     "nasnet": Layout(inputs=2, output="concat", preprocess=True, stem_multiplier=3, reduction="factorized"),
 }
 
