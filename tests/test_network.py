@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from compactnas.genotype import Genotype
 from compactnas.network import Network
+from compactnas.operations import HalfInstanceNorm, final_norm
 from compactnas.random_cell import random_genotype
 from compactnas.sampling import Architecture
 from compactnas.space import LAYOUTS, Space
@@ -57,6 +58,21 @@ def test_one_depth_beyond_doubt_is_that_depth(layout: str, mode: str) -> None:
 def test_any_patch_size_band_and_class_count(layout: str, patch_px: int) -> None:
     genotype = random_genotype(small(layout), torch.Generator().manual_seed(3))
     assert Network(genotype, 13, 2)(torch.randn(2, 13, patch_px, patch_px)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("channels", [4, 5])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_one_half_forgets_how_bright_a_map_is_and_the_other_keeps_it(
+    channels: int, memory: torch.memory_format
+) -> None:
+    norm = HalfInstanceNorm(channels, final_norm).double().eval()
+    x = torch.randn(3, channels, 6, 7, dtype=torch.float64).contiguous(memory_format=memory)
+    brighter = 1000 * torch.rand(3, 1, 1, 1, dtype=torch.float64) + 500 * x  # another light on each map
+    own, y, lit = channels // 2, norm(x), norm(brighter)
+    assert y.is_contiguous(memory_format=memory)
+    torch.testing.assert_close(lit[:, :own], y[:, :own], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(lit[:, own:], brighter[:, own:] / (1 + 1e-5) ** 0.5)
+    torch.testing.assert_close(y[:, :own].mean(dim=(2, 3)), torch.zeros(3, own, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 def test_the_weights_of_the_edges_change_no_value() -> None:

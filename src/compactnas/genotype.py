@@ -71,6 +71,8 @@ class Genotype:
                 raise UserError(f"genotype: depth {depth} of block {block + 1} is outside 1 to {MAX_DEPTH}")
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UserError(f"genotype: {self.channels} channels is outside 1 to {MAX_CHANNELS}")
+        if self.layout == "lean" and self.channels < 2:
+            raise UserError("genotype: 1 channel; the lean layout, which normalises two halves, has at least 2")
         self._check_widths()
         inputs = 2 if self.layout == "nasnet" else 1
         for node, edges in enumerate(self.nodes):

@@ -19,6 +19,7 @@ from compactnas.operations import (
     BasicReduction,
     CellReduction,
     FactorizedReduction,
+    HalfInstanceNorm,
     Norm,
     Preprocess,
     Separable,
@@ -222,7 +223,8 @@ class Backbone(nn.Module):
         multiplier = layout.output_multiplier(nodes)
         width = layout.stem_multiplier * channels[0]
         self.normalise = Normalise(bands)
-        self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), fixed(width))
+        norm_of_stem = HalfInstanceNorm(width, fixed) if layout.stem == "half" else fixed(width)
+        self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), norm_of_stem)
         self.blocks = nn.ModuleList()
         self.reductions = nn.ModuleList()
         flow = [(width, False)] * layout.inputs

@@ -247,6 +247,24 @@ class _TwoGrids(torch.autograd.Function):
 _two_grids: Callable[..., tuple[Tensor, Tensor]] = _TwoGrids.apply
 
 
+class HalfInstanceNorm(nn.Module):
+    """Half of the channels by each map's own mean and deviation, the others by `norm` (IBN-Net, Pan et al. 2018).
+
+    Brightness and contrast, which differ from place to place and from day to day, are gone from the one half and kept
+    in the other.
+    """
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.own = nn.InstanceNorm2d(channels // 2, affine=True)
+        self.shared = norm(channels - channels // 2)
+
+    def forward(self, x: Map) -> Map:
+        first = self.own.num_features
+        own = self.own(x[:, :first]).contiguous(memory_format=memory_of(x))
+        return concatenate([own, self.shared(x[:, first:])])
+
+
 class BasicReduction(nn.Module):
     """NAS-Bench-201's residual block of stride 2, which stands between the paper's blocks.
 

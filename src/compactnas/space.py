@@ -22,6 +22,8 @@ class Layout:
         output: what leaves a cell: `last`, its last node; `concat`, all computed nodes.
         preprocess: whether ReLU, 1x1 convolution and BN bring each input to the cell's width.
         stem_multiplier: channels of the stem in units of C.
+        stem: how the stem is normalised: `batch` is BN, `half` is BN for half of its channels and each patch's
+            own mean and deviation for the others.
         reduction: the fixed block between two blocks: `basic` is NAS-Bench-201's residual
             block of stride 2, `separable` the same of separable convolutions, `factorized` GDAS's fixed reduction cell.
     """
@@ -30,6 +32,7 @@ class Layout:
     output: Literal["last", "concat"]
     preprocess: bool
     stem_multiplier: int
+    stem: Literal["batch", "half"]
     reduction: Literal["basic", "separable", "factorized"]
 
     def computed(self, nodes: int) -> int:
@@ -45,9 +48,11 @@ MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max
 """What a genotype can hold is what a space can ask for."""
 
 LAYOUTS = {
-    "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, reduction="basic"),
-    "lean": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, reduction="separable"),
-    "nasnet": Layout(inputs=2, output="concat", preprocess=True, stem_multiplier=3, reduction="factorized"),
+    "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="batch", reduction="basic"),
+    "lean": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="half", reduction="separable"),
+    "nasnet": Layout(
+        inputs=2, output="concat", preprocess=True, stem_multiplier=3, stem="batch", reduction="factorized"
+    ),
 }
 
 
@@ -95,6 +100,8 @@ class Space:
             raise UserError(
                 f"space.nodes: {self.nodes}; the nasnet layout needs at least 4, the width of its reduction"
             )
+        if self.layout == "lean" and self.channels == 1:
+            raise UserError("space.channels: 1; the lean layout, which normalises two halves, needs at least 2")
         if not 1 <= self.min_depth <= self.max_depth:
             raise UserError(f"space.min_depth: {self.min_depth} is outside 1 to max_depth={self.max_depth}")
         for name, most in MOST.items():

@@ -12,8 +12,9 @@ from compactnas.task import Task
 
 OPERATIONS = frozenset(
     "Add AveragePool BatchNormalization Clip Concat Constant Conv DequantizeLinear Div Exp Flatten Gemm "
-    "GlobalAveragePool Identity Log LogSoftmax MatMul MaxPool Mul Pad QuantizeLinear ReduceLogSumExp ReduceMax "
-    "ReduceMean ReduceSum Relu Reshape Shape Slice Softmax Squeeze Sub Transpose Unsqueeze".split()
+    "GlobalAveragePool Identity InstanceNormalization Log LogSoftmax MatMul MaxPool Mul Pad QuantizeLinear "
+    "ReduceLogSumExp ReduceMax ReduceMean ReduceSum Relu Reshape Shape Slice Softmax Squeeze Sub Transpose "
+    "Unsqueeze".split()
 )
 """What exported networks are made of. None runs a graph of its own, reads a file, or makes sizes out of values."""
 

@@ -19,6 +19,7 @@ from compactnas.baselines import BasicBlock, ResNet
 from compactnas.errors import UserError
 from compactnas.network import Network, Normalise
 from compactnas.operations import State
+from compactnas.space import LAYOUTS
 
 Level = Callable[[list[State]], list[State]]
 
@@ -59,6 +60,8 @@ def levels_of(network: nn.Module) -> Levels:
 
 def _of_searched(network: Network) -> Levels:
     body, sample = network.backbone, network.sample
+    if LAYOUTS[network.genotype.layout].stem == "half":
+        raise UserError("--mode dense: this network normalises each window by itself (layout lean); use exact")
     norm, relu, _, _, linear = body.head
     assert isinstance(linear, nn.Linear)
 
