@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compactnas import operations, separable
-from compactnas.config import SearchConfig
+from compactnas.config import Precision, SearchConfig
 from compactnas.operations import State, Unit, weighed
 from compactnas.search import Search
 from compactnas.space import Space
@@ -71,11 +71,12 @@ CHANGES: dict[str, Callable[[], Any]] = {
 }
 
 
-def ablation(layout: str, batch: int, draws: int) -> dict[str, float]:
-    """Factor of each change."""
+def ablation(layout: str, batch: int, draws: int, precision: Precision) -> dict[str, float]:
+    """Factor of each change; of a step in 32 bits too, where it is not in these."""
     space, config = Space(layout=layout), SearchConfig(depth=False, fixed_depth=DEPTH)
-    search = make_search(space, batch, config)
-    contiguous = make_search(space, batch, config, channels_last=False)
+    search = make_search(space, batch, config, precision=precision)
+    contiguous = make_search(space, batch, config, channels_last=False, precision=precision)
+    wide = make_search(space, batch, config)
     ours, plain = stepper(search), stepper(contiguous)
 
     def without(change: Callable[[], Any]) -> Step:
@@ -88,10 +89,12 @@ def ablation(layout: str, batch: int, draws: int) -> dict[str, float]:
     steps: dict[str, Step] = {"": ours, "channels_last": plain}
     steps["frozen weights in the architecture's step"] = without(lambda: unfrozen(search))
     steps |= {name: without(change) for name, change in CHANGES.items()}
+    if precision != "32-true":
+        steps[precision] = stepper(wide)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for draw in range(-1, draws):
         for name, step in steps.items():
-            for one in (search, contiguous):
+            for one in (search, contiguous, wide):
                 one.generator.manual_seed(1000 + draw)
             began = time.perf_counter()
             step()
@@ -108,13 +111,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=9, help="architectures drawn")
     parser.add_argument("--batches", nargs="+", type=int, default=(64, 256))
     parser.add_argument("--layouts", nargs="+", default=("paper", "nasnet"))
+    parser.add_argument("--precision", choices=get_args(Precision), default="32-true", help="as machine.precision")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
     parser.add_argument("--json", type=Path, help="write the figures by name")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     found = {
-        f"{layout} {batch}": ablation(layout, batch, arguments.draws)
+        f"{layout} {batch}": ablation(layout, batch, arguments.draws, arguments.precision)
         for layout in arguments.layouts
         for batch in arguments.batches
     }

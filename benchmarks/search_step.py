@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.baselines import BASELINES
-from compactnas.config import MachineConfig, SearchConfig
+from compactnas.config import MachineConfig, Precision, SearchConfig
 from compactnas.data import Normalisation
 from compactnas.data.source import Facts
 from compactnas.loop import make_fabric, peak_memory_gib
@@ -68,13 +68,19 @@ class Noise:
 
 
 def make_search(
-    space: Space, batch: int, config: SearchConfig, *, side: int = SIDE, channels_last: bool = True
+    space: Space,
+    batch: int,
+    config: SearchConfig,
+    *,
+    side: int = SIDE,
+    channels_last: bool = True,
+    precision: Precision = "32-true",
 ) -> Search:
     """A search of these shapes on one batch of D_T and one of D_V, ready to step."""
     source = Noise(2 * batch, side)
     halves = np.arange(batch), np.arange(batch, 2 * batch)
     plain = Normalisation((0.0,) * BANDS, (1.0,) * BANDS)
-    fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads()))
+    fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads(), precision=precision))
     config = replace(config, batch_size=batch)
     return Search(space, config, source, halves, plain, 0, fabric, channels_last=channels_last)
 

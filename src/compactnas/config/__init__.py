@@ -5,7 +5,7 @@ takes the values that it needs, not the config. Torch is not imported here.
 """
 
 from compactnas.config.data import SPLIT_FIELDS, DataConfig, PixelDtype, Split
-from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig
+from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig, Precision
 from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
 from compactnas.config.search import SearchConfig, StrategyName
 from compactnas.config.train import TrainConfig
@@ -19,6 +19,7 @@ __all__ = [
     "DataConfig",
     "MachineConfig",
     "PixelDtype",
+    "Precision",
     "RunConfig",
     "SearchConfig",
     "Split",

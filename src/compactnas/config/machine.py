@@ -10,8 +10,9 @@ from compactnas.config.requiring import require
 NEUTRAL = ("checkpoint_minutes", "keep_checkpoints")
 """Of a `MachineConfig`: what no result depends on."""
 
-
 MOST_PROCESSORS = 4096
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class MachineConfig:
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     channels_last: bool = True
     data_on_device: bool = False
     devices: int = 1
