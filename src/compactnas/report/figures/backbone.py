@@ -23,10 +23,11 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
     x = _arrow(parts, x)
     stem = layout.stem_multiplier * genotype.block_channels[0]
     x = _station(parts, x, "stem", (f"conv 3{TIMES}3", f"{stem} channels"), 62, "cn-box")
+    reduction = "separable" if layout.reduction == "separable" else "fixed"
     for block, depth in enumerate(genotype.depths):
         x = _arrow(parts, x)
         if block:
-            x = _station(parts, x, "reduce", ("fixed", "stride 2"), 50 * 0.86**block, "cn-box")
+            x = _station(parts, x, "reduce", (reduction, "stride 2"), 50 * 0.86**block, "cn-box")
             x = _arrow(parts, x)
         size = -(-patch_px // 2**block) if patch_px else None  # a stride of 2 rounds up
         x = _block(parts, x, block, depth, genotype.block_channels[block], size)
