@@ -28,7 +28,6 @@ from compactnas.network import Network
 from compactnas.pipeline import run
 from compactnas.ranks import ALONE
 from compactnas.search import Search
-from compactnas.space import LAYOUTS
 from compactnas.spread import GlobalBatchNorm
 from compactnas.train import Training
 
@@ -96,7 +95,7 @@ def test_a_search_in_16_bits_is_near_to_32(patches: Path, layout: str, depth_mod
         assert p.dtype == torch.float32 and bool(p.isfinite().all())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["paper", "nasnet"])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
 def test_alphas_gradient_in_16_bits_points_where_it_points_in_32(patches: Path, layout: str, precision: str) -> None:
     gradients = []
