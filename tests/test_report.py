@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -293,7 +294,7 @@ def test_diverged_search_is_drawn(tmp_path: Path) -> None:
 # Figures
 
 
-@pytest.mark.parametrize("genotype", [PAPER_CELL, NASNET_CELL], ids=LAYOUTS)
+@pytest.mark.parametrize("genotype", [PAPER_CELL, replace(PAPER_CELL, layout="lean"), NASNET_CELL], ids=LAYOUTS)
 def test_cell_is_a_file_of_its_own(genotype: Genotype) -> None:
     root = ET.fromstring(draw_cell(genotype))
     assert root.tag == SVG + "svg" and float(root.attrib["width"]) > 0
