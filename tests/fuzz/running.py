@@ -27,7 +27,7 @@ SECONDS = 10.0
 HANG_S = 120.0
 """Without any progress, after which a process is ended from outside."""
 MOST_BYTES = 2**30
-"""Resident memory of a process; twice as much address space can be asked for beside what it begins with."""
+"""Resident memory of a process beside what it begins with; twice as much address space can be asked for."""
 ENOUGH = 20
 """Failures after which a target is left."""
 
@@ -202,6 +202,7 @@ def _read(harness: Harness, indices: range, progress: mmap.mmap, report: Callabl
     """Try inputs in this process."""
     harness.begin()
     limit_memory()
+    begins = peak_bytes()  # that of the process it comes from, which may be a large one
     warnings.simplefilter("error")
     signal.signal(signal.SIGPROF, _too_slow)
     refused, large = 0, False
@@ -219,8 +220,8 @@ def _read(harness: Harness, indices: range, progress: mmap.mmap, report: Callabl
             failure = kind_of(error)
             text = "".join(traceback.format_exception(error, limit=-6))[-3000:]
         signal.setitimer(signal.ITIMER_PROF, 0)
-        if not failure and not large and peak_bytes() > MOST_BYTES:
-            large, failure, text = True, "memory", f"{peak_bytes() / 2**20:.0f} MB"
+        if not failure and not large and peak_bytes() - begins > MOST_BYTES:
+            large, failure, text = True, "memory", f"{(peak_bytes() - begins) / 2**20:.0f} MB"
         if failure:
             report(json.dumps({"kind": failure, "index": index, "text": text}) + "\n")
     report(json.dumps({"refused": refused, "peak": peak_bytes()}) + "\n")

@@ -130,14 +130,11 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
 def _with_selection(
     views: list[SearchView], runs: dict[Job, RunFolder], jobs: list[Job], root: Path
 ) -> list[SearchView]:
-    """The searches that are trained, of those that are done: of all that a training may take, the one that it takes."""
-    trained = set()
-    for job in jobs:
-        if job.kind == "train" and (
-            done := tuple(need for need in job.needs if need.kind == "search" and need in runs)
-        ):
-            taken = chosen(done, root)
-            trained |= {(need.method, need.config.seed) for need in done if need.folder(root) == taken}
+    """The searches that are trained: of those that a training may take and that are done, the one that it takes."""
+    trainings = [job for job in jobs if job.kind == "train"]
+    needed = {tuple(need for need in job.needs if need.kind == "search" and need in runs) for job in trainings}
+    taken = {chosen(done, root) for done in needed if done}
+    trained = {(job.method, job.config.seed) for job in runs if job.folder(root) in taken}
     return [replace(one, selected=True) if (one.method, one.seed) in trained else one for one in views]
 
 
