@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from side_by_side import run_side_by_side
+from side_by_side import add_job_options, do_as_asked, run_side_by_side
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "S": {"complexity": False, "depth": False},
@@ -131,10 +131,10 @@ def results(out: Path) -> dict[str, dict[str, list[dict[str, float]]]]:
     return found
 
 
-def table(out: Path) -> str:
+def table(found: dict[str, dict[str, list[dict[str, float]]]]) -> str:
     """The tables in Markdown."""
     lines = []
-    for split, methods in results(out).items():
+    for split, methods in found.items():
         lines += [
             f"\n{split}\n",
             "| method | n | OA % | AA % | kappa | parameters M | MACs M | depths | search s | train s |",
@@ -157,21 +157,16 @@ def table(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
-    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
-    parser.add_argument("--job", help="run only this job, in this process")
-    parser.add_argument("--table", action="store_true", help="print the tables of what is done")
-    parser.add_argument("--json", type=Path, help="write the figures by name")
+    add_job_options(parser)
     arguments = parser.parse_args()
-    if arguments.job:
-        work(next(job for job in jobs() if job.name == arguments.job), arguments.data, arguments.out)
-        return
-    if not arguments.table:
-        run_all(arguments.data, arguments.out, arguments.at_once)
-    print(table(arguments.out))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results(arguments.out), indent=2) + "\n")
+    do_as_asked(
+        arguments,
+        jobs(),
+        lambda job: work(job, arguments.data, arguments.out),
+        lambda: run_all(arguments.data, arguments.out, arguments.at_once),
+        lambda: results(arguments.out),
+        table,
+    )
 
 
 if __name__ == "__main__":

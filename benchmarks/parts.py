@@ -19,11 +19,13 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from side_by_side import run_side_by_side
+from side_by_side import add_job_options, do_as_asked, run_side_by_side
 
 from compactnas import baselines, space
 from compactnas.config import DataConfig, MachineConfig, quick
@@ -41,7 +43,20 @@ NETWORKS = {
     "half of the stem by each patch": replace(LEAN, reduction="basic"),
     "both: lean": LEAN,
 }
-RESNETS = {"ResNet-20": False, "ResNet-20, half of the stem by each patch": True}
+
+
+class HalfStem(baselines.ResNet):
+    """A ResNet with such a stem."""
+
+    def __init__(self, bands: int, classes: int, *, n: int) -> None:
+        super().__init__(bands, classes, n=n)
+        self.stem[1] = HalfInstanceNorm(16, final_norm)
+
+
+RESNETS = {
+    "ResNet-20": partial(baselines.ResNet, n=3),
+    "ResNet-20, half of the stem by each patch": partial(HalfStem, n=3),
+}
 
 
 @dataclass(frozen=True)
@@ -59,20 +74,9 @@ class Job:
 
 def within(cell: Genotype, macs: float, bands: int, classes: int) -> Genotype:
     """The cell in the lean layout, with as many first channels as cost no more."""
-    fitting = [
-        genotype
-        for channels in range(2, 65)
-        if genotype_cost(genotype := replace(cell, channels=channels, layout="lean"), bands, classes, 32).macs <= macs
-    ]
-    return fitting[-1]
-
-
-class HalfStem(baselines.ResNet):
-    """A ResNet with such a stem."""
-
-    def __init__(self, bands: int, classes: int, *, n: int) -> None:
-        super().__init__(bands, classes, n=n)
-        self.stem[1] = HalfInstanceNorm(16, final_norm)
+    widths = (replace(cell, channels=channels, layout="lean") for channels in count(2))
+    *_, widest = takewhile(lambda genotype: genotype_cost(genotype, bands, classes, 32).macs <= macs, widths)
+    return widest
 
 
 def work(job: Job, options: argparse.Namespace) -> None:
@@ -85,15 +89,12 @@ def work(job: Job, options: argparse.Namespace) -> None:
         machine=MachineConfig(device="cpu", threads=1, precision=options.precision),
         seed=job.seed,
     )
-    folder, model = options.out / job.name, "resnet20"
-    exchanged: Any = patch.dict(baselines.BASELINES)
-    if job.row in NETWORKS:
-        exchanged = patch.dict(space.LAYOUTS, lean=NETWORKS[job.row])
-    with exchanged:
-        if job.row in NETWORKS:
-            model = within(Genotype.load(options.cell), options.macs, 3, 10)
-        elif RESNETS[job.row]:
-            baselines.BASELINES["resnet20"] = lambda bands, classes: HalfStem(bands, classes, n=3)
+    folder = options.out / job.name
+    searched = job.row in NETWORKS
+    exchanged: dict[str, Any] = space.LAYOUTS if searched else baselines.BASELINES
+    part = {"lean": NETWORKS[job.row]} if searched else {"resnet20": RESNETS[job.row]}
+    with patch.dict(exchanged, part):
+        model = within(Genotype.load(options.cell), options.macs, 3, 10) if searched else "resnet20"
         train_stage(config, folder, model, resume=True, listener=Silent())
         found = evaluate_stage(folder, part="validation")
     figures = {"oa": found.measures.oa, "n": found.n, "macs": found.macs, "parameters": found.parameters}
@@ -140,9 +141,8 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
+    add_job_options(parser)
     parser.add_argument("--split", default="split_spatial.csv", help="file in it that says which patches are for what")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
     parser.add_argument(
         "--cell", type=Path, required=True, help="a genotype, of which the cell and the depths are taken"
     )
@@ -150,19 +150,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12, help="of each training")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row, with seeds from 0")
     parser.add_argument("--precision", default="bf16-mixed", help="as machine.precision")
-    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
-    parser.add_argument("--job", help="run only this job, in this process")
-    parser.add_argument("--table", action="store_true", help="print the table of what is done")
-    parser.add_argument("--json", type=Path, help="write the figures by name")
     options = parser.parse_args()
-    if options.job:
-        work(next(job for job in jobs(options) if job.name == options.job), options)
-        return
-    if not options.table:
-        run_all(options)
-    print(table(results(options)))
-    if options.json:
-        options.json.write_text(json.dumps(results(options), indent=2) + "\n", encoding="utf-8")
+    do_as_asked(
+        options,
+        jobs(options),
+        lambda job: work(job, options),
+        lambda: run_all(options),
+        lambda: results(options),
+        table,
+    )
 
 
 if __name__ == "__main__":

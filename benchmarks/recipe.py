@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from side_by_side import run_side_by_side
+from side_by_side import add_job_options, do_as_asked, run_side_by_side
 
 BASE = "turned"
 ROWS: dict[str, dict[str, Any]] = {
@@ -155,26 +155,21 @@ def _network(text: str) -> tuple[str, str]:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
+    add_job_options(parser)
     parser.add_argument("--networks", type=_network, nargs="+", required=True, help="baselines, or NAME=FILE or RUN")
     parser.add_argument("--epochs", type=int, default=12, help="of each training")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row, with seeds from 0")
     parser.add_argument("--precision", default="32-true", help="as machine.precision")
-    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
     parser.add_argument("--only", default="", help="run the jobs of this network alone")
-    parser.add_argument("--job", help="run only this job, in this process")
-    parser.add_argument("--table", action="store_true", help="print the table of what is done")
-    parser.add_argument("--json", type=Path, help="write the figures by name")
     options = parser.parse_args()
-    if options.job:
-        work(next(job for job in jobs(options) if job.name == options.job), options)
-        return
-    if not options.table:
-        run_all(options)
-    print(table(results(options)))
-    if options.json:
-        options.json.write_text(json.dumps(results(options), indent=2) + "\n")
+    do_as_asked(
+        options,
+        jobs(options),
+        lambda job: work(job, options),
+        lambda: run_all(options),
+        lambda: results(options),
+        table,
+    )
 
 
 if __name__ == "__main__":

@@ -76,7 +76,6 @@ def ablation(layout: str, batch: int, draws: int, precision: Precision) -> dict[
     space, config = Space(layout=layout), SearchConfig(depth=False, fixed_depth=DEPTH)
     search = make_search(space, batch, config, precision=precision)
     contiguous = make_search(space, batch, config, channels_last=False, precision=precision)
-    wide = make_search(space, batch, config)
     ours, plain = stepper(search), stepper(contiguous)
 
     def without(change: Callable[[], Any]) -> Step:
@@ -89,12 +88,14 @@ def ablation(layout: str, batch: int, draws: int, precision: Precision) -> dict[
     steps: dict[str, Step] = {"": ours, "channels_last": plain}
     steps["frozen weights in the architecture's step"] = without(lambda: unfrozen(search))
     steps |= {name: without(change) for name, change in CHANGES.items()}
+    searches = [search, contiguous]
     if precision != "32-true":
-        steps[precision] = stepper(wide)
+        searches.append(make_search(space, batch, config))
+        steps[precision] = stepper(searches[-1])
     times: dict[str, list[float]] = {name: [] for name in steps}
     for draw in range(-1, draws):
         for name, step in steps.items():
-            for one in (search, contiguous, wide):
+            for one in searches:
                 one.generator.manual_seed(1000 + draw)
             began = time.perf_counter()
             step()

@@ -1,11 +1,14 @@
-"""Jobs of a benchmark, some at the same time, each a process of its own."""
+"""Benchmarks made of jobs: the options that they share, and some jobs at the same time, each a process of its own."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 
 class Named(Protocol):
@@ -41,3 +44,33 @@ def run_side_by_side(
                 left.remove(job)
                 running.append((job, subprocess.Popen(command(job))))
         time.sleep(1)
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a benchmark on EuroSAT whose jobs are run folders."""
+    parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
+    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
+    parser.add_argument("--job", help="run only this job, in this process")
+    parser.add_argument("--table", action="store_true", help="print the table of what is done")
+    parser.add_argument("--json", type=Path, help="write the figures by name")
+
+
+def do_as_asked(
+    options: argparse.Namespace,
+    jobs: Iterable[J],
+    work: Callable[[J], None],
+    run_all: Callable[[], None],
+    results: Callable[[], Any],
+    table: Callable[[Any], str],
+) -> None:
+    """Do what these options ask for: one job, or all that are not done and the table, or the table alone."""
+    if options.job:
+        work(next(job for job in jobs if job.name == options.job))
+        return
+    if not options.table:
+        run_all()
+    found = results()
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
