@@ -1,0 +1,89 @@
+"""The small outputs of a study's finished jobs, into a folder of this repository and back into a study's folder.
+
+    python benchmarks/kept.py keep examples/beyond.yaml STUDY results/beyond/jobs
+    python benchmarks/kept.py give examples/beyond.yaml STUDY results/beyond/jobs
+
+`keep` copies what every figure of the tables comes from, without weights; `give` makes finished jobs of it again, so
+that `compactnas study examples/beyond.yaml --out STUDY` computes only what is left and writes all tables. A kept job
+whose config is not that of the study's job of this name is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+from compactnas.files import write_json
+from compactnas.genotype import Genotype
+from compactnas.runs import config_values, first_difference, read_config
+from compactnas.study import Job, expand, read_study
+from compactnas.study.config import RANDOM
+from compactnas.study.jobs import LAST
+from compactnas.study.running import chosen
+
+FILES = {
+    "config.yaml": "config.yaml",
+    "genotype.json": "genotype.json",
+    "alpha.json": "alpha.json",
+    "evaluation.json": "evaluation.json",
+    "search/metrics.jsonl": "search.jsonl",
+    "search/candidates.jsonl": "candidates.jsonl",
+    "train/metrics.jsonl": "train.jsonl",
+}
+"""In a job's folder, and among what is kept."""
+
+
+def label(job: Job) -> str:
+    """Its name as that of a folder."""
+    return re.sub(r"[^\w]+", "_", job.name.replace("%", "percent"))
+
+
+def keep(job: Job, root: Path, kept: Path) -> str | None:
+    """Copy what a finished job has of these files; what is said of it, if anything."""
+    if not job.done(root):
+        return None
+    for file, name in FILES.items():
+        if (source := job.folder(root) / file).exists():
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, kept / name)
+    return "kept"
+
+
+def give(job: Job, root: Path, kept: Path) -> str | None:
+    """Make the job's folder of what is kept of it, unless it is done; what is said of it, if anything."""
+    if job.done(root) or not kept.exists():
+        return None
+    if difference := first_difference(config_values(read_config(kept)), config_values(job.config)):
+        return f"left out: {difference} is another"
+    if job.kind == "train" and job.needs and job.method != RANDOM:
+        if not all(need.done(root) for need in job.needs):
+            return "left out: not all searches that it needs are there"
+        if Genotype.load(kept) != Genotype.load(chosen(job.needs, root)):
+            return "left out: its network is not the one that was found"
+    for file, name in FILES.items():
+        if (source := kept / name).exists():
+            target = job.folder(root) / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    write_json(job.folder(root) / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
+    return "given"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("keep", "give"))
+    parser.add_argument("study", help="the study's file")
+    parser.add_argument("root", type=Path, help="the study's folder, outside the checkout")
+    parser.add_argument("kept", type=Path, help="folder with one folder a job")
+    options = parser.parse_args()
+    action = {"keep": keep, "give": give}[options.action]
+    for job in expand(read_study(Path(options.study))):
+        if said := action(job, options.root, options.kept / label(job)):
+            print(f"{job.name}: {said}")
+
+
+if __name__ == "__main__":
+    main()
