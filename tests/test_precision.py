@@ -109,17 +109,19 @@ def test_alphas_gradient_in_16_bits_points_where_it_points_in_32(patches: Path, 
     assert float(gradients[1].norm() / gradients[0].norm()) == pytest.approx(1, abs=0.3)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "nadam"])
+# Nadam's first steps are as long for a gradient of rounding alone as for any other: shorter ones keep both together.
+@pytest.mark.parametrize(("optimizer", "learning_rate"), [("sgd", 0.002), ("nadam", 0.001)])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_a_training_in_16_bits_is_near_to_32(patches: Path, precision: str, optimizer: str) -> None:
-    settings: dict[str, object] = {"learning_rate": 0.002, "optimizer": optimizer}
+def test_a_training_in_16_bits_is_near_to_32(
+    patches: Path, precision: str, optimizer: str, learning_rate: float
+) -> None:
+    settings: dict[str, object] = {"learning_rate": learning_rate, "optimizer": optimizer}
     wide, narrow = (new_training(patches, fabric_of(one), **settings) for one in ("32-true", precision))
     require_near(losses(narrow), losses(wide))
     for ours, theirs in zip(narrow.network.buffers(), wide.network.buffers(), strict=True):
         if ours.is_floating_point():
             assert ours.dtype == torch.float32
-            # As a whole: Nadam's first steps are as long for a gradient of rounding alone as for any other.
-            assert float((ours - theirs).norm()) <= 0.05 * float(theirs.norm()) + 0.02
+            torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.02)
 
 
 def test_raw_values_keep_their_digits_and_losses_are_32_bits_wide(patches: Path) -> None:
