@@ -15,12 +15,10 @@ import re
 import shutil
 from pathlib import Path
 
-from compactnas.files import write_json
 from compactnas.genotype import Genotype
 from compactnas.runs import config_values, first_difference, read_config
 from compactnas.study import Job, expand, read_study
 from compactnas.study.config import RANDOM
-from compactnas.study.jobs import LAST
 from compactnas.study.running import chosen
 
 FILES = {
@@ -44,9 +42,9 @@ def keep(job: Job, root: Path, kept: Path) -> str | None:
     """Copy what a finished job has of these files; what is said of it, if anything."""
     if not job.done(root):
         return None
+    kept.mkdir(parents=True, exist_ok=True)
     for file, name in FILES.items():
         if (source := job.folder(root) / file).exists():
-            kept.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, kept / name)
     return "kept"
 
@@ -67,7 +65,7 @@ def give(job: Job, root: Path, kept: Path) -> str | None:
             target = job.folder(root) / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    write_json(job.folder(root) / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
+    job.finish(root)
     return "given"
 
 
@@ -79,6 +77,9 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="the study's folder, outside the checkout")
     parser.add_argument("kept", type=Path, help="folder with one folder a job")
     options = parser.parse_args()
+    source = {"keep": options.root, "give": options.kept}[options.action]
+    if not source.is_dir():
+        parser.error(f"there is no folder {source}; check the spelling")
     action = {"keep": keep, "give": give}[options.action]
     for job in expand(read_study(Path(options.study))):
         if said := action(job, options.root, options.kept / label(job)):

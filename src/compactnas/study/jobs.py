@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compactnas.config import NEUTRAL, MachineConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.files import write_json
 from compactnas.genotype import Genotype
 from compactnas.runs import config_values
 from compactnas.space import Space
@@ -63,6 +64,10 @@ class Job:
     def done(self, root: Path) -> bool:
         """Whether its last file is there; files are whole or not at all."""
         return (self.folder(root) / LAST).exists()
+
+    def finish(self, root: Path) -> None:
+        """Write its last file: all others are there."""
+        write_json(self.folder(root) / LAST, {"name": self.name, "needs": [need.key for need in self.needs]})
 
     @property
     def name(self) -> str:

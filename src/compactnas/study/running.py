@@ -8,14 +8,13 @@ from pathlib import Path
 from compactnas.baselines import BASELINES
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
-from compactnas.files import write_json
 from compactnas.genotype import Genotype
 from compactnas.loop import Listener, Silent
 from compactnas.outside import parse_json, read_text
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.runs import Row, sole_writer
 from compactnas.study.config import RANDOM, StudyConfig
-from compactnas.study.jobs import LAST, Job, expand
+from compactnas.study.jobs import Job, expand
 from compactnas.study.random_search import Sizes, random_search_stage, search_work
 from compactnas.tensorboard import TensorBoard
 
@@ -68,7 +67,7 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorbo
                 model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
             train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
             evaluate_stage(folder, data=data)
-        write_json(folder / LAST, {"name": job.name, "needs": [need.key for need in job.needs]})
+        job.finish(root)
 
 
 def _spent(job: Job, root: Path, data: Dataset) -> float:
