@@ -206,8 +206,10 @@ def test_ctrl_c_ends_everything_and_the_study_goes_on(alone: Path, tmp_path: Pat
         while seen[-1] and not seen[-1].startswith("1 of 5 done: "):
             seen.append(process.stdout.readline())
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
-        assert process.stderr.read() == "compactnas: interrupted; give the same command again to go on\n"
-        assert process.wait(60) == 130
+        told = process.stderr.read()
+        left = [file.read_text(errors="replace")[-2000:] for file in Path(short).rglob("python-core-driver-*.log")]
+        ended = (told, process.wait(60))
+        assert ended == ("compactnas: interrupted; give the same command again to go on\n", 130), (seen, left)
         assert seen[0].startswith("5 jobs, 0 done; 1 machine with ")
         assert processes_of(process.pid) == ""
         assert not list(Path(short).glob("ray-*"))
