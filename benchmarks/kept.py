@@ -15,6 +15,7 @@ import re
 import shutil
 from pathlib import Path
 
+from compactnas.errors import UserError
 from compactnas.genotype import Genotype
 from compactnas.runs import config_values, first_difference, read_config
 from compactnas.study import Job, expand, read_study
@@ -81,9 +82,12 @@ def main() -> None:
     if not source.is_dir():
         parser.error(f"there is no folder {source}; check the spelling")
     action = {"keep": keep, "give": give}[options.action]
-    for job in expand(read_study(Path(options.study))):
-        if said := action(job, options.root, options.kept / label(job)):
-            print(f"{job.name}: {said}")
+    try:
+        for job in expand(read_study(Path(options.study))):
+            if said := action(job, options.root, options.kept / label(job)):
+                print(f"{job.name}: {said}")
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

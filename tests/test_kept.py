@@ -62,3 +62,12 @@ def test_trainings_of_another_network_than_that_found_are_left_out(study: StudyC
     said = dict(zip(expand(study), give(study, tmp_path), strict=True))
     assert said.pop(job) == "left out: its network is not the one that was found"
     assert set(said.values()) == {"given"}
+
+
+def test_a_misspelt_study_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kept.py", "keep", str(tmp_path / "stuty.yaml"), str(tmp_path), str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        kept.main()
+    assert "stuty.yaml: No such file" in capsys.readouterr().err
