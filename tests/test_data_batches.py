@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from compactnas.data import ArraySource, Facts, measure_normalisation
-from compactnas.data.batches import SYMMETRIES, Batches, symmetry
+from compactnas.data.batches import SYMMETRIES, Batches, moved, symmetry
 from compactnas.errors import UserError
 
 
@@ -109,6 +110,44 @@ def test_each_patch_draws_its_own_symmetry_for_all_bands_alike() -> None:
     same = (variants == images).all(-1).all(-1).all(-1)
     assert (same.sum(0) == 1).all()
     assert same.sum(1).min() > 60  # 100 of each on average
+
+
+def test_a_moved_patch_is_a_window_of_the_mirrored_one() -> None:
+    source, rows, most = source_of(300, 8), np.arange(300), 2
+    plain, images = (
+        next(Batches(source, rows, 300, 3, 0, shuffle=False, shift=shift).epoch(1))[0] for shift in (0, most)
+    )
+    side, wide = plain.shape[-1], functional.pad(plain, (most,) * 4, mode="reflect")
+    ways = list(itertools.product(range(2 * most + 1), repeat=2))
+    windows = torch.stack([wide[..., top : top + side, left : left + side] for top, left in ways])
+    same = (windows == images).flatten(2).all(-1)
+    assert (same.sum(0) == 1).all()
+    assert same.any(1).all()  # 12 of each on average
+
+
+def test_moving_changes_neither_order_nor_symmetries() -> None:
+    source, rows = source_of(40, 5), np.arange(40)
+    still, images = (next(Batches(source, rows, 40, 5, 0, "square", shift=shift).epoch(2)) for shift in (0, 1))
+    assert torch.equal(still[1], images[1])
+    wide = functional.pad(still[0], (1,) * 4, mode="reflect")
+    side = images[0].shape[-1]
+    windows = [wide[..., top : top + side, left : left + side] for top, left in itertools.product(range(3), repeat=2)]
+    assert torch.stack([(window == images[0]).flatten(1).all(1) for window in windows]).any(0).all()
+
+
+def test_moved_patches_are_the_same_in_both_memory_formats() -> None:
+    images = torch.rand(5, 3, 4, 6)
+    comes_from = torch.stack([torch.randperm(24) for _ in range(5)])
+    last = moved(images.contiguous(memory_format=torch.channels_last), comes_from)
+    assert torch.equal(moved(images, comes_from), last)
+
+
+@pytest.mark.parametrize("shift", [-1, 8, 100])
+def test_a_patch_is_not_moved_out_of_itself(shift: int) -> None:
+    source = source_of(10)
+    side = source.facts.patch_px
+    with pytest.raises(UserError, match=rf"train.shift: {shift} px .* at most {side - 1}"):
+        Batches(source, np.arange(10), 5, 0, 0, shift=shift)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ from compactnas.data import open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.errors import UserError
 from compactnas.pipeline import evaluate_stage, train_stage
-from compactnas.recipe import Averaged, mixed, soft_loss_and_hits, targets_of
+from compactnas.recipe import Averaged, mixed, relit, soft_loss_and_hits, targets_of
 from compactnas.runs import load
 from compactnas.teacher import teach
 
 ALL: dict[str, Any] = {
+    "shift": 2,
+    "jitter": 0.1,
     "label_smoothing": 0.1,
     "mixup": 0.4,
     "cutmix": 1.0,
@@ -92,6 +94,29 @@ def test_mixing_differs_from_step_to_step_and_uses_both_ways() -> None:
     assert 0 < sum(of_one) < 20
 
 
+def test_other_light_is_a_factor_of_each_patch_and_an_offset_of_each_band() -> None:
+    std, x = torch.tensor([1.0, 100.0]).view(2, 1, 1), torch.rand(4000, 2, 2, 3)
+    found = relit(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000))
+    assert torch.equal(found, relit(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000)))
+    assert not torch.allclose(found, relit(x, 0.1, std, (7, 3, 2), 4000, slice(0, 4000)))
+    one, other = x[:, :, 0, 0], x[:, :, 1, 2]
+    factors = (found[:, :, 0, 0] - found[:, :, 1, 2]) / (one - other)  # the offset falls out
+    clear = (one - other).abs().min(dim=1).values > 0.2
+    torch.testing.assert_close(factors[clear, 0], factors[clear, 1], atol=1e-3, rtol=1e-3)
+    logarithm, offsets = factors[clear, 0].log(), (found - x * factors[:, :1, None, None])[clear, :, 0, 0]
+    assert float(logarithm.mean()) == pytest.approx(0, abs=0.01) and float(logarithm.std()) == pytest.approx(
+        0.1, rel=0.1
+    )
+    assert (offsets.std(0) / std.flatten()).tolist() == pytest.approx([0.1, 0.1], rel=0.1)
+    assert abs(float(torch.corrcoef(offsets.T)[0, 1])) < 0.1
+
+
+def test_each_process_sees_its_part_of_the_batch_in_the_light_of_the_whole() -> None:
+    x, std = torch.rand(7, 3, 4, 4), torch.rand(3, 1, 1)
+    parts = [relit(x[share], 0.3, std, (0, 0, 0), 7, share) for share in (slice(0, 3), slice(3, 7))]
+    assert torch.equal(torch.cat(parts), relit(x, 0.3, std, (0, 0, 0), 7, slice(0, 7)))
+
+
 def test_the_average_begins_as_a_mean_and_forgets_by_its_decay() -> None:
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
     averaged, values, expected = Averaged(network, 0.8), [3.0, 5.0, 7.0, -2.0, 4.0, 9.0, 1.0], 0.0
@@ -156,11 +181,20 @@ def test_a_teacher_that_does_not_fit_is_one_line(patches: Path, teacher: Path, t
 
 
 @pytest.mark.parametrize(
-    "value", [{"label_smoothing": 1.0}, {"mixup": -1}, {"average": 1.5}, {"teacher_temperature": 0}]
+    "value",
+    [
+        {"label_smoothing": 1.0},
+        {"mixup": -1.0},
+        {"shift": -1},
+        {"jitter": -0.1},
+        {"jitter": float("nan")},
+        {"average": 1.5},
+        {"teacher_temperature": 0.0},
+    ],
 )
 def test_what_cannot_be_is_one_line(value: dict[str, float]) -> None:
     with pytest.raises(UserError, match=f"train.{next(iter(value))}"):
-        TrainConfig(**{key: float(number) for key, number in value.items()})
+        TrainConfig(**value)  # type: ignore[arg-type]
 
 
 def test_a_resumed_training_ends_with_the_same_bytes(patches: Path, teacher: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a training can do beside the paper's: soft and mixed targets, a teacher, averaged weights.
+"""What a training can do beside the paper's: other light, soft and mixed targets, a teacher, averaged weights.
 
 Sources: label smoothing, Szegedy et al. 2016; mixup, Zhang et al. 2018; CutMix, Yun et al. 2019; distillation, Hinton
 et al. 2015; exponential averages of weights, as `torch.optim.swa_utils` has them. All of it changes what a step is
@@ -21,7 +21,7 @@ from compactnas.config import TrainConfig
 Patches = Float[Tensor, "batch bands height width"]
 Targets = Float[Tensor, "batch classes"]
 
-STREAM_MIX = 5
+STREAM_MIX, STREAM_LIGHT = 5, 6
 
 
 def targets_of(
@@ -46,6 +46,28 @@ def soft_loss_and_hits(
     """Cross-entropy with soft targets and accuracy, this part's sums over a batch of so many rows."""
     hits = (logits.detach().argmax(dim=-1) == labels).float().sum() / rows
     return -(targets * logits.log_softmax(dim=-1)).sum() / rows, hits
+
+
+def relit(
+    x: Patches, jitter: float, std: Float[Tensor, "bands 1 1"], seed: Sequence[int], rows: int, share: slice
+) -> Patches:
+    """Each patch as it could look in another light: times a factor of its own, with an offset (haze) of each band.
+
+    A function of the seed: nothing is kept between steps.
+
+    Args:
+        x: raw values.
+        jitter: standard deviation of the factor's logarithm, and of the offsets in units of `std`.
+        std: standard deviation of each band.
+        seed: of the run, then where it stands.
+        rows: patches of the whole batch, for all of which it is drawn.
+        share: which of them these are.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(seed[0], spawn_key=(STREAM_LIGHT, *seed[1:])))
+    drawn = jitter * rng.standard_normal((rows, 1 + x.shape[1], 1, 1), np.float32)[share]
+    light = torch.from_numpy(drawn).to(x.device)
+    other: Tensor = x * light[:, :1].exp() + light[:, 1:] * std
+    return other
 
 
 def mixed(x: Patches, targets: Targets, config: TrainConfig, seed: Sequence[int]) -> tuple[Patches, Targets]:

@@ -18,7 +18,9 @@ from compactnas.data.batches import Batches
 from compactnas.data.feeding import fed
 from compactnas.evaluate import measure
 from compactnas.loop import Listener, cosine
-from compactnas.recipe import Averaged, mixed, soft_loss_and_hits, targets_of
+from compactnas.models import normalise_of
+from compactnas.recipe import Averaged, mixed, relit, soft_loss_and_hits, targets_of
+from compactnas.replay import Replayed
 from compactnas.runs import Row
 from compactnas.spread import spread
 from compactnas.stage import Position, Stage, Tell
@@ -66,6 +68,10 @@ class Training:
         # A fused step would take the scale of fp16 out of the gradient after it was clipped.
         scaled = bool(fabric.strategy.precision.state_dict())
         self.optimizer = set_up(fabric, _optimizer(network, config, fused=not scaled))
+        self.replays = (
+            fabric.device.type == "cuda" and self.ranks.count == 1 and config.optimizer == "sgd" and not scaled
+        )
+        self.replayed: Replayed | None = None
         self.averaged = Averaged(self.network, config.average) if config.average else None
         self.batches = Batches(
             source,
@@ -76,7 +82,9 @@ class Training:
             config.augment,
             balance=config.balance,
             ranks=self.ranks,
+            shift=config.shift,
         )
+        self.std = normalise_of(self.network).std
 
     @property
     def result(self) -> nn.Module:
@@ -94,19 +102,14 @@ class Training:
     def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
         """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
         at = at or Position()
-        config, means, rate, first = self.config, at.means, self.config.learning_rate, at.step
+        means, rate, first = at.means, self.config.learning_rate, at.step
         self.network.train()
         batches = fed(self.batches.epoch(epoch, first), self.fabric.device, self.memory)
         shares = self.batches.shares(epoch, first) if self.taught is not None else repeat(None)
         for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first):
             rows = self.batches.rows(number)
-            loss, hits = self._loss_and_hits(x, y, rows, (epoch, number), share)
-            self.optimizer.zero_grad(set_to_none=True)
-            self.fabric.backward(loss)
-            loss, rate = loss.detach(), self.learning_rate(epoch, number) * at.factor
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), config.gradient_clip)
+            rate = self.learning_rate(epoch, number) * at.factor
+            loss, hits = self._step(*self._given(x, y, rows, (epoch, number), share), rows, rate)
             if self.averaged:
                 self.averaged.update(self.network)
             means.add(rows, loss=loss, accuracy=hits)
@@ -115,18 +118,49 @@ class Training:
                 break
         return means.result() | {"learning_rate": round(rate, 8), "validation_oa": self._validate(epoch)}
 
-    def _loss_and_hits(
+    def _given(
         self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy of a batch, or of this process's share of it: one process mixes its own patches."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Patches, classes and, if the recipe has such, soft targets of a step: one process mixes its own patches."""
         config = self.config
+        if config.jitter:
+            x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.ranks.share(rows))
         if not config.soft:
-            return loss_and_hits(answers(self.fabric, self.network, x), y, rows)
+            return x, y, None
         taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
         targets = targets_of(y, self.classes, config.label_smoothing, taught, config.teacher_weight)
         if config.mixup or config.cutmix:
             x, targets = mixed(x, targets, config, (self.seed, *step))
-        return soft_loss_and_hits(answers(self.fabric, self.network, x), targets, y, rows)
+        return x, y, targets
+
+    def _step(self, x: Tensor, y: Tensor, targets: Tensor | None, rows: int, rate: float) -> tuple[Tensor, Tensor]:
+        """Take a step; gives the batch's loss and accuracy. One process on a CUDA device replays whole batches."""
+        if not (self.replays and rows == self.config.batch_size):
+            return self._take(x, y, targets, rows, rate)
+        if self.replayed is None:
+
+            def step(rate: Tensor, x: Tensor, y: Tensor, *targets: Tensor) -> tuple[Tensor, Tensor]:
+                return self._take(x, y, targets[0] if targets else None, self.config.batch_size, rate)
+
+            self.replayed = Replayed(step)
+        loss, hits = self.replayed(
+            torch.full((), rate, device=x.device), x, y, *(() if targets is None else (targets,))
+        )
+        return loss, hits
+
+    def _take(
+        self, x: Tensor, y: Tensor, targets: Tensor | None, rows: int, rate: float | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A step with this process's share of a batch of so many rows."""
+        logits = answers(self.fabric, self.network, x)
+        loss, hits = loss_and_hits(logits, y, rows) if targets is None else soft_loss_and_hits(logits, targets, y, rows)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        loss = loss.detach()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), self.config.gradient_clip)
+        return loss, hits
 
     def _validate(self, epoch: int) -> float | None:
         every = self.config.validate_every
@@ -153,6 +187,7 @@ class Training:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up such a state."""
+        self.replayed = None  # the optimiser's state comes to lie elsewhere
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.averaged:

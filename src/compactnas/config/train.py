@@ -23,6 +23,10 @@ class TrainConfig:
         weight_decay: of all weights.
         gradient_clip: largest norm of the gradient; 0 does not clip.
         augment: `square` turns and flips training patches, `none` does not.
+        shift: most pixels by which training patches are moved, down or up and right or left; beyond its edge a patch is
+            mirrored. 0 moves none.
+        jitter: how much the light of training patches differs: standard deviation of the logarithm of a factor for
+            all of a patch, and of an offset for each band of it in standard deviations of the band; 0 changes none.
         label_smoothing: probability of the targets that is spread over all classes.
         mixup: parameter of the Beta distribution by which two patches are added; 0 adds none.
         cutmix: parameter of the Beta distribution by which a box of one patch is put into another; 0 puts none.
@@ -49,6 +53,8 @@ class TrainConfig:
     weight_decay: float = 3e-4
     gradient_clip: float = 5.0
     augment: Literal["none", "square"] = "none"
+    shift: int = 0
+    jitter: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -69,6 +75,8 @@ class TrainConfig:
         for name in ("label_smoothing", "average"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0: none")
+        require(self.shift >= 0, f"train.shift: {self.shift} is less than 0; 0: none")
+        require(0 <= self.jitter <= 2, f"train.jitter: {self.jitter:g} is outside 0 to 2; 0: none")
         for name in ("mixup", "cutmix", "balance"):
             value = getattr(self, name)
             require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0: none")

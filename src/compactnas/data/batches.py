@@ -34,12 +34,22 @@ def _origins(height: int, width: int, device: torch.device) -> Int64[Tensor, "sy
     return torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])
 
 
-def turned(
-    images: Float[Tensor, "batch band row column"], elements: Int64[Tensor, " batch"]
+def _mirrored(height: int, width: int, moves: Int64[Tensor, "batch 2"]) -> Int64[Tensor, "batch pixel"]:
+    """For each move down and to the right, the pixel that comes to each place; beyond an edge the patch is mirrored."""
+    sides = []
+    for side, move in zip((height, width), moves.T, strict=True):
+        place = (torch.arange(side, device=moves.device) - move.unsqueeze(1)).abs()
+        sides.append(side - 1 - (side - 1 - place).abs())
+    rows, columns = sides
+    pixels: Tensor = rows.unsqueeze(2) * width + columns.unsqueeze(1)
+    return pixels.flatten(1)
+
+
+def moved(
+    images: Float[Tensor, "batch band row column"], comes_from: Int64[Tensor, "batch pixel"]
 ) -> Float[Tensor, "batch band row column"]:
-    """Each image under a symmetry of its own; all pixels are brought to their places at once."""
+    """Each image with the pixels that come to its places; all are brought there at once."""
     batch, bands, height, width = images.shape
-    comes_from = _origins(height, width, images.device)[elements]
     if images.is_contiguous(memory_format=torch.channels_last):
         first = torch.arange(batch, device=images.device).unsqueeze(1) * (height * width)
         found = images.permute(0, 2, 3, 1).reshape(-1, bands).index_select(0, (first + comes_from).flatten())
@@ -65,7 +75,8 @@ class Batches:
         balance: with what power of minus one of its class's frequency a patch is drawn, with replacement; 0 takes each
             patch once.
         ranks: the processes among which each batch is shared out; this one gets its share, which may be
-            empty. Order and symmetries are drawn for all.
+            empty. Order, symmetries and moves are drawn for all.
+        shift: most pixels by which each patch is moved, down or up and right or left; beyond its edge it is mirrored.
 
     Errors:
         UserError: no batch can be made.
@@ -81,9 +92,13 @@ class Batches:
     drop_last: bool = False
     balance: float = 0.0
     ranks: Ranks = ALONE
+    shift: int = 0
 
     def __post_init__(self) -> None:
         assert self.batch_size >= 1 and self.seed >= 0 and self.stream >= 0
+        side = self.source.facts.patch_px
+        if not 0 <= self.shift < side:
+            raise UserError(f"train.shift: {self.shift} px are too many for patches of {side}; give at most {side - 1}")
         if not len(self):
             raise UserError(f"{len(self.indices)} patches make no batch of {self.batch_size}; lower the batch size")
 
@@ -103,13 +118,15 @@ class Batches:
         """Images and labels of each batch from number `start` on; the same for the same arguments."""
         rng, rows = self._order(epoch)
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
+        moves = rng.integers(-self.shift, self.shift + 1, size=(len(rows), 2)) if self.shift else None
         for step in range(start, len(self)):
             share, first = self.ranks.share(self.rows(step)), step * self.batch_size
             size = share.stop - share.start
             chosen = slice(
                 first + share.start, first + share.start + max(size, 1)
             )  # a source is asked for one at least
-            images, labels = self._read(rows[chosen], None if elements is None else elements[chosen])
+            drawn = (None if values is None else values[chosen] for values in (elements, moves))
+            images, labels = self._read(rows[chosen], *drawn)
             yield (images, labels) if size else (images[:0], labels[:0])
 
     def chosen(self, epoch: int, step: int) -> Indices:
@@ -131,10 +148,20 @@ class Batches:
             return rng, rng.choice(self.indices, len(self.indices), p=weights / weights.sum())
         return rng, rng.permutation(self.indices) if self.shuffle else self.indices
 
-    def _read(self, rows: Indices, elements: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
-        """Images and labels of these rows, each image under its own symmetry."""
+    def _read(
+        self, rows: Indices, elements: NDArray[np.int64] | None, moves: NDArray[np.int64] | None
+    ) -> tuple[Tensor, Tensor]:
+        """Images and labels of these rows, each image under its own symmetry and moved by its own way."""
         images, labels = self._tensors(rows)
-        return images if elements is None else turned(images, torch.from_numpy(elements).to(images.device)), labels
+        (height, width), device = images.shape[2:], images.device
+        maps = []
+        if moves is not None:
+            maps.append(_mirrored(height, width, torch.from_numpy(moves).to(device)))
+        if elements is not None:
+            maps.append(_origins(height, width, device)[torch.from_numpy(elements).to(device)])
+        if not maps:
+            return images, labels
+        return moved(images, maps[0] if len(maps) == 1 else maps[0].gather(1, maps[1])), labels
 
     def _tensors(self, rows: Indices) -> tuple[Tensor, Tensor]:
         """As the source has them: on a device where they live, else from memory, in the source's own order of it."""
