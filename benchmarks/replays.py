@@ -30,7 +30,8 @@ from compactnas.train import Training
 
 CLASSES, BANDS, PX, STEPS, SEEN = 10, 3, 32, 80, 12
 FOUND = Path(__file__).parent.parent / "results/beyond/jobs/train_8_percent_on_spatial_seed_0/genotype.json"
-NETWORKS = ("resnet20", "resnet110", "found at 8 %")
+NETWORKS = {"resnet20": "", "resnet110": "", "found at 8 %": str(FOUND)}
+"""By name: a baseline, or the file of a genotype."""
 
 
 def source() -> ArraySource:
@@ -47,9 +48,8 @@ def steps(name: str, *, replayed: bool) -> tuple[float, list[float]]:
     machine = MachineConfig(device="cuda", threads=1, precision="bf16-mixed")
     fabric, patches = make_fabric(machine), source()
     rows, losses = np.arange(len(patches.facts.labels)), []
-    spec = ModelSpec(name, BANDS, CLASSES, PX, None)
-    if name not in ("resnet20", "resnet110"):
-        spec = ModelSpec(SEARCHED, BANDS, CLASSES, PX, Genotype.load(str(FOUND)))
+    genotype = Genotype.load(NETWORKS[name]) if NETWORKS[name] else None
+    spec = ModelSpec(SEARCHED if genotype else name, BANDS, CLASSES, PX, genotype)
     torch.manual_seed(0)
     config = TrainConfig(epochs=100, learning_rate=0.1, augment="square", validate_every=0)
     training = Training(build(spec), config, patches, rows, rows[:0], 0, fabric, channels_last=True)

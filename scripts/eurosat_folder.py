@@ -9,6 +9,8 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
     split_spatial_small.csv  400 training patches of each class (those of eurosat_rgb_32_small.npz
                              if it lies beside the archive, else drawn), no validation, the whole test
     split_spatial_chosen.csv the same training patches, the whole validation and the whole test: to choose by
+    split_reverse.csv        the other way round, to choose by as well: training on the validation places, validation
+                             on as many patches of the training places, the others of them as test; no test places
     split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
     split_random_small.csv   the same test part, and the training patches of both others
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import random
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,10 +73,16 @@ def write(archive: Path, dest: Path) -> None:
     small = small_training(archive, names, labels, split == 0)
     training = np.random.default_rng(SEED).permutation(np.flatnonzero(split == 0))
     fifth = round(0.2 * len(training))
+    forth, back = ([path for path, part in zip(paths, split, strict=True) if part == number] for number in (0, 1))
+    forth.sort()
+    random.Random(SEED).shuffle(forth)
+    held = set(forth[: len(back)])
     splits = {
         "split_spatial": zip(paths, words, strict=True),
         "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small | (split == 2))),
         "split_spatial_chosen": ((paths[row], words[row]) for row in np.flatnonzero(small | (split > 0))),
+        "split_reverse": [(path, "train") for path in back]
+        + [(path, "validation" if path in held else "test") for path in forth],
         "split_random": [(paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)],
         "split_random_small": (
             (paths[row], "test" if place < fifth else "train")

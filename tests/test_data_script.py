@@ -49,6 +49,14 @@ def words(path: Path) -> Counter[str]:
         return Counter(row["split"] for row in csv.DictReader(stream))
 
 
+def parts(path: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    with path.open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            found.setdefault(row["split"], set()).add(row["path"])
+    return found
+
+
 def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, jpegs = archive(tmp_path)
     dest = tmp_path / "eurosat"
@@ -57,6 +65,9 @@ def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest
     assert words(dest / "split_spatial.csv") == {"train": 1200, "validation": 400, "test": 400}
     assert words(dest / "split_spatial_small.csv") == {"train": 800, "test": 400}
     assert words(dest / "split_random.csv") == {"train": 960, "test": 240}
+    assert words(dest / "split_reverse.csv") == {"train": 400, "validation": 400, "test": 800}
+    forth, back = (parts(dest / f"split_{name}.csv") for name in ("spatial", "reverse"))
+    assert back["train"] == forth["validation"] and back["validation"] | back["test"] == forth["train"]
     dataset = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / "split_spatial_small.csv")))
     assert np.bincount(dataset.source.facts.labels[dataset.parts["train"]]).tolist() == [400, 400]
     with pytest.raises(SystemExit, match="exists already"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ class Training:
         for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first):
             rows = self.batches.rows(number)
             rate = self.learning_rate(epoch, number) * at.factor
-            loss, hits = self._step(*self._given(x, y, rows, (epoch, number), share), rows, rate)
+            loss, hits = self._step(rate, self._given(x, y, rows, (epoch, number), share), rows)
             if self.averaged:
                 self.averaged.update(self.network)
             means.add(rows, loss=loss, accuracy=hits)
@@ -120,36 +121,29 @@ class Training:
 
     def _given(
         self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, ...]:
         """Patches, classes and, if the recipe has such, soft targets of a step: one process mixes its own patches."""
         config = self.config
         if config.jitter:
             x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.ranks.share(rows))
         if not config.soft:
-            return x, y, None
+            return x, y
         taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
         targets = targets_of(y, self.classes, config.label_smoothing, taught, config.teacher_weight)
         if config.mixup or config.cutmix:
             x, targets = mixed(x, targets, config, (self.seed, *step))
         return x, y, targets
 
-    def _step(self, x: Tensor, y: Tensor, targets: Tensor | None, rows: int, rate: float) -> tuple[Tensor, Tensor]:
+    def _step(self, rate: float, given: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
         """Take a step; gives the batch's loss and accuracy. One process on a CUDA device replays whole batches."""
-        if not (self.replays and rows == self.config.batch_size):
-            return self._take(x, y, targets, rows, rate)
-        if self.replayed is None:
-
-            def step(rate: Tensor, x: Tensor, y: Tensor, *targets: Tensor) -> tuple[Tensor, Tensor]:
-                return self._take(x, y, targets[0] if targets else None, self.config.batch_size, rate)
-
-            self.replayed = Replayed(step)
-        loss, hits = self.replayed(
-            torch.full((), rate, device=x.device), x, y, *(() if targets is None else (targets,))
-        )
-        return loss, hits
+        take = partial(self._take, rows=rows)
+        if not self.replays or rows < self.config.batch_size:
+            return take(rate, *given)
+        self.replayed = self.replayed or Replayed(take)
+        return self.replayed(torch.full((), rate, device=self.fabric.device), *given)
 
     def _take(
-        self, x: Tensor, y: Tensor, targets: Tensor | None, rows: int, rate: float | Tensor
+        self, rate: float | Tensor, x: Tensor, y: Tensor, targets: Tensor | None = None, *, rows: int
     ) -> tuple[Tensor, Tensor]:
         """A step with this process's share of a batch of so many rows."""
         logits = answers(self.fabric, self.network, x)
