@@ -150,6 +150,8 @@ class _Running:
         at.step, self.done = at.step + 1, self.done + 1
         self.listener.step(metrics)
         if stage.max_steps:
+            if not metrics:  # the step was launched; it is done when its loss can be read
+                self._require_numbers()
             self.times.append(time.monotonic())
             self.spent = self.done >= stage.max_steps
             if self.spent:
