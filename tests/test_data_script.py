@@ -6,7 +6,6 @@ import csv
 import io
 import runpy
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +43,16 @@ def run(repository: Path, monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> 
     runpy.run_path(str(repository / "scripts" / "eurosat_folder.py"), run_name="__main__")
 
 
-def words(path: Path) -> Counter[str]:
-    with path.open(newline="") as stream:
-        return Counter(row["split"] for row in csv.DictReader(stream))
-
-
 def parts(path: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     with path.open(newline="") as stream:
         for row in csv.DictReader(stream):
             found.setdefault(row["split"], set()).add(row["path"])
     return found
+
+
+def words(path: Path) -> dict[str, int]:
+    return {part: len(paths) for part, paths in parts(path).items()}
 
 
 def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from compactnas.config import TrainConfig
+from compactnas.data.batches import drawing
 
 Patches = Float[Tensor, "batch bands height width"]
 Targets = Float[Tensor, "batch classes"]
@@ -63,7 +64,7 @@ def relit(
         rows: patches of the whole batch, for all of which it is drawn.
         share: which of them these are.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(seed[0], spawn_key=(STREAM_LIGHT, *seed[1:])))
+    rng = drawing(seed[0], STREAM_LIGHT, *seed[1:])
     drawn = jitter * rng.standard_normal((rows, 1 + x.shape[1], 1, 1), np.float32)[share]
     light = torch.from_numpy(drawn).to(x.device)
     other: Tensor = x * light[:, :1].exp() + light[:, 1:] * std
@@ -75,7 +76,7 @@ def mixed(x: Patches, targets: Targets, config: TrainConfig, seed: Sequence[int]
 
     Where both are on, a coin decides for a batch. A function of the seed: nothing is kept between steps.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(seed[0], spawn_key=(STREAM_MIX, *seed[1:])))
+    rng = drawing(seed[0], STREAM_MIX, *seed[1:])
     cut = bool(config.cutmix) and (not config.mixup or bool(rng.integers(2)))
     parameter = config.cutmix if cut else config.mixup
     share = float(rng.beta(parameter, parameter))

@@ -41,11 +41,9 @@ class Replayed:
         self.calls += 1
         if self.calls <= WARM_UP:
             return self._aside(inputs)
-        if self.graph is None:
-            self._record(inputs)
+        self.graph = self.graph or self._record(inputs)
         for kept, given in zip(self.inputs, inputs, strict=True):
             kept.copy_(given)
-        assert self.graph is not None
         self.graph.replay()
         return self.outputs
 
@@ -58,10 +56,10 @@ class Replayed:
         current.wait_stream(self.stream)
         return outputs
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, inputs: tuple[Tensor, ...]) -> torch.cuda.CUDAGraph:
         self.inputs = tuple(torch.empty_like(given) for given in inputs)
         graph = torch.cuda.CUDAGraph()
         # Batches are made in another thread meanwhile, which may take memory from the device.
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             self.outputs = self.step(*self.inputs)
-        self.graph = graph
+        return graph

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from compactnas.budget import USED, Budget, unused
+from compactnas.data.batches import drawing
 from compactnas.deriving import Derived
 from compactnas.errors import UserError
 from compactnas.files import read_json, write_json
@@ -112,7 +111,7 @@ class Selection:
         return Derived(genotype, unused(self.budgets, costs, "no network drawn uses 95 % of it")), rows[best]
 
     def _trials(self, evaluate: Evaluate, used: float) -> list[Trial]:
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(SELECTION,)))
+        rng = drawing(self.seed, SELECTION)
         return self.choose(self.genotypes.choices(self.budgets, used), evaluate, self.evaluations, rng)
 
     def _row(self, number: int, genotype: Genotype) -> Row:

@@ -149,16 +149,15 @@ class _Running:
         stage, at = self.stage, self.at
         at.step, self.done = at.step + 1, self.done + 1
         self.listener.step(metrics)
+        # Without metrics the step was only launched; to time it is to wait until its loss can be read.
+        if not metrics and (stage.max_steps or at.step % LOOK_EVERY == 0):
+            self._require_numbers()
         if stage.max_steps:
-            if not metrics:  # the step was launched; it is done when its loss can be read
-                self._require_numbers()
             self.times.append(time.monotonic())
             self.spent = self.done >= stage.max_steps
             if self.spent:
                 self.listener.warn(self._estimate())
                 return False
-        if not metrics and at.step % LOOK_EVERY == 0:
-            self._require_numbers()
         if at.step == stage.steps:  # the epoch's end keeps it
             return True
         every = stage.keeping.every_s

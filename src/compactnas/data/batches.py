@@ -21,6 +21,11 @@ from compactnas.ranks import ALONE, Ranks
 SYMMETRIES = 8
 
 
+def drawing(seed: int, *place: int) -> np.random.Generator:
+    """What draws at one place of a run (a stream, an epoch, a step), whatever was drawn elsewhere."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
+
+
 def symmetry(images: Shaped[Tensor, "batch band row column"], element: int) -> Shaped[Tensor, "batch band row column"]:
     """One of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip from 4 on."""
     rotated = torch.rot90(images, element % 4, (2, 3))
@@ -141,7 +146,7 @@ class Batches:
 
     def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
         """The rows in the order of an epoch, and the generator behind them."""
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.stream, epoch)))
+        rng = drawing(self.seed, self.stream, epoch)
         if self.balance:
             labels = self.source.facts.labels[self.indices]
             weights = np.bincount(labels)[labels] ** -self.balance

@@ -16,6 +16,7 @@ from compactnas.budget import Budget, budgets_of
 from compactnas.config import RunConfig
 from compactnas.cost import Cost, CostTable
 from compactnas.data import Dataset, Indices, Normalisation, Source, measure_normalisation
+from compactnas.data.batches import drawing
 from compactnas.data.resident import resident
 from compactnas.data.splits import cut
 from compactnas.errors import UserError
@@ -76,7 +77,7 @@ class Ground:
                     f"{search.folder}: its weights have seen patches of this test part; give the data of the search"
                 )
         if choice.holdout == "random":
-            rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(HOLDOUT,)))
+            rng = drawing(config.seed, HOLDOUT)
             holdout, train = (np.sort(rows) for rows in cut(parts["train"], choice.holdout_fraction, None, rng))
         else:
             holdout, train = parts["validation"], parts["train"]
