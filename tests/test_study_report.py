@@ -142,6 +142,23 @@ def test_any_part_of_a_study_has_a_report_that_says_what_is_missing(tmp_path: Pa
         }
 
 
+def test_a_split_is_told_by_whichever_job_knows_it(tmp_path: Path) -> None:
+    """Of jobs that came from elsewhere only the small outputs may be there, and those may be the first ones."""
+    study = fake_study()
+    write_fake_study(study, tmp_path)
+    whole = study_view(study, tmp_path).splits[0]
+    here = [job.folder(tmp_path) for job in expand(study) if job.split == whole.name]
+    for folder in here[:-1]:
+        (folder / "splits.npz").unlink(missing_ok=True)
+        (folder / "normalisation.json").unlink(missing_ok=True)
+    assert whole.bands and whole.parts["train"] and study_view(study, tmp_path).splits[0] == whole
+    (here[-1] / "splits.npz").unlink()
+    (here[-1] / "normalisation.json").unlink()
+    bare = study_view(study, tmp_path)
+    measured = {run.evaluation.n for run in bare.trainings if run.split == whole.name}
+    assert bare.splits[0].bands == () and bare.splits[0].parts["test"] in measured
+
+
 def test_one_search_alone_is_selected_so_far(tmp_path: Path) -> None:
     study = fake_study()
     first = expand(study)[0]

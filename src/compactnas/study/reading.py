@@ -145,17 +145,21 @@ def _training(job: Job, run: RunFolder) -> TrainingView | None:
 
 
 def _split(study: StudyConfig, split: str, runs: dict[Job, RunFolder]) -> SplitView:
-    """What a split is, from any of its jobs that is done."""
+    """What a split is, from whichever of its jobs that are done knows it."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
     shared = any(REMEMBERS in text for run in here for text in run.warnings)
     said = study.places_of(split)
     place: Place = "mixed" if rule in MIXED or shared else said or ("apart" if rule in APART else "unknown")
-    if not here:
-        return SplitView(split, rule, place, {})
-    bands = here[0].path / "normalisation.json"
-    names = tuple(read_json(bands, AGAIN)) if bands.exists() else ()
-    return SplitView(split, rule, place, _parts(here[0].path / "splits.npz"), names)
+    parts = next(filter(None, (_parts(run.path / "splits.npz") for run in here)), {})
+    measured = ({run.evaluation.part: run.evaluation.n} for run in here if run.evaluation is not None)
+    bands = next(filter(None, (_bands(run.path / "normalisation.json") for run in here)), ())
+    return SplitView(split, rule, place, parts or next(measured, {}), bands)
+
+
+def _bands(file: Path) -> tuple[str, ...]:
+    """Names of the bands, if the file is there: where only a job's small outputs were kept it is not."""
+    return tuple(read_json(file, AGAIN)) if file.exists() else ()
 
 
 def _parts(file: Path) -> dict[str, int]:
