@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,7 @@ class Job:
     @property
     def name(self) -> str:
         """Its folder."""
-        return f"{self.row.replace(' ', '_').replace(',', '').replace(':', '')}-{self.seed}"
+        return re.sub(r"[^\w-]+", "_", f"{self.row}-{self.seed}")
 
 
 @contextmanager
