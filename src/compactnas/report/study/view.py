@@ -108,8 +108,9 @@ class SplitView:
         name: the study's.
         rule: how it is cut, as `data.split` names it.
         place: whether its test part lies in other places than its training part.
-        parts: patches of each part; empty where nothing ran on it yet.
-        bands: names of the bands; empty where nothing ran on it yet.
+        parts: patches of each part, or of the part measured alone where no job here says more; empty where nothing ran
+            on it yet.
+        bands: names of the bands; empty where no job here says them.
     """
 
     name: str
