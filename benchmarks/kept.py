@@ -11,9 +11,10 @@ whose config is not that of the study's job of this name is left out, and said.
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 from pathlib import Path
+
+from side_by_side import folder_name
 
 from compactnas.errors import UserError
 from compactnas.genotype import Genotype
@@ -32,11 +33,6 @@ FILES = {
     "train/metrics.jsonl": "train.jsonl",
 }
 """In a job's folder, and among what is kept."""
-
-
-def label(job: Job) -> str:
-    """Its name as that of a folder."""
-    return re.sub(r"[^\w]+", "_", job.name.replace("%", "percent"))
 
 
 def keep(job: Job, root: Path, kept: Path) -> str | None:
@@ -84,7 +80,7 @@ def main() -> None:
     action = {"keep": keep, "give": give}[options.action]
     try:
         for job in expand(read_study(Path(options.study))):
-            if said := action(job, options.root, options.kept / label(job)):
+            if said := action(job, options.root, options.kept / folder_name(job.name)):
                 print(f"{job.name}: {said}")
     except UserError as error:
         parser.error(str(error))

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,7 +27,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
-from side_by_side import add_job_options, do_as_asked, run_side_by_side
+from side_by_side import add_job_options, do_as_asked, folder_name, run_side_by_side
 from torch import nn
 
 from compactnas import baselines, network, space
@@ -115,7 +114,7 @@ class Job:
     @property
     def name(self) -> str:
         """Its folder."""
-        return re.sub(r"[^\w-]+", "_", f"{self.row}-{self.seed}")
+        return folder_name(f"{self.row}-{self.seed}")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from side_by_side import add_job_options, do_as_asked, run_side_by_side
+from side_by_side import add_job_options, do_as_asked, folder_name, run_side_by_side
 
 BASE = "turned"
 ROWS: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ class Job:
     @property
     def name(self) -> str:
         """Its folder."""
-        return f"{self.network}/{self.row.replace(' ', '_')}-{self.seed}"
+        return f"{self.network}/" + folder_name(f"{self.row}-{self.seed}")
 
 
 def teacher(options: argparse.Namespace) -> Path:

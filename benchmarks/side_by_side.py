@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,11 @@ class Named(Protocol):
 
 
 J = TypeVar("J", bound=Named)
+
+
+def folder_name(text: str) -> str:
+    """What is said of a job, as the name of its folder on any system: `8 %, seed 0` is `8_percent_seed_0`."""
+    return re.sub(r"[^\w-]+", "_", text.replace("%", "percent"))
 
 
 def run_side_by_side(
