@@ -3,11 +3,13 @@
     python scripts/eurosat_folder.py NPZ DATA
     python benchmarks/recipe.py --data DATA --out RUNS --networks resnet110 found=RUN --seeds 2
     python benchmarks/recipe.py --data DATA --out RUNS --networks resnet110 found=RUN --seeds 2 --table
+    python benchmarks/recipe.py --data DATA --out UNEVEN --networks resnet110 found=RUN --seeds 2 --uneven
 
 Every row is a training from scratch of as many epochs; `turned` stands for the recipe `quick`, and the others say in
 what they differ from it. All are measured on the 5,400 patches of the validation places; the test part is not read. A
 row with a teacher waits for `turned` of the first network, whose seed 0 teaches. Classes are equally frequent there, so
-that drawing them evenly changes nothing. Every job is a run folder and goes on where it was stopped.
+that drawing them evenly changes nothing: `--uneven` trains on 3,985 patches of which the most frequent class has ten
+times as many as the rarest. Every job is a run folder and goes on where it was stopped.
 Not So2Sat: nothing here can be compared with the paper's accuracies.
 """
 
@@ -36,6 +38,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "smoothing and averaged weights": {"label_smoothing": 0.1, "average": 0.99},
 }
 """The fields of `train` in which each row differs; turns and flips belong to all but the first."""
+UNEVEN_ROWS: dict[str, dict[str, Any]] = {
+    BASE: {},
+    "classes drawn half as unevenly": {"balance": 0.5},
+    "classes drawn evenly": {"balance": 1.0},
+}
 TURNS = (BASE, "smoothing and averaged weights")
 """Rows that are measured by the mean over the 8 symmetries of the square too."""
 
@@ -54,6 +61,11 @@ class Job:
         return f"{self.network}/" + folder_name(f"{self.row}-{self.seed}")
 
 
+def rows_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The rows that are asked for."""
+    return UNEVEN_ROWS if options.uneven else ROWS
+
+
 def teacher(options: argparse.Namespace) -> Path:
     """Folder of the network that teaches: the first one's, seed 0."""
     folder: Path = options.out / Job(options.networks[0][0], BASE, 0).name
@@ -66,15 +78,13 @@ def work(job: Job, options: argparse.Namespace) -> None:
     from compactnas.loop import Silent
     from compactnas.pipeline import evaluate_stage, train_stage
 
-    fields, networks = dict(ROWS[job.row]), dict(options.networks)
+    fields, networks = dict(rows_of(options)[job.row]), dict(options.networks)
     if "teachers" in fields:
         fields["teachers"] = (str(teacher(options)),)
-    recipe = quick()
+    recipe, split = quick(), "split_spatial_uneven.csv" if options.uneven else "split_spatial_chosen.csv"
     config = replace(
         recipe,
-        data=DataConfig(
-            path=str(options.data), split="csv", split_csv=str(options.data / "split_spatial_chosen.csv"), reduce=2
-        ),
+        data=DataConfig(path=str(options.data), split="csv", split_csv=str(options.data / split), reduce=2),
         train=replace(recipe.train, epochs=options.epochs, validate_every=0, **fields),
         machine=MachineConfig(device="cpu", threads=1, precision=options.precision),
         seed=job.seed,
@@ -82,7 +92,13 @@ def work(job: Job, options: argparse.Namespace) -> None:
     folder = options.out / job.name
     train_stage(config, folder, networks[job.network], resume=True, listener=Silent())
     plain = evaluate_stage(folder, part="validation")
-    figures = {"plain": plain.measures.oa, "n": plain.n, "macs": plain.macs, "parameters": plain.parameters}
+    figures = {
+        "plain": plain.measures.oa,
+        "classes": plain.measures.aa,
+        "n": plain.n,
+        "macs": plain.macs,
+        "parameters": plain.parameters,
+    }
     if job.row in TURNS:
         figures["turns"] = evaluate_stage(folder, part="validation", turns=True).measures.oa
     (folder / "ablation.json").write_text(json.dumps(figures) + "\n")
@@ -91,14 +107,14 @@ def work(job: Job, options: argparse.Namespace) -> None:
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """All of them; what a row needs stands before it."""
     for seed in range(options.seeds):
-        for row in ROWS:
+        for row in rows_of(options):
             for name, _ in options.networks:
                 yield Job(name, row, seed)
 
 
 def ready(job: Job, options: argparse.Namespace) -> bool:
     """Whether the teacher is there that a job needs."""
-    return "teachers" not in ROWS[job.row] or (teacher(options) / "ablation.json").exists()
+    return "teachers" not in rows_of(options)[job.row] or (teacher(options) / "ablation.json").exists()
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -122,20 +138,21 @@ def results(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, f
     return found
 
 
-def table(found: dict[str, dict[str, list[dict[str, float]]]]) -> str:
+def table(found: dict[str, dict[str, list[dict[str, float]]]], options: argparse.Namespace) -> str:
     """In Markdown; the gain is of the means, against the row `turned`."""
+    key, beside = ("classes", "mean of the classes") if options.uneven else ("turns", "8 turns")
     lines = [
-        "| | " + " | ".join(f"{name} | gain | 8 turns" for name in found) + " |",
+        "| | " + " | ".join(f"{name} | gain | {beside}" for name in found) + " |",
         "|---" * (1 + 3 * len(found)) + "|",
     ]
-    for row in ROWS:
+    for row in rows_of(options):
         cells = []
         for rows in found.values():
             own = [run["plain"] for run in rows.get(row, [])]
             base = [run["plain"] for run in rows.get(BASE, [])]
-            turned = [run["turns"] for run in rows.get(row, []) if "turns" in run]
+            other = [run[key] for run in rows.get(row, []) if key in run]
             gain = f"{100 * (statistics.mean(own) - statistics.mean(base)):+.2f}" if own and base else "-"
-            cells += [_spread(own), gain, _spread(turned)]
+            cells += [_spread(own), gain, _spread(other)]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -160,6 +177,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12, help="of each training")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row, with seeds from 0")
     parser.add_argument("--precision", default="32-true", help="as machine.precision")
+    parser.add_argument("--uneven", action="store_true", help="what drawing classes evenly gives where they are not")
     parser.add_argument("--only", default="", help="run the jobs of this network alone")
     options = parser.parse_args()
     do_as_asked(
@@ -168,7 +186,7 @@ def main() -> None:
         lambda job: work(job, options),
         lambda: run_all(options),
         lambda: results(options),
-        table,
+        lambda found: table(found, options),
     )
 
 

@@ -9,6 +9,8 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
     split_spatial_small.csv  400 training patches of each class (those of eurosat_rgb_32_small.npz
                              if it lies beside the archive, else drawn), no validation, the whole test
     split_spatial_chosen.csv the same training patches, the whole validation and the whole test: to choose by
+    split_spatial_uneven.csv training patches of classes that are not equally frequent: from as many of the first as the
+                             rarest has, evenly on the logarithm down to a tenth of that; whole validation, whole test
     split_reverse.csv        the other way round, to choose by as well: training on the validation places, validation
                              on as many patches of the training places, the others of them as test; no test places
     split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
@@ -29,6 +31,7 @@ from numpy.typing import NDArray
 
 SMALL = "eurosat_rgb_32_small.npz"
 SMALL_PER_CLASS = 400
+RAREST_SHARE = 0.1
 SEED = 0
 
 
@@ -45,6 +48,17 @@ def small_training(
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         mask[rng.choice(np.flatnonzero(training & (labels == label)), SMALL_PER_CLASS, replace=False)] = True
+    return mask
+
+
+def uneven_training(labels: NDArray[np.int64], training: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which patches train where the first class is the most frequent one and the last the rarest."""
+    rng = np.random.default_rng(SEED)
+    rows = [np.flatnonzero(training & (labels == label)) for label in np.unique(labels)]
+    most = min(map(len, rows))
+    mask = np.zeros(len(labels), bool)
+    for own, share in zip(rows, np.geomspace(1, RAREST_SHARE, len(rows)), strict=True):
+        mask[rng.choice(own, round(share * most), replace=False)] = True
     return mask
 
 
@@ -71,6 +85,7 @@ def write(archive: Path, dest: Path) -> None:
         (dest / path).write_bytes(jpegs[start:end].tobytes())
     words = np.array(("train", "validation", "test"))[split]
     small = small_training(archive, names, labels, split == 0)
+    uneven = uneven_training(labels, split == 0)
     training = np.random.default_rng(SEED).permutation(np.flatnonzero(split == 0))
     fifth = round(0.2 * len(training))
     forth, back = ([path for path, part in zip(paths, split, strict=True) if part == number] for number in (0, 1))
@@ -81,6 +96,7 @@ def write(archive: Path, dest: Path) -> None:
         "split_spatial": zip(paths, words, strict=True),
         "split_spatial_small": ((paths[row], words[row]) for row in np.flatnonzero(small | (split == 2))),
         "split_spatial_chosen": ((paths[row], words[row]) for row in np.flatnonzero(small | (split > 0))),
+        "split_spatial_uneven": ((paths[row], words[row]) for row in np.flatnonzero(uneven | (split > 0))),
         "split_reverse": [(path, "train") for path in back]
         + [(path, "validation" if path in held else "test") for path in forth],
         "split_random": [(paths[row], "test" if place < fifth else "train") for place, row in enumerate(training)],

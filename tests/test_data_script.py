@@ -66,6 +66,10 @@ def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest
     assert words(dest / "split_reverse.csv") == {"train": 400, "validation": 400, "test": 800}
     forth, back = (parts(dest / f"split_{name}.csv") for name in ("spatial", "reverse"))
     assert back["train"] == forth["validation"] and back["validation"] | back["test"] == forth["train"]
+    uneven = parts(dest / "split_spatial_uneven.csv")
+    assert uneven["train"] < forth["train"]
+    assert [sum(path.startswith(name) for path in uneven["train"]) for name in CLASSES] == [600, 60]
+    assert (uneven["validation"], uneven["test"]) == (forth["validation"], forth["test"])
     dataset = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / "split_spatial_small.csv")))
     assert np.bincount(dataset.source.facts.labels[dataset.parts["train"]]).tolist() == [400, 400]
     with pytest.raises(SystemExit, match="exists already"):
