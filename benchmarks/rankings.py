@@ -90,7 +90,8 @@ def show(rows: list[dict[str, Any]], beside: dict[str, Any], trainings: int) -> 
         best = "-" if row["best"] is None else f"{100 * row['best']:.2f}"
         print(f"| {row['ground']} | {row['ranking']} | {tau} | {span} | {row['verdict']} | {best} |")
     drawn, found = beside["random"], beside["found"]
-    print(f"\n{len(drawn) + len(found)} candidates, {trainings} training{"s" * (trainings > 1)} each")
+    each = "trained once each" if trainings == 1 else f"{trainings} trainings each"
+    print(f"\n{len(drawn) + len(found)} candidates, {each}")
     if not drawn:
         return
     span = f"{100 * statistics.mean(drawn):.2f} ({100 * drawn[0]:.2f} to {100 * drawn[-1]:.2f})"
