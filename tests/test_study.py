@@ -28,6 +28,8 @@ from compactnas.loop import Silent
 from compactnas.models import ModelSpec
 from compactnas.network import Network
 from compactnas.report.run.tables import NAMES
+from compactnas.report.study.summary import tiles_of
+from compactnas.report.study.tables import split_table
 from compactnas.space import Space
 from compactnas.study import StudyConfig, expand, plan, read_study, run_study, study_tables
 from compactnas.study.estimating import Shape, Step, measure_step
@@ -115,6 +117,13 @@ def test_networks_of_ones_own_are_trained_beside_the_others(tmp_path: Path) -> N
     macs = genotype_cost(Genotype.load(file), BANDS, CLASSES, SIDE).macs
     for name in ("written", "of a file"):
         assert [run.evaluation.macs for run in view.runs(name, "official")] == [macs, macs]
+    table = split_table(view, "official")
+    assert table is not None and table.spans == (("given", 2),)
+    assert [tile.name for tile in tiles_of(view)[2:]] == ["jobs done", "best given, OA on official"]
+    assert [tiles_of(replace(view, retrainings=n))[2].below for n in (1, 2)] == [
+        "trained once each",
+        "2 trainings each",
+    ]
     assert all(one.macs == macs and one.done for one in plan(study, root).jobs)
     other = GUESS | {"channels": 8}
     keys = [expand(read_study(write_study(tmp_path, networks={"it": one}, **few)))[0].key for one in (GUESS, other)]

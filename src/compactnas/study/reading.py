@@ -71,7 +71,8 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
 def _methods(study: StudyConfig, jobs: list[Job]) -> tuple[Method, ...]:
     """In the paper's order; a method that is not known here comes last."""
     known: dict[str, Kind] = {
-        **dict.fromkeys([*study.baselines, *study.networks], "baseline"),
+        **dict.fromkeys(study.baselines, "baseline"),
+        **dict.fromkeys(study.networks, "given"),
         **dict.fromkeys(study.methods, "searched"),
         RANDOM: "random",
         **dict.fromkeys(study.random_searches, "random"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compactnas.report.study.seeds import Paired, Spread, paired
-from compactnas.report.study.view import Method, StudyView
+from compactnas.report.study.view import Kind, Method, StudyView
 
 
 def mean_oa(view: StudyView, method: Method, split: str) -> Spread | None:
@@ -14,7 +14,7 @@ def mean_oa(view: StudyView, method: Method, split: str) -> Spread | None:
     return Spread.of([100 * run.evaluation.measures.oa for run in runs]) if runs else None
 
 
-def best_method(view: StudyView, split: str, kind: str) -> Method | None:
+def best_method(view: StudyView, split: str, kind: Kind) -> Method | None:
     """The method of a kind with the highest mean OA on a split; of equals the one with the fewest MACs."""
     found = [
         (-spread.mean, min(run.evaluation.macs for run in view.runs(method.key, split)), place, method)
@@ -26,8 +26,9 @@ def best_method(view: StudyView, split: str, kind: str) -> Method | None:
 
 def chosen_method(view: StudyView) -> tuple[Method, str] | None:
     """The method whose confusion is shown, with the split that decided: the first on which a searched one is done."""
+    kinds: tuple[Kind, ...] = ("searched", "random", "given", "baseline")
     for split in view.splits:
-        for kind in ("searched", "random", "baseline"):
+        for kind in kinds:
             if (method := best_method(view, split.name, kind)) is not None:
                 return method, split.name
     return None
@@ -48,7 +49,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All searched methods of a split against all references: baselines, S, random cells, random search."""
+    """All searched methods of a split against all references: baselines, given networks, S, those at random."""
 
     split: str
     references: tuple[Method, ...]
@@ -60,7 +61,9 @@ def comparisons(view: StudyView, split: str) -> Comparisons | None:
     shown = view.shown(split)
     searched = [method for method in shown if method.kind == "searched"]
     plain = [method for method in searched if method.key == "S" and len(searched) > 1]
-    references = [m for m in shown if m.kind == "baseline"] + plain + [m for m in shown if m.kind == "random"]
+    references = (
+        [m for m in shown if m.kind in ("baseline", "given")] + plain + [m for m in shown if m.kind == "random"]
+    )
     rows = [Comparison(method, tuple(_pair(view, split, method, other) for other in references)) for method in searched]
     rows = [row for row in rows if any(row.others)]
     return Comparisons(split, tuple(references), tuple(rows)) if rows else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from compactnas.report.study.compare import best_method, mean_oa
 from compactnas.report.study.seeds import Spread
 from compactnas.report.study.tables import reference_cost
-from compactnas.report.study.view import Method, StudyView
+from compactnas.report.study.view import Kind, Method, StudyView
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,15 @@ class Tile:
     below: str = ""
 
 
+BEST: dict[Kind, str] = {
+    "searched": "best searched",
+    "baseline": "best baseline",
+    "given": "best given",
+    "random": "best at random",
+}
+"""Kinds of networks in the order of their tiles."""
+
+
 def tiles_of(view: StudyView) -> list[Tile]:
     """Data, splits, jobs, and the best of each kind on the first split with results."""
     classes = f"{view.sizes[1]} classes, {view.sizes[0]} bands, {view.sizes[2]} px" if view.sizes else ""
@@ -30,11 +39,12 @@ def tiles_of(view: StudyView) -> list[Tile]:
         below = rest if split.name == split.rule else f"{split.rule} · {rest}" if rest else split.rule
         tiles.append(Tile(f"{split.name}, test patches", f"{test:,}" if test else "-", below=below))
     done = len(view.jobs) - len(view.missing)
-    tiles.append(Tile("jobs done", f"{done}", f"of {len(view.jobs)}", f"{view.retrainings} trainings each"))
+    each = "trained once each" if view.retrainings == 1 else f"{view.retrainings} trainings each"
+    tiles.append(Tile("jobs done", f"{done}", f"of {len(view.jobs)}", each))
     where = first_split(view)
     if where is None:
         return tiles
-    for kind, name in (("searched", "best searched"), ("baseline", "best baseline"), ("random", "best at random")):
+    for kind, name in BEST.items():
         method = best_method(view, where, kind)
         if method is not None:
             tiles.append(Tile(f"{name}, OA on {where}", *_oa(view, method, where), below=method.name))

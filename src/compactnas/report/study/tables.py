@@ -60,7 +60,7 @@ ROWS = (
     ),
 )
 ACCURACIES = ROWS[:3]
-KINDS = {"baseline": "built by hand", "searched": "searched", "random": "at random"}
+KINDS = {"baseline": "built by hand", "given": "given", "searched": "searched", "random": "at random"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from compactnas.genotype import Genotype
 from compactnas.report.run.tables import NAMES
 from compactnas.runs import Row
 
-Kind = Literal["baseline", "searched", "random"]
+Kind = Literal["baseline", "given", "searched", "random"]
 Place = Literal["apart", "mixed", "unknown"]
 """Where a test part lies: in other places than the training part, in the same ones, or who knows."""
 
@@ -22,7 +22,7 @@ class Method:
 
     Attributes:
         key: what the study calls it.
-        kind: built by hand, searched, or drawn at random; random search is of the last kind.
+        kind: built by hand, given by the study's file, searched, or drawn at random; random search is of the last kind.
     """
 
     key: str
@@ -197,7 +197,7 @@ class StudyView:
 
 
 def colour_of(method: Method, methods: Sequence[Method]) -> int:
-    """A method's colour on the whole page: searched ones 0 to 3, random ones 4, baselines 5."""
+    """A method's colour on the whole page: searched ones 0 to 3, random ones 4, all others 5."""
     if method.kind == "searched":
         return [one.key for one in methods if one.kind == "searched"].index(method.key) % 4
     return 4 if method.kind == "random" else 5
