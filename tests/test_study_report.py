@@ -19,6 +19,7 @@ from compactnas.data.source import Facts
 from compactnas.data.splits import REMEMBERS, make_parts
 from compactnas.errors import UserError
 from compactnas.report.study.paper import D2_PARTS, PRINTED
+from compactnas.report.study.summary import headline
 from compactnas.report.study.tables import split_table
 from compactnas.study import Job, StudyConfig, expand
 from compactnas.study.reading import study_view
@@ -140,6 +141,21 @@ def test_any_part_of_a_study_has_a_report_that_says_what_is_missing(tmp_path: Pa
         assert dict(zip(table.columns, map(int, dict(table.rows)["n"]), strict=True)) == {
             name: n for name, n in counted.items() if n
         }
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_headline_names_the_best_that_nobody_searched_for(tmp_path: Path, better: bool) -> None:
+    """ResNet-110, that the cost is held against, need not be the best of those built by hand."""
+    study = fake_study(splits=("d1",), baselines=("resnet20", "resnet110"), methods=("S",))
+
+    def counts(job: Job) -> NDArray[np.int64]:
+        right = {"resnet20": 9 if better else 1, "resnet110": 5}.get(job.method, 3)
+        return np.eye(17, dtype=np.int64) * right + 1
+
+    write_fake_study(study, tmp_path, confusion=counts)
+    text = headline(study_view(study, tmp_path))
+    assert re.search(r"fewer parameters than ResNet-110 \(27\.27 %\)\. Beside it: ", text)
+    assert ("Beside it: ResNet-20 38.46 %, random 20.00 %" in text) == better and text.count("ResNet") == 1 + better
 
 
 def test_a_split_is_told_by_whichever_job_knows_it(tmp_path: Path) -> None:

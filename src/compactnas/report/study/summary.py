@@ -89,12 +89,14 @@ def headline(view: StudyView) -> str:
     text = f"{method.name} reaches {_per_cent(view, method, where)} OA on {where}"
     text += f" with {parameters / 1e6:.3f} M parameters and {macs / 1e6:.2f} M MACs"
     cost, trained = reference_cost(view)
+    reference = next((m for m in view.shown(where) if m.key == "resnet110"), None) if trained else None
     if cost is not None:
         text += f": {_less(macs, cost.macs)} MACs and {_less(parameters, cost.parameters)} parameters than ResNet-110"
-        reference = next((m for m in view.shown(where) if m.key == "resnet110"), None) if trained else None
         if reference is not None:
             text += f" ({_per_cent(view, reference, where)})"
-    others = [m for m in view.shown(where) if m.kind == "random"]
+    best = [best_method(view, where, "baseline"), best_method(view, where, "given")]
+    others = [m for m in best if m is not None and m != reference]
+    others += [m for m in view.shown(where) if m.kind == "random"]
     if others:
         text += ". Beside it: " + ", ".join(f"{m.name} {_per_cent(view, m, where)}" for m in others)
     return text + "."
