@@ -139,7 +139,7 @@ def results(options: argparse.Namespace) -> dict[str, dict[str, list[dict[str, f
 
 
 def table(found: dict[str, dict[str, list[dict[str, float]]]], options: argparse.Namespace) -> str:
-    """In Markdown; the gain is of the means, against the row `turned`."""
+    """In Markdown; the gain is the mean over the seeds that the row and `turned` have."""
     key, beside = ("classes", "mean of the classes") if options.uneven else ("turns", "8 turns")
     lines = [
         "| | " + " | ".join(f"{name} | gain | {beside}" for name in found) + " |",
@@ -151,7 +151,8 @@ def table(found: dict[str, dict[str, list[dict[str, float]]]], options: argparse
             own = [run["plain"] for run in rows.get(row, [])]
             base = [run["plain"] for run in rows.get(BASE, [])]
             other = [run[key] for run in rows.get(row, []) if key in run]
-            gain = f"{100 * (statistics.mean(own) - statistics.mean(base)):+.2f}" if own and base else "-"
+            gains = [mine - theirs for mine, theirs in zip(own, base, strict=False)]
+            gain = f"{100 * statistics.mean(gains):+.2f}" if gains else "-"
             cells += [_spread(own), gain, _spread(other)]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return "\n".join(lines)
