@@ -7,6 +7,7 @@ from pathlib import Path
 import kept
 import pytest
 from fake_study import fake_study, genotype_of, write_fake_study
+from side_by_side import folder_name
 
 from compactnas.config import TrainConfig
 from compactnas.genotype import Genotype
@@ -30,12 +31,12 @@ def study(tmp_path: Path) -> StudyConfig:
     write_fake_study(study, tmp_path / "study")
     found_ones(study, tmp_path / "study")
     for job in expand(study):
-        assert kept.keep(job, tmp_path / "study", tmp_path / "kept" / kept.label(job)) == "kept"
+        assert kept.keep(job, tmp_path / "study", tmp_path / "kept" / folder_name(job.name)) == "kept"
     return study
 
 
 def give(study: StudyConfig, folder: Path) -> list[str | None]:
-    return [kept.give(job, folder / "again", folder / "kept" / kept.label(job)) for job in expand(study)]
+    return [kept.give(job, folder / "again", folder / "kept" / folder_name(job.name)) for job in expand(study)]
 
 
 def test_the_same_tables_come_again(study: StudyConfig, tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_trainings_of_another_length_are_left_out(study: StudyConfig, tmp_path: 
 
 def test_trainings_of_another_network_than_that_found_are_left_out(study: StudyConfig, tmp_path: Path) -> None:
     job = next(job for job in expand(study) if job.kind == "train" and job.method == "S")
-    other = tmp_path / "kept" / kept.label(job) / "genotype.json"
+    other = tmp_path / "kept" / folder_name(job.name) / "genotype.json"
     cell = next(cell for cell in map(genotype_of, expand(study)) if cell != Genotype.load(other))
     other.write_text(cell.to_json())
     said = dict(zip(expand(study), give(study, tmp_path), strict=True))
