@@ -21,15 +21,15 @@ import numpy as np
 import torch
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig
-from compactnas.cost import genotype_cost
+from compactnas.cost.latency_table import LatencyTable
+from compactnas.cost.table import genotype_cost
 from compactnas.export.latency import LatencyEngine, make_call, measure_latency, timed
-from compactnas.genotype import Genotype
-from compactnas.latency import LatencyTable
-from compactnas.loop import Silent
-from compactnas.models import ModelSpec, build
-from compactnas.network import Network
+from compactnas.nn.network import Network
+from compactnas.nn.registry import ModelSpec, build
 from compactnas.pipeline import search_stage
-from compactnas.space import Space
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+from compactnas.training.runtime import Silent
 
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
 TARGETS = {"max_macs": (10e6, 15e6, 20e6, 30e6, 40e6), "max_parameters": (80e3, 95e3, 120e3, 160e3, 200e3)}

@@ -68,8 +68,8 @@ def jobs() -> list[Job]:
 def work(job: Job, data: Path, out: Path) -> None:
     """Run one job in this process."""
     from compactnas.config import DataConfig, MachineConfig, quick
-    from compactnas.loop import Silent
     from compactnas.pipeline import evaluate_stage, run, train_stage
+    from compactnas.training.runtime import Silent
 
     recipe = quick()
     csv = str(data / SPLITS[job.split])

@@ -17,11 +17,11 @@ from pathlib import Path
 from side_by_side import folder_name
 
 from compactnas.errors import UserError
-from compactnas.genotype import Genotype
-from compactnas.runs import config_values, first_difference, read_config
-from compactnas.study import Job, expand, read_study
-from compactnas.study.config import RANDOM
-from compactnas.study.running import chosen
+from compactnas.runs.folder import config_values, first_difference, read_config
+from compactnas.space.genotype import Genotype
+from compactnas.studies import Job, expand, read_study
+from compactnas.studies.config import RANDOM
+from compactnas.studies.running import chosen
 
 FILES = {
     "config.yaml": "config.yaml",

@@ -28,14 +28,14 @@ import h5py
 import numpy as np
 import torch
 
-from compactnas.baselines import BASELINES
 from compactnas.config import DataConfig, MachineConfig
 from compactnas.data import open_streamed
 from compactnas.data.batches import Batches
 from compactnas.data.formats.packed import PackedSource
-from compactnas.data.packing import prepare
-from compactnas.loop import make_fabric
-from compactnas.network import Normalise
+from compactnas.data.packing.pack import prepare
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.network import Normalise
+from compactnas.training.runtime import make_fabric
 
 BATCH, CLASSES = 256, 17
 KINDS = ("packed", "packed_normalised", "open_per_sample", "read_per_sample", "numpy_gather", "resnet8_forward")

@@ -37,19 +37,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compactnas.data.world.scene import make_city
-from compactnas.data.world.write import city_seed
 from compactnas.export.engines import TorchEngine
-from compactnas.loop import peak_memory_gib
-from compactnas.maps.blocks import Block
-from compactnas.maps.dense import MOST_TILES, Dense, features, learn_likeness, sample
-from compactnas.maps.exact import Exact
-from compactnas.maps.grid import Cells, Grid
-from compactnas.maps.levels import Levels, levels_of
-from compactnas.maps.likeness import Likeness
-from compactnas.operations import State
-from compactnas.runs import load
-from compactnas.task import Task
+from compactnas.mapping.blocks import Block
+from compactnas.mapping.boundary_correction import Likeness
+from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_likeness, sample
+from compactnas.mapping.exact import Exact
+from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.levels import Levels, levels_of
+from compactnas.nn.operations import State
+from compactnas.runs.folder import load
+from compactnas.runs.task import Task
+from compactnas.synthetic.scene import make_city
+from compactnas.synthetic.write import city_seed
+from compactnas.training.runtime import peak_memory_gib
 
 STEP, WINDOW, BATCH = 10, 32, 128
 LARGE = 300 * 300

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compactnas.data.world import write_world
+from compactnas.synthetic import write_world
 
 QUARTERS, INTERVAL_S, LONG = 4, 0.5, 100_000
 

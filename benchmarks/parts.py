@@ -32,13 +32,13 @@ from torch import nn
 
 from compactnas import baselines, network, space
 from compactnas.config import DataConfig, MachineConfig, quick
-from compactnas.cost import genotype_cost
-from compactnas.genotype import Genotype
-from compactnas.loop import Silent
-from compactnas.network import Normalise, Patches
-from compactnas.operations import HalfInstanceNorm, final_norm
+from compactnas.cost.table import genotype_cost
+from compactnas.nn.network import Normalise, Patches
+from compactnas.nn.operations import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
-from compactnas.space import LAYOUTS, Layout
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import LAYOUTS, Layout
+from compactnas.training.runtime import Silent
 
 LEAN = LAYOUTS["lean"]
 

@@ -15,9 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.operations import AveragePool, BasicReduction, FactorizedReduction, MaxPool, Separable, Skip, Unit, Zero
-from compactnas.sampling import Architecture
-from compactnas.supernet import SuperNet
+from compactnas.nn.operations import (
+    AveragePool,
+    BasicReduction,
+    FactorizedReduction,
+    MaxPool,
+    Separable,
+    Skip,
+    Unit,
+    Zero,
+)
+from compactnas.nn.supernet import SuperNet
+from compactnas.search.sampling import Architecture
 
 
 def _plain_operation(operation: nn.Module) -> nn.Module:

@@ -17,9 +17,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from compactnas.selecting.agreement import Agreement, kendall_tau
-from compactnas.study.config import read_study
-from compactnas.study.jobs import expand
+from compactnas.selection.agreement import Agreement, kendall_tau
+from compactnas.studies.config import read_study
+from compactnas.studies.jobs import expand
 
 Finals = dict[str, dict[int, dict[str, float]]]
 """By candidate and seed: accuracy on the test part and, at the end of the training, on the validation part."""

@@ -20,13 +20,13 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from compactnas import replay
 from compactnas.config import MachineConfig, TrainConfig
 from compactnas.data import ArraySource, Facts
-from compactnas.genotype import Genotype
-from compactnas.loop import Means, make_fabric
-from compactnas.models import SEARCHED, ModelSpec, build
-from compactnas.train import Training
+from compactnas.nn.registry import SEARCHED, ModelSpec, build
+from compactnas.space.genotype import Genotype
+from compactnas.training import cuda_graph as replay
+from compactnas.training.runtime import Means, make_fabric
+from compactnas.training.trainer import Training
 
 CLASSES, BANDS, PX, STEPS, SEEN = 10, 3, 32, 80, 12
 FOUND = Path(__file__).parent.parent / "results/beyond/jobs/train_8_percent_on_spatial_seed_0/genotype.json"

@@ -25,9 +25,9 @@ from torch.nn import functional as F
 
 from compactnas import operations, separable
 from compactnas.config import Precision, SearchConfig
-from compactnas.operations import State, Unit, weighed
-from compactnas.search import Search
-from compactnas.space import Space
+from compactnas.nn.operations import State, Unit, weighed
+from compactnas.search.searcher import Search
+from compactnas.space.search_space import Space
 
 
 @contextmanager

@@ -23,11 +23,11 @@ import torch
 from search_step import Step, make_search, stepper
 
 from compactnas.config import SearchConfig
-from compactnas.genotype import OPERATIONS
-from compactnas.network import Sample
-from compactnas.sampling import Architecture, Draw, gumbel_softmax, straight_through
-from compactnas.space import Space
-from compactnas.strategies.gdas import Gdas
+from compactnas.nn.network import Sample
+from compactnas.search.sampling import Architecture, Draw, gumbel_softmax, straight_through
+from compactnas.search.strategies.gdas import Gdas
+from compactnas.space.genotype import OPERATIONS
+from compactnas.space.search_space import Space
 
 PATH = ("sep_conv_3x3", "skip_connect")
 ORDER = (*PATH, *(name for name in OPERATIONS if name not in PATH))

@@ -27,10 +27,10 @@ from lightning_fabric import Fabric
 from compactnas.cli import demo
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import open_dataset
-from compactnas.data.world import write_world
+from compactnas.nn.supernet import SuperNet
 from compactnas.pipeline import search_stage
-from compactnas.progress import RichListener
-from compactnas.supernet import SuperNet
+from compactnas.reporting.progress import RichListener
+from compactnas.synthetic import write_world
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "forward": [(SuperNet, "forward"), (torch.nn.functional, "cross_entropy")],

@@ -36,15 +36,15 @@ from plain_gdas import PlainGdas
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.baselines import BASELINES
 from compactnas.config import MachineConfig, Precision, SearchConfig
 from compactnas.data import Normalisation
 from compactnas.data.source import Facts
-from compactnas.loop import make_fabric, peak_memory_gib
-from compactnas.network import Backbone, Sample
-from compactnas.operations import candidate_norm, fixed_norm
-from compactnas.search import Search
-from compactnas.space import Space
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.network import Backbone, Sample
+from compactnas.nn.operations import candidate_norm, fixed_norm
+from compactnas.search.searcher import Search
+from compactnas.space.search_space import Space
+from compactnas.training.runtime import make_fabric, peak_memory_gib
 
 BANDS, CLASSES, SIDE, DEPTH, TAU, RATE = 10, 17, 32, 3, 10.0, 0.025
 LAYOUTS = ("paper", "nasnet")

@@ -19,11 +19,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from compactnas.report.study.view import StudyView
-from compactnas.study import StudyConfig, read_study
-from compactnas.study.config import RANDOM
-from compactnas.study.planning import plan
-from compactnas.study.reading import study_view
+from compactnas.reporting.study.view import StudyView
+from compactnas.studies import StudyConfig, read_study
+from compactnas.studies.config import RANDOM
+from compactnas.studies.planning import plan
+from compactnas.studies.reading import study_view
 
 
 def rows_of(view: StudyView, split: str) -> dict[str, dict[str, Any]]:

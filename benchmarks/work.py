@@ -3,7 +3,7 @@
     python benchmarks/work.py
 
 Random search has to spend what a search spends, and a count that is the same on every machine has to stand for
-the time (`compactnas.cost.work`). Pools cost no multiply-accumulates, but time. Here are the processor times of
+the time (`compactnas.cost.table.work`). Pools cost no multiply-accumulates, but time. Here are the processor times of
 training steps of ResNets, of cells of pools and skips alone, and of random cells (median of 5 after 1), and the
 number of multiply-accumulates that an element takes as long as, by least squares on relative errors. One thread.
 """
@@ -22,12 +22,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from compactnas.config import MachineConfig
-from compactnas.cost import ELEMENT_MACS, count, count_elements
-from compactnas.genotype import Genotype
-from compactnas.loop import make_fabric
-from compactnas.models import SEARCHED, ModelSpec, build
-from compactnas.random_cell import random_genotype
-from compactnas.space import Space
+from compactnas.cost.table import ELEMENT_MACS, count, count_elements
+from compactnas.nn.registry import SEARCHED, ModelSpec, build
+from compactnas.search.random_genotype import random_genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+from compactnas.training.runtime import make_fabric
 
 BANDS, CLASSES, PX, BATCH, STEPS = 10, 17, 32, 64, 5
 

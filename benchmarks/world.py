@@ -27,10 +27,10 @@ from PIL import Image, ImageDraw
 
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import Dataset, open_dataset
-from compactnas.data.world import write_world
 from compactnas.errors import UserError
 from compactnas.lcz import CLASSES
 from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.synthetic import write_world
 
 SPLITS = {"random": "d2", "unseen": "official"}
 WORLD = {"cities": 12, "test_cities": 6, "patches": 8000, "scene_px": 512, "seed": 0}
@@ -145,7 +145,7 @@ def mosaic(world: Path, bands: tuple[int, int, int], columns: int, zoom: int) ->
 
 def scene_picture(seed: int, side: int) -> Image.Image:
     """A city in true colour, in false colour (near infrared, red, green), and its true map."""
-    from compactnas.data.world import make_city
+    from compactnas.synthetic import make_city
 
     scene = make_city(seed, side)
     colours = np.array([[int(lcz.colour[i : i + 2], 16) for i in (1, 3, 5)] for lcz in CLASSES], np.uint8)

@@ -21,53 +21,53 @@ if TYPE_CHECKING:
         quick,
         smoke,
     )
-    from compactnas.cost import CostTable, count, genotype_cost
+    from compactnas.cost.table import CostTable, count, genotype_cost
     from compactnas.data import Dataset, open_dataset, open_source
     from compactnas.data.batches import Batches
     from compactnas.data.formats.samples import PackedSamples, SamplesSource
-    from compactnas.data.packing import pack, prepare
-    from compactnas.data.world import write_world
+    from compactnas.data.packing.pack import pack, prepare
     from compactnas.errors import UserError
-    from compactnas.evaluate import Evaluation
-    from compactnas.genotype import Genotype
-    from compactnas.measures import Measures, confusion_measures
-    from compactnas.models import ModelSpec, build
-    from compactnas.network import Network, Sample
+    from compactnas.evaluation.evaluate import Evaluation
+    from compactnas.evaluation.metrics import Measures, confusion_measures
+    from compactnas.nn.network import Network, Sample
+    from compactnas.nn.registry import ModelSpec, build
+    from compactnas.nn.supernet import SuperNet
     from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
-    from compactnas.report import write_report
-    from compactnas.runs import load
-    from compactnas.sampling import Architecture, derive
-    from compactnas.selecting.agreement import kendall_tau
-    from compactnas.selecting.config import SelectConfig
-    from compactnas.selecting.stage import select_stage
-    from compactnas.space import Space
-    from compactnas.strategies.gdas import Gdas
-    from compactnas.supernet import SuperNet
+    from compactnas.reporting import write_report
+    from compactnas.runs.folder import load
+    from compactnas.search.sampling import Architecture, derive
+    from compactnas.search.strategies.gdas import Gdas
+    from compactnas.selection.agreement import kendall_tau
+    from compactnas.selection.config import SelectConfig
+    from compactnas.selection.run import select_stage
+    from compactnas.space.genotype import Genotype
+    from compactnas.space.search_space import Space
+    from compactnas.synthetic import write_world
 
 _NAMES = {
     "config": "DataConfig MachineConfig RunConfig SearchConfig TrainConfig paper quick smoke",
-    "cost": "CostTable count genotype_cost",
+    "cost.table": "CostTable count genotype_cost",
     "data": "Dataset open_dataset open_source",
     "data.batches": "Batches",
-    "data.packing": "pack prepare",
+    "data.packing.pack": "pack prepare",
     "data.formats.samples": "PackedSamples SamplesSource",
-    "data.world": "write_world",
+    "synthetic": "write_world",
     "errors": "UserError",
-    "evaluate": "Evaluation",
-    "genotype": "Genotype",
-    "measures": "Measures confusion_measures",
-    "models": "ModelSpec build",
-    "network": "Network Sample",
+    "evaluation.evaluate": "Evaluation",
+    "space.genotype": "Genotype",
+    "evaluation.metrics": "Measures confusion_measures",
+    "nn.registry": "ModelSpec build",
+    "nn.network": "Network Sample",
     "pipeline": "evaluate_stage predict run search_stage train_stage",
-    "report": "write_report",
-    "runs": "load",
-    "sampling": "Architecture derive",
-    "selecting.agreement": "kendall_tau",
-    "selecting.config": "SelectConfig",
-    "selecting.stage": "select_stage",
-    "space": "Space",
-    "strategies.gdas": "Gdas",
-    "supernet": "SuperNet",
+    "reporting": "write_report",
+    "runs.folder": "load",
+    "search.sampling": "Architecture derive",
+    "selection.agreement": "kendall_tau",
+    "selection.config": "SelectConfig",
+    "selection.run": "select_stage",
+    "space.search_space": "Space",
+    "search.strategies.gdas": "Gdas",
+    "nn.supernet": "SuperNet",
 }
 """Module -> the public names that live in it."""
 

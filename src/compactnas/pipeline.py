@@ -12,27 +12,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from compactnas.baselines import BASELINES
-from compactnas.checkpoints import Keeping
 from compactnas.config import DataConfig, MachineConfig, RunConfig
-from compactnas.cost import count, genotype_cost
+from compactnas.cost.table import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
-from compactnas.data.resident import resident
+from compactnas.data.device_cache import resident
+from compactnas.distributed.process_group import Ranks
 from compactnas.errors import UserError
-from compactnas.evaluate import Evaluation, measure, probabilities, require_fit
-from compactnas.files import read_json, write_bytes, write_json
-from compactnas.genotype import Genotype, full_widths
-from compactnas.loop import Listener, Silent, make_fabric
-from compactnas.models import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.random_cell import random_like
-from compactnas.ranks import Ranks
-from compactnas.runs import load, load_spec, read_config, save_model, sole_writer, start, write_splits
-from compactnas.search import Search
-from compactnas.step import ranks_of
-from compactnas.task import Task
-from compactnas.teacher import teach
-from compactnas.train import Training
+from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, require_fit
+from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.runs.checkpoints import Keeping
+from compactnas.runs.folder import load, load_spec, read_config, save_model, sole_writer, start, write_splits
+from compactnas.runs.task import Task
+from compactnas.search.random_genotype import random_like
+from compactnas.search.searcher import Search
+from compactnas.space.genotype import Genotype, full_widths
+from compactnas.training.distillation import teach
+from compactnas.training.optim import ranks_of
+from compactnas.training.runtime import Listener, Silent, make_fabric
+from compactnas.training.trainer import Training
 
 
 def search_stage(

@@ -16,9 +16,9 @@ from contextlib import nullcontext
 from importlib import import_module
 
 from compactnas import __version__
+from compactnas.distributed.launch import rank
 from compactnas.errors import ToldError, UserError
-from compactnas.launch import rank
-from compactnas.stopping import StoppedError, stopping_at_once
+from compactnas.io.signals import StoppedError, stopping_at_once
 
 COMMANDS = {
     "demo": ("the whole method on a made world, in some minutes", "demo"),

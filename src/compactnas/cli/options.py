@@ -22,14 +22,14 @@ from compactnas.config import (
     TrainConfig,
 )
 from compactnas.config.values import in_plain_words
+from compactnas.distributed.launch import leads, require_processes
 from compactnas.errors import UserError
-from compactnas.launch import leads, require_processes
-from compactnas.outside import read_yaml, require_plain
-from compactnas.space import Space
+from compactnas.io.untrusted import read_yaml, require_plain
+from compactnas.space.search_space import Space
 
 if TYPE_CHECKING:
     from compactnas.data import Dataset
-    from compactnas.loop import Listener
+    from compactnas.training.runtime import Listener
 
 Recipe = Literal["paper", "quick", "smoke"]
 PARTS = {
@@ -225,8 +225,8 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
 
 def listener(options: Namespace, config: RunConfig) -> Listener:
     """Who is told how a run goes: a terminal and, if wanted, TensorBoard, by the process that leads."""
-    from compactnas.progress import RichListener
-    from compactnas.tensorboard import TensorBoard
+    from compactnas.reporting.progress import RichListener
+    from compactnas.reporting.tensorboard import TensorBoard
 
     terminal = RichListener()
     if not (options.tensorboard and leads(config.machine)):
@@ -250,7 +250,7 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)
-    from compactnas.runs import read_config
+    from compactnas.runs.folder import read_config
 
     own = read_config(Path(first.run)).data
     parser.set_defaults({f"data.{field.name}": getattr(own, field.name) for field in fields(own)})
@@ -261,7 +261,7 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
 
 def require_model(model: str, *, random: bool = False) -> None:
     """Raise a UserError where a model's name is neither a baseline nor something on disk."""
-    from compactnas.baselines import BASELINES
+    from compactnas.nn.baselines import BASELINES
 
     names = [*BASELINES, *(("random",) if random else ())]
     if not model or (model not in names and not Path(model).exists()):

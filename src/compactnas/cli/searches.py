@@ -46,8 +46,8 @@ def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[N
     first = parser.parse_args(argv)
     if not first.out:
         raise UserError("no folder for the result; name one with --out")
-    from compactnas.runs import read_config
-    from compactnas.selecting.ground import on_one_device
+    from compactnas.runs.folder import read_config
+    from compactnas.selection.holdout import on_one_device
 
     own = on_one_device(read_config(Path(first.run[0])))
     before = {name: asdict(getattr(own, name)) for name in PARTS}

@@ -9,7 +9,7 @@ from compactnas.config.machine import MachineConfig
 from compactnas.config.requiring import require
 from compactnas.config.search import SearchConfig
 from compactnas.config.train import TrainConfig
-from compactnas.space import Space
+from compactnas.space.search_space import Space
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.config.requiring import require
-from compactnas.genotype import OPERATIONS
+from compactnas.space.genotype import OPERATIONS
 
 StrategyName = Literal["gdas", "darts", "darts_second_order", "snas", "proxyless", "uniform", "evolution"]
-"""How an architecture is drawn and learnt; `compactnas.strategies` has them."""
+"""How an architecture is drawn and learnt; `compactnas.search.strategies` has them."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
-from compactnas.outside import require_plain
+from compactnas.io.untrusted import require_plain
 
 Config = TypeVar("Config")
 

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int64, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compactnas.data.resident import TensorSource
+from compactnas.data.device_cache import TensorSource
 from compactnas.data.source import Indices, Source
+from compactnas.distributed.process_group import ALONE, Ranks
 from compactnas.errors import UserError
-from compactnas.ranks import ALONE, Ranks
 
 SYMMETRIES = 8
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from compactnas.data.places import overlaps
+from compactnas.data.footprints import overlaps
 from compactnas.data.source import Indices, Progress, Source
 
 Hashes = NDArray[np.uint64]

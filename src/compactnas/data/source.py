@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.places import Places
+from compactnas.data.footprints import Places
 from compactnas.errors import UserError
 
 Indices = NDArray[np.int64]

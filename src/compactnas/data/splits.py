@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig
-from compactnas.data.places import overlaps
+from compactnas.data.footprints import overlaps
 from compactnas.data.source import Facts, Groups, Indices
 from compactnas.errors import UserError
 

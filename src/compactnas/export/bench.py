@@ -20,9 +20,9 @@ from compactnas.export.engines import open_session, task_of
 from compactnas.export.graphs import onnx_bytes, trace
 from compactnas.export.manifest import INT8, ONNX, WEIGHTS, Manifest
 from compactnas.export.reading import require_extra
-from compactnas.models import ModelSpec, build
-from compactnas.runs import load_spec
-from compactnas.task import Task
+from compactnas.nn.registry import ModelSpec, build
+from compactnas.runs.folder import load_spec
+from compactnas.runs.task import Task
 from compactnas.version import __version__
 
 BESIDE = ("resnet8", "resnet20", "resnet110")

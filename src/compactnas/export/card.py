@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import nn
 
-from compactnas.cost import count
+from compactnas.cost.table import count
 from compactnas.errors import HIDDEN
 from compactnas.export.manifest import (
     CARD,
@@ -29,9 +29,9 @@ from compactnas.export.manifest import (
     WEIGHTS,
 )
 from compactnas.export.parity import Parity
-from compactnas.files import write_bytes
-from compactnas.models import ModelSpec, normalise_of
-from compactnas.task import Task
+from compactnas.io.atomic import write_bytes
+from compactnas.nn.registry import ModelSpec, normalise_of
+from compactnas.runs.task import Task
 from compactnas.version import __version__
 
 PURPOSES = {

@@ -16,10 +16,10 @@ from compactnas.export.engines import OnnxEngine, TorchEngine, open_session
 from compactnas.export.manifest import INT8, ONNX, PROGRAM, WEIGHTS
 from compactnas.export.parity import Agreement, Ask, Parity, Quantisation, Rows, answers
 from compactnas.export.quantise import METHODS, quantised
-from compactnas.files import write_bytes
-from compactnas.models import normalise_of
-from compactnas.runs import load
-from compactnas.task import Task
+from compactnas.io.atomic import write_bytes
+from compactnas.nn.registry import normalise_of
+from compactnas.runs.folder import load
+from compactnas.runs.task import Task
 
 CALIBRATION, CHOICE, MADE = 512, 2048, 64
 """Patches that ranges are measured on, that the method is chosen on, and that are made where there is no data."""

@@ -18,9 +18,9 @@ from compactnas.data import open_streamed
 from compactnas.errors import UserError
 from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, EngineName, Manifest, is_export
 from compactnas.export.reading import read_onnx
-from compactnas.models import ModelSpec
-from compactnas.runs import load, load_spec, read_config
-from compactnas.task import FILE, Task
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import load, load_spec, read_config
+from compactnas.runs.task import FILE, Task
 
 Patches = Float32[np.ndarray, "batch bands height width"]
 Probabilities = Float32[np.ndarray, "batch classes"]

@@ -17,8 +17,8 @@ from torch.export import Dim, ExportedProgram
 
 from compactnas.export.manifest import INPUT, OUTPUT
 from compactnas.export.reading import require_extra
-from compactnas.models import normalise_of
-from compactnas.task import Task
+from compactnas.nn.registry import normalise_of
+from compactnas.runs.task import Task
 
 OPSET = 20
 """Of ONNX; onnxruntime reads it from 1.17 on."""

@@ -22,17 +22,17 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compactnas.cost import CostTable
+from compactnas.cost.latency_table import LatencyTable
+from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.export.graphs import OPSET, quiet
 from compactnas.export.reading import require_extra
-from compactnas.genotype import Genotype
-from compactnas.latency import LatencyTable
-from compactnas.network import Network
-from compactnas.operations import State, build_operation, final_norm
-from compactnas.random_cell import random_genotype
-from compactnas.space import Space
-from compactnas.step import placed
+from compactnas.nn.network import Network
+from compactnas.nn.operations import State, build_operation, final_norm
+from compactnas.search.random_genotype import random_genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+from compactnas.training.optim import placed
 
 Call = Callable[[], object]
 LatencyEngine = Literal["onnx", "torch"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from compactnas.errors import UserError
-from compactnas.files import read_json, write_json
-from compactnas.task import Task
+from compactnas.io.atomic import read_json, write_json
+from compactnas.runs.task import Task
 
 NAME, FORMAT = "manifest.json", "compactnas-export/1"
 

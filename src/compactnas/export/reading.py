@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
-from compactnas.task import Task
+from compactnas.runs.task import Task
 
 OPERATIONS = frozenset(
     "Add AveragePool BatchNormalization Clip Concat Constant Conv DequantizeLinear Div Exp Flatten Gemm "

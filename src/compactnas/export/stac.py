@@ -15,10 +15,10 @@ from torch import nn
 
 from compactnas.export.manifest import CARD, INPUT, INT8, ITEM, ONNX, OUTPUT, PROGRAM, WEIGHTS
 from compactnas.export.parity import Parity
-from compactnas.files import write_json
+from compactnas.io.atomic import write_json
 from compactnas.lcz import CLASSES
-from compactnas.models import ModelSpec, normalise_of
-from compactnas.task import Task
+from compactnas.nn.registry import ModelSpec, normalise_of
+from compactnas.runs.task import Task
 
 MLM = "https://stac-extensions.github.io/mlm/v1.6.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"

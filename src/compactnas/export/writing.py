@@ -13,7 +13,7 @@ from torch import nn
 from compactnas.config import DataConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
-from compactnas.evaluate import require_fit
+from compactnas.evaluation.evaluate import require_fit
 from compactnas.export.card import write_card
 from compactnas.export.checking import Checking, Progress
 from compactnas.export.engines import task_of
@@ -22,10 +22,10 @@ from compactnas.export.manifest import GENOTYPE, INT8, ONNX, PARITY, PROGRAM, WE
 from compactnas.export.parity import Parity, require_parity
 from compactnas.export.reading import require_extra
 from compactnas.export.stac import write_item
-from compactnas.files import write_bytes, write_json
-from compactnas.models import ModelSpec
-from compactnas.runs import load, load_spec, read_config, save_model, sole_writer
-from compactnas.task import Task
+from compactnas.io.atomic import write_bytes, write_json
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import load, load_spec, read_config, save_model, sole_writer
+from compactnas.runs.task import Task
 
 
 def export_run(

@@ -9,10 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.footprints import Places
 from compactnas.data.formats import pictures, rasters
 from compactnas.data.formats.pictures import Pictures
 from compactnas.data.formats.tiffs import Tiffs
-from compactnas.data.places import Places
 from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, require_finite, require_patch
+from compactnas.data.footprints import Places, checked_places
 from compactnas.data.npy import ZIP_ERRORS, read_array
-from compactnas.data.places import Places, checked_places
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS, WORDS
 from compactnas.errors import UserError

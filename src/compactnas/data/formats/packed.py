@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_NAME_BYTES, MOST_PATCHES, names_of, require_finite, require_patch
+from compactnas.data.footprints import Places, checked_places
 from compactnas.data.npy import mapped
-from compactnas.data.places import Places, checked_places
 from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS
 from compactnas.errors import UserError
-from compactnas.files import read_json
+from compactnas.io.atomic import read_json
+from compactnas.io.untrusted import read_text
 from compactnas.lcz import NAMES
-from compactnas.outside import read_text
 
 FORMAT = "compactnas-packed/1"
 MANIFEST = "manifest.json"

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
+from compactnas.io.untrusted import parse_json, read_text
 from compactnas.lcz import NAMES
-from compactnas.outside import parse_json, read_text
 
 PROPERTIES = ("lcz", "LCZ", "class", "Class")
 LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}

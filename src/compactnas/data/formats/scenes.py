@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, require_patch
+from compactnas.data.footprints import Places
 from compactnas.data.formats.polygons import Polygon, owners, read_polygons
 from compactnas.data.formats.rasters import (
     MOST_PIXELS,
@@ -26,7 +27,6 @@ from compactnas.data.formats.rasters import (
     reflectance,
     require_rasterio,
 )
-from compactnas.data.places import Places
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, names_of, require_finite, require_patch
+from compactnas.data.footprints import Places, bounds_of_tfw
 from compactnas.data.formats.hdf5_text import LONGEST, is_variable, read_names
-from compactnas.data.places import Places, bounds_of_tfw
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES

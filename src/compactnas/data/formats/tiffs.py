@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.footprints import Places
 from compactnas.data.formats.rasters import band_names, opened, place_of, reflectance
-from compactnas.data.places import Places
 from compactnas.errors import UserError
 
 LARGEST_PX = 1024

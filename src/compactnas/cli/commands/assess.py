@@ -1,0 +1,159 @@
+"""`compactnas assess`: how good a map is, by a reference raster or polygons."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compactnas.cli.options import Parser
+from compactnas.errors import UserError
+
+if TYPE_CHECKING:
+    from compactnas.mapping.assess import Assessment, Score
+
+COLUMNS = {
+    "oa": "OA %",
+    "aa": "AA %",
+    "kappa": "kappa",
+    "macro_f1": "F1 %",
+    "oa_weighted": "OAw %",
+    "oa_urban": "OAu %",
+    "oa_built_natural": "OAbu %",
+}
+"""Measure -> head of its column."""
+
+
+def build() -> Parser:
+    """The command's options: those of `compactnas.mapping.assess.assess`."""
+    from compactnas.mapping.assess import assess
+
+    parser = Parser(
+        "assess",
+        "MAP TRUTH [--purity SHARE] [--json] [--output FILE] [options]",
+        "Measure a map of Local Climate Zones against a raster (GeoTIFF in its coordinate system, of any cells) or "
+        "polygons (GeoJSON with a property lcz).",
+    )
+    parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 declared as no data")
+    parser.add_argument("truth", type=str, help="GeoTIFF or GeoJSON to measure it by")
+    parser.add_function_arguments(assess, None, skip={"map_file", "truth_file"})
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--output", type=str, default="", help="also write it: FILE.json, or the confusion as FILE.csv")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv)).as_dict()
+    map_file, truth_file = Path(options.pop("map")), Path(options.pop("truth"))
+    as_json, output = options.pop("json"), Path(options.pop("output") or ".")
+    if output != Path() and output.suffix.lower() not in (".json", ".csv"):
+        raise UserError(f"--output: {output} ends in neither .json nor .csv")
+    from compactnas.io.atomic import write_bytes, write_json
+    from compactnas.mapping.assess import assess
+
+    found = assess(map_file, truth_file, **options)
+    if output.suffix.lower() == ".json":
+        write_json(output, found.to_json())
+    elif output != Path():
+        write_bytes(output, _csv(found.every).encode())
+    if as_json:
+        print(json.dumps(found.to_json()))
+    else:
+        _show(found)
+    return 0
+
+
+def _csv(score: Score) -> str:
+    """The confusion matrix, with its head: rows true, columns mapped, by LCZ number."""
+    text = io.StringIO()
+    numbers = range(1, len(score.confusion) + 1)
+    csv.writer(text, lineterminator="\n").writerows(
+        [["true", *numbers], *([n, *row] for n, row in zip(numbers, score.confusion.tolist(), strict=True))]
+    )
+    return text.getvalue()
+
+
+def _show(found: Assessment) -> None:
+    from compactnas.cli.commands.show import wide_console
+
+    console = wide_console()
+    print(f"{found.map} by {found.truth}, cells of {found.cell_m:g} m")
+    console.print(_summary(found))
+    for note in _notes(found):
+        print(note)
+    console.print(_classes(found.every))
+    console.print(_confusion(found.every))
+
+
+def _notes(found: Assessment) -> list[str]:
+    notes = ["OAw: weighed by similarity; OAu: inside the built classes; OAbu: built against natural, without LCZ E"]
+    if found.every.intervals:
+        notes.append(f"below: 95 % by {found.draws} draws of {found.every.units} units, each a {found.unit}")
+    if found.share is not None:
+        notes.append(f"a cell's pixels in the reference are of its class by {100 * found.share:.1f} % in the mean")
+    if found.purity and found.pure is None:
+        notes.append(f"no window of {found.window_m:g} m is of one class by {100 * found.purity:g} %")
+    if found.unmapped:
+        notes.append(f"{found.unmapped} cells with a label have no class in the map and are left out")
+    measures = found.every.measures
+    if measures.classes_present < measures.classes:
+        notes.append(f"AA and F1 over the {measures.classes_present} of {measures.classes} classes that are present")
+    return notes
+
+
+def _summary(found: Assessment) -> Any:
+    from rich.table import Table
+
+    table = Table("cells")
+    for name in ("n", *COLUMNS.values()):
+        table.add_column(name, justify="right")
+    scores = {"all": found.every}
+    if found.pure:
+        scores[f"{found.window_m:g} m of one class by {100 * found.purity:g} %"] = found.pure
+    for what, score in scores.items():
+        values = [_written(name, getattr(score.measures, name)) for name in COLUMNS]
+        table.add_row(what, str(score.n), *values)
+        if score.intervals:
+            table.add_row("", "", *(_ends(name, score) for name in COLUMNS), style="dim")
+    return table
+
+
+def _classes(score: Score) -> Any:
+    from rich.table import Table
+
+    table = Table("LCZ", "name")
+    for head in ("true", "mapped", "precision %", "recall %", "F1 %", "95 %"):
+        table.add_column(head, justify="right")
+    for row in score.to_json()["classes"]:
+        if row["true"] or row["mapped"]:
+            shares = (_written(name, row[name]) for name in ("precision", "recall", "f1"))
+            ends = _ends(f"f1_{row['lcz']}", score)
+            table.add_row(str(row["lcz"]), row["name"], str(row["true"]), str(row["mapped"]), *shares, ends)
+    return table
+
+
+def _confusion(score: Score) -> Any:
+    from rich.table import Table
+
+    table = Table("true", title="rows true, columns mapped", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    shown = [n for n in range(len(score.confusion)) if score.confusion[n].any() or score.confusion[:, n].any()]
+    for n in shown:
+        table.add_column(str(n + 1), justify="right")
+    for n in shown:
+        table.add_row(str(n + 1), *(str(count) if count else "." for count in score.confusion[n, shown].tolist()))
+    return table
+
+
+def _ends(name: str, score: Score) -> str:
+    ends = score.intervals.get(name)
+    return "" if ends is None else "-".join(_written(name, end) for end in ends)
+
+
+def _written(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if name == "kappa" else f"{100 * value:.1f}"

@@ -1,0 +1,116 @@
+"""`compactnas demo`: the whole method on a made world, beside ResNet-8 and a random cell of the same cost."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compactnas.cli.options import Parser
+from compactnas.config import DataConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.errors import UserError
+from compactnas.space.search_space import Space
+
+if TYPE_CHECKING:
+    from compactnas.training.runtime import Listener
+
+CITIES, TEST_CITIES, PATCHES, SCENE_PX = 6, 3, 2400, 320
+
+
+def demo_config(world: Path, seed: int) -> RunConfig:
+    """S+C+D, small enough for two cores and five minutes in all: a look at the method, no benchmark."""
+    return RunConfig(
+        data=DataConfig(path=str(world)),
+        space=Space(max_depth=3),
+        search=SearchConfig(
+            epochs=7,
+            warmup=3,
+            batch_size=32,
+            learning_rate=0.1,
+            alpha_learning_rate=0.03,
+            fixed_depth=2,
+            augment="square",
+        ),
+        train=TrainConfig(epochs=10, learning_rate=0.1, augment="square", validate_every=0),
+        seed=seed,
+    )
+
+
+def build() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        "demo",
+        "[--out DIR] [--seed N] [--resume]",
+        "Make a world, search (S+C+D), retrain, measure on cities never seen, and compare; a few minutes on two cores.",
+    )
+    parser.add_argument("--out", type=str, default="demo-out", help="folder to make")
+    parser.add_argument("--seed", type=int, default=0, help="of the world and of the runs")
+    parser.add_argument("--resume", action="store_true", help="go on with a demo that was interrupted")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    out, resume = Path(options.out), options.resume
+    if out.exists() and not resume and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: is there already; go on with --resume, or name a new folder with --out")
+    began = time.monotonic()
+    world, found = out / "world", out / "found"
+    config = demo_config(world, options.seed)
+
+    from compactnas import pipeline
+    from compactnas.cli.commands.show import print_table
+    from compactnas.data import open_dataset
+    from compactnas.reporting import write_report
+    from compactnas.reporting.progress import RichListener
+
+    listener = RichListener()
+    with _stage(f"making a world of {CITIES + TEST_CITIES} cities, {TEST_CITIES} of them for testing only"):
+        _make_world(world, options.seed, listener)
+    data = open_dataset(config.data)
+    with _stage(f"searching ({config.search.setting}), then retraining what was found"):
+        results = {"found (S+C+D)": pipeline.run(config, found, resume=resume, listener=listener, data=data)}
+    for name, model, folder in (("random cell", "random", out / "random"), ("ResNet-8", "resnet8", out / "resnet8")):
+        with _stage(f"training for comparison: {name}"):
+            pipeline.train_stage(config, folder, model, like=str(found), resume=resume, listener=listener, data=data)
+            results[name] = pipeline.evaluate_stage(folder, data=data)
+    report = write_report([found, out / "random", out / "resnet8"], out / "report.html")
+    print_table(results)
+    print("One short run on made data, to see that all works: differences of some points are noise.")
+    print(f"report: {report} (whole demo: {time.monotonic() - began:.0f} s)")
+    return 0
+
+
+@contextmanager
+def _stage(what: str) -> Iterator[None]:
+    """Say on stderr what is done, and when it is, how long it took: also where there is no terminal."""
+    print(f"demo: {what} ...", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    yield
+    print(f"demo: {what}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _make_world(folder: Path, seed: int, listener: Listener) -> None:
+    """Make the world, or keep the one that an earlier demo made: it is there whole or not at all."""
+    if folder.exists():
+        return
+    from compactnas.synthetic import write_world
+
+    listener.start("cities", 1, CITIES + TEST_CITIES)
+    try:
+        write_world(
+            folder,
+            cities=CITIES,
+            test_cities=TEST_CITIES,
+            patches=PATCHES,
+            scene_px=SCENE_PX,
+            seed=seed,
+            progress=lambda name, done, total: listener.step({}),
+        )
+    finally:
+        listener.end()

@@ -1,0 +1,76 @@
+"""`compactnas inspect`: what is inside a set of patches."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compactnas.cli.options import Parser, add_source_options
+from compactnas.config import DataConfig
+
+if TYPE_CHECKING:
+    from compactnas.data.inspection import Look
+
+
+def build() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        "inspect",
+        "PATH [--mosaic FILE.png] [--json] [options]",
+        "Show what is inside a So2Sat file or folder, an .npz file, a folder of images or a packed set: "
+        "patches by class and group, statistics of the bands, a mosaic, and what looks wrong.",
+    )
+    parser.add_argument("path", type=str, help="what to look at")
+    parser.add_argument("--mosaic", type=str, default="", help="write a picture with a row of patches for each class")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_source_options(parser)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    from compactnas.data import open_streamed
+    from compactnas.data.inspection import look, mosaic
+    from compactnas.io.atomic import write_bytes
+
+    source = open_streamed(DataConfig(path=options.path, **options.data.as_dict()))
+    seen = look(source)
+    if options.mosaic:
+        buffer = BytesIO()
+        mosaic(source).save(buffer, "PNG")
+        write_bytes(Path(options.mosaic), buffer.getvalue())
+    if options.json:
+        print(json.dumps(seen.to_json(), indent=2))
+        return 0
+    _show(seen)
+    if options.mosaic:
+        print(f"mosaic: {options.mosaic}")
+    return 0
+
+
+def _show(seen: Look) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console, facts = Console(), seen.facts
+    side = facts.patch_px
+    console.print(
+        Text(f"{facts.name}: {len(facts.labels)} patches of {len(facts.bands)} x {side} x {side}, {seen.dtype}")
+    )
+    table = Table("band", *("mean", "std", "min", "max"), title=f"bands, over {seen.sampled} patches")
+    for band, values in seen.bands.items():
+        table.add_row(Text(band), *(f"{values[key]:.4g}" for key in ("mean", "std", "min", "max")))
+    console.print(table)
+    for title, counts in (("class", seen.classes), ("group", seen.groups), ("part", seen.parts)):
+        if counts:
+            table = Table(title, "patches")
+            for name, count in counts.items():
+                table.add_row(Text(name), str(count))
+            console.print(table)
+    for warning in seen.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))

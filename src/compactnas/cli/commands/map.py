@@ -1,0 +1,92 @@
+"""`compactnas map`: a map of a whole city from a Sentinel-2 scene."""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jsonargparse import Namespace
+
+from compactnas.cli.options import Parser
+from compactnas.errors import UserError
+from compactnas.export.manifest import EngineName
+
+if TYPE_CHECKING:
+    from compactnas.mapping.executor import Spread
+    from compactnas.mapping.job import Job
+
+Config = TypeVar("Config")
+
+
+def build() -> Parser:
+    """The command's options."""
+    from compactnas.mapping.config import MapConfig, Outputs, Reading
+
+    parser = Parser(
+        "map",
+        "MODEL SCENE [SCENE ...] --out DIR [options]",
+        "Map the Local Climate Zones of a scene with the network of a run or an export: GeoTIFFs of classes, of "
+        "filtered classes and of probabilities, and a picture. Several scenes of the same ground (seasons) are voted. "
+        "An interrupted call goes on when it is given again.",
+    )
+    parser.add_argument("model", type=str, help="folder of a run or an export")
+    parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band")
+    parser.add_argument("--out", type=str, default="", help="folder to make")
+    parser.add_argument("--engine", type=EngineName, default="auto", help="what computes the network")
+    parser.add_argument("--workers", type=int, default=0, help="cores of an engine; 0: all, with Ray one")
+    parser.add_argument("--ray", action="store_true", help="judge blocks side by side on this machine, by Ray")
+    parser.add_argument("--ray_address", type=str, default="", help="use this Ray cluster, HOST:PORT or `auto`")
+    for config in (Outputs, MapConfig, Reading):
+        parser.add_class_arguments(config, None)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    if not options.out:
+        raise UserError("no folder for the map; name one with --out")
+    if options.workers < 0:
+        raise UserError(f"--workers: {options.workers} is negative; 0 takes all cores")
+    out = Path(options.out)
+    from compactnas.mapping.config import Outputs
+    from compactnas.mapping.mapping import make_map
+    from compactnas.reporting.progress import Counter, RichListener
+
+    job, outputs = job_of(options), _given(Outputs, options)
+    with Counter("cells") as counter:
+        about = make_map(job, out, outputs, counter.at, RichListener().warn, spread_of(options))
+    cells = about["cells"]
+    print(
+        f"mapped: {out / about['files'][0]}, {cells['columns']} x {cells['rows']} cells in {about['seconds']:.0f} s; "
+        f"picture: {out / about['picture']}"
+    )
+    return 0
+
+
+def spread_of(options: Namespace) -> Spread:
+    """Who judges the blocks."""
+    if options.ray or options.ray_address:
+        from compactnas.mapping.executors.ray import on_ray
+
+        return on_ray(options.ray_address, max(1, options.workers))
+    from compactnas.mapping.executor import judged_here
+
+    return judged_here
+
+
+def job_of(options: Namespace) -> Job:
+    """What the options ask for."""
+    from compactnas.mapping.config import MapConfig, Reading
+    from compactnas.mapping.job import Job
+
+    scenes = tuple(Path(scene) for scene in options.scene)
+    readings = _given(Reading, options).for_scenes(len(scenes))
+    return Job(Path(options.model), options.engine, options.workers, scenes, readings, _given(MapConfig, options))
+
+
+def _given(kind: type[Config], options: Namespace) -> Config:
+    """The config whose values stand among the options."""
+    return kind(**{name: options[name] for name in signature(kind).parameters})

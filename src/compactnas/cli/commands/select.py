@@ -1,0 +1,74 @@
+"""`compactnas select`: choose among the networks that searches came upon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compactnas.cli.options import Parser
+from compactnas.cli.searches import add_search_options, parse_with_searches
+from compactnas.selection.config import NAMES, SelectConfig
+
+if TYPE_CHECKING:
+    from compactnas.selection.run import Selected
+
+
+def build() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        "select",
+        "RUN [RUN ...] --out DIR [--by NAMES] [--holdout validation|random] [--resume] [options]",
+        "Rank the networks that one or several searches derived, had derived after each epoch, or believe in, on "
+        "patches that are held out, and take the best by the last ranking that is named. What is not given about data, "
+        "budgets, training and machine is the first run's.",
+    )
+    add_search_options(parser, budgets=True)
+    parser.add_argument("--by", type=str, default=",".join(NAMES), help="the rankings, a,b; the last one decides")
+    parser.add_class_arguments(SelectConfig, None, skip={"by"})
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    options, config = parse_with_searches(build, argv)
+    by = tuple(name.strip() for name in options.by.split(","))
+    choice = SelectConfig(by=by, **{name: options[name] for name in asdict(SelectConfig()) if name != "by"})
+    from compactnas.reporting.progress import RichListener
+    from compactnas.selection.run import select_stage
+
+    folder = Path(options.out)
+    folders = [Path(run) for run in options.run]
+    selected = select_stage(config, choice, folders, folder, resume=options.resume, listener=RichListener())
+    if options.json:
+        print(json.dumps({"winner": selected.rows[selected.winner], "agreements": selected.agreements}, indent=2))
+    else:
+        _show(selected, choice.by, folder)
+    return 0
+
+
+def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
+    """The candidates, the best first, and how far each ranking agrees with the one that decides."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows, last = selected.rows, by[-1]
+    others = [name for name in by[:-1] if name not in ("parameters", "macs")]
+    table = Table(
+        *("", "search", "origin", "M MACs", *others, last),
+        title=f"{selected.patches} patches held out; places by each ranking, score by the last",
+        box=None,
+    )
+    for row in sorted(rows, key=lambda row: -float(row["scores"][last])):
+        places = (1 + sum(other["scores"][name] > row["scores"][name] for other in rows) for name in others)
+        own = (str(row["candidate"]), Path(row["search"]).name, row["origin"], f"{row['macs'] / 1e6:.2f}")
+        table.add_row(*own, *map(str, places), f"{row['scores'][last]:.6g}")
+    Console().print(table)
+    for found in selected.agreements:
+        if found["b"] == by[-1]:
+            span = "" if found["low"] is None else f" ({found['low']:+.2f} to {found['high']:+.2f})"
+            tau = "none" if found["tau"] is None else f"{found['tau']:+.2f}"
+            print(f"{found['a']} with {found['b']}: tau {tau}{span}, {found['verdict']}")
+    print(f"selected: {folder / 'genotype.json'}; next: compactnas train --model {folder} ...")

@@ -1,0 +1,116 @@
+"""`compactnas study`: a whole comparison from one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
+
+from compactnas.cli.options import TENSORBOARD, Parser
+from compactnas.errors import UserError
+
+if TYPE_CHECKING:
+    from compactnas.reporting.progress import RichListener
+    from compactnas.studies import Job, Plan, StudyConfig
+
+
+def build() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        "study",
+        "FILE.yaml --out DIR [--plan | --ray | --ray-address HOST:PORT]",
+        "Search, select, retrain and evaluate what a study file names, and write its tables and a report. What is "
+        "done is not done again; an interrupted study goes on when it is given again.",
+    )
+    parser.add_argument("file", type=str, help="the study, as in examples/paper.yaml")
+    parser.add_argument("--out", type=str, default="", help="folder of the study")
+    parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
+    parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
+    parser.add_argument("--ray", action="store_true", help="run jobs side by side on this machine, by Ray")
+    parser.add_argument("--ray_address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
+    parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
+    parser.add_argument(
+        "--ray_gpus", type=float, default=-1.0, help="GPUs of a job, 0.25 for four on one; -1: one if any"
+    )
+    return parser
+
+
+def _show(planned: Plan) -> None:
+    from compactnas.studies.estimating import TIMED
+    from compactnas.training.runtime import duration
+
+    for split, parts in planned.parts.items():
+        print(f"{split}: {', '.join(f'{part} {patches:,}' for part, patches in parts.items() if patches)}")
+    for one in planned.jobs:
+        macs = "MACs to be found" if one.macs is None else f"{one.macs / 1e6:.2f} M MACs"
+        state = "done" if one.done else "to do"
+        takes = f"~{duration(one.seconds)}, {one.memory_gib:.1f} GiB"
+        print(f"{one.job.key}  {state:5}  {one.job.name:34}  {one.steps:>9,} steps  {macs:16}  {takes}")
+    left, every = [one for one in planned.jobs if not one.done], len(planned.jobs)
+    print(
+        f"{every} jobs, {every - len(left)} done; {sum(one.steps for one in left):,} steps to do, about "
+        f"{duration(sum(one.seconds for one in left))} one after the other, by {TIMED} steps of each kind of network "
+        "on this machine; networks to be found are taken to be random ones"
+    )
+
+
+def _listener() -> RichListener:
+    """Shows each warning once: the jobs of a study share their data."""
+    from compactnas.reporting.progress import RichListener
+
+    class Once(RichListener):
+        def __init__(self) -> None:
+            super().__init__()
+            self.said: set[str] = set()
+
+        def warn(self, text: str) -> None:
+            if text not in self.said:
+                self.said.add(text)
+                super().warn(text)
+
+    return Once()
+
+
+def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
+    """Do the jobs here one after the other, or on Ray."""
+    from compactnas.studies import run_study
+
+    if not (options.ray or options.ray_address):
+
+        def told(number: int, of: int, job: Job) -> None:
+            print(f"job {number} of {of}: {job.name}")
+
+        run_study(study, root, listener=_listener(), told=told, tensorboard=options.tensorboard)
+        return
+    from compactnas.distributed.ray_session import RayOptions
+    from compactnas.studies.ray.cluster import run_study_on_ray
+
+    ray, out = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus), sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=out, flush=True)  # what Ray prints goes elsewhere in the meantime
+
+    run_study_on_ray(study, root, ray, listener=_listener(), say=say, tensorboard=options.tensorboard)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    if not options.out:
+        raise UserError("no folder for the study; name one with --out")
+    from compactnas.studies import plan, read_study
+    from compactnas.studies.reporting import write_study_report
+
+    study, root = read_study(Path(options.file)), Path(options.out)
+    if options.plan:
+        print("timing some steps of each kind of network ...", file=sys.stderr)
+        _show(plan(study, root))
+        return 0
+    _run(study, root, options)
+    tables = write_study_report(study, root, Path(options.file).stem)
+    print("\n" + "\n".join(table.markdown() for table in tables))
+    print(f"tables: {root}/tables.md, .csv, .tex; report: {root}/report.html")
+    return 0

@@ -1,0 +1,151 @@
+"""Latency as a cost: a table measured on a device, of each operation at each shape of a space.
+
+`compactnas.export.latency` measures it; a search under `search.max_latency_ms` reads it here, so that the device need
+not be the one that searches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compactnas.config import from_values
+from compactnas.cost.table import CostTable
+from compactnas.errors import UserError
+from compactnas.io.atomic import read_json, write_json
+from compactnas.space.genotype import OPERATIONS
+from compactnas.space.search_space import Space
+
+MAKE = "make one with `compactnas latency`"
+
+LONGEST_NS = 10**15
+"""That a cost of a table may be: twelve days."""
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Nanoseconds of one call, as a sum over a network's choices.
+
+    Attributes:
+        device: what was measured, in words.
+        engine: `onnx` (onnxruntime) or `torch`.
+        threads: of the engine.
+        batch: patches of a call.
+        layout: of the space.
+        channels: of the space's first block.
+        blocks: of the space.
+        operations: names of the columns below.
+        bands: of a patch.
+        classes: of the answer.
+        patch_px: side of a patch.
+        operations_ns: (blocks, operations), of one edge in one cell of each block.
+        overhead_ns: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
+        fixed_ns: of a call, stem, reductions and head.
+        networks: whole networks that were measured beside it.
+        median_error: of their predictions as a share of what was measured, each fitted without the one predicted.
+        worst_error: the largest of them.
+    """
+
+    device: str
+    engine: str
+    threads: int
+    batch: int
+    layout: str
+    channels: int
+    blocks: int
+    operations: tuple[str, ...]
+    bands: int
+    classes: int
+    patch_px: int
+    operations_ns: tuple[tuple[int, ...], ...]
+    overhead_ns: tuple[tuple[int, ...], ...]
+    fixed_ns: int
+    networks: int = 0
+    median_error: float = 0.0
+    worst_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.operations if name not in OPERATIONS]
+        if unknown:
+            raise UserError(f"operations: {unknown[0]!r} is unknown")
+        sizes = [len(row) for row in self.operations_ns]
+        if sizes != [len(self.operations)] * self.blocks:
+            raise UserError(f"operations_ns: not {self.blocks} rows of {len(self.operations)}")
+        depths = {len(row) for row in self.overhead_ns}
+        if len(self.overhead_ns) != self.blocks or len(depths) != 1 or not min(depths):
+            raise UserError(f"overhead_ns: not {self.blocks} rows of a value for each depth")
+        values = [
+            self.fixed_ns,
+            *(value for rows in (self.operations_ns, self.overhead_ns) for row in rows for value in row),
+        ]
+        if not all(0 <= value <= LONGEST_NS for value in values):
+            raise UserError(f"operations_ns, overhead_ns, fixed_ns: a value is outside 0 to {LONGEST_NS}")
+
+    @classmethod
+    def read(cls, file: str | Path) -> LatencyTable:
+        """The table of a file.
+
+        Errors:
+            UserError: it is none.
+        """
+        values: Any = read_json(Path(file), MAKE)
+        if not isinstance(values, dict):
+            raise UserError(f"{file}: no table of latencies; {MAKE}")
+        try:
+            return from_values(cls, values)
+        except (TypeError, UserError) as error:
+            raise UserError(f"{file}: no table of latencies ({' '.join(str(error).split())[:200]}); {MAKE}") from None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the engine leaves out what the output does not hear from."""
+        return self.engine == "onnx"
+
+    def write(self, file: Path) -> None:
+        """As JSON."""
+        write_json(file, asdict(self))
+
+    def of(self, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
+        """The table as costs of a space's choices, in nanoseconds.
+
+        Args:
+            space: what is chosen from.
+            max_depth: largest depth of a block.
+            bands: of the patches.
+            classes: of the answer.
+            patch_px: side of a patch.
+
+        Errors:
+            UserError: it was measured for another space or other patches.
+        """
+        if space.widths:
+            raise UserError(
+                "search.latency_table: is of full widths; leave out space.widths, or limit MACs or parameters"
+            )
+        asked = {
+            "layout": space.layout,
+            "channels": space.channels,
+            "blocks": space.blocks,
+            "bands": bands,
+            "classes": classes,
+            "patch_px": patch_px,
+        }
+        for name, value in asked.items():
+            if getattr(self, name) != value:
+                raise UserError(
+                    f"search.latency_table: was measured for {name}={getattr(self, name)}, the search has {value}; "
+                    "measure again with `compactnas latency`"
+                )
+        missing = [name for name in space.operations if name not in self.operations]
+        if missing or max_depth > len(self.overhead_ns[0]):
+            what = f"operation {missing[0]}" if missing else f"depth {max_depth}"
+            raise UserError(f"search.latency_table: has no {what}; measure again with `compactnas latency`")
+        columns = [self.operations.index(name) for name in space.operations]
+        return CostTable(
+            torch.tensor(self.operations_ns, dtype=torch.float64)[:, columns],
+            torch.tensor(self.overhead_ns, dtype=torch.float64)[:, :max_depth],
+            self.fixed_ns,
+        )

@@ -1,0 +1,149 @@
+"""What is inside a source: counts by class and group, statistics of the bands, a mosaic, and what looks wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from compactnas.data.normalization import Moments
+from compactnas.data.reflectance_checks import count_faults, reflectance_faults
+from compactnas.data.source import Facts, Images, Indices, Source
+
+SAMPLE = 512
+"""Patches that are read for statistics and warnings; labels are all counted."""
+SAMPLE_VALUES = 2**25
+"""Pixels of all bands that are read for them at most."""
+
+TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
+MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.
+
+    Attributes:
+        facts: of the source.
+        classes: patches of each class.
+        groups: patches of each group, empty without groups.
+        parts: patches of each part of its own.
+        dtype: of the pixels.
+        sampled: patches that were read.
+        bands: mean, std, min and max of each band over the sample.
+        warnings: what looks wrong, a line each.
+    """
+
+    facts: Facts
+    classes: dict[str, int]
+    groups: dict[str, int]
+    parts: dict[str, int]
+    dtype: str
+    sampled: int
+    bands: dict[str, dict[str, float]]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        facts = self.facts
+        return {
+            "name": facts.name,
+            "patches": len(facts.labels),
+            "patch_px": facts.patch_px,
+            "dtype": self.dtype,
+            "sampled": self.sampled,
+            "bands": self.bands,
+            "classes": self.classes,
+            "groups": self.groups,
+            "parts": self.parts,
+            "warnings": list(self.warnings),
+        }
+
+
+def look(source: Source, seed: int = 0) -> Look:
+    """Count all labels, and read a random sample of the patches."""
+    facts = source.facts
+    counts = np.bincount(facts.labels, minlength=len(facts.classes))
+    images, rows = sample(source, np.random.default_rng(seed))
+    groups = {} if facts.groups is None else dict(zip(*_counted(facts.groups), strict=True))
+    return Look(
+        facts=facts,
+        classes=dict(zip(facts.classes, counts.tolist(), strict=True)),
+        groups=groups,
+        parts={part: len(rows) for part, rows in facts.parts.items()},
+        dtype=str(images.dtype),
+        sampled=len(rows),
+        bands=_statistics(images, facts.bands),
+        warnings=tuple(_warnings(facts, counts, images, rows)),
+    )
+
+
+def sample(source: Source, rng: np.random.Generator) -> tuple[Images, Indices]:
+    """Some patches, drawn, and their rows: fewer of large ones."""
+    facts = source.facts
+    values = facts.patch_px**2 * len(facts.bands)
+    count = min(SAMPLE, max(1, SAMPLE_VALUES // max(values, 1)))
+    rows = np.sort(rng.permutation(len(facts.labels))[:count])
+    return source.batch(rows)[0], rows
+
+
+def _statistics(images: Images, bands: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    moments = Moments.none(len(bands))
+    with np.errstate(all="ignore"):  # of values without measure, infinity is the answer
+        for start in range(0, len(images), 64):
+            moments = moments.joined(Moments.of(images[start : start + 64].astype(np.float64)))
+        return moments.by_band(bands)
+
+
+def _counted(names: NDArray[np.character]) -> tuple[list[str], list[int]]:
+    found, counts = np.unique(names, return_counts=True)
+    return [str(name) for name in found], counts.tolist()
+
+
+def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], rows: Indices) -> list[str]:
+    found = []
+    absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
+    if absent:
+        names = "; ".join(absent)  # some names hold commas
+        found.append(f"no patch of {len(absent)} of {len(facts.classes)} classes: {names}")
+    flat = images.reshape(len(images), -1)
+    constant = rows[(flat == flat[:, :1]).all(1)]
+    if len(constant):
+        found.append(f"{len(constant)} of {len(rows)} sampled patches hold one value alone, first in row {constant[0]}")
+    _, first, times = np.unique(flat, axis=0, return_index=True, return_counts=True)
+    if (times > 1).any():
+        twice = rows[first[times > 1]]
+        found.append(f"{len(twice)} of {len(rows)} sampled patches are there more than once, first in row {twice[0]}")
+    return [*found, *count_faults(facts), *reflectance_faults(facts, images)]
+
+
+def mosaic(source: Source, seed: int = 0) -> Image.Image:
+    """A row of random patches for each class, in true colour where the bands are known; one stretch for all."""
+    facts = source.facts
+    colours = next((names for names in TRUE_COLOUR if set(names) <= set(facts.bands)), None)
+    bands = (
+        [facts.bands.index(name) for name in colours] if colours else [min(i, len(facts.bands) - 1) for i in range(3)]
+    )
+    step, rng = MOSAIC_PX + 2, np.random.default_rng(seed)
+    everywhere, _ = sample(source, rng)
+    low, high = np.percentile(everywhere[:, bands].astype(np.float32), (1, 99), axis=(0, 2, 3))
+    picture = Image.new("RGB", (MARGIN_PX + MOSAIC_COLUMNS * step, len(facts.classes) * step), "white")
+    pen = ImageDraw.Draw(picture)
+    for place, name in enumerate(facts.classes):
+        pen.text((4, place * step + MOSAIC_PX // 2 - 5), name[:24], fill="black")
+        rows = rng.permutation(np.flatnonzero(facts.labels == place))[:MOSAIC_COLUMNS]
+        images = source.batch(rows)[0] if len(rows) else ()
+        for column, image in enumerate(images):
+            tile = Image.fromarray(_stretched(image[bands], low, high))
+            tile = tile.resize((MOSAIC_PX, MOSAIC_PX), Image.Resampling.NEAREST)
+            picture.paste(tile, (MARGIN_PX + column * step, place * step))
+    return picture
+
+
+def _stretched(image: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.uint8]:
+    """Three bands, each from black at `low` to full at `high`, (row, column, band)."""
+    shares = np.clip((image.transpose(1, 2, 0) - low) / np.maximum(high - low, 1e-6), 0, 1)
+    return np.asarray(shares * 255, np.uint8)

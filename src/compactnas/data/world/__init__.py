@@ -1,6 +1,0 @@
-"""A world made by the program: cities of Local Climate Zones as Sentinel-2 would see them."""
-
-from compactnas.data.world.scene import Scene, make_city
-from compactnas.data.world.write import city_seed, write_world
-
-__all__ = ["Scene", "city_seed", "make_city", "write_world"]

@@ -1,0 +1,165 @@
+"""A network whose batch is spread over several processes: normalised and thinned out as the whole batch is.
+
+Batch norm and dropout are the two layers that look beyond one patch. Torch's own synchronised batch norm
+runs on CUDA alone; this one runs wherever the processes can add up numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.distributed.process_group import Ranks
+
+Map = Float[Tensor, "batch channels height width"]
+Channels = Float[Tensor, "channels"]
+DIMS = (0, 2, 3)
+
+
+class GlobalBatchNorm(nn.Module):
+    """Batch norm with the statistics of the whole batch, its parts in several processes.
+
+    Holds the parameters and buffers of the layer in whose place it stands, under the same names: a
+    state goes from one to the other. A process's part of the batch may be empty.
+
+    Args:
+        norm: the layer.
+        ranks: the processes.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(self, norm: nn.BatchNorm2d, ranks: Ranks) -> None:
+        super().__init__()
+        assert norm.momentum is not None
+        self.ranks, self.eps, self.momentum = ranks, norm.eps, norm.momentum
+        self.register_parameter("weight", norm.weight)
+        self.register_parameter("bias", norm.bias)
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, getattr(norm, name))
+
+    def forward(self, x: Map) -> Map:
+        return self.scaled(x, self.weight, self.bias)
+
+    def scaled(self, x: Map, weight: Channels | None, bias: Channels | None = None) -> Map:
+        """Normalised with this weight and bias in the place of the layer's own."""
+        if not self.training and self.running_mean is not None:
+            return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps)
+        y, mean, variance, total = _normalise(x, weight, bias, self.eps, self.ranks)
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
+                self.num_batches_tracked.add_(1)
+        return y
+
+
+class _Normalise(torch.autograd.Function):
+    """Two exchanges: the moments forward, two sums for each channel backward (Ioffe and Szegedy 2015, section 3)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, ranks: Ranks
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        channels = x.shape[1]
+        wide = _wide(x)
+        if len(x):
+            variance, mean = torch.var_mean(wide, DIMS, correction=0)
+        else:
+            variance, mean = wide.new_zeros(channels), wide.new_zeros(channels)
+        count = mean.new_full((1,), x.numel() / channels)
+        every = ranks.gather(torch.cat([mean, variance, count]))
+        means, variances, counts = every[:, :channels], every[:, channels:-1], every[:, -1:]
+        total = counts.sum()
+        share = counts / total
+        mean = (share * means).sum(0)
+        variance = (share * (variances + (means - mean).square())).sum(0)
+        y = F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt(), total)
+        ctx.ranks = ranks
+        ctx.mark_non_differentiable(mean, variance, total)
+        return y, mean, variance, total
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad: Tensor, *unused: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        x, weight, mean, deviations, total = ctx.saved_tensors
+        wide, centred = _wide(grad), _wide(x) - _across(mean)
+        sums = torch.stack([wide.sum(DIMS), (wide * centred).sum(DIMS) * deviations])
+        grad_bias, grad_weight = sums.clone()  # of this process's rows: summed with all other gradients
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            ctx.ranks.sum([sums])
+            sums = sums / total
+            wide = torch.addcmul(wide - _across(sums[0]), centred, _across(sums[1] * deviations), value=-1)
+            grad_x = wide.mul_(_across(deviations if weight is None else deviations * weight)).to(x.dtype)
+        return (
+            grad_x,
+            grad_weight if ctx.needs_input_grad[1] else None,
+            grad_bias if ctx.needs_input_grad[2] else None,
+            None,
+            None,
+        )
+
+
+_normalise: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]] = _Normalise.apply
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least 32 bits: sums over a batch lose all digits in 16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _across(channels: Tensor) -> Tensor:
+    return channels.view(1, -1, 1, 1)
+
+
+def memory_of(x: Map) -> torch.memory_format:
+    """How a map lies in memory."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+class GlobalDropout(nn.Module):
+    """Dropout that draws for the whole batch and takes this process's rows of it.
+
+    So the processes' generators, seeded alike, stay alike, and on the CPU each patch meets the draw that it
+    meets in one process.
+    """
+
+    def __init__(self, p: float, ranks: Ranks) -> None:
+        super().__init__()
+        self.p, self.ranks = p, ranks
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        counts = self.ranks.gather(torch.tensor([float(len(x))])).flatten().tolist()
+        before, total = int(sum(counts[: self.ranks.rank])), int(sum(counts))
+        memory = memory_of(x) if x.dim() == 4 else torch.contiguous_format
+        kept = torch.empty((total, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory)
+        return x * kept.bernoulli_(1 - self.p).div_(1 - self.p)[before : before + len(x)]
+
+
+def spread(network: nn.Module, ranks: Ranks) -> None:
+    """Put layers of the whole batch in the place of those that look beyond one patch; nothing with one process."""
+    if ranks.count == 1:
+        return
+    for name, child in network.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(network, name, GlobalBatchNorm(child, ranks))
+        elif isinstance(child, nn.Dropout):
+            setattr(network, name, GlobalDropout(child.p, ranks))
+        else:
+            assert not isinstance(child, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd), child
+            spread(child, ranks)

@@ -1,0 +1,135 @@
+"""Measures of a trained network on a part of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from compactnas.data import Facts, Indices, Source
+from compactnas.data.batches import SYMMETRIES, Batches, symmetry
+from compactnas.data.prefetch import fed
+from compactnas.distributed.process_group import ALONE, Ranks
+from compactnas.errors import UserError
+from compactnas.evaluation.metrics import Measures, confusion_measures
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network scored on one part, and what it costs.
+
+    Attributes:
+        model: its name.
+        part: `train`, `validation` or `test`.
+        measures: accuracies.
+        classes: names, in the order of the confusion matrix.
+        confusion: counts, rows true, columns predicted.
+        macs: multiply-accumulates of one patch.
+        parameters: trained weights.
+        depths: cells in each block of a searched network, else None.
+        turns: whether it is the mean over the 8 symmetries of the square; `macs` holds all eight passes then.
+    """
+
+    model: str
+    part: str
+    measures: Measures
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    macs: int
+    parameters: int
+    depths: tuple[int, ...] | None
+    turns: bool = False
+
+    @property
+    def n(self) -> int:
+        """Patches that were measured."""
+        return int(self.confusion.sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        raw = asdict(self) | {"n": self.n, "confusion": self.confusion.tolist(), "classes": list(self.classes)}
+        raw["depths"] = None if self.depths is None else list(self.depths)
+        return raw
+
+
+def probabilities(
+    network: nn.Module,
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool = True,
+    turns: bool = False,
+    temperature: float = 1.0,
+) -> Float[Tensor, "patches classes"]:
+    """Class probabilities of these rows, in their order, on the CPU. Leaves the network in eval mode.
+
+    Args:
+        network: raw patches in, logits out.
+        source: the patches.
+        indices: rows.
+        device: where the network is.
+        channels_last: memory format.
+        turns: take the mean over the 8 symmetries of the square, at eight times the work.
+        temperature: divides the logits.
+    """
+    network.eval()
+    elements = range(SYMMETRIES if turns else 1)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    batches = Batches(source, indices, BATCH, seed=0, stream=0, shuffle=False)
+    with torch.inference_mode():
+        parts = [
+            torch.stack([(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements])
+            .mean(dim=0)
+            .cpu()
+            for x, _ in fed(batches.epoch(0), device, memory)
+        ]
+    return torch.cat(parts)
+
+
+def confusion_of(predicted: Float[Tensor, "patches classes"], facts: Facts, indices: Indices) -> NDArray[np.int64]:
+    """Counts of true (rows) against most probable (columns) classes."""
+    metric = MulticlassConfusionMatrix(len(facts.classes), sync_on_compute=False)  # these rows, not all processes'
+    metric.update(predicted, torch.from_numpy(facts.labels[indices]))
+    counts: NDArray[np.int64] = metric.compute().numpy().astype(np.int64)
+    return counts
+
+
+def measure(
+    network: nn.Module,
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool = True,
+    turns: bool = False,
+    ranks: Ranks = ALONE,
+) -> tuple[Measures, NDArray[np.int64]]:
+    """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
+    own = indices[ranks.share(len(indices))]
+    classes = len(source.facts.classes)
+    confusion = np.zeros((classes, classes), np.int64)
+    if len(own):
+        predicted = probabilities(network, source, own, device, channels_last=channels_last, turns=turns)
+        confusion = confusion_of(predicted, source.facts, own)
+    ranks.sum([torch.from_numpy(confusion)])
+    return confusion_measures(confusion, source.facts.lcz), confusion
+
+
+def require_fit(facts: Facts, bands: int, classes: int) -> None:
+    """Raise a UserError where a source does not go with a model's bands and classes."""
+    if len(facts.bands) != bands:
+        raise UserError(
+            f"{facts.name}: {len(facts.bands)} bands ({', '.join(facts.bands)}), but the model takes {bands}; "
+            "choose them with data.bands"
+        )
+    if len(facts.classes) != classes:
+        raise UserError(f"{facts.name}: {len(facts.classes)} classes, but the model answers {classes}")

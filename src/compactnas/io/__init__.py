@@ -1,0 +1,1 @@
+"""Reading and writing files safely, and stopping on request."""

@@ -1,0 +1,232 @@
+"""How good a map is: its cells against a reference, as WUDAPT's users report it, with bootstrap intervals.
+
+The LCZ Generator gives OA, OAu, OAbu, OAw and the F1 of each class over 25 bootstraps of the training polygons
+(Demuzere et al. 2021, doi:10.3389/fenvs.2021.637455). A finished map cannot be trained again, so that here its
+reference is drawn anew: polygons, or blocks of cells, since cells that are neighbours do not count as independent.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
+
+from compactnas.data.formats.polygons import read_polygons
+from compactnas.data.formats.rasters import is_upright, opened, require_rasterio
+from compactnas.errors import UserError
+from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
+from compactnas.lcz import CLASSES
+from compactnas.mapping.bootstrap import Confusions, Interval, intervals_of
+from compactnas.mapping.reference import (
+    PolygonReference,
+    RasterReference,
+    Reference,
+    cell_m,
+    read_map,
+    require_map,
+    strips,
+)
+
+POLYGONS = (".geojson", ".json")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy over some of a map's cells.
+
+    Attributes:
+        measures: of all of them.
+        confusion: counts, rows true, columns mapped, in the order of the 17 classes.
+        intervals: 95 % interval of each measure, and of the F1 of each class as `f1_1` to `f1_17`; those that some
+            draws have, nothing where less than two units have cells.
+        units: polygons or blocks that have cells.
+    """
+
+    measures: Measures
+    confusion: Int64[np.ndarray, "true mapped"]
+    intervals: dict[str, Interval]
+    units: int
+
+    @property
+    def n(self) -> int:
+        """Cells."""
+        return int(self.confusion.sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        each = class_measures(self.confusion)
+        classes = [
+            {"lcz": c.number, "name": c.name, "true": int(each.support[row]), "mapped": int(each.predicted[row])}
+            | {name: _number(getattr(each, name)[row]) for name in ("precision", "recall", "f1")}
+            for row, c in enumerate(CLASSES)
+        ]
+        return {
+            "n": self.n,
+            "measures": asdict(self.measures),
+            "intervals_95": {name: list(ends) for name, ends in self.intervals.items()},
+            "units": self.units,
+            "classes": classes,
+            "confusion": self.confusion.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A map against its reference.
+
+    Attributes:
+        map: its file.
+        truth: the reference's.
+        cell_m: height of a cell in metres.
+        every: over all cells that have a class in both.
+        pure: over those whose window is mostly of one class, which is then the true one; None where not asked for.
+        purity: least share of such a window.
+        window_m: its side in metres.
+        unit: what was drawn for the intervals: polygons or blocks.
+        draws: how often.
+        unmapped: cells that have a class in the reference alone; they are left out.
+        share: of the reference's pixels in a cell that are of its class, the mean; None for polygons.
+    """
+
+    map: str
+    truth: str
+    cell_m: float
+    every: Score
+    pure: Score | None
+    purity: float
+    window_m: float
+    unit: str
+    draws: int
+    unmapped: int
+    share: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("every", "pure")}
+        return plain | {"every": self.every.to_json(), "pure": self.pure and self.pure.to_json()}
+
+
+def assess(
+    map_file: Path,
+    truth_file: Path,
+    *,
+    band: str = "",
+    purity: float = 0.0,
+    window_m: float = 320.0,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Assessment:
+    """Measure a map by a reference.
+
+    Args:
+        map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
+        truth_file: GeoTIFF in the same coordinate system, of any cells, or GeoJSON polygons with a property `lcz`.
+        band: of the map, its number or its description; the first where it is empty.
+        purity: also measure the cells whose window is of one class by this share, above 0.5 and up to 1; 0 for none.
+        window_m: side of the window in metres: that of So2Sat's patches.
+        draws: bootstrap samples that the 95 % intervals stand on; 0 for none.
+        seed: of the draws.
+
+    Errors:
+        UserError: files that are no such map and reference, in different systems or places, or no cell to compare.
+    """
+    require_rasterio(str(map_file))
+    if purity and not 0.5 < purity <= 1:
+        raise UserError(f"--purity: {purity} is not above 0.5 and up to 1; one class has to be most of a window")
+    if draws < 0 or not 0 < window_m < 1e6:
+        raise UserError(f"--draws, --window_m: {draws} and {window_m:g} are no number of draws and side of a window")
+    with ExitStack() as stack:
+        map_ = stack.enter_context(opened(map_file))
+        number = require_map(map_, map_file, band)
+        reference = _reference(map_, map_file, truth_file, purity, window_m, stack)
+        counted = _count(map_, number, map_file, reference)
+        side_m = cell_m(map_)
+    if not counted.every.any():
+        raise UserError(_nothing(counted, map_file, truth_file))
+    generator = np.random.default_rng(seed)
+    return Assessment(
+        map=str(map_file),
+        truth=str(truth_file),
+        cell_m=side_m,
+        every=_score(counted.every, draws, generator),
+        pure=_score(counted.pure, draws, generator) if counted.pure.any() else None,
+        purity=purity,
+        window_m=window_m,
+        unit=reference.unit,
+        draws=draws,
+        unmapped=counted.unmapped,
+        share=counted.hits / counted.pixels if counted.pixels else None,
+    )
+
+
+@dataclass
+class _Counts:
+    """What adds up over the strips of a map."""
+
+    every: Confusions
+    pure: Confusions
+    unmapped: int = 0
+    hits: int = 0
+    pixels: int = 0
+
+
+def _reference(
+    map_: Any, map_file: Path, truth_file: Path, purity: float, window_m: float, stack: ExitStack
+) -> Reference:
+    if truth_file.suffix.lower() in POLYGONS:
+        if purity:
+            raise UserError(f"--purity: needs a raster that tells the class of every pixel, not {truth_file}")
+        return PolygonReference(map_, truth_file, read_polygons(truth_file, map_.crs))
+    raster = stack.enter_context(opened(truth_file))
+    if raster.crs != map_.crs or not is_upright(raster):
+        raise UserError(f"{truth_file}: is in {raster.crs} or turned, the map in {map_.crs}; warp it (rio warp)")
+    a, b = map_.bounds, raster.bounds
+    if a.left >= b.right or b.left >= a.right or a.bottom >= b.top or b.bottom >= a.top:
+        raise UserError(f"{truth_file}: does not overlap {map_file}; choose the reference of the same place")
+    if purity and not map_.crs.is_projected:
+        raise UserError(f"--purity: {map_file} is in degrees, windows are in metres; assess the map in its own system")
+    window = window_m / map_.crs.linear_units_factor[1] if purity else 0.0
+    return RasterReference(map_, raster, truth_file, purity, window)
+
+
+def _count(map_: Any, band: int, file: Path, reference: Reference) -> _Counts:
+    shape = (reference.units, len(CLASSES), len(CLASSES))
+    counts = _Counts(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
+    for rows in strips(map_, reference.pixels_a_row):
+        mapped = read_map(map_, band, rows, file)
+        truth = reference.on(rows)
+        _add(counts.every, truth.units, truth.labels, mapped)
+        _add(counts.pure, truth.units, truth.windows, mapped)
+        counts.unmapped += int(((truth.labels > 0) & (mapped == 0)).sum())
+        if truth.hits is not None and truth.pixels is not None:
+            compared = (truth.labels > 0) & (mapped > 0)
+            counts.hits += int(truth.hits[compared].sum())
+            counts.pixels += int(truth.pixels[compared].sum())
+    return counts
+
+
+def _add(confusions: Confusions, units: NDArray[Any], true: NDArray[np.uint8], mapped: NDArray[np.uint8]) -> None:
+    both = (true > 0) & (mapped > 0)
+    np.add.at(confusions, (units[both], true[both] - 1, mapped[both] - 1), 1)
+
+
+def _nothing(counts: _Counts, map_file: Path, truth_file: Path) -> str:
+    if counts.unmapped:
+        return f"{map_file}: has no class in the {counts.unmapped} cells that {truth_file} labels; map that place"
+    return f"{truth_file}: has no label on a cell of {map_file}; choose the reference of the same place"
+
+
+def _score(confusions: Confusions, draws: int, generator: np.random.Generator) -> Score:
+    confusion = confusions.sum(0)
+    filled = confusions[confusions.any((1, 2))]
+    intervals = intervals_of(filled, draws, generator) if draws and len(filled) > 1 else {}
+    return Score(confusion_measures(confusion, lcz=True), confusion, intervals, len(filled))
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,108 @@
+"""Blocks of a map that are done, each a file: what is not there is still to do."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt16
+from numpy.typing import NDArray
+
+from compactnas.errors import UserError
+from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.mapping.blocks import Accepted
+from compactnas.mapping.exact import BlockProbabilities
+
+STEPS = 10_000
+"""A probability is kept in so many steps, as whole numbers of 16 bits: finer than a network's answer means anything."""
+NO_CELL = 65_535
+"""In place of the probabilities of a cell that has none."""
+
+NUMBER = np.dtype("<u2")
+"""Of a block's file: row by row the probabilities of each cell, and nothing else."""
+
+ABOUT, LIKENESS = "about.json", "likeness.json"
+
+Numbers = UInt16[np.ndarray, "rows columns classes"]
+
+
+def in_steps(probabilities: BlockProbabilities, accepted: Accepted) -> Numbers:
+    """Probabilities as whole numbers of `STEPS`; a cell that is not accepted has `NO_CELL`."""
+    numbers: Numbers = np.rint(probabilities * STEPS).astype(np.uint16)
+    numbers[~accepted] = NO_CELL
+    return numbers
+
+
+class Kept:
+    """The finished blocks of one map in a folder of their own.
+
+    Args:
+        folder: of the blocks.
+        shapes: rows and columns of each block.
+        classes: of the network.
+    """
+
+    def __init__(self, folder: Path, shapes: list[tuple[int, int]], classes: int) -> None:
+        self._folder, self._shapes, self._classes = folder, shapes, classes
+
+    def claim(self, fingerprint: str, about: dict[str, str]) -> None:
+        """Take the folder for one map, or check that it is this map's.
+
+        Args:
+            fingerprint: of model, scenes and options.
+            about: hashes of these by name, for the error message.
+
+        Errors:
+            UserError: it holds blocks of another map.
+        """
+        file = self._folder / ABOUT
+        if not file.exists():
+            write_json(file, {"fingerprint": fingerprint, "of": about})
+            return
+        before = read_json(file, f"remove {self._folder} to begin anew")
+        if isinstance(before, dict) and before.get("fingerprint") == fingerprint:
+            return
+        of = before.get("of") if isinstance(before, dict) else None
+        differs = [name for name, value in about.items() if not isinstance(of, dict) or of.get(name) != value]
+        raise UserError(
+            f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; give the same "
+            "again, remove it, or name another folder with --out"
+        )
+
+    @property
+    def likeness(self) -> Path:
+        """The file of what the dense mode has learnt."""
+        return self._folder / LIKENESS
+
+    def missing(self) -> list[int]:
+        """Numbers of the blocks that are still to do."""
+        return [number for number in range(len(self._shapes)) if self._read(number) is None]
+
+    def any(self) -> bool:
+        """Whether a block is done."""
+        return any(self._file(number).exists() for number in range(len(self._shapes)))
+
+    def put(self, number: int, probabilities: Numbers) -> None:
+        """Keep the probabilities of a block, as `in_steps` gives them."""
+        write_bytes(self._file(number), probabilities.astype(NUMBER, copy=False).tobytes())
+
+    def get(self, number: int) -> Numbers:
+        """The probabilities of a finished block in `STEPS`, `NO_CELL` for none."""
+        found = self._read(number)
+        assert found is not None, "all blocks are done before they are taken"
+        return found
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"block_{number:06d}.u16"
+
+    def _read(self, number: int) -> NDArray[np.uint16] | None:
+        shape, file = (*self._shapes[number], self._classes), self._file(number)
+        if not file.is_file() or file.stat().st_size != NUMBER.itemsize * math.prod(shape):
+            return None
+        return np.fromfile(file, NUMBER).astype(np.uint16, copy=False).reshape(shape)

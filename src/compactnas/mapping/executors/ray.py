@@ -1,0 +1,99 @@
+"""Blocks of a map on Ray: tasks judge a few at a time, and send back their probabilities.
+
+Models and scenes have to lie in the same place on every machine, as on a shared disk; the map's folder need not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from compactnas.config import MachineConfig
+from compactnas.distributed.ray_session import LOOK_EVERY_S, RayOptions, raise_cause, session, task_options
+from compactnas.io.signals import interrupts
+from compactnas.mapping.block_store import Numbers
+from compactnas.mapping.boundary_correction import Likeness
+from compactnas.mapping.executor import Plan, Spread, judged_here, plan_map
+from compactnas.mapping.job import Job, Warn
+
+BLOCKS = 4
+"""Of a task: enough that opening model and scenes is little of it."""
+TRIES = 3
+"""How often Ray begins a task again whose process or machine has died."""
+
+Judged = tuple[list[tuple[int, Numbers]], list[str]]
+"""Blocks with their numbers, and warnings."""
+
+
+def on_ray(address: str, threads: int) -> Spread:
+    """Who judges blocks on Ray.
+
+    Args:
+        address: of a cluster, `HOST:PORT` or `auto`; empty starts one on this machine.
+        threads: of a task.
+    """
+
+    def spread(plan: Plan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
+        if not numbers:
+            return
+        waiting = [tuple(numbers[start : start + BLOCKS]) for start in range(0, len(numbers), BLOCKS)][::-1]
+        options, job, said = RayOptions(address), _absolute(plan.job, threads), set[str]()
+        with (
+            tempfile.TemporaryDirectory() as log,
+            session(options, Path(log) / "ray.log") as ray,
+            interrupts() as asked,
+        ):
+            share = options.share(MachineConfig(device="cpu", threads=threads), ray.nodes())
+            task = ray.remote(judge).options(**task_options(share) | {"num_returns": 1, "max_retries": TRIES})
+            side_by_side = 2 * max(1, int(ray.cluster_resources().get("CPU", 1) // share.cpus))
+            running: set[Any] = set()
+            try:
+                while waiting or running:
+                    while waiting and len(running) < side_by_side:
+                        running.add(task.remote(job, waiting.pop(), plan.likeness))
+                    ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
+                    if asked():
+                        raise KeyboardInterrupt
+                    for done in ready:
+                        running.remove(done)
+                        found, warnings = _result(ray, done)
+                        for text in warnings:
+                            if text not in said:
+                                warn(text)
+                        said.update(warnings)
+                        yield from found
+            finally:
+                for left in running:
+                    ray.cancel(left, force=True)
+
+    return spread
+
+
+def judge(job: Job, numbers: tuple[int, ...], likeness: Likeness | None) -> Judged:
+    """What a task does: judge blocks of these numbers by what the dense mode has learnt, if it is that mode."""
+    warnings: list[str] = []
+    return [*judged_here(replace(_plan(job), likeness=likeness), numbers, warnings.append)], warnings
+
+
+_plan = lru_cache(maxsize=1)(plan_map)
+"""A process that gets a second task of a map has its model already."""
+
+
+def _absolute(job: Job, threads: int) -> Job:
+    readings = tuple(
+        replace(reading, mask=str(Path(reading.mask).absolute()) if reading.mask else "") for reading in job.readings
+    )
+    scenes = tuple(path.absolute() for path in job.scenes)
+    return replace(job, model=job.model.absolute(), threads=threads, scenes=scenes, readings=readings)
+
+
+def _result(ray: Any, task: Any) -> Judged:
+    try:
+        found: Judged = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        raise_cause(error)
+    return found

@@ -1,0 +1,96 @@
+"""From scenes and a network to a map: block by block, in little memory, going on where it was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from compactnas.data.formats.rasters import require_rasterio
+from compactnas.data.source import Progress
+from compactnas.errors import UserError
+from compactnas.io.atomic import write_json
+from compactnas.mapping.block_store import Kept
+from compactnas.mapping.config import Outputs
+from compactnas.mapping.executor import Spread, fill, judged_here, plan_map
+from compactnas.mapping.job import FORMAT, Job, Warn, digest
+from compactnas.mapping.legend import legend
+from compactnas.mapping.outputs import write_outputs
+from compactnas.runs.folder import sole_writer
+from compactnas.version import __version__
+
+DONE, PART = "map.json", "map.part"
+"""What a finished map's folder holds, and where a map grows."""
+
+
+def make_map(
+    job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Warn, spread: Spread = judged_here
+) -> dict[str, Any]:
+    """Make a map, or go on with one that was stopped; gives what `map.json` holds.
+
+    Args:
+        job: what to map.
+        out: folder to make.
+        outputs: which files.
+        progress: hears how many cells are done, and of how many.
+        warn: hears what was assumed.
+        spread: who judges the blocks.
+
+    Errors:
+        UserError: there is a map already or a part of another, the scenes do not go together or with the network, no
+            cell can be judged, or whatever is wrong with a scene or the model.
+    """
+    require_rasterio("a map")
+    if (out / DONE).exists():
+        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --out")
+    began = time.monotonic()
+    plan = plan_map(job)
+    engine, place = plan.engine, plan.place
+    classes = legend(engine.classes, lcz=engine.lcz)
+    for note in plan.notes:
+        warn(note)
+    kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
+    fingerprints = job.fingerprints()
+    outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
+    with _nothing_left(out, kept), sole_writer(out / PART):
+        kept.claim(digest(fingerprints), fingerprints)
+        likeness = fill(kept, plan, spread, progress, warn)
+        made = write_outputs(out, out / PART, outputs, kept, plan.blocks, place, classes)
+    about = {
+        "format": FORMAT,
+        "compactnas": __version__,
+        "model": job.model.resolve().name,
+        "scenes": [path.resolve().name for path in job.scenes],
+        "engine": type(engine).__name__,
+        "fingerprints": fingerprints,
+        "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
+        "config": asdict(job.config),
+        "bands": list(engine.bands),
+        "crs": place.crs.to_string(),
+        "transform": list(place.transform)[:6],
+        **made,
+        "notes": list(plan.notes),
+        **({"dense": likeness.figures} if likeness else {}),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_json(out / DONE, about)
+    kept.remove()
+    return about
+
+
+@contextmanager
+def _nothing_left(out: Path, kept: Kept) -> Iterator[None]:
+    """What is wrong before anything is done leaves nothing behind."""
+    there = out.exists()
+    try:
+        yield
+    except UserError:
+        if not kept.any():
+            kept.remove()
+            with suppress(OSError):
+                if not there:
+                    out.rmdir()
+        raise

@@ -1,0 +1,49 @@
+"""Which mode a map is made in, ready to judge blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from compactnas.export.engines import Engine, TorchEngine, open_engine
+from compactnas.mapping.blocks import Block, read_block
+from compactnas.mapping.boundary_correction import Likeness
+from compactnas.mapping.dense import Dense, learn_likeness, sample
+from compactnas.mapping.exact import Exact, Mode
+from compactnas.mapping.grid import Grid
+from compactnas.mapping.job import Job
+from compactnas.mapping.levels import Levels, levels_of
+from compactnas.mapping.reading import open_scene
+
+
+def mode_of(job: Job, engine: Engine, likeness: Likeness | None) -> Mode:
+    """What judges the cells of a block.
+
+    Args:
+        job: what to map.
+        engine: that judges single windows.
+        likeness: what the dense mode has learnt (`learnt`); without, each window is judged on its own.
+    """
+    exact = Exact(engine, job.config.batch_size)
+    return exact if likeness is None else Dense(_levels(job, engine), exact, likeness)
+
+
+def learnt(job: Job, engine: Engine, grid: Grid) -> Likeness | None:
+    """What the dense mode learns from windows of each scene; None where too few can be used.
+
+    Errors:
+        UserError: the dense mode is not for this network, or a scene cannot be read.
+    """
+
+    def tiles() -> Iterator[Block]:
+        for path, reading in zip(job.scenes, job.readings, strict=True):
+            with open_scene(path, engine.bands, reading) as scene:
+                yield from sample(partial(read_block, scene, grid, min_valid=job.config.min_valid), grid)
+
+    return learn_likeness(_levels(job, engine), Exact(engine, job.config.batch_size), tiles())
+
+
+def _levels(job: Job, engine: Engine) -> Levels:
+    shared = engine if isinstance(engine, TorchEngine) else open_engine(job.model, "torch", job.threads)
+    assert isinstance(shared, TorchEngine)
+    return levels_of(shared.network)

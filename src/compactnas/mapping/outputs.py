@@ -1,0 +1,82 @@
+"""The files of a finished map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compactnas.errors import UserError
+from compactnas.io.atomic import write_bytes
+from compactnas.mapping.block_store import Kept
+from compactnas.mapping.config import Outputs
+from compactnas.mapping.grid import Cells
+from compactnas.mapping.legend import Entry
+from compactnas.mapping.picture import picture
+from compactnas.mapping.scene import Place
+from compactnas.mapping.smoothing import smoothed
+from compactnas.mapping.writing import Writer, judged
+
+
+def write_outputs(
+    out: Path,
+    working: Path,
+    outputs: Outputs,
+    kept: Kept,
+    blocks: Sequence[Cells],
+    place: Place,
+    legend: Sequence[Entry],
+) -> dict[str, Any]:
+    """Write the files of a map whose blocks are all done; gives what they hold.
+
+    Args:
+        out: folder of the map.
+        working: folder in which files are made.
+        outputs: which files.
+        kept: the blocks.
+        blocks: their cells.
+        place: of the map.
+        legend: its classes; LCZ have labels.
+
+    Errors:
+        UserError: no cell has a class.
+    """
+    labels, sure = np.zeros((2, place.height, place.width), np.uint8)
+    for number, cells in enumerate(blocks):
+        at = np.s_[cells.row : cells.row + cells.rows, cells.column : cells.column + cells.columns]
+        labels[at], sure[at] = judged(kept.get(number))
+    if not labels.any():
+        kept.remove()
+        raise UserError(
+            "no cell has a window with enough pixels that are of use: all is no data, or under clouds or the mask; see "
+            "--min-valid and --cloud-classes"
+        )
+    name, lcz = outputs.name, bool(legend[0].label)
+    writer = Writer(out, working, place, legend)
+    main = f"{name}_lcz" if lcz else f"{name}_classes"
+    files = [writer.labels(f"{main}.tif", labels, "lcz" if lcz else "class"), writer.style(f"{main}.qml")]
+    files.append(
+        writer.probabilities(
+            f"{name}_probabilities.tif", ((cells, kept.get(number)) for number, cells in enumerate(blocks))
+        )
+    )
+    if lcz:
+        filtered = smoothed(labels, place.transform.a)
+        files.append(writer.labels(f"{main}_filtered.tif", filtered, "lczFilter"))
+        files.append(writer.style(f"{main}_filtered.qml"))
+        planes = {"lcz": labels, "lczFilter": filtered, "classProbability": sure}
+        files.append(writer.three(f"{name}_wudapt.tif", planes))
+    if outputs.lonlat:
+        files.append(writer.lon_lat(f"{main}_lonlat.tif", out / f"{main}.tif"))
+    write_bytes(out / f"{name}.png", picture(labels, place, legend, name))
+    counts = np.bincount(labels.ravel(), minlength=len(legend) + 1)
+    return {
+        "files": [file.name for file in files],
+        "picture": f"{name}.png",
+        "cells": {"rows": place.height, "columns": place.width, "without_class": int(counts[0])},
+        "classes": [
+            {"number": entry.number, "name": entry.text, "cells": int(counts[entry.number])} for entry in legend
+        ],
+    }

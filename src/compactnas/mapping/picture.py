@@ -1,0 +1,120 @@
+"""A quick look at a map: its colours, a legend with each class's share of the cells, and a scale bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from compactnas.mapping.legend import Entry
+from compactnas.mapping.scene import Place
+
+LONGEST_PX = 1500
+"""Of the map's longer side in the picture; larger maps are thinned."""
+SMALLEST_PX = 900
+DPI = 150
+LEGEND_IN, HEAD_IN, FOOT_IN, MARGIN_IN = 2.9, 0.55, 0.5, 0.2
+INK, QUIET, NOTHING = "#222222", "#666666", "#F2F2F2"
+BAR_SHARE = 0.25
+"""Most of the map's width that the scale bar takes."""
+
+
+def picture(labels: UInt8[np.ndarray, "rows columns"], place: Place, legend: Sequence[Entry], title: str) -> bytes:
+    """The map as PNG."""
+    from matplotlib.figure import Figure
+
+    thin = -(-max(labels.shape) // LONGEST_PX)
+    shown = labels[::thin, ::thin]
+    times = max(1, SMALLEST_PX // max(shown.shape))
+    height, width = (side * times / DPI for side in shown.shape)
+    legend_height = 0.2 * (len(legend) + 4)
+    body = max(height, legend_height)
+    whole = (width + LEGEND_IN + 3 * MARGIN_IN, body + HEAD_IN + FOOT_IN)
+    figure = Figure(figsize=whole, dpi=DPI, facecolor="white")
+    axes = figure.add_axes(
+        (MARGIN_IN / whole[0], (FOOT_IN + body - height) / whole[1], width / whole[0], height / whole[1])
+    )
+    colours = np.array([(242, 242, 242), *(entry.rgb for entry in legend)], np.uint8)
+    axes.imshow(colours[shown], interpolation="nearest", aspect="auto")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(linewidth=0.6, color=QUIET)
+    figure.text(MARGIN_IN / whole[0], 1 - 0.33 / whole[1], _printable(title), size=12, weight="bold", color=INK)
+    _scale(figure, whole, width, place)
+    _legend(figure, whole, 2 * MARGIN_IN + width, labels, legend)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) -> None:
+    """A bar of a round length below the map, and what the map lies in."""
+    from matplotlib.lines import Line2D
+
+    across_m = place.width * place.transform.a
+    length_m = _round_length(across_m * BAR_SHARE)
+    inches = width * length_m / across_m
+    y = 0.24 / whole[1]
+    left, right = MARGIN_IN / whole[0], (MARGIN_IN + inches) / whole[0]
+    tick = 0.05 / whole[1]
+    for x in ((left, left), (right, right)):
+        figure.add_artist(Line2D(x, (y - tick, y + tick), color=INK, linewidth=1.2))
+    figure.add_artist(Line2D((left, right), (y, y), color=INK, linewidth=1.2))
+    text = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
+    figure.text(right + 0.08 / whole[0], y, text, size=8, color=INK, va="center")
+    epsg = place.crs.to_epsg()
+    note = f"cells of {place.transform.a:g} m, north is up" + (f", EPSG:{epsg}" if epsg else "")
+    figure.text((MARGIN_IN + width) / whole[0], y, note, size=7, color=QUIET, va="center", ha="right")
+
+
+def _legend(
+    figure: Any,
+    whole: tuple[float, float],
+    left: float,
+    labels: UInt8[np.ndarray, "rows columns"],
+    legend: Sequence[Entry],
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    counts = np.bincount(labels.ravel(), minlength=len(legend) + 1)
+    total, row, y = max(1, int(counts[1:].sum())), 0.2 / whole[1], 1 - (HEAD_IN + 0.12) / whole[1]
+
+    def line(colour: str, label: str, name: str, share: str, ink: str) -> None:
+        nonlocal y
+        box = Rectangle(
+            (left / whole[0], y - 0.07 / whole[1]),
+            0.22 / whole[0],
+            0.14 / whole[1],
+            facecolor=colour,
+            edgecolor=QUIET,
+            linewidth=0.4,
+        )
+        figure.add_artist(box)
+        figure.text((left + 0.3) / whole[0], y, label, size=8, color=ink, va="center", weight="bold")
+        figure.text((left + (0.56 if label else 0.3)) / whole[0], y, name, size=8, color=ink, va="center")
+        figure.text((left + LEGEND_IN) / whole[0], y, share, size=8, color=ink, va="center", ha="right")
+        y -= row
+
+    for entry in legend:
+        if entry.label == "A":
+            y -= 0.4 * row  # natural classes stand apart from built ones
+        count = int(counts[entry.number])
+        share = f"{100 * count / total:.1f} %" if count else "-"
+        line(entry.colour, entry.label, _printable(entry.name)[:32], share, INK if count else "#AAAAAA")
+    if counts[0]:
+        y -= 0.4 * row
+        line(NOTHING, "", f"no class ({100 * counts[0] / labels.size:.1f} % of all cells)", "", QUIET)
+
+
+def _printable(text: str) -> str:
+    """A text as it is meant: matplotlib takes dollars for formulas."""
+    return "".join(c for c in text if c.isprintable()).replace("$", r"\$")
+
+
+def _round_length(most_m: float) -> float:
+    """The largest 1, 2 or 5 times a power of ten that is not longer."""
+    power = 10.0 ** np.floor(np.log10(most_m))
+    return float(max(n * power for n in (1, 2, 5) if n * power <= most_m))

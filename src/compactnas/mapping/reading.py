@@ -1,0 +1,151 @@
+"""Scenes opened: a GeoTIFF of several bands, or a folder with a file for each (`product.py`), with their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compactnas.data.formats.rasters import SUFFIXES, opened
+from compactnas.errors import UserError
+from compactnas.mapping.bands import positions
+from compactnas.mapping.config import Reading
+from compactnas.mapping.layers import DIGITAL_NUMBERS, Bands, Layer, LayeredScene, Mask, laid_on
+from compactnas.mapping.product import Product, find_product
+from compactnas.mapping.scene import Place, Scene, require_map
+
+SCL = "SCL"
+"""Scene classification of Sentinel-2's L2A: a file of a product, or a band of that name."""
+
+
+@contextmanager
+def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterator[Scene]:
+    """A scene with the bands that a network takes, in the network's order.
+
+    Args:
+        path: a GeoTIFF, a folder with a file for each band, or a Sentinel-2 product (`.SAFE`).
+        wanted: names of the bands.
+        reading: how.
+
+    Errors:
+        UserError: it is none, lacks a band or says no order of bands, is no map in metres with such pixels, or its
+            files do not lie on one another.
+    """
+    with ExitStack() as files:
+        mask = _mask(files, reading) if reading.mask else None
+        if path.is_dir():
+            scene = _of_product(files, find_product(path), wanted, reading)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            scene = _of_raster(files, path, wanted, reading)
+        elif path.exists():
+            raise UserError(f"{path}: is no scene; give a GeoTIFF, or a folder or product with a file for each band")
+        else:
+            raise UserError(f"{path}: there is no such file or folder; check the spelling")
+        yield scene if mask is None else _masked(scene, mask)
+
+
+def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
+    raster = files.enter_context(opened(path))
+    require_map(raster, reading.pixel_m, str(path))
+    names = _names(raster, wanted, reading, path)
+    numbers = [1 + position for position in positions(wanted, names, str(path))]
+    place = Place.of(raster)
+    layer = laid_on(raster, place, "the scene")
+    dtypes = {raster.dtypes[number - 1] for number in numbers}
+    if not all(np.dtype(dtype).kind in "uif" for dtype in dtypes):
+        raise UserError(f"{path}: holds numbers of type {', '.join(sorted(dtypes))}; write it as uint16 or float32")
+    scales, offsets = ([column[number - 1] for number in numbers] for column in (raster.scales, raster.offsets))
+    if reading.scale is not None:
+        scales, offsets = [reading.scale] * len(numbers), [0.0] * len(numbers)
+    elif set(scales) == {1.0} and not any(offsets) and dtypes <= {"uint16", "int16"}:
+        scales = [1 / DIGITAL_NUMBERS] * len(numbers)
+    if reading.offset and any(offsets):
+        raise UserError(f"--offset: {path} declares an offset of its own ({offsets[0]:g}); leave --offset out")
+    added = (reading.offset or 0.0,) * len(numbers)
+    part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, tuple(scales), tuple(offsets))
+    clouds = reading.clouds
+    masks = (Mask(layer, names.index(SCL) + 1, clouds),) if SCL in names and clouds else ()
+    return LayeredScene(wanted, place, (part,), reading.resampling, masks)
+
+
+def _names(raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path) -> tuple[str, ...]:
+    """The names of a file's bands, in order."""
+    if reading.bands:
+        if len(reading.band_names) != raster.count:
+            raise UserError(f"--bands: names {len(reading.band_names)} bands, and {path} has {raster.count}")
+        return reading.band_names
+    if any(raster.descriptions):
+        return tuple(name or "" for name in raster.descriptions)
+    counted = tuple(f"band{number}" for number in range(1, raster.count + 1))
+    if set(wanted) <= set(counted):
+        return counted  # a network that was trained on such scenes
+    raise UserError(
+        f"{path}: says nothing of the order of its {raster.count} bands; name them with --bands (as in --bands "
+        f"{','.join(wanted)})"
+    )
+
+
+def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
+    if reading.bands:
+        raise UserError(f"--bands: {product.path} is a folder, whose files are told apart by their names; leave it out")
+    names = product.chosen(wanted)
+    rasters = [_finest(files, product, name) for name in names]
+    base = min(rasters, key=lambda raster: raster.transform.a)
+    require_map(base, reading.pixel_m, base.name)
+    place = Place.of(base)
+    parts = [
+        _band(laid_on(raster, place, "the band"), position, product, name, reading)
+        for position, (name, raster) in enumerate(zip(names, rasters, strict=True))
+    ]
+    scene = LayeredScene(
+        wanted, place, tuple(parts), reading.resampling, notes=product.notes if reading.offset is None else ()
+    )
+    if not reading.clouds or SCL not in product.files:
+        return scene
+    layer = laid_on(_finest(files, product, SCL), place, "the scene classification")
+    return replace(scene, masks=(Mask(layer, 1, reading.clouds),))
+
+
+def _band(layer: Layer, position: int, product: Product, name: str, reading: Reading) -> Bands:
+    """One band of a product, by the file's own scale where it has one, else by the product's; floats are values."""
+    raster = layer.raster
+    scale, offset, added = raster.scales[0], raster.offsets[0], 0.0
+    if (scale, offset) == (1.0, 0.0) and np.dtype(raster.dtypes[0]).kind in "ui":
+        scale, added = 1 / product.quantification, product.added(name)
+    if reading.scale is not None:
+        scale, offset = reading.scale, 0.0
+    if reading.offset is not None:
+        added = reading.offset
+    return Bands(layer, (1,), (position,), (added,), (scale,), (offset,))
+
+
+def _finest(files: ExitStack, product: Product, name: str) -> Any:
+    """The file of a band with the smallest pixels."""
+    rasters = [files.enter_context(opened(file, driver)) for file, driver in product.files[name]]
+    for raster in rasters:
+        if raster.count != 1:
+            raise UserError(
+                f"{raster.name}: holds {raster.count} bands where one is expected; leave it out of the folder"
+            )
+    side = min(raster.transform.a for raster in rasters)
+    finest = [raster for raster in rasters if raster.transform.a == side]
+    if len(finest) > 1:
+        raise UserError(
+            f"{product.path}: has two files of {name}, {Path(finest[0].name).name} and {Path(finest[1].name).name}; "
+            "give a folder with one product"
+        )
+    return finest[0]
+
+
+def _mask(files: ExitStack, reading: Reading) -> Any:
+    if not Path(reading.mask).is_file():
+        raise UserError(f"--mask: there is no file {reading.mask}; check the spelling")
+    return files.enter_context(opened(Path(reading.mask)))
+
+
+def _masked(scene: LayeredScene, mask: Any) -> Scene:
+    return replace(scene, masks=(*scene.masks, Mask(laid_on(mask, scene.place, "the mask"), 1, ())))

@@ -1,0 +1,77 @@
+"""From a model's description to the network: baselines by name, searched networks by genotype."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from compactnas.errors import UserError
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.network import Network, Normalise
+from compactnas.space.genotype import Genotype
+
+SEARCHED = "genotype"
+LIMITS = {"bands": 1024, "classes": 10_000, "patch_px": 4096}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that is needed to build a network before its weights are read.
+
+    Attributes:
+        name: `genotype`, or the name of a baseline.
+        bands: of the patches.
+        classes: of the answer.
+        patch_px: side of the patches that it was trained on.
+        genotype: of a searched network, else None.
+    """
+
+    name: str
+    bands: int
+    classes: int
+    patch_px: int
+    genotype: Genotype | None = None
+
+    def __post_init__(self) -> None:
+        if (self.genotype is None) == (self.name == SEARCHED):
+            raise UserError(f"model: {self.name[:80]!r} and its genotype do not go together")
+        if self.name != SEARCHED and self.name not in BASELINES:
+            known = ", ".join(BASELINES)
+            raise UserError(f"model: {self.name[:80]!r} is unknown; use one of {known}, or a genotype's file")
+        for key, most in LIMITS.items():
+            if not 1 <= getattr(self, key) <= most:
+                raise UserError(f"model: {key} = {getattr(self, key)} is outside 1 to {most}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as JSON values."""
+        genotype = None if self.genotype is None else json.loads(self.genotype.to_json())
+        return {key: getattr(self, key) for key in ("name", *LIMITS)} | {"genotype": genotype}
+
+    @classmethod
+    def from_json(cls, raw: Any, where: str) -> ModelSpec:
+        """Read and check a description; `where` names its origin in error messages."""
+        keys = {"name", *LIMITS, "genotype"}
+        if not isinstance(raw, dict) or set(raw) != keys:
+            raise UserError(f"{where}: not a model's description; it has the keys {', '.join(sorted(keys))}")
+        numbers = {key: raw[key] for key in LIMITS}
+        if not isinstance(raw["name"], str) or not all(type(value) is int for value in numbers.values()):
+            raise UserError(f"{where}: name must be a text, and {', '.join(LIMITS)} whole numbers")
+        genotype = None if raw["genotype"] is None else Genotype.from_values(raw["genotype"], where)
+        return cls(raw["name"], genotype=genotype, **numbers)
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The network, untrained: raw patches (batch, bands, height, width) in, logits (batch, classes) out."""
+    if spec.genotype is not None:
+        return Network(spec.genotype, spec.bands, spec.classes)
+    return BASELINES[spec.name](spec.bands, spec.classes)
+
+
+def normalise_of(network: nn.Module) -> Normalise:
+    """The part of a network that holds its input's normalisation."""
+    module = network.normalise
+    assert isinstance(module, Normalise)
+    return module

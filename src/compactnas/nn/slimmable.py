@@ -1,0 +1,68 @@
+"""Layers at fewer channels than they were built with, and maps of different widths put together.
+
+A narrow network shares the first channels of a wide one's weights. Source: TAS (Dong and Yang 2019, section 3.1), which
+adds feature maps of two sampled widths after it has brought them to one by channel-wise interpolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.distributed.sync_layers import GlobalBatchNorm, memory_of
+
+Map = Float[Tensor, "batch channels height width"]
+Other = Float[Tensor, "batch others height width"]
+"""A map of another number of channels."""
+
+
+def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> Tensor:
+    """What a chain of layers gives at the channels of x, and at so many that leave its convolutions.
+
+    A batch norm takes the batch's own statistics, as all of a supernet do.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            weight = layer.weight[:channels, : x.shape[1]]
+            x = F.conv2d(x, weight, None, layer.stride, layer.padding)
+        elif isinstance(layer, nn.Linear):
+            x = F.linear(x, layer.weight[:, : x.shape[1]], layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d | GlobalBatchNorm):
+            scale, shift = (None if v is None else v[: x.shape[1]] for v in (layer.weight, layer.bias))
+            if isinstance(layer, GlobalBatchNorm):
+                x = layer.scaled(x, scale, shift)
+            else:
+                x = F.batch_norm(x, None, None, scale, shift, training=True, eps=layer.eps)
+        else:
+            x = layer(x)
+    return x
+
+
+def first_channels(x: Map, channels: int) -> Other:
+    """The first channels of a map, in a memory of their own."""
+    return x[:, :channels].contiguous(memory_format=memory_of(x))
+
+
+def interpolated(x: Map, channels: int) -> Other:
+    """Channel-wise interpolation (TAS, section 3.1), which is adaptive pooling along the channels."""
+    own = x.shape[1]
+    if own == channels:
+        return x
+    means = F.adaptive_avg_pool1d(torch.eye(own, dtype=x.dtype, device=x.device), channels)
+    return F.conv2d(x, means.T[:, :, None, None].contiguous())
+
+
+def combined(maps: Sequence[Tensor], weights: Float[Tensor, "maps"] | None) -> Map:
+    """The sum of maps of different widths at the greatest of them, each times its weight."""
+    widest = max(x.shape[1] for x in maps)
+    if weights is None:
+        (x,) = maps
+        return x
+    total = weights[0] * interpolated(maps[0], widest)
+    for weight, x in zip(weights[1:], maps[1:], strict=True):
+        total = total + weight * interpolated(x, widest)
+    return total

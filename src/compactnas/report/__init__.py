@@ -1,6 +1,0 @@
-"""One HTML file that shows what runs found: tables, curves, cells, confusion; it needs no network."""
-
-from compactnas.report.figures.cell import draw_cell
-from compactnas.report.run.page import write_report
-
-__all__ = ["draw_cell", "write_report"]

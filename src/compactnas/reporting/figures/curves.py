@@ -1,0 +1,77 @@
+"""Which curves a search and a training are read by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from compactnas.reporting.figures.charts import Series, curves
+from compactnas.runs.folder import Row
+
+
+def search_curves(rows: Sequence[Row]) -> list[ET.Element]:
+    """Losses, accuracies, entropy, cost, depths and temperature of a search by epoch."""
+    blocks = max((len(row["depths"]) for row in rows if isinstance(row.get("depths"), list)), default=0)
+    depths = [_series(f"block {b + 1}", rows, "depths", b, index=b) for b in range(min(blocks, 6))]
+    charts = (
+        ("Loss", "nats", _pair(rows, "loss", 1.0)),
+        ("Accuracy", "% of a batch", _pair(rows, "accuracy", 100.0)),
+        ("Entropy of alpha", "nats per edge", [_series("mean", rows, "entropy", 2)]),
+        (
+            "Cost of a patch",
+            "M MACs",
+            [
+                _series("expected", rows, "expected_macs", 0, scale=1e-6),
+                _series("derived", rows, "derived_macs", 1, scale=1e-6, stepped=True),
+            ],
+        ),
+        ("Expected depth", "cells", depths),
+        ("Temperature", "tau", [_series("tau", rows, "tau", 4)]),
+    )
+    return [figure for title, unit, series in charts if (figure := curves(title, unit, series)) is not None]
+
+
+def train_curves(rows: Sequence[Row]) -> list[ET.Element]:
+    """Loss, accuracy and learning rate of a training by epoch."""
+    accuracy = [
+        _series("training", rows, "accuracy", 0, scale=100.0),
+        _series("validation", rows, "validation_oa", 1, scale=100.0),
+    ]
+    charts = (
+        ("Loss", "nats", [_series("training", rows, "loss", 0)]),
+        ("Accuracy", "%", accuracy),
+        ("Learning rate", "last of the epoch", [_series("rate", rows, "learning_rate", 4)]),
+    )
+    return [figure for title, unit, series in charts if (figure := curves(title, unit, series)) is not None]
+
+
+def _pair(rows: Sequence[Row], key: str, scale: float) -> list[Series]:
+    """A figure on the half that trains the weights, and on the half that trains alpha."""
+    return [
+        _series("weights", rows, f"{key}_weights", 0, scale=scale),
+        _series("alpha", rows, f"{key}_alpha", 1, scale=scale, dashed=True),
+    ]
+
+
+def _series(
+    name: str,
+    rows: Sequence[Row],
+    key: str,
+    colour: int,
+    *,
+    scale: float = 1.0,
+    index: int | None = None,
+    dashed: bool = False,
+    stepped: bool = False,
+) -> Series:
+    """The numbers of a key, or of one place in a key's list, over the epochs that have them."""
+    xs, ys = [], []
+    for row in rows:
+        value = row.get(key)
+        if index is not None:
+            value = value[index] if isinstance(value, list) and index < len(value) else None
+        epoch = row.get("epoch")
+        if isinstance(value, int | float) and isinstance(epoch, int):
+            xs.append(float(epoch))
+            ys.append(float(value) * scale)
+    return Series(name, xs, ys, colour, dashed, stepped)

@@ -1,0 +1,165 @@
+"""Accuracy against cost: labelled dots, with their spread and the front of those that nothing beats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+from compactnas.reporting.figures.charts import LEFT, Axes, drawable, frame, heading, leader, nice_ticks, number
+from compactnas.reporting.figures.svg import drawing, element, line, text, text_px
+
+WIDTH, HEIGHT, BOTTOM, RIGHT = 720.0, 320.0, 30.0, 84.0
+LABEL_PX, LONGEST, DOT_PX, CAP_PX = 16.0, 32, 5.5, 4.0
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in px."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point of the figure.
+
+    Attributes:
+        name: its label.
+        x: cost, above 0.
+        y: accuracy in per cent.
+        colour: number of its colour, 0 to 5.
+        error: half the length of its error bar, 0 for none.
+    """
+
+    name: str
+    x: float
+    y: float
+    colour: int
+    error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a figure.
+
+    Attributes:
+        width: in px.
+        height: in px.
+        least: px of width below which it scrolls instead of shrinking.
+        inset: room for labels left of the cheapest dot, as a share of the dots' span.
+    """
+
+    width: float
+    height: float
+    least: float
+    inset: float = 0.0
+
+
+def scatter(points: Sequence[tuple[str, float, float]]) -> ET.Element | None:
+    """OA in per cent over MACs in millions, on a logarithmic axis; None below two runs.
+
+    Args:
+        points: (name, MACs in millions, OA in per cent) of each run.
+    """
+    dots = [Dot(name, x, y, index % 6) for index, (name, x, y) in enumerate(points)]
+    return plane(dots, "Accuracy against cost", ("MACs (M)", "M MACs"), Size(WIDTH, HEIGHT, 560.0))
+
+
+def plane(
+    dots: Sequence[Dot], title: str, cost: tuple[str, str], size: Size, front: Sequence[int] = ()
+) -> ET.Element | None:
+    """OA over a cost on a logarithmic axis; None below two dots.
+
+    Args:
+        dots: what is drawn; those without a finite place are left out.
+        title: of the figure.
+        cost: name of the axis, and the unit behind a figure.
+        size: of the figure.
+        front: indices of the dots that none beats, by rising cost; with some, the others are drawn hollow.
+    """
+    known = {index: dot for index, dot in enumerate(dots) if dot.x > 0 and drawable(dot.y)}
+    if len(known) < 2:
+        return None
+    decades = [math.log10(dot.x) for dot in known.values()]
+    low, high = min(decades), max(decades)
+    low, high = low - max(0.12, size.inset * (high - low)), high + 0.12
+    ends = [dot.y + sign * dot.error for dot in known.values() for sign in (-1, 1)]
+    y_ticks = nice_ticks(ends, 6)
+    axes = Axes((low, high), (y_ticks[0], y_ticks[-1]), size.width - RIGHT, size.height - BOTTOM)
+    stops = [m * 10.0**e for e in range(-9, 7) for m in (1, 2, 5) if low <= math.log10(m) + e <= high]
+    parts = [heading(title, f"OA in %, by {cost[1].replace('M ', 'millions of ')}")]
+    parts += frame(axes, [math.log10(x) for x in stops], y_ticks, cost[0], [number(x) for x in stops])
+    places = {index: axes.at(math.log10(dot.x), dot.y) for index, dot in known.items()}
+    steps = [places[index] for index in front if index in places]
+    parts += _front(steps)
+    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in places.values()]
+    for (x, y), (x_next, y_next) in pairwise(steps):
+        taken += [(x, y - 1, x_next, y + 1), (x_next - 1, y_next, x_next + 1, y)]
+    for dot in known.values():
+        if dot.error:
+            x, top = axes.at(math.log10(dot.x), dot.y + dot.error)
+            bottom = axes.at(math.log10(dot.x), dot.y - dot.error)[1]
+            taken.append((x - CAP_PX, top, x + CAP_PX, bottom))
+            parts.append(_error(x, top, bottom, dot.colour))
+    for index, dot in sorted(known.items(), key=lambda item: places[item[0]][1]):  # from above: fewer lines cross
+        parts += _dot(dot, places[index], taken, size, cost[1], hollow=bool(front) and index not in front)
+    label = "OA against " + "; ".join(
+        [cost[0], *(f"{dot.name} {dot.y:.2f} % at {number(dot.x)} {cost[1]}" for dot in known.values())]
+    )
+    return drawing(size.width, size.height, label, *parts, least=size.least, grow=1.25)
+
+
+def _front(places: Sequence[tuple[float, float]]) -> list[ET.Element]:
+    """Steps: what accuracy can be had for at most this cost."""
+    if len(places) < 2:
+        return []
+    path = f"M{places[0][0]:.1f} {places[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in places[1:])
+    return [element("path", element("title", "Pareto front"), d=path, class_="cn-front")]
+
+
+def _error(x: float, top: float, bottom: float, colour: int) -> ET.Element:
+    path = f"M{x:.1f} {top:.1f}V{bottom:.1f}" + "".join(
+        f"M{x - CAP_PX:.1f} {y:.1f}h{2 * CAP_PX}" for y in (top, bottom)
+    )
+    return element("path", d=path, class_=f"cn-error cn-c{colour}")
+
+
+def _dot(
+    dot: Dot, place: tuple[float, float], taken: list[Box], size: Size, unit: str, *, hollow: bool
+) -> list[ET.Element]:
+    """A dot with its label, where no other thing stands; a label that is further away gets a line to its dot."""
+    x, y = place
+    shown = dot.name if len(dot.name) <= LONGEST else dot.name[: LONGEST - 1] + "…"
+    label_x, label_y, anchor = _free_place(x, y, text_px(shown), taken, size)
+    parts = []
+    if abs(label_y - y) > LABEL_PX * 0.6:
+        parts.append(_to_label(x, y, label_x + (3 if anchor == "end" else -3), label_y, dot.colour))
+    error = f" ± {dot.error:.2f}" if dot.error else ""
+    tip = element("title", f"{dot.name}: OA {dot.y:.2f}{error} %, {number(dot.x)} {unit}")
+    kind = "cn-hollow" if hollow else "cn-dot"
+    parts.append(element("circle", tip, cx=x, cy=y, r=DOT_PX - hollow, class_=f"{kind} cn-c{dot.colour}"))
+    parts.append(text(label_x, label_y + 4, shown, "cn-halo", anchor))
+    return parts
+
+
+def _to_label(x: float, y: float, x_end: float, y_end: float, colour: int) -> ET.Element:
+    """A thin line from a dot to its label, from the side where the label stands."""
+    if x_end > x:
+        return leader(x, y, x_end, y_end, colour)
+    return line(x - 5, y, x_end, y_end, f"cn-leader cn-c{colour}")
+
+
+def _free_place(x: float, y: float, width: float, taken: list[Box], size: Size) -> tuple[float, float, str]:
+    """Where a dot's label meets nothing: x, y and anchor. Beside the dot if it can be, else further up or down."""
+    rows = [0.0, *(sign * step * LABEL_PX / 2 for step in range(1, 80) for sign in (-1.0, 1.0))]
+    for shift in rows:
+        for anchor, left in (("start", x + 11), ("end", x - 11 - width)):
+            box = (left, y + shift - 7, left + width, y + shift + 7)
+            inside = box[0] >= LEFT and box[2] <= size.width and box[1] >= 22 and box[3] <= size.height - BOTTOM + 4
+            if inside and not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                return (x + 11 if anchor == "start" else x - 11), y + shift, anchor
+    return x + 11, y, "start"  # more labels than the figure can hold: they stand on each other, tooltips do not
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,67 @@
+"""Pages: one file each, without script and network, into which no text from files comes unescaped."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from compactnas.errors import UserError
+from compactnas.io.atomic import write_bytes
+from compactnas.reporting.figures.svg import MINUS, clean, inline, stylesheet
+
+
+def write_page(template: str, values: dict[str, Any], output: Path) -> Path:
+    """Fill a template and write the page.
+
+    Args:
+        template: its name below `compactnas/report`.
+        values: what it asks for, beside the figures' stylesheet.
+        output: the file to write.
+
+    Errors:
+        UserError: `output` cannot be written.
+    """
+    page = _environment().get_template(template).render(values | {"figures": stylesheet()})
+    try:
+        write_bytes(Path(output), page.encode("utf-8", errors="replace"))
+    except OSError as error:
+        raise UserError(f"{output}: {error.strerror or error}; choose another place for the report") from None
+    return Path(output)
+
+
+def markup(figure: ET.Element | None) -> str:
+    """A figure as markup, empty where there is nothing to draw."""
+    return "" if figure is None else inline(figure)
+
+
+def ticked(value: str) -> Markup:
+    """Text with its `backticked` words as code; the text itself is escaped."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(clean(value)))))  # noqa: S704  # escaped first
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign, a true minus."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("compactnas.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(ticked=ticked, signed=signed)
+    return made
+
+
+def _finalize(value: object) -> object:
+    """Text from files is cleaned on its way into the page; figures are clean, and marked as safe."""
+    return clean(value) if type(value) is str else value

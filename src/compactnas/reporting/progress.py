@@ -1,0 +1,182 @@
+"""What a person at a terminal sees of a run: a bar, the latest figures, and the time that is left.
+
+Everything goes to stderr, so that results on stdout can be piped. Without a terminal it is quiet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+SPEED_WINDOW_S = 300.0
+"""Seconds over which the remaining time is estimated: steps differ, since sampled paths do."""
+
+
+class RichListener:
+    """A `compactnas.training.runtime.Listener` that shows progress with rich.
+
+    On a terminal: one bar for each stage and, below it, the figures of the last step and epoch.
+    Elsewhere: nothing, or one plain line an epoch with `verbose`. Warnings are always shown, each once.
+
+    Args:
+        console: where to write; stderr if none is given.
+        verbose: keep one line for each epoch.
+    """
+
+    def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
+        self._console = console or Console(stderr=True)
+        self._verbose = verbose
+        self._live: Live | None = None
+        self._progress, self._task = _bar(self._console)
+        self._stage, self._epochs, self._steps = "", 0, 0
+        self._epoch, self._step = 0, 0
+        self._last_step: Mapping[str, object] = {}
+        self._last_epoch: Mapping[str, object] = {}
+        self._warned: set[str] = set()
+
+    def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
+        """A stage begins, or goes on after `done` of its `epochs` epochs of `steps` steps each."""
+        self.end()
+        self._stage, self._epochs, self._steps, self._epoch, self._step = stage, epochs, steps, done, 0
+        self._last_step, self._last_epoch = {}, {}
+        if self._console.is_terminal:
+            self._progress, self._task = _bar(self._console, total=epochs * steps, stage=stage)
+            self._live = Live(self._view(), console=self._console, refresh_per_second=5)
+            self._live.start()
+            self._advance_to(done * steps)
+
+    def step(self, metrics: Mapping[str, object]) -> None:
+        """A step is done; `metrics` are of its batch."""
+        self._step, self._last_step = self._step + 1, metrics
+        if self._live is not None:
+            self._progress.update(self._task, advance=1, position=self._position())
+            self._live.update(self._view())
+
+    def epoch(self, metrics: Mapping[str, object]) -> None:
+        """An epoch is done; `metrics` are its means, with `epoch` counted from 1."""
+        number = metrics.get("epoch")
+        self._epoch, self._step = number if isinstance(number, int) else self._epoch + 1, 0
+        self._last_epoch = metrics
+        if self._live is not None:
+            self._advance_to(self._epoch * self._steps)
+            self._live.update(self._view())
+        if self._verbose:
+            self._print(f"{self._stage} epoch {self._epoch}/{self._epochs}: {describe(metrics)}")
+
+    def warn(self, text: str) -> None:
+        """Show a warning, once of all the stages of a run; it may hold names from files, so nothing in it is markup."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._print(f"warning: {text}", style="yellow")
+
+    def end(self) -> None:
+        """The stage is over, by success or not; may be called twice."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _advance_to(self, completed: int) -> None:
+        """Correct the count of steps; where a run was resumed, the jump must not count as speed."""
+        known = self._progress.tasks[0].completed
+        if completed - known > self._steps:
+            self._progress.reset(self._task, completed=completed, position=self._position())
+        else:
+            self._progress.update(self._task, completed=completed, position=self._position())
+
+    def _position(self) -> str:
+        running = min(self._epoch + (self._step > 0), self._epochs)
+        return f"epoch {running}/{self._epochs}" + (f" step {self._step}/{self._steps}" if self._step else "")
+
+    def _view(self) -> Group:
+        lines = [
+            (f"epoch {self._epoch}", self._last_epoch),
+            (f"step {self._step}", self._last_step if self._step else {}),
+        ]
+        shown = [Text(f"  {name}: {figures}", style="dim") for name, row in lines if (figures := describe(row))]
+        return Group(self._progress, *shown)
+
+    def _print(self, line: str, style: str = "") -> None:
+        printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+        self._console.print(Text(printable, style=style), soft_wrap=True)
+
+
+def describe(metrics: Mapping[str, object]) -> str:
+    """The figures that a person follows, in one line: loss, accuracy, entropy, cost, depth."""
+    parts = [
+        _pair("loss", metrics, "loss", 1.0, 3, ""),
+        _pair("accuracy", metrics, "accuracy", 100.0, 1, " %"),
+        _number("validation OA", metrics.get("validation_oa"), 100.0, 1, " %"),
+        _number("entropy", metrics.get("entropy"), 1.0, 2, " nats"),
+        _number("cost", metrics.get("expected_macs"), 1e-6, 2, " M MACs"),
+        _depths(metrics.get("depths")),
+        _number("tau", metrics.get("tau"), 1.0, 1, ""),
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+class Counter:
+    """A bar over things that are counted, with their rate; quiet without a terminal.
+
+    Args:
+        unit: what is counted, in the plural.
+        console: where to write; stderr if none is given.
+    """
+
+    def __init__(self, unit: str, console: Console | None = None) -> None:
+        self._unit = unit
+        self._console = console or Console(stderr=True)
+        self._progress, self._task = _bar(self._console, stage=unit)
+
+    def __enter__(self) -> Counter:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._console.is_terminal:  # elsewhere its end would be an empty line
+            self._progress.stop()
+
+    def at(self, done: int, total: int) -> None:
+        """So many are done."""
+        speed = self._progress.tasks[0].speed
+        rate = f", {speed:.0f}/s" if speed else ""
+        self._progress.update(self._task, completed=done, total=total, position=f"{done} of {total}{rate}")
+
+
+def _bar(console: Console, total: int = 0, stage: str = "") -> tuple[Progress, TaskID]:
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[position]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+        speed_estimate_period=SPEED_WINDOW_S,
+    )
+    return progress, progress.add_task(stage, total=total, position="")
+
+
+def _number(label: str, value: object, scale: float, digits: int, unit: str) -> str:
+    if not isinstance(value, int | float):
+        return ""
+    return f"{label} {value * scale:.{digits}f}{unit}"
+
+
+def _pair(label: str, metrics: Mapping[str, object], key: str, scale: float, digits: int, unit: str) -> str:
+    """A figure of training, or the two of a search: of the weights, then of alpha."""
+    pair = [metrics.get(f"{key}_weights"), metrics.get(f"{key}_alpha")]
+    values = [value for value in pair if isinstance(value, int | float)]
+    if not values:
+        return _number(label, metrics.get(key), scale, digits, unit)
+    return f"{label} " + " | ".join(f"{value * scale:.{digits}f}" for value in values) + unit
+
+
+def _depths(value: object) -> str:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return ""
+    return "depth " + " ".join(f"{depth:.1f}" for depth in value)

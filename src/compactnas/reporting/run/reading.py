@@ -1,0 +1,211 @@
+"""Reads a run's folder for the report: what is there is taken, what is absent is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compactnas.errors import UserError
+from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.metrics import Measures
+from compactnas.io.atomic import read_json
+from compactnas.io.untrusted import MOST_BYTES, MOST_YAML_BYTES, parse_json, parse_yaml, read_text
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import Row, load_spec
+from compactnas.space.genotype import Genotype
+
+AGAIN = "remove it, or write it again with compactnas"
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """What the search believed at its end (`search/alpha.json`).
+
+    Attributes:
+        edges: (computed node, source state) of each edge.
+        operations: the candidates.
+        probabilities: (edge, operation).
+        depths: the depths that a block may have.
+        depth_probabilities: (block, depth).
+        widths: channels of each candidate of each block's width; none where widths were not searched for.
+        width_probabilities: (block, width).
+    """
+
+    edges: list[list[int]]
+    operations: list[str]
+    probabilities: list[list[float]]
+    depths: list[int]
+    depth_probabilities: list[list[float]]
+    widths: list[list[int]]
+    width_probabilities: list[list[float]]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """All that a report shows of a run; what its folder lacks is None or empty.
+
+    Attributes:
+        path: the folder.
+        config: `config.yaml` as values.
+        config_text: the same as it is written.
+        environment: `environment.json`.
+        spec: the trained network's description.
+        genotype: what was found.
+        search: rows of `search/metrics.jsonl`.
+        alpha: the architecture's probabilities.
+        train: rows of `train/metrics.jsonl`.
+        evaluation: `evaluation.json`.
+        warnings: what the data's reader warned of, and what was odd about the files.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    config_text: str
+    environment: dict[str, Any]
+    spec: ModelSpec | None
+    genotype: Genotype | None
+    search: list[Row]
+    alpha: Alpha | None
+    train: list[Row]
+    evaluation: Evaluation | None
+    warnings: tuple[str, ...]
+
+
+def read_run(folder: Path) -> RunFolder:
+    """Read a run's folder.
+
+    Errors:
+        UserError: there is no such folder, nothing in it is of a run, or a file is damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name the folder of a run")
+    warnings = [str(text) for text in _list(folder / "warnings.json")]
+    text = _text(folder / "config.yaml", MOST_YAML_BYTES)
+    run = RunFolder(
+        path=folder,
+        config=_config(text, folder / "config.yaml"),
+        config_text=text,
+        environment=_object(folder / "environment.json"),
+        spec=load_spec(folder) if (folder / "model.json").exists() else None,
+        genotype=Genotype.load(folder) if (folder / "genotype.json").exists() else None,
+        search=_rows(folder / "search" / "metrics.jsonl", warnings),
+        alpha=_alpha(folder / "search" / "alpha.json"),
+        train=_rows(folder / "train" / "metrics.jsonl", warnings),
+        evaluation=_evaluation(folder / "evaluation.json"),
+        warnings=tuple(warnings),
+    )
+    if not (run.config_text or run.genotype or run.search or run.train or run.evaluation):
+        raise UserError(f"{folder}: nothing of a run is in it; name a folder that `compactnas run` or `train` wrote")
+    return run
+
+
+def _text(file: Path, most: int = MOST_BYTES) -> str:
+    """A text file as it is, empty if there is none; what is no UTF-8 in it is replaced."""
+    return read_text(file, AGAIN, most, errors="replace") if file.exists() else ""
+
+
+def _config(text: str, file: Path) -> dict[str, Any]:
+    try:
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise UserError(f"{file}: not YAML ({error}); {AGAIN}") from None
+    return values if isinstance(values, dict) else {}
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """A JSON object, empty if there is no such file."""
+    if not file.exists():
+        return {}
+    values = read_json(file, AGAIN)
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: not a JSON object; {AGAIN}")
+    return values
+
+
+def _list(file: Path) -> list[Any]:
+    """A JSON list, empty if there is no such file."""
+    values = read_json(file, AGAIN) if file.exists() else []
+    if not isinstance(values, list):
+        raise UserError(f"{file}: not a JSON list; {AGAIN}")
+    return values
+
+
+def _rows(file: Path, warnings: list[str]) -> list[Row]:
+    """The rows of a JSON-lines file; lines that are none are left out and said."""
+    rows: list[Row] = []
+    bad = 0
+    for line in _text(file).splitlines():
+        try:
+            row = parse_json(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            bad += 1
+    if bad:
+        warnings.append(
+            f"{file.parent.name}/{file.name}: {bad} of {bad + len(rows)} lines cannot be read and are left out"
+        )
+    return rows
+
+
+def _alpha(file: Path) -> Alpha | None:
+    raw = _object(file)
+    if not raw:
+        return None
+    try:
+        alpha = Alpha(
+            edges=[[int(node), int(source)] for node, source in raw["edges"]],
+            operations=[str(name) for name in raw["operations"]],
+            probabilities=[[float(p) for p in row] for row in raw["probabilities"]],
+            depths=[int(depth) for depth in raw["depths"]],
+            depth_probabilities=[[float(p) for p in row] for row in raw["depth_probabilities"]],
+            widths=[[int(width) for width in row] for row in raw.get("widths", [])],
+            width_probabilities=[[float(p) for p in row] for row in raw.get("width_probabilities", [])],
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"{file}: not an architecture's probabilities ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
+    shapes_fit = len(alpha.edges) == len(alpha.probabilities) and all(
+        len(row) == len(alpha.operations) for row in alpha.probabilities
+    )
+    lengths = {len(row) for row in alpha.widths} | {len(row) for row in alpha.width_probabilities}
+    widths_fit = len(alpha.widths) == len(alpha.width_probabilities) and len(lengths) <= 1
+    widths_fit &= all(row and min(row) > 0 for row in alpha.widths)
+    if not shapes_fit or not widths_fit or any(len(row) > len(alpha.depths) for row in alpha.depth_probabilities):
+        raise UserError(f"{file}: its probabilities do not fit its edges, operations, depths and widths; {AGAIN}")
+    return alpha
+
+
+def _evaluation(file: Path) -> Evaluation | None:
+    raw = _object(file)
+    if not raw:
+        return None
+    try:
+        measures = {field.name: raw["measures"][field.name] for field in fields(Measures)}
+        evaluation = Evaluation(
+            model=str(raw["model"]),
+            part=str(raw["part"]),
+            measures=Measures(**{name: _number(value) for name, value in measures.items()}),
+            classes=tuple(str(name) for name in raw["classes"]),
+            confusion=np.array([[int(n) for n in row] for row in raw["confusion"]], dtype=np.int64),
+            macs=int(raw["macs"]),
+            parameters=int(raw["parameters"]),
+            depths=None if raw["depths"] is None else tuple(int(depth) for depth in raw["depths"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{file}: not an evaluation ({type(error).__name__}: {error}); {AGAIN}") from None
+    if evaluation.confusion.shape != (len(evaluation.classes),) * 2 or evaluation.confusion.min(initial=0) < 0:
+        raise UserError(f"{file}: its confusion matrix does not fit its {len(evaluation.classes)} classes; {AGAIN}")
+    return evaluation
+
+
+def _number(value: Any) -> Any:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"{str(value)[:40]!r} is no number")
+    return value

@@ -1,0 +1,214 @@
+"""The folder of a run: what it holds, each file whole or not at all, and who may write to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from compactnas.config import NEUTRAL, RunConfig, from_values
+from compactnas.data import Indices
+from compactnas.errors import UserError
+from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.untrusted import read_yaml
+from compactnas.nn.registry import ModelSpec, build
+from compactnas.version import __version__
+
+Row = dict[str, Any]
+
+LOCK, OWNER = ".lock", ".writer"
+"""The lock of a run's folder, and who has it, for the error message of others."""
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write one JSON object a line."""
+    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def config_values(config: RunConfig) -> dict[str, Any]:
+    """A config as plain values, as `config.yaml` holds it."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return values
+
+
+def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
+    """Make a run folder and write config and environment, or check that a resumed one has this config.
+
+    Options that the folder's version did not know stand at their defaults. Devices and nodes may be others; gives
+    the warning that says so.
+
+    Errors:
+        UserError: the folder holds this stage already and `resume` is off; or it holds another config.
+    """
+    file = folder / "config.yaml"
+    if file.exists() and resume:
+        before = read_config(folder)
+        machine, now = before.machine, config.machine
+        free = {name: getattr(now, name) for name in ("devices", "nodes", *NEUTRAL)}
+        moved = replace(before, machine=replace(machine, **free))
+        key = first_difference(config_values(moved), config_values(config))
+        if key:
+            raise UserError(
+                f"{file}: differs from the given config in {key}; resume with the same, or name a new folder"
+            )
+        if (machine.devices, machine.nodes) == (now.devices, now.nodes):
+            return []
+        return [
+            f"begun on {machine.devices} x {machine.nodes} devices, goes on on {now.devices} x {now.nodes}: sums in "
+            "another order, so that results may differ in their last digits"
+        ]
+    if (folder / stage).exists():
+        raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
+    write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
+    write_json(folder / "environment.json", environment())
+    return []
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config that a run was started with."""
+    file = folder / "config.yaml"
+    values = read_yaml(file, "name a run folder")
+    try:
+        return from_values(RunConfig, values)
+    except (TypeError, UserError) as error:
+        raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
+
+
+def first_difference(before: Any, after: Any, path: str = "") -> str:
+    """Dotted name of the first value that differs, empty if none does."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in [*after, *(key for key in before if key not in after)]:
+            found = first_difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return ""
+    return "" if before == after else path
+
+
+def environment() -> dict[str, Any]:
+    """What the results of a run depend on beside its config."""
+    return {
+        "compactnas": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits.npz") -> None:
+    """Store the rows of each part."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # numpy types the flag beside the arrays
+    write_bytes(folder / name, buffer.getvalue())
+
+
+@contextmanager
+def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+    """While it lasts, no other process writes to a run's folder. The lock goes with its process, however that ends.
+
+    Files that a killed writer left half-written are removed.
+
+    Args:
+        folder: of the run; made if it is not there.
+        wait_s: how long to wait for another writer to end.
+
+    Errors:
+        UserError: another process writes there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is no folder; name a new one for the run")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, is_singleton=True)  # a stage inside a job locks what the job has locked
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        with suppress(OSError):
+            owner = (folder / OWNER).read_text(encoding="utf-8").strip()
+            raise UserError(f"{folder}: {owner} writes here; wait for it, or name another folder") from None
+        raise UserError(f"{folder}: another process writes here; wait for it, or name another folder") from None
+    try:
+        if lock.lock_counter == 1:
+            (folder / OWNER).write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            for part in folder.rglob(".*.part"):
+                part.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
+    """Store a trained network: its description, and its weights with the normalisation."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(folder / "model.safetensors", save_tensors(tensors))
+    write_json(folder / "model.json", spec.to_json())
+
+
+def load_spec(folder: Path) -> ModelSpec:
+    """The description of the network that a run trained."""
+    file = folder / "model.json"
+    return ModelSpec.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The trained network of a run, in eval mode.
+
+    It takes raw patches (batch, bands, height, width) in the units of its data (reflectance, or
+    0 to 255) and gives logits (batch, classes).
+
+    Errors:
+        UserError: there is no trained network, or its weights are not those of its description.
+    """
+    folder = Path(folder)
+    spec, file = load_spec(folder), folder / "model.safetensors"
+    network = build(spec)
+    load_weights(network, file)
+    return network.eval()
+
+
+HEADER_BYTES = 2**22
+"""Of a file of weights, beside the weights: names, dtypes and places."""
+
+
+def load_weights(network: nn.Module, file: Path) -> None:
+    """Put a file's weights into a network.
+
+    Errors:
+        UserError: there is no such file, or its weights are not this network's by name, shape and dtype.
+    """
+    wanted = network.state_dict()
+    expected = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
+    try:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; train a model here first with `compactnas train`")
+        if file.stat().st_size > expected + HEADER_BYTES:
+            raise UserError(f"{file}: is larger than the weights of {file.with_name('model.json')}; train again")
+        found = load_tensors(file.read_bytes())
+        odd = [name for name in found if name not in wanted or found[name].dtype != wanted[name].dtype]
+        if odd:
+            raise RuntimeError(f"{odd[0]!r} is of another name or dtype")
+        network.load_state_dict(found)
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; train a model here first with `compactnas train`") from None
+    except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # a dtype that torch has not is a KeyError
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{file}: not the weights of {file.with_name('model.json')} ({reason})") from None

@@ -1,0 +1,1 @@
+"""The differentiable search for a cell and its depths."""

@@ -1,0 +1,91 @@
+"""DARTS's second-order gradient of the architecture (Liu et al. 2019, section 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from compactnas.distributed.process_group import Ranks
+
+EPSILON = 0.01
+"""Over the norm of the weights' gradient: how far the weights are moved for the finite difference (section 2.3)."""
+
+
+def leave_unrolled_gradient(
+    training_loss: Callable[[], Tensor],
+    loss: Callable[[], Tensor],
+    optimizer: torch.optim.SGD,
+    weights: Sequence[nn.Parameter],
+    choices: Sequence[nn.Parameter],
+    ranks: Ranks,
+    epsilon: float = EPSILON,
+) -> None:
+    """Leave in `choices` the gradient of the loss on D_V behind one step of the weights on D_T (eq. 7 and 8).
+
+    With w' = w - xi (grad_w L_T + momentum and decay, as in the published code), it is grad_alpha L_V(w', alpha)
+    - xi (grad_alpha L_T(w+, alpha) - grad_alpha L_T(w-, alpha)) / (2 e) with w+- = w +- e grad_w' L_V(w', alpha).
+    The weights are left as they were. With several processes it is this one's part of the sum.
+
+    Args:
+        training_loss: L_T at the weights as they are, each time of the same draw.
+        loss: L_V, in the same way.
+        optimizer: of the weights, with its rate xi, momentum and decay.
+        weights: w.
+        choices: alpha and the depth logits.
+        ranks: the processes.
+        epsilon: over the norm of the weights' gradient, e.
+    """
+    start = [w.detach().clone() for w in weights]
+    settings = optimizer.param_groups[0]
+    rate, decay, momentum = settings["lr"], settings["weight_decay"], settings["momentum"]
+    step = _gradients(training_loss(), weights)
+    ranks.sum(step)
+    for place, w in enumerate(weights):
+        step[place] = step[place] + decay * start[place]
+        velocity = optimizer.state.get(w, {}).get("momentum_buffer")
+        if velocity is not None:
+            step[place] = step[place] + momentum * velocity
+    try:
+        _move(weights, start, step, -rate)
+        found = _gradients(loss(), [*weights, *choices])
+        direction, direct = found[: len(weights)], found[len(weights) :]
+        ranks.sum(direction)
+        norm = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in direction])))
+        size = epsilon / norm if norm else 0.0
+        sides = []
+        with frozen(weights):
+            for signed in (size, -size):
+                _move(weights, start, direction, signed)
+                sides.append(_gradients(training_loss(), choices))
+    finally:
+        _move(weights, start, step, 0.0)
+    for choice, gradient, plus, minus in zip(choices, direct, *sides, strict=True):
+        choice.grad = gradient - rate * (plus - minus) / (2 * size) if size else gradient
+
+
+@contextmanager
+def frozen(weights: Sequence[nn.Parameter]) -> Iterator[None]:
+    """While it lasts nothing is computed for these weights' gradients."""
+    for w in weights:
+        w.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for w in weights:
+            w.requires_grad_(True)
+
+
+def _gradients(loss: Tensor, of: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Gradients, zero for what the loss does not depend on."""
+    found = torch.autograd.grad(loss, of, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for g, p in zip(found, of, strict=True)]
+
+
+@torch.no_grad()
+def _move(weights: Sequence[nn.Parameter], start: Sequence[Tensor], direction: Sequence[Tensor], by: float) -> None:
+    """Put each weight at its start plus so much of the direction."""
+    for w, origin, d in zip(weights, start, direction, strict=True):
+        w.copy_(torch.add(origin, d, alpha=by) if by else origin)

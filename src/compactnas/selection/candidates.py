@@ -1,0 +1,119 @@
+"""The networks that are compared, each once and with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from compactnas.cost.table import genotype_cost
+from compactnas.errors import UserError
+from compactnas.runs.task import Task
+from compactnas.search.budget import Budget, admits
+from compactnas.search.random_genotype import random_like
+from compactnas.selection.searches import FinishedSearch
+from compactnas.space.genotype import Genotype
+
+TRIES = 500
+"""Draws from a search that gave nothing new, after which it counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that may be chosen.
+
+    Attributes:
+        genotype: the network.
+        search: folder of the search that it comes from, as it was named.
+        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`), `sampled`, or `random`, which no
+            search has to do with.
+    """
+
+    genotype: Genotype
+    search: str
+    origin: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {"search": self.search, "origin": self.origin, "genotype": self.genotype.to_values()}
+
+
+def make_candidates(
+    searches: Sequence[FinishedSearch], count: int, seed: int, budgets: Sequence[Budget] = (), random: int = 0
+) -> list[Candidate]:
+    """So many different networks, fewer where the searches have no more.
+
+    First what each search gave, then the random ones. Half of the others are what it would have given after one of its
+    epochs, at even distances from the last one back (where a strategy has measured networks instead, all of the others
+    are these, the best first); the rest is drawn from what the searches believe at their end, from each in turn.
+
+    Args:
+        searches: of one space.
+        count: how many candidates are wanted.
+        seed: of the draws.
+        budgets: limits of a candidate.
+        random: how many of them are random cells that cost what the first search's network does, within 2 %.
+
+    Errors:
+        UserError: fewer than two can be had.
+    """
+    found: dict[Genotype, Candidate] = {}
+
+    def take(genotype: Genotype, search: FinishedSearch, origin: str) -> bool:
+        new = genotype not in found and genotype.connected and admits(budgets, search.space, genotype)
+        if new and len(found) < count:
+            found[genotype] = Candidate(genotype, str(search.folder), origin)
+        return new
+
+    for search in searches:
+        take(search.found, search, "end")
+    for genotype in _random_like(searches[0], random, seed):
+        take(genotype, searches[0], "random")
+    each = -(-max(count - len(found), 0) // len(searches))
+    for search in searches:
+        for genotype, origin in _on_the_way(search, each):
+            take(genotype, search, origin)
+    generator = torch.Generator().manual_seed(seed)
+    left = list(searches)
+    while len(found) < count and left:
+        for search in list(left):
+            if not any(take(search.sample(generator, budgets), search, "sampled") for _ in range(TRIES)):
+                left.remove(search)
+    if len(found) < 2:
+        raise UserError(
+            f"{searches[0].folder}: {len(found)} networks within the limits, and a selection needs two; raise them"
+        )
+    return list(found.values())
+
+
+def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Genotype]:
+    """Different cells that cost what a search's network does, as far as they are found."""
+    task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
+    sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
+    target, space = genotype_cost(search.found, **sizes).macs, search.space
+    if not search.config.search.depth:  # every block has as many cells as the search had
+        space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
+    for _ in range(TRIES):
+        if len(drawn) > count:  # the search's own is among them
+            return
+        genotype = random_like(space, target, generator, **sizes)
+        if genotype not in drawn:
+            drawn.add(genotype)
+            yield genotype
+
+
+def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:
+    """What a search came by before its end, in a number that leaves room for what is sampled."""
+    measured = [(number, genotype) for number, genotype in search.measured() if genotype != search.found]
+    for number, genotype in measured[:each]:
+        yield genotype, f"measured {number}"
+    latest = {genotype: epoch for epoch, genotype in search.after_epochs()}  # of each network the last epoch
+    latest.pop(search.found, None)
+    different = sorted(latest.items(), key=lambda item: -item[1])
+    half = min(each // 2, len(different))
+    for place in np.linspace(0, len(different) - 1, half).round().astype(int) if half else ():
+        genotype, epoch = different[int(place)]
+        yield genotype, f"epoch {epoch}"

@@ -1,0 +1,92 @@
+"""What a selection can be told, as a frozen dataclass. Torch is not imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compactnas.errors import UserError
+
+NAMES = ("supernet", "synflow", "naswot", "gradnorm", "parameters", "macs", "halving")
+"""Of the rankings; `compactnas.selection.rankings` has them."""
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """How candidates are made and ranked. `docs/select.md` gives each choice's reason.
+
+    Attributes:
+        by: the rankings; the last one decides.
+        candidates: how many networks are compared.
+        random: of these, cells drawn at random that cost what the first search's network costs: the control.
+        holdout: patches that rankings measure on: the `validation` part, or `random` ones of the training part.
+        holdout_fraction: share of the training part that `random` holds out.
+        initialisations: of a network's weights, over which `synflow`, `naswot` and `gradnorm` are the mean.
+        epochs: of the first rung of `halving`; each further rung ends after `eta` times as many.
+        eta: of each rung one in so many goes on.
+        rungs: how many.
+    """
+
+    by: tuple[str, ...] = NAMES
+    candidates: int = 24
+    random: int = 0
+    holdout: Literal["validation", "random"] = "validation"
+    holdout_fraction: float = 0.2
+    initialisations: int = 3
+    epochs: int = 3
+    eta: int = 3
+    rungs: int = 3
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.by if name not in NAMES]
+        if unknown or not self.by:
+            what = f"{unknown[0]!r} is unknown" if unknown else "no ranking is named"
+            raise UserError(f"by: {what}; use some of {', '.join(NAMES)}")
+        if len(set(self.by)) != len(self.by):
+            raise UserError("by: name each ranking only once")
+        for name, least in {"candidates": 2, "initialisations": 1, "epochs": 1, "eta": 2, "rungs": 1}.items():
+            if getattr(self, name) < least:
+                raise UserError(f"{name}: {getattr(self, name)} is less than {least}")
+        if not 0 <= self.random < self.candidates:
+            raise UserError(
+                f"random: {self.random} is outside 0 to {self.candidates - 1}, one less than the candidates"
+            )
+        if not 0 < self.holdout_fraction < 1:
+            raise UserError(f"holdout_fraction: {self.holdout_fraction:g} is outside 0 to 1")
+
+
+@dataclass(frozen=True)
+class FrontConfig:
+    """For which budgets networks are wanted, and how they are judged.
+
+    Attributes:
+        least: the smallest budget, in MACs.
+        most: the largest.
+        points: how many, at even distances.
+        samples: networks of each search that are drawn within a budget, beside the most probable one.
+        holdout: patches that supernets judge on: the `validation` part, or `random` ones of the training part.
+        holdout_fraction: share of the training part that `random` holds out.
+        retrain: train each network and measure it on the test part; the front is then that of the validation part.
+    """
+
+    least: float = 10e6
+    most: float = 50e6
+    points: int = 9
+    samples: int = 7
+    holdout: Literal["validation", "random"] = "validation"
+    holdout_fraction: float = 0.2
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least < self.most < 1e15:
+            raise UserError(f"least, most: {self.least:g} to {self.most:g} MACs is no range")
+        if not 2 <= self.points <= 1000:
+            raise UserError(f"points: {self.points} is outside 2 to 1000")
+        if not 0 <= self.samples <= 10_000:
+            raise UserError(f"samples: {self.samples} is outside 0 to 10000")
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """In MACs, the smallest first."""
+        step = (self.most - self.least) / (self.points - 1)
+        return tuple(float(round(self.least + step * place)) for place in range(self.points))

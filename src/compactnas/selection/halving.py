@@ -1,0 +1,103 @@
+"""Short retraining by successive halving (Jamieson and Talwalkar 2016): of each rung one in `eta` trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from compactnas.errors import UserError
+from compactnas.io.untrusted import parse_json, read_text
+from compactnas.runs.checkpoints import PATTERN, Keeping
+from compactnas.runs.folder import Row, write_rows
+from compactnas.selection.holdout import Ground
+from compactnas.space.genotype import Genotype
+from compactnas.training.runtime import Listener
+from compactnas.training.trainer import Training
+
+AGAIN = "remove the folder and select anew"
+
+
+def rungs_of(epochs: int, eta: int, rungs: int) -> list[int]:
+    """Epochs after which each rung ends, from the start of a training."""
+    return [epochs * eta**rung for rung in range(rungs)]
+
+
+def goes_on(scores: dict[int, float], eta: int) -> list[int]:
+    """The best of a rung, one in `eta` and at least one; of equals the first."""
+    best = sorted(scores, key=lambda number: (-scores[number], number))
+    return sorted(best[: max(1, len(best) // eta)])
+
+
+def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener: Listener) -> list[float]:
+    """Train and drop candidates until the last rung is done; it goes on where it was stopped.
+
+    A training goes on where the rung before ended it: its cosine is that of the longer training from there on, so that
+    each rung ends at the lowest learning rate and compares networks that have settled.
+
+    Args:
+        genotypes: of the candidates.
+        ground: where they are trained and measured.
+        folder: for `halving.jsonl`, a row for each training of a rung, and the trainings.
+        listener: is told how it goes.
+
+    Returns:
+        For each candidate the epochs of its last rung, plus its accuracy on the hold-out after these: whoever got
+        further is better.
+    """
+    choice, file = ground.choice, folder / "halving.jsonl"
+    done = {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)}
+    alive, scores = list(range(len(genotypes))), dict[int, float]()
+    for rung, epochs in enumerate(rungs_of(choice.epochs, choice.eta, choice.rungs)):
+        for number in alive:
+            if (number, epochs) not in done:
+                accuracy = _train(genotypes[number], number, epochs, ground, folder, listener)
+                done[number, epochs] = {"candidate": number, "rung": rung, "epochs": epochs, "accuracy": accuracy}
+                write_rows(file, list(done.values()))
+            scores[number] = epochs + float(done[number, epochs]["accuracy"])
+        left = goes_on({number: scores[number] for number in alive}, choice.eta)
+        if rung + 1 == choice.rungs or len(alive) == 1:
+            left = []
+        for number in set(alive) - set(left):
+            for checkpoint in (_own(folder, number) / "train").glob(PATTERN):
+                checkpoint.unlink(missing_ok=True)
+        if not left:
+            break
+        alive = left
+    return [scores[number] for number in range(len(genotypes))]
+
+
+def _train(genotype: Genotype, number: int, epochs: int, ground: Ground, folder: Path, listener: Listener) -> float:
+    """Train a candidate up to so many epochs; gives its accuracy on the hold-out."""
+    config, seed = ground.config, ground.config.seed
+    training = Training(
+        ground.network(genotype, seed),
+        replace(config.train, epochs=epochs),
+        ground.source,
+        ground.train,
+        ground.holdout,
+        seed,
+        ground.fabric,
+        channels_last=config.machine.channels_last,
+        taught=ground.taught,
+    )
+    keeping = Keeping(60 * config.machine.checkpoint_minutes, 1)
+    name = f"candidate {number}, to epoch {epochs}"
+    rows = training.run(_own(folder, number), listener, resume=True, name=name, keeping=keeping)
+    return float(rows[-1]["validation_oa"])
+
+
+def _own(folder: Path, number: int) -> Path:
+    return folder / "halving" / f"{number:03d}"
+
+
+def _read(file: Path) -> list[Row]:
+    if not file.exists():
+        return []
+    try:
+        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
+        for row in rows:
+            _ = int(row["candidate"]), int(row["epochs"]), float(row["accuracy"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not the rungs of a selection ({error}); {AGAIN}") from None
+    return rows

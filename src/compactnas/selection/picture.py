@@ -1,0 +1,44 @@
+"""The picture of a front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from compactnas.runs.folder import Row
+
+ACCURACIES = {
+    "test_oa": "retrained, test part",
+    "validation_oa": "retrained, validation part",
+    "supernet_oa": "with the supernet's weights, held-out patches",
+}
+
+
+def draw_front(rows: Sequence[Row], file: Path) -> Path:
+    """Accuracy against MACs, as PNG: all networks, and a line through those on the front."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for place, (name, title) in enumerate(ACCURACIES.items()):
+        if name not in rows[0]:
+            continue
+        axes.plot(
+            [row["macs"] / 1e6 for row in rows],
+            [100 * row[name] for row in rows],
+            "o",
+            color=f"C{place}",
+            label=title,
+            alpha=0.9 if place == 0 or "test_oa" not in rows[0] else 0.4,
+        )
+    by = "validation_oa" if "validation_oa" in rows[0] else "supernet_oa"
+    front = sorted((row["macs"] / 1e6, 100 * row[by]) for row in rows if row["front"])
+    axes.plot([x for x, _ in front], [y for _, y in front], "-", color="0.5", lw=1, zorder=0, label="the front")
+    axes.set(xlabel="M MACs", ylabel="OA %")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+    return file

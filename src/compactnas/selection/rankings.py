@@ -1,0 +1,113 @@
+"""The rankings, by name. Each gives a number for a candidate: the larger, the better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import nn
+
+from compactnas.data.batches import Batches
+from compactnas.data.prefetch import fed
+from compactnas.evaluation.evaluate import measure
+from compactnas.nn.network import Network
+from compactnas.nn.supernet import copy_weights
+from compactnas.selection.holdout import Ground
+from compactnas.selection.proxies import Images, Labels, gradnorm, naswot, synflow
+from compactnas.space.genotype import Genotype
+from compactnas.training.optim import placed
+
+Score = Callable[[Genotype, Ground], float]
+
+PROXY_BATCH = 128
+"""Patches that a proxy looks at, as in Mellor et al. 2021."""
+
+CALIBRATION = 2048
+"""Patches whose statistics the normalisation of a supernet's network takes."""
+
+STREAM_PROXY, STREAM_CALIBRATION = 5, 6
+"""Numbers that keep these draws apart from those of trainings."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One way to rank.
+
+    Attributes:
+        source: who proposed it.
+        needs: what it takes beside the genotypes.
+        score: of one candidate; None, candidates are compared with each other (`compactnas.selection.halving`).
+    """
+
+    source: str
+    needs: str
+    score: Score | None
+
+
+def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
+    """Mean over the searches of the accuracy on the hold-out with their supernet's weights.
+
+    Every supernet judges every candidate, so that none is better for the search that it comes from. The normalisation
+    is recalibrated: its statistics are those of patches of D_T under this very network, since the search's are of mixed
+    paths (Bender et al. 2018; Guo et al. 2020).
+    """
+    accuracies = []
+    for search, supernet in zip(ground.searches, ground.supernets, strict=True):
+        network = ground.network(genotype, seed=0, normalised=False)
+        copy_weights(supernet, network)
+        network = placed(network, ground.fabric.device, ground.memory)
+        size = search.config.search.batch_size
+        seen = np.setdiff1d(search.weights_rows, ground.holdout)
+        batches = Batches(ground.source, seen, size, ground.config.seed, STREAM_CALIBRATION)
+        recalibrate(network, batches, -(-CALIBRATION // size), ground)
+        rows, last = ground.unseen(search), ground.config.machine.channels_last
+        accuracies.append(measure(network, ground.source, rows, ground.fabric.device, channels_last=last)[0].oa)
+    return fmean(accuracies)
+
+
+@torch.no_grad()
+def recalibrate(network: Network, batches: Batches, most: int, ground: Ground) -> None:
+    """Give the normalisation layers the mean statistics of some batches."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean
+    network.train()
+    for x, _ in fed(islice(batches.epoch(0), most), ground.fabric.device, ground.memory):
+        network(x)
+    network.eval()
+
+
+def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: bool) -> Score:
+    """A proxy's mean over some initialisations, on one batch of the training part."""
+
+    def score(genotype: Genotype, ground: Ground) -> float:
+        seed, device = ground.config.seed, ground.fabric.device
+        size = min(PROXY_BATCH, len(ground.train))
+        images, labels = next(
+            iter(fed(Batches(ground.source, ground.train, size, seed, STREAM_PROXY).epoch(0), device, ground.memory))
+        )
+        scores = []
+        for number in range(ground.choice.initialisations):
+            network = ground.network(genotype, seed + number, normalised=normalised)
+            network = placed(network, device, ground.memory)
+            scores.append(proxy(network, images, labels))
+        return fmean(scores)
+
+    return score
+
+
+RANKINGS = {
+    "supernet": Ranking("Bender et al. 2018; Guo et al. 2020", "the searches' checkpoints", supernet_accuracy),
+    "synflow": Ranking("Tanaka et al. 2020; Abdelfattah et al. 2021", "no patches", _proxy(synflow, normalised=False)),
+    "naswot": Ranking("Mellor et al. 2021", "a batch of patches", _proxy(naswot, normalised=True)),
+    "gradnorm": Ranking("Abdelfattah et al. 2021", "a batch of labelled patches", _proxy(gradnorm, normalised=True)),
+    "parameters": Ranking("counted", "nothing", lambda genotype, ground: float(ground.cost(genotype).parameters)),
+    "macs": Ranking("counted", "nothing", lambda genotype, ground: float(ground.cost(genotype).macs)),
+    "halving": Ranking("Jamieson and Talwalkar 2016", "short trainings", None),
+}
+"""By the name that `--by` gives. The two that are counted are what every other has to beat."""

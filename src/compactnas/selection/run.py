@@ -1,0 +1,178 @@
+"""A selection from folders of searches to a genotype: candidates, rankings, and how far these agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compactnas.config import RunConfig
+from compactnas.data import Dataset, open_dataset
+from compactnas.errors import UserError
+from compactnas.io.atomic import write_bytes, write_json
+from compactnas.io.untrusted import parse_json, read_text
+from compactnas.runs.folder import Row, sole_writer, start, write_rows, write_splits
+from compactnas.selection.agreement import agreements
+from compactnas.selection.candidates import Candidate, make_candidates
+from compactnas.selection.choice import AGAIN, require_same_choice
+from compactnas.selection.config import SelectConfig
+from compactnas.selection.halving import halve
+from compactnas.selection.holdout import Ground
+from compactnas.selection.rankings import RANKINGS
+from compactnas.selection.searches import read_searches
+from compactnas.training.runtime import Listener, Silent
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a selection found.
+
+    Attributes:
+        rows: one for each candidate, as in `table.jsonl`.
+        winner: number of the one that is taken.
+        agreements: of each pair of rankings, as in `ranks.json`.
+        patches: that were held out.
+    """
+
+    rows: list[Row]
+    winner: int
+    agreements: list[dict[str, Any]]
+    patches: int
+
+
+def select_stage(
+    config: RunConfig,
+    choice: SelectConfig,
+    folders: Sequence[Path],
+    folder: Path,
+    *,
+    resume: bool = False,
+    listener: Listener | None = None,
+    data: Dataset | None = None,
+) -> Selected:
+    """Rank candidates of some searches; writes `genotype.json`, the best by the last ranking, and `select/`.
+
+    Args:
+        config: the data, the budgets (of `search`), the short trainings and the machine.
+        choice: of candidates and rankings.
+        folders: of the searches.
+        folder: of the selection.
+        resume: go on where a selection in this folder stopped; it may have other rankings then.
+        listener: is told how it goes.
+        data: the opened data of the config, if it is open already.
+
+    Errors:
+        UserError: a folder holds no finished search, the searches do not go together or with the data, or nothing is
+            held out.
+    """
+    listener = listener or Silent()
+    if (folder / "search").exists():
+        raise UserError(f"{folder}: holds a search; name a new folder for the selection")
+    searches = read_searches(folders)
+    ground = Ground.of(data or open_dataset(config.data), searches, config, choice)
+    if "supernet" in choice.by:
+        _look_at_supernets(ground, listener)
+    candidates = make_candidates(searches, choice.candidates, config.seed, ground.budgets, choice.random)
+    with sole_writer(folder):
+        own = folder / "select"
+        for text in (*start(folder, config, resume=resume, stage="select"), *ground.data.warnings):
+            listener.warn(text)
+        require_same_choice(own / "select.json", choice, folders, free="by")
+        if len(candidates) < choice.candidates:
+            listener.warn(f"{len(candidates)} candidates: the searches have no more within the limits")
+        write_splits(own, {"train": ground.train, "holdout": ground.holdout})
+        table = _Table(own / "table.jsonl", candidates, ground)
+        for name in choice.by:
+            table.rank(name, listener)
+        scores = {name: [row["scores"][name] for row in table.rows] for name in choice.by}
+        last = scores[choice.by[-1]]
+        winner = last.index(max(last))
+        found = agreements(scores)
+        about = {"split": config.data.split, "holdout": choice.holdout, "patches": len(ground.holdout)}
+        about["candidates"] = len(candidates)
+        sources = {name: RANKINGS[name].source for name in choice.by}
+        write_json(own / "ranks.json", about | {"sources": sources, "agreements": found, "winner": winner})
+        write_bytes(folder / "genotype.json", candidates[winner].genotype.to_json().encode())
+    return Selected(table.rows, winner, found, len(ground.holdout))
+
+
+class _Table:
+    """The candidates with their scores; on disk after each."""
+
+    def __init__(self, file: Path, candidates: Sequence[Candidate], ground: Ground) -> None:
+        self.file, self.candidates, self.ground = file, candidates, ground
+        costs = [ground.cost(candidate.genotype) for candidate in candidates]
+        self.rows: list[Row] = [
+            {"candidate": number, "macs": cost.macs, "parameters": cost.parameters, "scores": {}} | candidate.to_json()
+            for number, (candidate, cost) in enumerate(zip(candidates, costs, strict=True))
+        ]
+        for row, before in zip(self.rows, _read(file, len(self.rows)), strict=False):
+            if before["genotype"] != row["genotype"]:
+                raise UserError(f"{file}: its candidate {row['candidate']} is another network; {AGAIN}")
+            row["scores"] = before["scores"]
+        write_rows(file, self.rows)
+        for candidate, row in zip(candidates, self.rows, strict=True):
+            genotypes = file.parent / "genotypes"
+            write_bytes(genotypes / f"{row['candidate']:03d}.json", candidate.genotype.to_json().encode())
+
+    def rank(self, name: str, listener: Listener) -> None:
+        """Score the candidates that have no score by this ranking yet."""
+        ranking, genotypes = RANKINGS[name], [candidate.genotype for candidate in self.candidates]
+        open_rows = [row for row in self.rows if name not in row["scores"]]
+        if ranking.score is None:
+            if open_rows:
+                for row, score in zip(
+                    self.rows, halve(genotypes, self.ground, self.file.parent, listener), strict=True
+                ):
+                    self._put(row, name, score)
+                write_rows(self.file, self.rows)
+            return
+        listener.start(name, 1, len(self.rows), 0)
+        try:
+            for row in open_rows:
+                self._put(row, name, ranking.score(genotypes[row["candidate"]], self.ground))
+                write_rows(self.file, self.rows)
+                listener.step({name: row["scores"][name]})
+        finally:
+            listener.end()
+
+    def _put(self, row: Row, name: str, score: float) -> None:
+        if not math.isfinite(score):
+            raise UserError(f"{name}: gives candidate {row['candidate']} no finite number; leave it out of --by")
+        row["scores"][name] = float(f"{score:.9g}")
+
+
+def _look_at_supernets(ground: Ground, listener: Listener) -> None:
+    """Check that every supernet can judge every candidate, on patches that its weights have not seen."""
+    built = {search.built for search in ground.searches}
+    if len(built) > 1:
+        depths = " and ".join(str(max(depth)) for depth in sorted(built))
+        raise UserError(
+            f"supernet: the searches have {depths} cells in a block, so that one cannot judge another's networks; "
+            "leave `supernet` out of --by"
+        )
+    for search, _ in zip(ground.searches, ground.supernets, strict=True):  # which are read here
+        seen = len(ground.holdout) - len(ground.unseen(search))
+        if seen and ground.choice.holdout == "validation":
+            listener.warn(
+                f"{search.folder}: its weights were trained on {seen} of the {len(ground.holdout)} held-out patches, "
+                "which are left out for it; it has seen their places"
+            )
+
+
+def _read(file: Path, candidates: int) -> list[Row]:
+    """The rows of an earlier call."""
+    if not file.exists():
+        return []
+    try:
+        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
+        sound = all(
+            isinstance(score, float | int) and math.isfinite(score) for row in rows for score in row["scores"].values()
+        )
+        if not sound or len(rows) != candidates or not all("genotype" in row for row in rows):
+            raise ValueError("not its candidates")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file}: not the table of a selection ({error}); {AGAIN}") from None
+    return rows

@@ -1,0 +1,241 @@
+"""Reads the folder of a finished search: what it was told, what it found on its way, and its supernet."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compactnas.config import RunConfig
+from compactnas.data import Indices
+from compactnas.data.npy import ZIP_ERRORS, read_array
+from compactnas.errors import UserError
+from compactnas.io.atomic import read_json
+from compactnas.io.untrusted import parse_json, read_text
+from compactnas.nn.supernet import SuperNet
+from compactnas.runs.checkpoints import Checkpoints
+from compactnas.runs.folder import Row, first_difference, read_config
+from compactnas.runs.task import Task
+from compactnas.search.budget import Budget
+from compactnas.search.derivation import Guard, derive_within
+from compactnas.search.sampling import Architecture, derive
+from compactnas.space.genotype import FORMAT, Genotype
+from compactnas.space.search_space import Space
+
+AGAIN = "name the folder of a finished `compactnas search`"
+
+
+@dataclass(frozen=True)
+class FinishedSearch:
+    """A search that has ended.
+
+    Attributes:
+        folder: of its run.
+        config: that it was started with.
+        found: the network that it gave.
+    """
+
+    folder: Path
+    config: RunConfig
+    found: Genotype
+
+    @classmethod
+    def read(cls, folder: Path) -> FinishedSearch:
+        """Look into a folder.
+
+        Errors:
+            UserError: it holds no search, or one that has not ended.
+        """
+        if not (folder / "search").is_dir():
+            raise UserError(f"{folder}: holds no search; {AGAIN}")
+        if not (folder / "genotype.json").exists():
+            raise UserError(f"{folder}: its search has not ended; go on with `compactnas search --resume`")
+        search = cls(folder, read_config(folder), Genotype.load(folder))
+        search.require_own(search.found, folder / "genotype.json")
+        return search
+
+    @property
+    def space(self) -> Space:
+        """What it chose from."""
+        return self.config.space
+
+    @property
+    def built(self) -> tuple[int, ...]:
+        """Cells of each block of its supernet."""
+        depth = self.space.max_depth if self.config.search.depth else self.config.search.fixed_depth
+        return (depth,) * self.space.blocks
+
+    def require_own(self, genotype: Genotype, where: Path) -> None:
+        """Check that a network is one of the space and that the supernet has cells enough for it."""
+        space = self.space
+        shape = (genotype.layout, genotype.channels, len(genotype.nodes), len(genotype.depths))
+        names = {name for edges in genotype.nodes for name, _ in edges}
+        if shape != (space.layout, space.channels, space.computed, space.blocks) or not names <= set(space.operations):
+            raise UserError(f"{where}: a network that is not of the search's space; {AGAIN}")
+        space.widths_of(genotype)
+        if any(depth > most for depth, most in zip(genotype.depths, self.built, strict=True)):
+            raise UserError(f"{where}: a block of {max(genotype.depths)} cells, its supernet has {max(self.built)}")
+
+    def after_epochs(self) -> list[tuple[int, Genotype]]:
+        """What would have been derived after each epoch; nothing for a strategy that learns no alpha."""
+        file = self.folder / "search" / "metrics.jsonl"
+        found = []
+        for row in _rows(file):
+            if "genotype_nodes" in row:
+                values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
+                values |= {"depths": row.get("derived_depths"), "nodes": row["genotype_nodes"]}
+                values |= {"widths": row.get("derived_widths")} if self.space.widths else {}
+                found.append((_whole(row, "epoch", file), self._own(values, file)))
+        return found
+
+    def measured(self) -> list[tuple[int, Genotype]]:
+        """What `uniform` and `evolution` measured on their supernet, by candidate, the best first."""
+        file = self.folder / "search" / "candidates.jsonl"
+        if not file.exists():
+            return []
+        rows = _rows(file)
+        if not all(type(row.get("score")) in (int, float) for row in rows):
+            raise UserError(f"{file}: not the candidates of a search, which have a score; {AGAIN}")
+        best = sorted(rows, key=lambda row: -float(row["score"]))
+        return [(_whole(row, "candidate", file), self._own(row.get("genotype"), file)) for row in best]
+
+    @cached_property
+    def _beliefs(self) -> tuple[torch.Tensor, ...]:
+        """Logarithms of the probabilities of operations, of depths and of widths, from `alpha.json`."""
+        file, space = self.folder / "search" / "alpha.json", self.space
+        raw = read_json(file, AGAIN)
+        depths = max(self.built)
+        try:
+            keys = ["probabilities", "depth_probabilities", *["width_probabilities"] * bool(space.widths)]
+            tables = [torch.tensor(raw[key], dtype=torch.float32) for key in keys]
+            shapes = [tuple(table.shape) for table in tables]
+            own = [(len(space.edges), len(space.operations)), (space.blocks, depths), (space.blocks, len(space.widths))]
+            if shapes != own[: len(keys)]:
+                raise ValueError(f"tables of {' and '.join(map(str, shapes))}")
+            if not all(bool(((table >= 0) & (table <= 1)).all()) for table in tables):
+                raise ValueError("numbers outside 0 to 1")
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
+        logs = [table.clamp_min(1e-7).log() for table in tables]  # they are written with six decimals
+        return tuple(logs)
+
+    def sample(self, generator: torch.Generator, budgets: Sequence[Budget] = ()) -> Genotype:
+        """A network drawn from what the search believes at its end.
+
+        The derivation of logits to which Gumbel noise was added: an edge's operation is drawn by its probability, a
+        block's depth and width as well, and a node keeps the edges that are surest after the noise.
+
+        Args:
+            generator: of the noise.
+            budgets: limits, which the derivation keeps to, as it does to the search's own guard.
+        """
+        return self._derived([_noisy(logs, generator) for logs in self._beliefs], budgets)
+
+    def derive(self, budgets: Sequence[Budget] = ()) -> Genotype:
+        """The most probable network of what the search believes at its end, within budgets."""
+        return self._derived(self._beliefs, budgets)
+
+    def _derived(self, logs: Sequence[torch.Tensor], budgets: Sequence[Budget]) -> Genotype:
+        config, (operations, depths, *widths) = self.config.search, logs
+        architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, torch.Generator())
+        with torch.no_grad():
+            architecture.alpha.copy_(operations)
+            if config.depth:
+                architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
+            if architecture.width_logits is not None:
+                architecture.width_logits.copy_(widths[0])
+        guard = Guard(config.guard_operations, config.guard_edges) if config.guard != "log" else None
+        return derive_within(architecture, budgets, guard).genotype if budgets or guard else derive(architecture)
+
+    @cached_property
+    def weights_rows(self) -> Indices:
+        """Rows of D_T, which its weights were trained on."""
+        file = self.folder / "search" / "splits.npz"
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entry = archive.getinfo("weights.npy")
+                rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip's entry has what is used
+            if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows):
+                raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
+        except (*ZIP_ERRORS, KeyError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{file}: not the halves of a search ({reason}); {AGAIN}") from None
+        return rows.astype(np.int64)
+
+    def supernet(self) -> SuperNet:
+        """Its supernet with the weights of its last checkpoint.
+
+        Errors:
+            UserError: there is no checkpoint, or it is of another supernet.
+        """
+        task = Task.read(self.folder)
+        state, _ = Checkpoints(self.folder / "search", 1).newest()
+        if state is None:
+            raise UserError(
+                f"{self.folder / 'search'}: holds no checkpoint, which `supernet` needs; leave it out of --by"
+            )
+        network = SuperNet(self.space, self.built, len(task.bands), len(task.classes))
+        try:
+            network.load_state_dict(state["state"]["supernet"])
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.folder / 'search'}: its checkpoint is of another network ({reason})") from None
+        return network
+
+    def _own(self, values: Any, file: Path) -> Genotype:
+        """A genotype of the values in a table, checked."""
+        genotype = Genotype.from_values(values, str(file))
+        self.require_own(genotype, file)
+        return genotype
+
+
+def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
+    """The searches of some folders, of one space and one task.
+
+    Errors:
+        UserError: a folder holds no search that has ended, two are the same, or two chose from different spaces.
+    """
+    places = [folder.resolve() for folder in folders]
+    for place, folder in zip(places, folders, strict=True):
+        if places.count(place) > 1:
+            raise UserError(f"{folder}: is named twice; name each search once")
+    searches = [FinishedSearch.read(folder) for folder in folders]
+    first = searches[0]
+    for other in searches[1:]:
+        key = first_difference(vars(first.space), vars(other.space))
+        if key:
+            raise UserError(
+                f"{other.folder}: differs from {first.folder} in space.{key}; select among searches of one space"
+            )
+        if Task.read(other.folder) != Task.read(first.folder):
+            raise UserError(f"{other.folder}: was searched for other bands or classes than {first.folder}")
+    return searches
+
+
+def _noisy(logs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return logs - torch.empty_like(logs).exponential_(generator=generator).log()
+
+
+def _whole(row: Row, key: str, file: Path) -> int:
+    if type(row.get(key)) is not int:
+        raise UserError(f"{file}: a row has no number of its {key}; {AGAIN}")
+    return int(row[key])
+
+
+def _rows(file: Path) -> list[Row]:
+    """The rows of a table with one JSON object a line."""
+    try:
+        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{file}: not a table of rows ({error}); {AGAIN}") from None
+    if not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{file}: not a table of rows; {AGAIN}")
+    return rows

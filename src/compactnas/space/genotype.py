@@ -1,0 +1,229 @@
+"""The description of a found network: which operation on which edge, and how deep each block is.
+
+A genotype stands alone: with the number of bands and classes it says everything that
+`compactnas.nn.network.Network` needs. It is read and written as JSON; nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compactnas.errors import UserError
+from compactnas.io.untrusted import parse_json, read_text
+
+OPERATIONS = (
+    "none",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+)
+"""The candidate operations in the order of the DARTS set (paper, section 4; Liu et al. 2019)."""
+
+LAYOUTS = ("paper", "lean", "nasnet")
+"""Names of the macro networks; `compactnas.space.search_space.LAYOUTS` describes them."""
+
+FORMAT = "compactnas-genotype/1"
+MAX_BYTES = 100_000
+MAX_NODES, MAX_BLOCKS, MAX_DEPTH, MAX_CHANNELS = 16, 8, 32, 1024
+MAX_OPERATIONS = 4096
+"""Of a whole network, edges by cells: making the modules of so many takes some seconds."""
+MAX_PARAMETERS = 2**27
+"""About how many weights a network may have: half a gigabyte. The largest one of the field's tables has 2**23."""
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A derived cell with its backbone (paper, section 3: alpha = {alpha_cell, Delta}).
+
+    Attributes:
+        nodes: for each computed node, its incoming edges as (operation, source state).
+            States are numbered: the cell's inputs first, then the computed nodes.
+        depths: cells in each block, delta_i of the paper.
+        channels: C, the channels of the first block; each further block doubles them.
+        layout: the macro network, `paper`, `lean` or `nasnet`.
+        widths: channels of each block, where a search for widths made them fewer (TAS); empty, none did.
+    """
+
+    nodes: tuple[tuple[tuple[str, int], ...], ...]
+    depths: tuple[int, ...]
+    channels: int = 16
+    layout: str = "paper"
+    widths: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise UserError(f"genotype: layout {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
+        if not 1 <= len(self.nodes) <= MAX_NODES:
+            raise UserError(f"genotype: {len(self.nodes)} nodes; a cell has 1 to {MAX_NODES}")
+        if self.layout == "nasnet" and len(self.nodes) < 4:
+            raise UserError(f"genotype: {len(self.nodes)} nodes; the nasnet layout has at least 4")
+        if not 1 <= len(self.depths) <= MAX_BLOCKS:
+            raise UserError(f"genotype: {len(self.depths)} blocks; a network has 1 to {MAX_BLOCKS}")
+        for block, depth in enumerate(self.depths):
+            if not 1 <= depth <= MAX_DEPTH:
+                raise UserError(f"genotype: depth {depth} of block {block + 1} is outside 1 to {MAX_DEPTH}")
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UserError(f"genotype: {self.channels} channels is outside 1 to {MAX_CHANNELS}")
+        if self.layout == "lean" and self.channels < 2:
+            raise UserError("genotype: 1 channel; the lean layout, which normalises two halves, has at least 2")
+        self._check_widths()
+        inputs = 2 if self.layout == "nasnet" else 1
+        for node, edges in enumerate(self.nodes):
+            if len({source for _, source in edges}) != len(edges):
+                raise UserError(f"genotype: node {node} takes one state twice; name each source once")
+            for operation, source in edges:
+                if operation not in OPERATIONS:
+                    raise UserError(
+                        f"genotype: operation {operation!r} of node {node} is unknown; "
+                        f"use one of {', '.join(OPERATIONS)}"
+                    )
+                if not 0 <= source < inputs + node:
+                    raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
+
+    def _check_widths(self) -> None:
+        if not self.widths:
+            return
+        if self.layout != "paper":
+            raise UserError(f"genotype: widths are of the paper layout alone, not of {self.layout}")
+        if len(self.widths) != len(self.depths):
+            raise UserError(f"genotype: {len(self.widths)} widths of {len(self.depths)} blocks")
+        full = full_widths(self.channels, len(self.depths))
+        for block, (width, most) in enumerate(zip(self.widths, full, strict=True)):
+            if not 1 <= width <= most:
+                raise UserError(f"genotype: width {width} of block {block + 1} is outside 1 to {most}")
+        if self.widths == full:  # one network has one genotype
+            object.__setattr__(self, "widths", ())
+
+    @property
+    def block_channels(self) -> tuple[int, ...]:
+        """Channels of each block."""
+        return self.widths or full_widths(self.channels, len(self.depths))
+
+    def require_size(self) -> None:
+        """Check that its network can be made: what a genotype may say could take all the memory of a machine.
+
+        Errors:
+            UserError: too many operations or weights.
+        """
+        edges = sum(map(len, self.nodes))
+        if edges * sum(self.depths) > MAX_OPERATIONS:
+            raise UserError(f"genotype: {edges} edges in {sum(self.depths)} cells; at most {MAX_OPERATIONS} operations")
+        # A separable convolution has two 1x1 of C x C; an input is brought to C; a reduction is 3x3 convolutions.
+        inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
+        of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
+        pairs = zip(self.block_channels, self.depths, strict=True)
+        weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in pairs)
+        if weights > MAX_PARAMETERS:
+            raise UserError(f"genotype: about {weights:.0e} weights; a network has at most {MAX_PARAMETERS:.0e}")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last node hears from an input of the cell."""
+        reached = set(range(inputs := 2 if self.layout == "nasnet" else 1))
+        for node, edges in enumerate(self.nodes):
+            if any(name != "none" and source in reached for name, source in edges):
+                reached.add(inputs + node)
+        return inputs + len(self.nodes) - 1 in reached
+
+    @property
+    def heard(self) -> tuple[bool, ...]:
+        """Whether the output of a cell hears from each node: a compiler of networks leaves the others out."""
+        if self.layout == "nasnet":
+            return (True,) * len(self.nodes)  # all are put together
+        heard = {len(self.nodes)}  # states, of which the first is the input
+        for node in reversed(range(len(self.nodes))):
+            if node + 1 in heard:
+                heard |= {source for name, source in self.nodes[node] if name != "none"}
+        return tuple(node + 1 in heard for node in range(len(self.nodes)))
+
+    def to_json(self) -> str:
+        """The genotype as JSON, one node a line, with a final newline."""
+        nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)
+        widths = f'  "widths": {json.dumps(list(self.widths))},\n' if self.widths else ""
+        return (
+            f'{{\n  "format": "{FORMAT}",\n  "layout": "{self.layout}",\n  "channels": {self.channels},\n'
+            f'  "depths": {json.dumps(list(self.depths))},\n{widths}  "nodes": [\n    {nodes}\n  ]\n}}\n'
+        )
+
+    def to_values(self) -> dict[str, Any]:
+        """The genotype as JSON values, for a row of a table."""
+        values: dict[str, Any] = json.loads(self.to_json())
+        return values
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "genotype") -> Genotype:
+        """Read and check a genotype; `where` names its origin in error messages."""
+        if len(text) > MAX_BYTES:
+            raise UserError(f"{where}: {len(text)} characters; a genotype has at most {MAX_BYTES}")
+        try:
+            raw = parse_json(text)
+        except ValueError as error:
+            raise UserError(f"{where}: not JSON ({error}); write a genotype with `compactnas search`") from None
+        return cls.from_values(raw, where)
+
+    @classmethod
+    def from_values(cls, raw: Any, where: str = "genotype") -> Genotype:
+        """Check a genotype that stands as values in a table or a file of YAML."""
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
+        keys = {"format", "layout", "channels", "depths", "nodes"}
+        if set(raw) - {"widths"} != keys:
+            odd = ", ".join(sorted(map(str, (set(raw) - {"widths"}) ^ keys)))
+            raise UserError(f"{where}: missing or unknown key: {odd}")
+        try:
+            return cls(
+                nodes=tuple(tuple(_edge(edge) for edge in _list(edges)) for edges in _list(raw["nodes"])),
+                depths=tuple(_int(depth) for depth in _list(raw["depths"])),
+                channels=_int(raw["channels"]),
+                layout=_str(raw["layout"]),
+                widths=tuple(_int(width) for width in _list(raw.get("widths", []))),
+            )
+        except TypeError as error:
+            raise UserError(f"{where}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Genotype:
+        """Read a genotype file, or `genotype.json` of a run folder."""
+        file = Path(path)
+        if file.is_dir():
+            file = file / "genotype.json"
+        return cls.from_json(read_text(file, "name a genotype file or a run folder", MAX_BYTES), str(file))
+
+
+def full_widths(channels: int, blocks: int) -> tuple[int, ...]:
+    """Channels of each block of a network whose widths were not searched for: doubled by each reduction."""
+    return tuple(channels * 2**block for block in range(blocks))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {str(value)[:40]!r}")
+    return value
+
+
+def _int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected a whole number, found {str(value)[:40]!r}")
+    return value
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a name, found {str(value)[:40]!r}")
+    return value
+
+
+def _edge(value: Any) -> tuple[str, int]:
+    pair = _list(value)
+    if len(pair) != 2:
+        raise TypeError(f"an edge is [operation, source], found {str(value)[:40]!r}")
+    return _str(pair[0]), _int(pair[1])

@@ -1,0 +1,162 @@
+"""The search space: macro layouts, and which edges and operations a cell may have.
+
+The paper's network is the NAS-Bench-201 macro network with the DARTS operations; the lean one spends less
+on what is fixed in it, and the NASNet-like network of GDAS and DARTS is a third instance of the same description.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compactnas.errors import UserError
+from compactnas.space.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, OPERATIONS, Genotype, full_widths
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A macro network: how cells are wired inside and between each other.
+
+    Attributes:
+        inputs: states that enter a cell: 1, the cell before; 2, the two cells before.
+        output: what leaves a cell: `last`, its last node; `concat`, all computed nodes.
+        preprocess: whether ReLU, 1x1 convolution and BN bring each input to the cell's width.
+        stem_multiplier: channels of the stem in units of C.
+        stem: how the stem is normalised: `batch` is BN, `half` is BN for half of its channels and each patch's
+            own mean and deviation for the others.
+        reduction: the fixed block between two blocks: `basic` is NAS-Bench-201's residual
+            block of stride 2, `separable` the same of separable convolutions, `factorized` GDAS's fixed reduction cell.
+    """
+
+    inputs: int
+    output: Literal["last", "concat"]
+    preprocess: bool
+    stem_multiplier: int
+    stem: Literal["batch", "half"]
+    reduction: Literal["basic", "separable", "factorized"]
+
+    def computed(self, nodes: int) -> int:
+        """Computed nodes of a cell of `nodes` nodes: the paper counts its single input as a node."""
+        return nodes - 1 if self.inputs == 1 else nodes
+
+    def output_multiplier(self, computed: int) -> int:
+        """Channels that leave a cell in units of the cell's own."""
+        return computed if self.output == "concat" else 1
+
+
+MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max_depth": MAX_DEPTH}
+"""What a genotype can hold is what a space can ask for."""
+
+LAYOUTS = {
+    "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="batch", reduction="basic"),
+    "lean": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="half", reduction="separable"),
+    "nasnet": Layout(
+        inputs=2, output="concat", preprocess=True, stem_multiplier=3, stem="batch", reduction="factorized"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Space:
+    """Everything that a search chooses from (paper, section 3, "Cells and Depth Search Space").
+
+    Attributes:
+        layout: name of the macro network, a key of `LAYOUTS`.
+        channels: C, channels of the first block.
+        nodes: nodes of a cell as the paper counts them (with the input where there is one).
+        blocks: blocks of cells; a fixed reduction stands between two of them.
+        min_depth: least number of cells in a block.
+        max_depth: greatest number of cells in a block.
+        operations: the candidates of each edge, names from `OPERATIONS`.
+        inputs_per_node: edges that a node keeps when the network is derived, T of the paper; 0 keeps
+            all, and lets `none` win.
+        widths: candidates of each block's width, as shares of the channels that it has without this, the last one 1
+            (TAS; `docs/strategies.md`); empty, widths are not searched for.
+    """
+
+    layout: str = "paper"
+    channels: int = 16
+    nodes: int = 4
+    blocks: int = 3
+    min_depth: int = 1
+    max_depth: int = 5
+    operations: tuple[str, ...] = OPERATIONS
+    inputs_per_node: int = 2
+    widths: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise UserError(f"space.layout: {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
+        unknown = [name for name in self.operations if name not in OPERATIONS]
+        if unknown:
+            raise UserError(f"space.operations: {unknown[0]!r} is unknown; use some of {', '.join(OPERATIONS)}")
+        if len(set(self.operations)) != len(self.operations) or not self.operations:
+            raise UserError("space.operations: name at least one operation, and each only once")
+        if set(self.operations) == {"none"}:
+            raise UserError("space.operations: `none` alone computes nothing; add an operation")
+        if self.layout_of.computed(self.nodes) < 1:
+            raise UserError(f"space.nodes: {self.nodes} leaves no computed node; use at least 2")
+        if self.layout == "nasnet" and self.nodes < 4:
+            raise UserError(
+                f"space.nodes: {self.nodes}; the nasnet layout needs at least 4, the width of its reduction"
+            )
+        if self.layout == "lean" and self.channels == 1:
+            raise UserError("space.channels: 1; the lean layout, which normalises two halves, needs at least 2")
+        if not 1 <= self.min_depth <= self.max_depth:
+            raise UserError(f"space.min_depth: {self.min_depth} is outside 1 to max_depth={self.max_depth}")
+        for name, most in MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"space.{name}: {getattr(self, name)} is outside 1 to {most}")
+        if self.inputs_per_node < 0:
+            raise UserError(f"space.inputs_per_node: {self.inputs_per_node} is negative; 0 keeps all edges")
+        if self.widths:
+            self._check_widths()
+
+    def _check_widths(self) -> None:
+        if self.layout != "paper":
+            raise UserError(f"space.widths: are of the paper layout alone, not of {self.layout}; leave them out")
+        if len(self.widths) < 2 or self.widths[-1] != 1 or sorted(set(self.widths)) != list(self.widths):
+            raise UserError(f"space.widths: {list(self.widths)}; name two or more shares that rise to 1")
+        if not self.widths[0] > 0 or any(len(set(row)) != len(row) or not row[0] for row in self.block_widths):
+            raise UserError(
+                f"space.widths: {list(self.widths)} of {self.channels} channels give no or equal numbers of channels"
+            )
+
+    @property
+    def block_channels(self) -> tuple[int, ...]:
+        """Channels of each block at its full width."""
+        return full_widths(self.channels, self.blocks)
+
+    @property
+    def block_widths(self) -> tuple[tuple[int, ...], ...]:
+        """For each block, the channels of each candidate of its width."""
+        return tuple(tuple(round(share * c) for share in self.widths) for c in self.block_channels)
+
+    def widths_of(self, genotype: Genotype) -> tuple[int, ...]:
+        """For each block, which candidate of its width a network has; empty where widths are not searched for.
+
+        Errors:
+            UserError: it has another width.
+        """
+        if not self.widths:
+            return ()
+        for block, (width, known) in enumerate(zip(genotype.block_channels, self.block_widths, strict=True)):
+            if width not in known:
+                raise UserError(f"genotype: {width} channels in block {block + 1}; the space has {known}")
+        return tuple(row.index(w) for w, row in zip(genotype.block_channels, self.block_widths, strict=True))
+
+    @property
+    def layout_of(self) -> Layout:
+        """The layout that `layout` names."""
+        return LAYOUTS[self.layout]
+
+    @property
+    def computed(self) -> int:
+        """Computed nodes of a cell."""
+        return self.layout_of.computed(self.nodes)
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """All edges as (computed node, source state), node by node: the rows of alpha."""
+        inputs = self.layout_of.inputs
+        return tuple((node, source) for node in range(self.computed) for source in range(inputs + node))

@@ -1,0 +1,104 @@
+"""What a job will take: a few steps of it on random patches, each kind of network once, in a process of its own."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+
+from compactnas.config import RunConfig
+from compactnas.data import ArraySource, Facts, Normalisation
+from compactnas.nn.registry import ModelSpec, build
+from compactnas.search.searcher import Search
+from compactnas.training.cuda_graph import WARM_UP
+from compactnas.training.runtime import make_fabric, peak_memory_gib
+from compactnas.training.trainer import Training
+
+WARM, TIMED = 1, 3
+"""Steps that are not counted where the CPU computes, and those of which the median is; sampled paths differ."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that the time of a step depends on.
+
+    Attributes:
+        config: of the run; its data and seed are left out.
+        spec: the network of a training, None for a search.
+        bands: of a patch.
+        classes: of the answer.
+        patch_px: side of a patch.
+    """
+
+    config: RunConfig
+    spec: ModelSpec | None
+    bands: int
+    classes: int
+    patch_px: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on this machine.
+
+    Attributes:
+        seconds: median.
+        memory_gib: the most that the process held, without the data; on a GPU, of its memory.
+    """
+
+    seconds: float
+    memory_gib: float
+
+
+def measure_steps(shapes: list[Shape]) -> list[Step]:
+    """Time and memory of a step of each shape, one after the other.
+
+    Each is measured in a process of its own, since a process does not give back what it once held.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        return list(pool.map(measure_step, shapes))
+
+
+def measure_step(shape: Shape) -> Step:
+    """Run some steps in this process."""
+    config = shape.config
+    fabric, last = make_fabric(config.machine), config.machine.channels_last
+    warm = WARM if fabric.device.type == "cpu" else WARM_UP + 1  # the one that is recorded is no step to time either
+    steps = warm + TIMED
+    plain = Normalisation((0.5,) * shape.bands, (0.3,) * shape.bands)
+    times: list[float] = []
+
+    def tell(metrics: dict[str, float]) -> bool:
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
+        return len(times) <= steps
+
+    if shape.spec is None:
+        size = config.search.batch_size * (steps + 1)
+        both = np.arange(size), np.arange(size, 2 * size)
+        setting = replace(config.search, warmup=0)
+        source = _random_patches(shape, 2 * size)
+        search = Search(config.space, setting, source, both, plain, 0, fabric, channels_last=last)
+        search.run_epoch(0, tell)
+    else:
+        rows = np.arange(config.train.batch_size * (steps + 1))
+        source, network = _random_patches(shape, len(rows)), build(shape.spec)
+        training = Training(network, config.train, source, rows, rows[:0], 0, fabric, channels_last=last)
+        training.run_epoch(0, tell)
+    spans = [later - sooner for sooner, later in pairwise(times)]
+    return Step(statistics.median(spans[warm:]), peak_memory_gib())
+
+
+def _random_patches(shape: Shape, patches: int) -> ArraySource:
+    rng = np.random.default_rng(0)
+    images = rng.random((patches, shape.bands, shape.patch_px, shape.patch_px), np.float32)
+    names = tuple(map(str, range(shape.classes)))
+    bands = tuple(f"band{band}" for band in range(shape.bands))
+    return ArraySource(Facts("random", bands, names, shape.patch_px, rng.integers(shape.classes, size=patches)), images)

@@ -1,0 +1,212 @@
+"""Random search at the price of a search: the control that says whether the search's time was well spent.
+
+Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as
+the work of the searches pays for; the best on D_V is taken, as the best search is. Work is counted (multiply-
+accumulates, and elements of maps) and not timed, so that the result does not depend on how busy the machine was; the
+seconds of both are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from compactnas.config import RunConfig, SearchConfig
+from compactnas.cost.table import (
+    ELEMENT_MACS,
+    CostTable,
+    count,
+    count_elements,
+    each_operation,
+    empty_genotype,
+    genotype_cost,
+    work,
+)
+from compactnas.data import Dataset, halves, measure_normalisation
+from compactnas.errors import UserError
+from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.nn.network import Network
+from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.runs.checkpoints import PATTERN
+from compactnas.runs.folder import Row, start, write_rows, write_splits
+from compactnas.search.random_genotype import random_like
+from compactnas.search.sampling import DRAWN_WIDTHS
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+from compactnas.training.runtime import Listener, make_fabric
+from compactnas.training.trainer import Training
+
+TRAINING, ARCHITECTURE, FORWARD = 3, 2, 1
+"""Passes over a network: forward, backward to the weights and to the maps; without the weights; forward alone."""
+
+ALPHA_PASSES = {
+    "darts_second_order": 2 * TRAINING + 2 * ARCHITECTURE,  # the step, the loss behind it, both finite differences
+    "proxyless": ARCHITECTURE + FORWARD,  # the open path, and the other one for its gate
+    "uniform": 0,
+    "evolution": 0,
+}
+"""Of a strategy's step of the architecture, where it is not one forward and backward pass over what runs."""
+
+REDRAWS = 50
+"""Draws in a row that gave known candidates, after which the space counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the cost of a network of the data depends on."""
+
+    bands: int
+    classes: int
+    patch_px: int
+
+
+def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
+    """The work that a search did, from its metrics, in the unit of `compactnas.cost.table.work`.
+
+    A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
+    depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations,
+    where one of them runs, else the sum. Widths that are searched for are taken to be equally likely.
+
+    Args:
+        rows: one an epoch.
+        config: of the search.
+        space: of the search.
+        sizes: of the data.
+        patches: in the half of the training part that a search steps through.
+    """
+    with torch.device("meta"):
+        bare = Network(empty_genotype(space, (1,) * space.blocks), sizes.bands, sizes.classes)
+    fixed: float = count(bare, sizes.bands, sizes.patch_px).macs
+    fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
+    inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
+    single, selects = config.strategy in ("gdas", "proxyless"), config.strategy in ("uniform", "evolution")
+    kept = (space.inputs_per_node if selects else config.sampled_inputs) or max(inputs)
+    edges = sum(min(number, kept) for number in inputs)
+    run = 1.0 if single or selects else float(len(space.operations))
+    elements_of = each_operation(space, sizes.patch_px, count_elements)
+    if not single and "none" in space.operations:  # in a mixture it writes nothing; a path of kept edges never has it
+        elements_of[:, space.operations.index("none")] = 0
+        if selects and space.inputs_per_node:
+            run = len(space.operations) / (len(space.operations) - 1)
+    cell_elements = edges * run * elements_of.mean(dim=1)
+    built = [float(space.max_depth if config.depth else config.fixed_depth)] * space.blocks
+    size = min(config.batch_size, patches)
+    table = CostTable.of(space, int(max(built)), sizes.bands, sizes.classes, sizes.patch_px)
+    widths = 1.0
+    if space.widths:
+        table = table.at(torch.full((space.blocks, len(space.widths)), 1 / len(space.widths), dtype=torch.float64))
+        fixed, widths = float(table.fixed), 1.0 if selects else float(DRAWN_WIDTHS)
+        share = sum(space.widths) / len(space.widths)  # of the elements of a map
+        fixed_elements, cell_elements = round(share * fixed_elements), share * cell_elements
+    total = 0.0
+    for row in rows:
+        depths = built if config.depth_mode == "mixture" and not selects else row["depths"]
+        if single:
+            macs = fixed + (row["expected_macs"] - fixed) * edges / len(space.edges) * sum(depths) / sum(row["depths"])
+        else:
+            macs = fixed + _evenly(table, edges * run, depths)
+        elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
+        alpha = ALPHA_PASSES.get(config.strategy, ARCHITECTURE) if row["epoch"] > config.warmup else 0
+        total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+    if selects:  # candidates cost what a drawn path does
+        total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+    return total
+
+
+def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
+    """MACs of all cells where each runs so many operations, all kinds as often."""
+    cells = float(operations * table.operations.mean(dim=1) @ torch.tensor(depths, dtype=torch.float64))
+    known = range(1, table.overhead.shape[1] + 1)
+    return cells + sum(float(np.interp(d, known, row)) for d, row in zip(depths, table.overhead.numpy(), strict=True))
+
+
+def random_search_stage(
+    config: RunConfig, folder: Path, like: Genotype, budget: float, *, listener: Listener, data: Dataset
+) -> Genotype:
+    """Draw, train and measure candidates until the budget is spent; writes `genotype.json` and `search/`.
+
+    An interrupted one goes on at the last whole epoch of its candidate.
+
+    Args:
+        config: `train` is the short training of a candidate, `space` what is drawn from.
+        folder: of the run.
+        like: candidates cost what this network costs.
+        budget: work to spend, in the unit of `search_work`; at least one candidate is trained.
+        listener: is told how it goes.
+        data: the opened data of the config.
+    """
+    fabric = make_fabric(config.machine)
+    parts = halves(data.parts["train"], config.seed)
+    facts = data.source.facts
+    sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
+    normalisation = measure_normalisation(data.source, data.parts["train"])
+    start(folder, config, resume=True, stage="search")
+    write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
+    table = folder / "search" / "candidates.jsonl"
+    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
+    while (genotype := _draw(config, like, sizes, rows)) is not None:
+        macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
+        seed = _seed(config.seed, len(rows))
+        torch.manual_seed(seed)
+        network = build(ModelSpec(SEARCHED, sizes.bands, sizes.classes, sizes.patch_px, genotype))
+        passes = TRAINING * config.train.epochs * len(parts[0]) + FORWARD * len(parts[1])
+        price = passes * work(network, sizes.bands, sizes.patch_px)
+        if rows and sum(row["work"] for row in rows) + price > budget:
+            break
+        normalise_of(network).set(normalisation.mean, normalisation.std)
+        training = Training(
+            network,
+            replace(config.train, teachers=()),
+            data.source,
+            *parts,
+            seed,
+            fabric,
+            channels_last=config.machine.channels_last,
+        )
+        own = folder / "search" / "candidates" / f"{len(rows):04d}"
+        last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
+        _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
+        rows.append(
+            {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "work": price}
+            | {"genotype": genotype.to_values()}
+        )
+        write_rows(table, rows)
+        for file in (own / "train").glob(PATTERN):
+            file.unlink()
+    best = max(rows, key=lambda row: float(row["accuracy"]))
+    found = Genotype.from_values(best["genotype"], str(table))
+    write_bytes(folder / "genotype.json", found.to_json().encode())
+    return found
+
+
+def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) -> Genotype | None:
+    """The next candidate, a function of the seed and its number; None where no new one is found."""
+    space, known = config.space, [row["genotype"] for row in rows]
+    target = genotype_cost(like, sizes.bands, sizes.classes, sizes.patch_px).macs
+    generator = torch.Generator().manual_seed(_seed(config.seed, len(rows)))
+    for _ in range(REDRAWS):
+        try:
+            genotype = random_like(
+                space, target, generator, bands=sizes.bands, classes=sizes.classes, patch_px=sizes.patch_px
+            )
+        except UserError:
+            if rows:
+                return None
+            raise
+        if genotype.to_values() not in known:
+            return genotype
+    return None
+
+
+def _seed(seed: int, candidate: int) -> int:
+    return int(np.random.SeedSequence((seed, candidate)).generate_state(1)[0])
+
+
+def _add_seconds(total: Path, part: Path, *, first: bool) -> None:
+    before = 0.0 if first or not total.exists() else float(read_json(total, "remove it"))
+    write_json(total, round(before + float(read_json(part, "remove it")), 3))

@@ -1,0 +1,225 @@
+"""One job of a study on some machine of a cluster: where its folder is, whose it is, and what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from compactnas.data import open_dataset
+from compactnas.errors import UserError
+from compactnas.io.atomic import write_bytes
+from compactnas.reporting.progress import describe
+from compactnas.runs.checkpoints import PATTERN
+from compactnas.runs.folder import sole_writer
+from compactnas.studies.jobs import LAST, Job
+from compactnas.studies.running import run_job
+from compactnas.training.runtime import Listener
+from compactnas.version import __version__
+
+Files = dict[str, bytes]
+"""Path below the study's folder -> content."""
+
+LOG, OWNER = "log.txt", ".owner"
+CHECK_EVERY_S = 5.0
+"""How often a job looks whether its folder is still its own."""
+
+STOPS_WITHIN_S = 120.0
+"""How long an attempt waits for the one that it replaces."""
+
+APPEARS_WITHIN_S = 60.0
+"""How long a network file system may take to show what another machine has written."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker has to know beside the job.
+
+    Attributes:
+        root: the study's folder, as the one who gives the order sees it.
+        token: a file that lies in the folder, and what stands in it: who reads it there shares the folder.
+        directory: from where relative paths are meant.
+        threads: of the job.
+        attempt: another one for each try of each job.
+        tensorboard: whether it writes its figures for TensorBoard too.
+        version: of the one who gives the order.
+    """
+
+    root: str
+    token: tuple[str, str]
+    directory: str
+    threads: int
+    attempt: str
+    tensorboard: bool = False
+    version: str = __version__
+
+    def shared(self) -> bool:
+        """Whether this machine sees the study's folder."""
+        name, content = self.token
+        try:
+            return (Path(self.root) / name).read_text(encoding="utf-8") == content
+        except (OSError, UnicodeDecodeError):
+            return False
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job begins on a machine, in the study's folder or in one of its own."""
+
+    host: str
+    node: str
+    shared: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is done; the files are those that the study's folder does not hold already."""
+
+    seconds: float
+    warnings: tuple[str, ...]
+    files: Files
+
+
+def do_job(job: Job, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]:
+    """The task of one job: tells where it begins, and that it is done.
+
+    Args:
+        job: what is done.
+        order: for whom.
+        inputs: references to `Files` that are fetched only where the study's folder is not shared.
+
+    Errors:
+        UserError: what is wrong, with the name of the machine.
+    """
+    import ray  # here it runs already
+
+    began, host = time.monotonic(), socket.gethostname()
+    shared = order.shared()
+    yield Begun(host, ray.get_runtime_context().get_node_id(), shared)
+    with contextlib.ExitStack() as stack:
+        if shared:
+            root = Path(order.root)
+            _await(job, root)
+        else:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compactnas-")))
+            for reference in inputs:
+                unpack(ray.get(reference), root)
+        log = stack.enter_context(Log(job.folder(root), order.attempt, host))
+        try:  # an attempt that this one replaces stops soon after it has read the new owner
+            stack.enter_context(sole_writer(job.folder(root), wait_s=STOPS_WITHIN_S))
+        except UserError as error:
+            raise UserError(f"{job.name} on {host}: {error}") from None
+        try:
+            _do(job, order, root, log)
+        except UserError as error:
+            raise UserError(f"{job.name} on {host}: {error}") from None
+        files = {} if shared else pack(root, job.folder(root))
+    yield Ended(time.monotonic() - began, tuple(log.warnings), files)
+
+
+def _do(job: Job, order: Order, root: Path, log: Log) -> None:
+    import torch
+
+    if order.version != __version__:
+        raise UserError(f"compactnas {__version__} is installed here, the study wants {order.version}; install that")
+    torch.set_num_threads(order.threads)
+    with contextlib.suppress(OSError):
+        os.chdir(order.directory)
+    path = Path(job.config.data.path)
+    if not path.is_absolute() and not path.exists():
+        raise UserError(f"data.path: {path} is not below {Path.cwd()}; give a path that is the same on every machine")
+    run_job(job, root, log, open_dataset(job.config.data), tensorboard=order.tensorboard)
+
+
+def _await(job: Job, root: Path) -> None:
+    """Wait until this machine sees what others have written."""
+    end = time.monotonic() + APPEARS_WITHIN_S
+    while not all(need.done(root) for need in job.needs) and time.monotonic() < end:
+        time.sleep(0.5)
+
+
+class Log(Listener):
+    """A listener that writes the job's log, and stops the job when its folder belongs to another attempt.
+
+    A machine that is cut off from the cluster goes on for a while with a job that is given to another one.
+    What both write is whole and, from the same processor, the same; so it is enough that the first one
+    stops soon after the second one has begun.
+    """
+
+    def __init__(self, folder: Path, attempt: str, host: str) -> None:
+        self.warnings: list[str] = []
+        self._folder, self._attempt, self._host = folder, attempt, host
+        self._stage, self._epochs, self._looked = "", 0, time.monotonic()
+
+    def __enter__(self) -> Log:
+        write_bytes(self._folder / OWNER, self._attempt.encode())
+        self._write("begins")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UserError):
+            self._write(f"error: {error}")
+        elif error is not None:
+            self._write("fails\n" + "".join(traceback.format_exception(error)))
+        else:
+            self._write("done")
+        if self._owns():
+            (self._folder / OWNER).unlink(missing_ok=True)
+
+    def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
+        """A stage begins."""
+        self._stage, self._epochs = stage, epochs
+        self._write(f"{stage}: {epochs} epochs of {steps} steps" + f", {done} done" * bool(done))
+
+    def step(self, metrics: dict[str, float]) -> None:
+        """A step is done."""
+        if time.monotonic() - self._looked >= CHECK_EVERY_S:
+            self._looked = time.monotonic()
+            if not self._owns():
+                raise UserError("another process does this job in the same folder now; let one of them end it")
+
+    def epoch(self, metrics: Mapping[str, Any]) -> None:
+        """An epoch is done."""
+        self._write(f"{self._stage} epoch {metrics.get('epoch')}/{self._epochs}: {describe(metrics)}")
+
+    def warn(self, text: str) -> None:
+        """Something the reader of the results must know."""
+        self.warnings.append(text)
+        self._write(f"warning: {text}")
+
+    def end(self) -> None:
+        """The stage is done."""
+
+    def _owns(self) -> bool:
+        try:
+            return (self._folder / OWNER).read_bytes() == self._attempt.encode()
+        except OSError:  # a file system that is away for a moment takes nothing from us
+            return True
+
+    def _write(self, text: str) -> None:
+        with (self._folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._host}: {text}\n")
+
+
+def pack(root: Path, folder: Path, *, checkpoints: bool = False) -> Files:
+    """The files below a folder, named from the root; checkpoints only where a job is to go on."""
+    return {
+        file.relative_to(root).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.startswith(".") and (checkpoints or not file.match(PATTERN))
+    }
+
+
+def unpack(files: Files, root: Path) -> None:
+    """Write packed files, the one by which a job is known to be done last, each whole or not at all."""
+    for name in sorted(files, key=lambda name: PurePosixPath(name).name == LAST):
+        path = PurePosixPath(name)
+        assert not path.is_absolute() and ".." not in path.parts, name
+        write_bytes(root / path, files[name])

@@ -1,0 +1,115 @@
+"""A study's jobs one after the other in this process; what is done is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from compactnas.data import Dataset, open_dataset
+from compactnas.errors import UserError
+from compactnas.io.untrusted import parse_json, read_text
+from compactnas.nn.baselines import BASELINES
+from compactnas.pipeline import evaluate_stage, search_stage, train_stage
+from compactnas.reporting.tensorboard import TensorBoard
+from compactnas.runs.folder import Row, sole_writer
+from compactnas.space.genotype import Genotype
+from compactnas.studies.config import RANDOM, StudyConfig
+from compactnas.studies.jobs import Job, expand
+from compactnas.studies.random_search import Sizes, random_search_stage, search_work
+from compactnas.training.runtime import Listener, Silent
+
+Told = Callable[[int, int, Job], None]
+"""Called before each job with its number, how many there are, and the job."""
+
+
+def run_study(
+    study: StudyConfig,
+    root: Path,
+    *,
+    listener: Listener | None = None,
+    told: Told | None = None,
+    tensorboard: bool = False,
+) -> None:
+    """Do what is left of a study in `root/jobs`; a job that was interrupted goes on at its last whole epoch.
+
+    Args:
+        study: what is compared.
+        root: folder of the study; several studies may share it, and then share their jobs.
+        listener: is told how each job goes.
+        told: hears which job begins.
+        tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
+    """
+    jobs, opened = expand(study), _Opened()
+    for number, job in enumerate(jobs, 1):
+        if not job.done(root):
+            if told is not None:
+                told(number, len(jobs), job)
+            run_job(job, root, listener or Silent(), opened(job), tensorboard=tensorboard)
+
+
+def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorboard: bool = False) -> None:
+    """One job, from where it stands to its end."""
+    folder = job.folder(root)
+    if tensorboard:
+        listener = TensorBoard(listener, folder / "tensorboard" / job.name.replace(",", "").replace(" ", "_"))
+    with sole_writer(folder):
+        if job.kind == "search":
+            search_stage(job.config, folder, resume=True, listener=listener, data=data)
+        elif job.kind == "random_search":
+            twin = Genotype.load(chosen(job.needs, root))
+            random_search_stage(job.config, folder, twin, _spent(job, root, data), listener=listener, data=data)
+        else:
+            model: str | Genotype
+            if job.method in BASELINES or job.genotype is not None:
+                model, like = job.genotype or job.method, ""
+            else:
+                found = str(chosen(job.needs, root) / "genotype.json")
+                model, like = (RANDOM, found) if job.method == RANDOM else (found, "")
+            train_stage(job.config, folder, model, like=like, resume=True, listener=listener, data=data)
+            evaluate_stage(folder, data=data)
+        job.finish(root)
+
+
+def _spent(job: Job, root: Path, data: Dataset) -> float:
+    """Work of all the searches that a random search is the control of."""
+    facts, half = data.source.facts, len(data.parts["train"]) // 2
+    sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
+    return sum(
+        search_work(_metrics(need, root), need.config.search, need.config.space, sizes, half) for need in job.needs
+    )
+
+
+def chosen(searches: tuple[Job, ...], root: Path) -> Path:
+    """Folder of the search whose last epoch has the best accuracy on D_V, the first of equals.
+
+    The paper speaks of the "best selected model" and does not say how it was selected; this half of the
+    training part is what a search has not trained weights on.
+    """
+
+    if len(searches) == 1:
+        return searches[0].folder(root)
+    return max(searches, key=lambda job: float(_metrics(job, root)[-1].get("accuracy_alpha", 0.0))).folder(root)
+
+
+def _metrics(search: Job, root: Path) -> list[Row]:
+    file = search.folder(root) / "search" / "metrics.jsonl"
+    try:
+        rows: list[Row] = [parse_json(line) for line in read_text(file, "search again").splitlines()]
+        if not rows or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("no rows")
+    except ValueError as error:
+        raise UserError(f"{file}: not the metrics of a search ({error}); remove its folder to search again") from None
+    return rows
+
+
+class _Opened:
+    """The data of the jobs, each split opened once."""
+
+    def __init__(self) -> None:
+        self._sets: dict[object, Dataset] = {}
+
+    def __call__(self, job: Job) -> Dataset:
+        config = job.config.data
+        if config not in self._sets:
+            self._sets = {config: open_dataset(config)}  # one at a time: a set may fill the memory
+        return self._sets[config]

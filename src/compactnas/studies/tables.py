@@ -1,0 +1,108 @@
+"""The paper's tables as files: Markdown, CSV and LaTeX, the same bytes for the same results."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from compactnas.reporting.study.tables import Entry, SplitTable, split_table
+from compactnas.reporting.study.view import StudyView
+from compactnas.studies.config import StudyConfig
+from compactnas.studies.reading import study_view
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+} | {character: "\\" + character for character in "&%$#_{}"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One split.
+
+    Attributes:
+        split: its name.
+        columns: methods, in the paper's order: baselines, then searched ones, then random ones.
+        rows: title of each row and its cells.
+        notes: what must be known to read it.
+    """
+
+    split: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """For a page."""
+
+        def line(cells: list[str]) -> str:
+            escaped = (" ".join(cell.replace("|", r"\|").split()) for cell in cells)
+            return f"| {' | '.join(escaped)} |"
+
+        lines = [line([self.split, *self.columns]), "|---|" + "---|" * len(self.columns)]
+        return "\n".join([*lines, *(line([title, *cells]) for title, cells in self.rows)]) + "\n"
+
+    def csv(self) -> str:
+        """For a spreadsheet."""
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [[self.split, *self.columns], *([title, *cells] for title, cells in self.rows)]
+        )
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """For a paper: a tabular."""
+
+        def line(cells: list[str]) -> str:
+            return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
+                line([self.split, *self.columns]),
+                r"\hline",
+                *(line([title, *cells]) for title, cells in self.rows),
+                r"\end{tabular}",
+                "",
+            ]
+        )
+
+
+def study_tables(study: StudyConfig, root: Path) -> list[Table]:
+    """Tables of what is done so far."""
+    return tables_of(study_view(study, root))
+
+
+def tables_of(view: StudyView) -> list[Table]:
+    """A table for each split on which something is done."""
+    made = [split_table(view, split.name) for split in view.splits]
+    return [_table(table) for table in made if table is not None]
+
+
+def table_files(tables: list[Table]) -> dict[str, str]:
+    """Text of each file by its ending."""
+    notes = list(dict.fromkeys(note for table in tables for note in table.notes))
+    comments = "".join(f"% {note}\n" for note in notes)
+    return {
+        "md": "\n".join([*(table.markdown() for table in tables), *(f"{note}  \n" for note in notes)]),
+        "csv": "\n".join(table.csv() for table in tables),
+        "tex": comments + "\n".join(table.latex() for table in tables),
+    }
+
+
+def _table(table: SplitTable) -> Table:
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for line in table.lines:
+        rows.append((line.title, tuple(_text(entry) for entry in line.entries)))
+        if any(entry.printed for entry in line.entries):
+            rows.append((f"{line.title}, paper", tuple(entry.printed or "-" for entry in line.entries)))
+    return Table(table.split, tuple(method.name for method in table.methods), tuple(rows), table.notes)
+
+
+def _text(entry: Entry) -> str:
+    return f"{entry.text} ± {entry.spread}" if entry.spread else entry.text

@@ -1,0 +1,194 @@
+"""The made world on disk: So2Sat's own HDF5 layout with city and geo columns, and GeoTIFF scenes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.formats.rasters import require_rasterio
+from compactnas.errors import UserError
+from compactnas.synthetic.geotiff import write_scene
+from compactnas.synthetic.materials import BANDS
+from compactnas.synthetic.patches import Patches, Side, cut_patches
+from compactnas.synthetic.plan import CLASSES, PATCH_PX, SMALLEST_PX
+from compactnas.synthetic.scene import Scene, make_city
+
+Progress = Callable[[str, int, int], None]
+_SIDES: dict[str, Side] = {"training": "all", "validation": "west", "testing": "east"}
+
+
+def write_world(
+    path: Path,
+    *,
+    cities: int = 9,
+    test_cities: int = 3,
+    patches: int = 3000,
+    scene_px: int = 320,
+    seed: int = 0,
+    scenes: bool = False,
+    dtype: Literal["float32", "float64"] = "float32",
+    progress: Progress | None = None,
+) -> None:
+    """Makes cities and writes their patches as So2Sat's d1: training, validation, testing.
+
+    Training patches come from `cities` cities; `test_cities` others give their west half to
+    validation and their east half to testing, each half as many patches as one training city
+    gives. Every part holds all 17 classes. The same arguments give the same bytes.
+
+    Args:
+        path: folder to make; it must not exist, or be empty.
+        cities: of the training part.
+        test_cities: of the other two parts.
+        patches: of the training part in all.
+        scene_px: side of a city's scene in pixels of 10 m.
+        seed: of the world; city k is `make_city(city_seed(seed, k), scene_px)`.
+        scenes: also writes each city as GeoTIFF, `scenes/NAME.tif` and `scenes/NAME_lcz.tif`.
+        dtype: of `sen2`; float64 is So2Sat's own and takes twice the room.
+        progress: told the name of the city just finished, how many are, and of how many.
+
+    Raises:
+        UserError: numbers that do not go together, a target that is in use, a full disk, or
+            rasterio missing for `scenes`.
+    """
+    _check(cities, test_cities, patches, scene_px, seed)
+    if scenes:
+        require_rasterio("scenes")
+    sizes = {part: _shares(total, number) for part, total, number in _parts(cities, test_cities, patches)}
+    with _new_folder(path) as folder, _full_disk(path):
+        _require_room(folder, sum(map(sum, sizes.values())), np.dtype(dtype).itemsize)
+        files = {part: _Part(folder, part, sum(counts), dtype) for part, counts in sizes.items()}
+        names = []
+        for index in range(cities + test_cities):
+            scene = make_city(city_seed(seed, index), scene_px)
+            names.append(scene.name)
+            for part in ("training",) if index < cities else ("validation", "testing"):
+                count = sizes[part][index if part == "training" else index - cities]
+                rng = np.random.default_rng((seed, index, len(part)))
+                files[part].add(scene, cut_patches(scene, count, _SIDES[part], rng))
+            if scenes:
+                write_scene(scene, folder / "scenes")
+            if progress is not None:
+                progress(scene.name, index + 1, cities + test_cities)
+        for file in files.values():
+            file.close()
+        about = {
+            "made": "by compactnas, a procedural world: no real place",
+            "seed": seed,
+            "scene_px": scene_px,
+            "training_cities": names[:cities],
+            "validation_and_testing_cities": names[cities:],
+            "patches": {part: sum(counts) for part, counts in sizes.items()},
+            "bands": BANDS,
+        }
+        (folder / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def city_seed(seed: int, index: int) -> int:
+    """Seed of the world's `index`-th city; worlds of neighbouring seeds share none."""
+    return seed * 1000 + index
+
+
+def _parts(cities: int, test_cities: int, patches: int) -> tuple[tuple[str, int, int], ...]:
+    half = test_cities * (patches // cities)
+    return ("training", patches, cities), ("validation", half, test_cities), ("testing", half, test_cities)
+
+
+def _shares(total: int, number: int) -> list[int]:
+    return [total // number + (index < total % number) for index in range(number)]
+
+
+def _check(cities: int, test_cities: int, patches: int, scene_px: int, seed: int) -> None:
+    for name, value, least in (("cities", cities, 1), ("test_cities", test_cities, 1), ("seed", seed, 0)):
+        if value < least:
+            raise UserError(f"{name}: {value} is less than {least}")
+    if cities + test_cities > 1000:
+        raise UserError(f"cities, test_cities: {cities + test_cities} cities; a world holds at most 1000")
+    if patches < CLASSES * cities:
+        raise UserError(f"patches: {patches} is too few; {cities} cities with 17 classes each need {CLASSES * cities}")
+    if scene_px < SMALLEST_PX:
+        raise UserError(
+            f"scene_px: {scene_px} is too small for 17 classes in each half of a city; give at least {SMALLEST_PX}"
+        )
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its name when all is written, or goes without a trace."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path}: exists and is not an empty folder; choose another name or delete it")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made ({error.strerror})") from error
+    try:
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # HDF5 hides the number in its text when a flush fails.
+        if error.errno == errno.ENOSPC or "No space left" in str(error):
+            raise UserError(f"{path}: the disk is full; free some room or choose another place") from error
+        raise
+
+
+def _require_room(folder: Path, patches: int, item_bytes: int) -> None:
+    needed = patches * (PATCH_PX * PATCH_PX * len(BANDS) * item_bytes + 300)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder.parent}: the world takes {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free"
+        )
+
+
+class _Part:
+    """`PART.h5` and `PART_geo.h5`, filled city by city."""
+
+    def __init__(self, folder: Path, name: str, patches: int, dtype: str) -> None:
+        self._patches = h5py.File(folder / f"{name}.h5", "w")
+        self._geo = h5py.File(folder / f"{name}_geo.h5", "w")
+        self._columns: dict[str, h5py.Dataset] = {
+            "sen2": self._patches.create_dataset("sen2", (patches, PATCH_PX, PATCH_PX, len(BANDS)), dtype),
+            "label": self._patches.create_dataset("label", (patches, CLASSES), "float64"),
+            "epsg": self._geo.create_dataset("epsg", (patches, 1), "int32"),
+            "tfw": self._geo.create_dataset("tfw", (patches, 6), "float64"),
+            "city": self._geo.create_dataset("city", (patches, 1), "S32"),
+        }
+        self._filled = 0
+
+    def add(self, scene: Scene, patches: Patches) -> None:
+        rows = slice(self._filled, self._filled + len(patches.classes))
+        values: dict[str, NDArray[np.generic]] = {
+            "sen2": patches.pixels,
+            "label": np.eye(CLASSES)[patches.classes],
+            "epsg": np.full((len(patches.classes), 1), scene.epsg, np.int32),
+            "tfw": patches.tfw,
+            "city": np.full((len(patches.classes), 1), scene.name.encode(), "S32"),
+        }
+        for key, value in values.items():
+            self._columns[key][rows] = value
+        self._filled = rows.stop
+
+    def close(self) -> None:
+        assert self._filled == len(self._columns["label"])
+        self._patches.close()
+        self._geo.close()

@@ -1,0 +1,1 @@
+"""Epochs, steps and recipes that train a network."""

@@ -1,0 +1,222 @@
+"""Training a network from scratch (paper, Algorithm 1, last line, and section 4)."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from compactnas.config import TrainConfig
+from compactnas.data import Indices, Source
+from compactnas.data.batches import Batches
+from compactnas.data.prefetch import fed
+from compactnas.distributed.sync_layers import spread
+from compactnas.evaluation.evaluate import measure
+from compactnas.nn.registry import normalise_of
+from compactnas.runs.checkpoints import EACH_EPOCH, Keeping
+from compactnas.runs.folder import Row
+from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_hits, targets_of
+from compactnas.training.cuda_graph import Replayed
+from compactnas.training.optim import answers, loss_and_hits, placed, ranks_of, set_up, take_step
+from compactnas.training.resumable_loop import Position, Stage, Tell
+from compactnas.training.runtime import Listener, cosine
+
+STREAM_TRAIN = 3
+
+
+class Training:
+    """One training of one network, searched or not, under one recipe.
+
+    Args:
+        network: raw patches in, logits out; its normalisation is set.
+        config: the recipe.
+        source: the patches.
+        train: rows to train on.
+        validation: rows to watch; may be empty.
+        seed: of the order of the data and of dropout.
+        fabric: the machine.
+        channels_last: memory format.
+        taught: a teacher's probabilities of each row of the source, (rows, classes), for a config with teachers.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: TrainConfig,
+        source: Source,
+        train: Indices,
+        validation: Indices,
+        seed: int,
+        fabric: Fabric,
+        *,
+        channels_last: bool,
+        taught: Float[Tensor, "rows classes"] | None = None,
+    ) -> None:
+        assert (taught is not None) == bool(config.teachers)
+        self.seed, self.taught, self.classes = seed, taught, len(source.facts.classes)
+        self.config, self.source, self.validation, self.fabric = config, source, validation, fabric
+        self.channels_last, self.ranks = channels_last, ranks_of(fabric)
+        spread(network, self.ranks)
+        self.memory = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = placed(network, fabric.device, self.memory)
+        self.parameters = list(network.parameters())
+        # A fused step would take the scale of fp16 out of the gradient after it was clipped.
+        scaled = bool(fabric.strategy.precision.state_dict())
+        self.optimizer = set_up(fabric, _optimizer(network, config, fused=not scaled))
+        self.replays = (
+            fabric.device.type == "cuda" and self.ranks.count == 1 and config.optimizer == "sgd" and not scaled
+        )
+        self.replayed: Replayed | None = None
+        self.averaged = Averaged(self.network, config.average) if config.average else None
+        self.batches = Batches(
+            source,
+            train,
+            config.batch_size,
+            seed,
+            STREAM_TRAIN,
+            config.augment,
+            balance=config.balance,
+            ranks=self.ranks,
+            shift=config.shift,
+        )
+        self.std = normalise_of(self.network).std
+
+    @property
+    def result(self) -> nn.Module:
+        """What is validated and kept: the averaged network, or the one that is trained."""
+        return self.averaged.network if self.averaged else self.network
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
+        config = self.config
+        if config.optimizer == "nadam":
+            return config.learning_rate * 0.5 ** (epoch // 5)
+        progress = (epoch + step / len(self.batches)) / config.epochs
+        return cosine(config.learning_rate, config.learning_rate_min, progress)
+
+    def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
+        """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
+        at = at or Position()
+        means, rate, first = at.means, self.config.learning_rate, at.step
+        self.network.train()
+        batches = fed(self.batches.epoch(epoch, first), self.fabric.device, self.memory)
+        shares = self.batches.shares(epoch, first) if self.taught is not None else repeat(None)
+        for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first):
+            rows = self.batches.rows(number)
+            rate = self.learning_rate(epoch, number) * at.factor
+            loss, hits = self._step(rate, self._given(x, y, rows, (epoch, number), share), rows)
+            if self.averaged:
+                self.averaged.update(self.network)
+            means.add(rows, loss=loss, accuracy=hits)
+            on_cpu = self.fabric.device.type == "cpu"
+            if not tell({"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}):
+                break
+        return means.result() | {"learning_rate": round(rate, 8), "validation_oa": self._validate(epoch)}
+
+    def _given(
+        self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
+    ) -> tuple[Tensor, ...]:
+        """Patches, classes and, if the recipe has such, soft targets of a step: one process mixes its own patches."""
+        config = self.config
+        if config.jitter:
+            x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.ranks.share(rows))
+        if not config.soft:
+            return x, y
+        taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
+        targets = targets_of(y, self.classes, config.label_smoothing, taught, config.teacher_weight)
+        if config.mixup or config.cutmix:
+            x, targets = mixed(x, targets, config, (self.seed, *step))
+        return x, y, targets
+
+    def _step(self, rate: float, given: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
+        """Take a step; gives the batch's loss and accuracy. One process on a CUDA device replays whole batches."""
+        take = partial(self._take, rows=rows)
+        if not self.replays or rows < self.config.batch_size:
+            return take(rate, *given)
+        self.replayed = self.replayed or Replayed(take)
+        return self.replayed(torch.full((), rate, device=self.fabric.device), *given)
+
+    def _take(
+        self, rate: float | Tensor, x: Tensor, y: Tensor, targets: Tensor | None = None, *, rows: int
+    ) -> tuple[Tensor, Tensor]:
+        """A step with this process's share of a batch of so many rows."""
+        logits = answers(self.fabric, self.network, x)
+        loss, hits = loss_and_hits(logits, y, rows) if targets is None else soft_loss_and_hits(logits, targets, y, rows)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        loss = loss.detach()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), self.config.gradient_clip)
+        return loss, hits
+
+    def _validate(self, epoch: int) -> float | None:
+        every = self.config.validate_every
+        last = epoch + 1 == self.config.epochs
+        if not len(self.validation) or not (last or (every and (epoch + 1) % every == 0)):
+            return None
+        measures, _ = measure(
+            self.result,
+            self.source,
+            self.validation,
+            self.fabric.device,
+            channels_last=self.channels_last,
+            ranks=self.ranks,
+        )
+        return round(measures.oa, 6)
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed training needs to go on to the same bytes."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+        } | ({"averaged": self.averaged.state()} if self.averaged else {})
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up such a state."""
+        self.replayed = None  # the optimiser's state comes to lie elsewhere
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged:
+            self.averaged.restore(state["averaged"])
+        self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
+
+    def run(
+        self, folder: Path, listener: Listener, *, resume: bool, name: str, keeping: Keeping = EACH_EPOCH
+    ) -> list[Row]:
+        """Train to the end; metrics and checkpoints go to `folder/train`."""
+        stage = Stage(
+            folder / "train",
+            f"train {name}",
+            self.config.epochs,
+            len(self.batches),
+            self.config.max_steps,
+            self.run_epoch,
+            self.state,
+            self.restore,
+            self.batches.chosen,
+            self.config.on_divergence,
+            ranks=self.ranks,
+            keeping=keeping,
+        )
+        return stage.run(listener, resume=resume)
+
+
+def _optimizer(network: nn.Module, config: TrainConfig, *, fused: bool) -> torch.optim.Optimizer:
+    if config.optimizer == "nadam":
+        return torch.optim.NAdam(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+        fused=fused,
+    )

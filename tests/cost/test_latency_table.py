@@ -1,0 +1,199 @@
+"""Latency as a cost: what is fitted, what a table says, and a search under it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from compactnas.cost.latency_table import LatencyTable
+from compactnas.errors import UserError
+from compactnas.export.latency import Call, Row, connected_genotypes, fit, make_call, measure_latency, timed
+from compactnas.search.budget import Budget
+from compactnas.search.derivation import derive_within
+from compactnas.search.sampling import Architecture
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+
+SPACE = Space(channels=4, blocks=2, max_depth=2)
+SIZES = {"bands": 4, "classes": 3, "patch_px": 8}
+
+
+def made_table(space: Space = SPACE) -> LatencyTable:
+    """Costs that tell operation and block apart."""
+    return LatencyTable(
+        device="made",
+        engine="torch",
+        threads=1,
+        batch=1,
+        layout=space.layout,
+        channels=space.channels,
+        blocks=space.blocks,
+        operations=space.operations,
+        operations_ns=tuple(
+            tuple(1000 * (place + 1) * (block + 1) for place in range(len(space.operations)))
+            for block in range(space.blocks)
+        ),
+        overhead_ns=((0,) * space.max_depth,) * space.blocks,
+        fixed_ns=50_000,
+        **SIZES,
+    )
+
+
+def test_a_table_comes_back_as_it_was_and_prices_a_network(tmp_path: Path) -> None:
+    table = made_table()
+    table.write(tmp_path / "t.json")
+    assert LatencyTable.read(tmp_path / "t.json") == table
+    fewer = replace(SPACE, operations=("skip_connect", "sep_conv_5x5"))
+    costs = table.of(fewer, 1, **SIZES)
+    place = SPACE.operations.index("sep_conv_5x5")
+    assert costs.operations[1, 1] == 2000 * (place + 1)
+    assert costs.fixed == 50_000 and costs.overhead.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"operations": ["none", "rm -rf"]}, "operations: 'rm -rf' is unknown"),
+        ({"operations_ns": [[1]]}, "operations_ns: not 2 rows of 8"),
+        ({"overhead_ns": [[], []]}, "overhead_ns: not 2 rows"),
+        ({"fixed_ns": -1}, "outside 0 to"),
+        ({"fixed_ns": "much"}, "fixed_ns"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, values: dict[str, object], message: str) -> None:
+    file = tmp_path / "t.json"
+    made_table().write(file)
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    with pytest.raises(UserError, match=message) as caught:
+        LatencyTable.read(file)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("space", "sizes", "message"),
+    [
+        (replace(SPACE, channels=8), SIZES, "measured for channels=4, the search has 8"),
+        (SPACE, SIZES | {"bands": 10}, "measured for bands=4, the search has 10"),
+        (replace(SPACE, max_depth=3), SIZES, "no depth 3"),
+    ],
+)
+def test_a_table_of_another_space_is_refused(space: Space, sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        made_table().of(space, space.max_depth, **sizes)
+
+
+def test_the_network_is_within_the_milliseconds() -> None:
+    """Each operation has a price of its own here, as in no other measure."""
+    table = made_table()
+    costs = table.of(SPACE, 2, **SIZES)
+    generator = torch.Generator().manual_seed(0)
+    for most in (85e3, 120e3, 200e3):
+        architecture = Architecture(SPACE, True, 1, 0.0, generator)
+        with torch.no_grad():
+            architecture.alpha.normal_(generator=generator)
+        budget = Budget("latency", most, costs)
+        found = derive_within(architecture, [budget])
+        assert 0.95 * most <= costs.total(SPACE, found.genotype) <= most or found.unused
+        assert budget.describe(most).endswith(" ms")
+
+
+def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
+    """The third node takes the first and the input: nobody hears the second."""
+    unheard = Genotype(
+        (
+            (("skip_connect", 0),),
+            (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
+            (("skip_connect", 0), ("skip_connect", 1)),
+        ),
+        (1, 2),
+        4,
+    )
+    assert unheard.heard == (True, False, True)
+    assert replace(unheard, nodes=(*unheard.nodes[:2], (("none", 1), ("skip_connect", 2)))).heard == (True, True, True)
+    costs = made_table().of(SPACE, 2, **SIZES)
+    skip, convolution = (1000 * (SPACE.operations.index(name) + 1) for name in ("skip_connect", "sep_conv_3x3"))
+    assert costs.total(SPACE, unheard) == 50_000 + 5 * (3 * skip + 2 * convolution)
+    assert costs.total(SPACE, unheard, heard=True) == 50_000 + 5 * 3 * skip
+    assert made_table().compiled is False and replace(made_table(), engine="onnx").compiled is True
+
+
+def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
+    costs = made_table().of(SPACE, 2, **SIZES)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(12):
+        architecture = Architecture(SPACE, True, 1, 0.0, generator)
+        with torch.no_grad():
+            architecture.alpha.normal_(generator=generator)
+        budget = Budget("latency", 150e3, costs, heard=True)
+        found = derive_within(architecture, [budget])
+        assert 0.95 * 150e3 <= budget.of(SPACE, found.genotype) <= 150e3 and not found.unused
+        assert all(found.genotype.heard)
+
+
+def test_the_fit_finds_what_whole_networks_are_made_of() -> None:
+    rng = np.random.default_rng(0)
+    sums = rng.random((12, 2))
+    whole = 0.3 + sums @ [0.8, 2.0]
+    assert fit(sums, whole) == pytest.approx([0.3, 0.8, 2.0])
+    assert fit(sums * [1, 0], 0.3 + 0.8 * sums[:, 0]) == pytest.approx([0.3, 0.8, 0.0])
+    assert fit(sums, 1.0 - 0.5 * sums[:, 0])[1] == 0.0  # nothing is negative
+
+
+def test_a_call_that_takes_longer_is_measured_so() -> None:
+    few, many = torch.rand(64, 64), torch.rand(512, 512)
+    short, long = timed([lambda: few @ few, lambda: many @ many], 3, lambda done: None)
+    assert 0 < short < long
+
+
+def test_a_row_adds_each_result() -> None:
+    x = torch.ones(1, 2, 4, 4)
+    assert torch.equal(Row("skip_connect", 2, 3)(x), 8 * x)
+
+
+def test_both_engines_compute_the_same_row() -> None:
+    pytest.importorskip("onnxscript")
+    row = Row("sep_conv_3x3", 2, 1)
+    answers = [make_call(row, (1, 2, 4, 4), engine, 1)() for engine in ("torch", "onnx")]
+    assert isinstance(answers[0], torch.Tensor) and isinstance(answers[1], list)
+    np.testing.assert_allclose(answers[0].numpy(), answers[1][0], atol=1e-5)
+
+
+def test_a_table_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call really runs; in the place of its time stands what a device would take whose parts just add up."""
+    space = replace(SPACE, blocks=1, operations=("none", "skip_connect", "sep_conv_3x3"))
+    price = {"skip_connect": 1e-6, "sep_conv_3x3": 1e-5}
+    generator = torch.Generator().manual_seed(0)
+    genotypes = connected_genotypes(space, generator, 12)
+    whole = [
+        1e-4 + 0.8 * genotype.depths[0] * sum(price[name] for edges in genotype.nodes for name, _ in edges)
+        for genotype in genotypes
+    ]
+
+    def made(calls: Sequence[Call], rounds: int, tell: object) -> NDArray[np.float64]:
+        for call in calls:
+            call()
+        return np.array([1.5e-6, *(0.5e-6 + 5 * price[name] for name in ("skip_connect", "sep_conv_3x3")), *whole])
+
+    monkeypatch.setattr("compactnas.export.latency.timed", made)
+    said: list[str] = []
+    table = measure_latency(
+        space, **SIZES, engine="torch", networks=12, tell=lambda what, done, of: said.append(f"{what} {done}/{of}")
+    )
+    assert table.operations_ns == ((0, 800, 8000),)
+    assert table.fixed_ns == 100_000 and table.networks == 12 and table.worst_error < 1e-3
+    assert said[-1] == "building 15/15"
+
+
+def test_a_device_on_which_operations_cost_nothing_is_too_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = replace(SPACE, blocks=1, operations=("skip_connect", "sep_conv_3x3"))
+    monkeypatch.setattr("compactnas.export.latency.timed", lambda calls, rounds, tell: np.full(len(calls), 1e-3))
+    with pytest.raises(UserError, match="quieter machine"):
+        measure_latency(space, **SIZES, engine="torch", networks=6)

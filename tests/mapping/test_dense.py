@@ -1,0 +1,220 @@
+"""The dense mode of maps: shared features, what is learnt of them, and the cells that are judged alone after all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from compactnas.errors import UserError
+from compactnas.export.engines import TorchEngine
+from compactnas.mapping import dense
+from compactnas.mapping.blocks import Block
+from compactnas.mapping.boundary_correction import learn
+from compactnas.mapping.exact import Exact
+from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.levels import levels_of, window_means
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.network import Network
+from compactnas.runs.task import Task
+from compactnas.space.genotype import Genotype
+
+BANDS, CLASSES, WINDOW, STEP = 4, 3, 32, 10
+CELL = ((("sep_conv_3x3", 0),), (("avg_pool_3x3", 0), ("max_pool_3x3", 1)), (("dil_conv_3x3", 2), ("skip_connect", 0)))
+PAIR = tuple((("sep_conv_3x3", 0), ("max_pool_3x3", 1)) for _ in range(4))
+SHALLOW = Genotype(((("skip_connect", 0),),), (1, 1), channels=4)  # an output pixel hears from 4 px around
+
+
+def network_of(name: str) -> nn.Module:
+    """A network with weights and running averages that are not those of a fresh one."""
+    torch.manual_seed(1)
+    genotypes = {
+        "paper": Genotype(CELL, (1, 2, 1), channels=4),
+        "lean": Genotype(CELL, (1, 2, 1), channels=4, layout="lean"),
+        "nasnet": Genotype(PAIR, (1, 1, 2), channels=4, layout="nasnet"),
+        "shallow": SHALLOW,
+    }
+    network = Network(genotypes[name], BANDS, CLASSES) if name in genotypes else BASELINES[name](BANDS, CLASSES)
+    with torch.no_grad():
+        network.train()
+        for _ in range(5):
+            network(torch.rand(16, BANDS, WINDOW, WINDOW))
+    return network.eval()
+
+
+def scene(rows: int, columns: int) -> np.ndarray:
+    """Pixels in which neighbouring windows are alike and distant ones are not."""
+    down, across = np.mgrid[:rows, :columns]
+    waves = [np.sin(down / (9 + 5 * band)) * np.cos(across / (31 - 6 * band)) for band in range(BANDS)]
+    noise = np.random.default_rng(0).normal(0, 0.05, (BANDS, rows, columns))
+    return (0.5 + 0.4 * np.stack(waves) + noise).astype(np.float32)
+
+
+def block_of(pixels: np.ndarray, valid: np.ndarray | None = None) -> Block:
+    shape = tuple((side - WINDOW) // STEP + 1 for side in pixels.shape[1:])
+    valid = np.ones(pixels.shape[1:], np.bool_) if valid is None else valid
+    return Block(pixels, valid, np.ones(shape, np.bool_), STEP, WINDOW)
+
+
+def exact_of(network: nn.Module) -> Exact:
+    names = tuple(f"band {i}" for i in range(BANDS)), tuple(f"class {i}" for i in range(CLASSES))
+    return Exact(TorchEngine(Task(*names, WINDOW, False), network), 64)
+
+
+@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8", "resnet20"])
+def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) -> None:
+    network, pixels = network_of(name), torch.from_numpy(scene(WINDOW, WINDOW))[None]
+    levels, corner = levels_of(network), torch.zeros(1)
+    with torch.inference_mode():
+        whole = window_means(levels, pixels, corner, corner, WINDOW)[-2]
+        torch.testing.assert_close(levels.linear(whole)[0], network(pixels), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8"])
+def test_the_last_level_is_pooled_at_each_window(name: str) -> None:
+    levels = levels_of(network_of(name))
+    strip = torch.from_numpy(scene(64, 96))[None]
+    with torch.inference_mode():
+        states = levels.enter(strip)
+        for level in levels.levels:
+            states = level(states)
+        last = levels.leave(states[-1].x)[0]
+        found = window_means(levels, strip, torch.tensor([0.0, 10.0, 20.0]), torch.tensor([0.0, 10.0]), WINDOW)[-2]
+    on_grid = last[:, 5:13, 0:8].mean(dim=(1, 2))  # 20 px are five pixels of stride 4; 10 px are two and a half
+    between = (last[:, 5:13, 2:10].mean(dim=(1, 2)) + last[:, 5:13, 3:11].mean(dim=(1, 2))) / 2
+    torch.testing.assert_close(found[2, 0], on_grid, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[2, 1], between, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_a_block_have_the_features_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels, block = levels_of(network_of("shallow")), block_of(scene(62, 232))
+    with torch.inference_mode():
+        whole = dense.features(levels, block)
+        monkeypatch.setattr(dense, "COLUMNS", 4)
+        parts = dense.features(levels, block)
+        lower = dense.features(levels, block_of(block.pixels[:, 20:]))
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(lower[1:], whole[3:], rtol=1e-4, atol=1e-5)  # a first row stands at the mirrored border
+
+
+def test_a_network_that_is_no_map_of_maps_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="--mode dense: is for searched networks and ResNets, not Sen2LCZNet"):
+        levels_of(BASELINES["sen2lcz_mf"](BANDS, CLASSES))
+    with pytest.raises(UserError, match="--mode dense: this network normalises each window by itself"):
+        levels_of(network_of("lean"))
+
+
+def test_doubt_is_as_wide_as_the_agreement_needs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(3000, 6, generator=generator)
+    logits = features @ torch.randn(6, CLASSES, generator=generator)
+    noisy = features + 0.2 * torch.randn(3000, 6, generator=generator)
+    learnt, unseen = slice(0, 1500), slice(1500, 3000)
+    shares = []
+    for agreement in (0.5, 0.95, 0.99):
+        likeness = learn(noisy[learnt], logits[learnt], torch.arange(1500) // 25, agreement)
+        probabilities, doubt = likeness(noisy[unseen])
+        same = probabilities.argmax(dim=-1) == logits[unseen].argmax(dim=-1)
+        assert likeness.agreement >= agreement
+        assert float((same | doubt).float().mean()) > agreement - 0.01
+        shares.append(float(doubt.float().mean()))
+    assert shares[0] == 0 and 0 < shares[1] < shares[2] < 0.5
+    clean = learn(features[learnt], logits[learnt], torch.arange(1500) // 25, 0.99)
+    assert clean.alone == 0 and clean.agreement > 0.99
+
+
+@pytest.fixture(scope="module")
+def learnt() -> tuple[dense.Dense, Exact]:
+    """A dense mode that learnt from a made scene."""
+    network, pixels = network_of("resnet8"), scene(332, 332)
+    levels, exact = levels_of(network), exact_of(network)
+    with torch.no_grad():  # classes about as frequent, and far apart
+        logits = network(torch.from_numpy(pixels).unfold(1, 32, 50).unfold(2, 32, 50).flatten(1, 2).transpose(0, 1))
+        levels.linear.bias -= logits.mean(dim=0)
+        for parameter in levels.linear.parameters():
+            parameter *= 5 / logits.std()
+    tiles = []
+    for row in range(0, 25, 6):
+        for column in range(0, 25, 4):
+            top, left, side = row * STEP, column * STEP, (dense.TILE - 1) * STEP + WINDOW
+            tiles.append(block_of(np.ascontiguousarray(pixels[:, top : top + side, left : left + side])))
+    likeness = dense.learn_likeness(levels, exact, tiles)
+    assert likeness is not None
+    assert dense.learn_likeness(levels, exact, tiles[:3]) is None
+    return dense.Dense(levels, exact, likeness), exact
+
+
+def test_most_cells_get_the_class_of_the_exact_mode(learnt: tuple[dense.Dense, Exact]) -> None:
+    mode, exact = learnt
+    block = block_of(np.ascontiguousarray(scene(332, 332)[:, 100:262, 30:292]))
+    found, wanted = mode(block), exact(block)
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-4)
+    assert len(np.unique(wanted.argmax(-1))) > 1
+    assert (found.argmax(-1) == wanted.argmax(-1)).mean() > 0.97
+
+
+def test_cells_in_doubt_and_those_with_pixels_that_are_not_valid_are_judged_alone(
+    learnt: tuple[dense.Dense, Exact],
+) -> None:
+    mode, exact = learnt
+    pixels = scene(92, 92)
+    valid = np.ones(pixels.shape[1:], np.bool_)
+    valid[40:44, 50:60] = False
+    pixels[:, ~valid] = np.nan
+    block = block_of(pixels, valid)
+    touched = ~block.valid_windows().all(axis=(2, 3))
+    found, wanted = mode(block), exact(block)
+    assert touched.any() and not touched.all()
+    np.testing.assert_array_equal(found[touched], wanted[touched])
+    assert np.isfinite(found).all()
+    wary = replace(mode, likeness=replace(mode.likeness, least_margin=2.0))
+    np.testing.assert_array_equal(wary(block), wanted)
+
+
+def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time() -> None:
+    def asked(grid: Grid) -> list[Cells]:
+        cells: list[Cells] = []
+
+        def read(wanted: Cells) -> Block:
+            cells.append(wanted)
+            side, holes = (dense.TILE - 1) * STEP + WINDOW, wanted.column < 30
+            return block_of(np.zeros((1, side, side), np.float32), np.full((side, side), not holes))
+
+        tiles = list(dense.sample(read, grid))
+        assert all(tile.valid.all() for tile in tiles)
+        assert len(tiles) == sum(wanted.column >= 30 for wanted in cells) <= dense.FEWEST_TILES
+        return cells
+
+    grid = Grid(60, 90, STEP, WINDOW, 0)
+    cells = asked(grid)
+    assert sum(wanted.column >= 30 for wanted in cells) == dense.FEWEST_TILES < len(cells) == len(set(cells))
+    assert all(one.row + one.rows <= grid.rows and one.column + one.columns <= grid.columns for one in cells)
+    assert asked(grid) == cells
+    assert not asked(Grid(6, 90, STEP, WINDOW, 0))
+
+
+def test_a_map_is_made_in_the_dense_mode(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    from support.map_files import job, numbers, read_map, write_model, write_scene
+
+    from compactnas.mapping.config import MapConfig, Outputs
+    from compactnas.mapping.mapping import make_map
+
+    model, warned = write_model(tmp_path / "run"), []
+    for name, side in (("large", 400), ("small", 96)):
+        file = write_scene(tmp_path / f"{name}.tif", numbers(side, side))
+        for mode in ("exact", "dense"):
+            what = job(model, file, config=MapConfig(mode=mode))
+            make_map(what, tmp_path / f"{name} {mode}", Outputs(name="map"), lambda done, total: None, warned.append)
+    large = [read_map(tmp_path / f"large {mode}", "map_lcz.tif") for mode in ("exact", "dense")]
+    assert large[0].size == 1600 and len(np.unique(large[0])) > 3
+    assert (large[0] == large[1]).mean() > 0.94  # a small scene whose character changes from side to side
+    small = [read_map(tmp_path / f"small {mode}", "map_lcz.tif") for mode in ("exact", "dense")]
+    np.testing.assert_array_equal(*small)
+    assert any("will be judged alone" in text for text in warned)
+    assert any("too few neighbourhoods" in text for text in warned)

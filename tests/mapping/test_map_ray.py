@@ -1,0 +1,35 @@
+"""A map on Ray: the bytes of a map in one process, in the dense mode too; one line for what is wrong with a scene."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.map_files import contents, numbers, write_model, write_scene
+
+pytest.importorskip("ray", reason="Ray is not installed; `pip install 'compactnas[cluster]'`")
+pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
+
+
+def test_blocks_on_ray_give_the_same_bytes(tmp_path: Path) -> None:
+    """A Ray of its own starts in a process of its own; names of files are relative to where it was called."""
+    write_model(tmp_path / "run")
+    scene = write_scene(tmp_path / "scene.tif", numbers(640, 200))
+
+    def mapped(out: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "compactnas", "map", "run", "scene.tif", "--out", out, "--workers", "1"]
+        command += ["--mode", "dense"]
+        return subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    for out, words in (("here", ()), ("ray", ("--ray",))):
+        done = mapped(out, *words)
+        said = done.stderr.splitlines()  # by the process that learns; the others have it from there
+        assert done.returncode == 0 and len(said) == 1 and "will be judged alone" in said[0], done.stderr
+    assert contents(tmp_path / "here") == contents(tmp_path / "ray")
+    scene.write_bytes(scene.read_bytes()[:-200_000])
+    done = mapped("cut", "--ray")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and "scene.tif: cannot be read as a GeoTIFF" in done.stderr
+    assert not (tmp_path / "cut" / "scene_lcz.tif").exists()

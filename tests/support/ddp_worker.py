@@ -1,0 +1,160 @@
+"""Searches and trainings step by step, with all that a process saw, for `test_ddp`.
+
+`python ddp_worker.py PATCHES FOLDER PROCESSES DTYPE:CASE...` is one of the processes; it finds its place in the
+environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from compactnas.config import MachineConfig, SearchConfig, TrainConfig
+from compactnas.data import halves, measure_normalisation, open_dataset
+from compactnas.errors import ToldError, UserError
+from compactnas.evaluation.evaluate import measure
+from compactnas.nn.baselines import BASELINES
+from compactnas.nn.network import Network
+from compactnas.nn.registry import normalise_of
+from compactnas.search.sampling import Architecture, Draw
+from compactnas.search.searcher import Search
+from compactnas.space.genotype import Genotype
+from compactnas.training.optim import ranks_of
+from compactnas.training.runtime import make_fabric
+from compactnas.training.trainer import Training
+from support.tiny import tiny_config
+
+FOUND = Genotype(
+    ((("sep_conv_5x5", 0),), (("skip_connect", 0), ("max_pool_3x3", 1)), (("dil_conv_3x3", 2), ("avg_pool_3x3", 1))),
+    (1, 2, 1),
+    4,
+)
+ROWS = 50
+"""Of a training: with batches of 16, the last one has 2."""
+
+SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
+    "paper": ("paper", {"batch_size": 7, "augment": "square"}),
+    "nasnet": (
+        "nasnet",
+        {"batch_size": 7, "depth_mode": "sample", "unsampled_weights": "decay", "unsampled_gradient": "published"},
+    ),
+    "two by two": ("paper", {"batch_size": 2, "max_steps": 4, "sampled_inputs": 1}),
+    "second order": ("paper", {"batch_size": 7, "strategy": "darts_second_order"}),
+    "proxyless": ("paper", {"batch_size": 7, "strategy": "proxyless"}),
+    "uniform": ("paper", {"batch_size": 7, "strategy": "uniform"}),
+}
+TRAININGS: dict[str, dict[str, object]] = {
+    "found": {"augment": "square"},
+    "sen2lcz": {"learning_rate": 0.002},  # with dropout
+}
+
+
+class Watched:
+    """A sampler that notes each draw and the alpha that it was drawn from."""
+
+    def __init__(self, search: Search) -> None:
+        self.sampler, self.seen = search.sampler, []
+        search.sampler = self
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        draw = self.sampler.draw(architecture, tau, generator, gradient=gradient)
+        state = [p.detach().clone() for p in architecture.parameters()]
+        self.seen.append((draw.sample.path, draw.sample.depths, *state, generator.get_state()))
+        return draw
+
+
+def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, object]) -> dict[str, Any]:
+    """An epoch of a search."""
+    config = tiny_config(patches, layout=layout, search=settings)  # type: ignore[arg-type]
+    data = open_dataset(config.data)
+    search = Search(
+        config.space,
+        SearchConfig(**config.search.__dict__),
+        data.source,
+        halves(data.parts["train"], 0),
+        measure_normalisation(data.source, data.parts["train"]),
+        0,
+        fabric,
+        channels_last=True,
+    )
+    watched, steps = Watched(search), []
+
+    def tell(metrics: dict[str, float]) -> bool:
+        steps.append(metrics)
+        return len(steps) != config.search.max_steps
+
+    row = search.run_epoch(0, tell)
+    seen = {"row": row, "steps": steps, "draws": watched.seen, "weights": search.supernet.state_dict()}
+    return seen | {"accuracy": search.accuracy(FOUND) if layout == "paper" else None}
+
+
+def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, object]) -> dict[str, Any]:
+    """An epoch of a training whose last batch is uneven, and the confusion matrix of 24 patches."""
+    config = tiny_config(patches, train={"epochs": 1} | settings)
+    data = open_dataset(config.data)
+    train = data.parts["train"]
+    facts = data.source.facts
+    torch.manual_seed(0)
+    sizes = len(facts.bands), len(facts.classes)
+    network = Network(FOUND, *sizes) if name == "found" else BASELINES[name](*sizes)
+    normalisation = measure_normalisation(data.source, train)
+    normalise_of(network).set(normalisation.mean, normalisation.std)
+    training = Training(
+        network,
+        TrainConfig(**config.train.__dict__),
+        data.source,
+        train[:ROWS],
+        data.parts["validation"],
+        0,
+        fabric,
+        channels_last=True,
+    )
+    steps: list[dict[str, float]] = []
+    row = training.run_epoch(0, lambda metrics: not steps.append(metrics))  # type: ignore[func-returns-value]
+    _, confusion = measure(network, data.source, data.parts["test"], fabric.device, ranks=ranks_of(fabric))
+    return {
+        "row": row,
+        "steps": steps,
+        "weights": training.network.state_dict(),
+        "confusion": torch.from_numpy(confusion),
+    }
+
+
+def run_case(patches: Path, fabric: Fabric, case: str) -> dict[str, Any]:
+    """A case by `dtype:name`: everything computes in that precision."""
+    dtype, name = case.split(":")
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        if name in SEARCHES:
+            return search_case(patches, fabric, *SEARCHES[name])
+        return train_case(patches, fabric, name, TRAININGS[name])
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def main(patches: str, folder: str, count: str, *cases: str) -> None:
+    """One process of several."""
+    fabric = make_fabric(MachineConfig(device="cpu", threads=1, devices=int(count)))
+    found = {case: run_case(Path(patches), fabric, case) for case in cases}
+    torch.save(found, Path(folder) / f"{fabric.global_rank}.pt")
+    ranks = ranks_of(fabric)
+    assert ranks.lead(lambda: f"of {ranks.rank}") == "of 0"
+    with pytest.raises(ToldError if ranks.rank else UserError, match="a mistake") as caught:
+        ranks.lead(_mistake)
+    assert isinstance(caught.value, ToldError) == (ranks.rank > 0)
+    ranks.require_same("this", [1, 2])
+    with pytest.raises(RuntimeError, match="this is not the same in all processes"):
+        ranks.require_same("this", ranks.rank)
+
+
+def _mistake() -> None:
+    raise UserError("a mistake")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
