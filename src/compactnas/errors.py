@@ -1,6 +1,8 @@
 """The one kind of error that is the user's to mend."""
 
+import difflib
 import unicodedata
+from collections.abc import Sequence
 
 MOST_LETTERS = 1000
 """Of a message: names in it come from files, and can be of any length."""
@@ -34,3 +36,9 @@ def _one_line(message: str) -> str:
 
 HIDDEN = ("Cc", "Cf", "Cs")
 """Control characters, those that turn the order of letters around, and halves of characters."""
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Suggest the name that a misspelt word stands for, or list the known names."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"

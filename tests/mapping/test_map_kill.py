@@ -70,7 +70,7 @@ def test_the_dense_mode_goes_on_with_what_it_had_learnt(tmp_path: Path) -> None:
     process.kill()
     assert process.wait() == -9 and not (out / "map.json").exists()
     again = command(0, *words, out)
-    again[2] = "from compactnas.mapping import executor\nfilling.learnt = None" + again[2]
+    again[2] = "from compactnas.mapping import executor\nexecutor.learnt = None" + again[2]
     resumed = subprocess.run(again, check=True, capture_output=True, text=True)
     assert contents(out) == contents(whole)
     about, expected = (json.loads((folder / "map.json").read_text()) for folder in (out, whole))
