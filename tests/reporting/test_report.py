@@ -38,7 +38,6 @@ from compactnas.reporting.figures.svg import CHARACTER_PX
 from compactnas.reporting.figures.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
 from compactnas.space.genotype import LAYOUTS, OPERATIONS, Genotype
 
-VOID = {"meta", "br", "img", "input", "link", "hr"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -11,12 +11,6 @@ from pathlib import Path
 from support.killing import SAME, command
 from support.tiny import write_patches
 
-OPTIONS = (
-    "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 --search.fixed_depth 2 "
-    "--search.batch_size 8 --search.epochs 6 --search.alpha_learning_rate 0.05 --search.augment square "
-    "--train.epochs 6 --train.batch_size 8 --train.learning_rate 0.05"
-)
-
 
 def kill_when_there(arguments: list[str], file: Path) -> None:
     """Start a run in a process group of its own and kill it as soon as a file has two lines."""

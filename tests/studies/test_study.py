@@ -39,20 +39,6 @@ from compactnas.training.runtime import Silent
 
 STEP = Step(2.0, 1.5)
 
-SMALL = {
-    "recipe": "smoke",
-    "search_split": "random",
-    "splits": ["official", "random"],
-    "methods": ["S", "S+C+D"],
-    "baselines": ["resnet8"],
-    "searches": 2,
-    "retrainings": 2,
-    "space": {"channels": 4, "max_depth": 2},
-    "search": {"epochs": 2, "batch_size": 16, "alpha_learning_rate": 0.05},
-    "train": {"epochs": 1, "batch_size": 16},
-    "machine": {"device": "cpu", "threads": 1},
-}
-
 
 def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     methods = {

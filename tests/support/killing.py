@@ -5,6 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+OPTIONS = (
+    "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 --search.fixed_depth 2 "
+    "--search.batch_size 8 --search.epochs 6 --search.alpha_learning_rate 0.05 --search.augment square "
+    "--train.epochs 6 --train.batch_size 8 --train.learning_rate 0.05"
+)
+
+
 SAME = (
     "genotype.json",
     "search/metrics.jsonl",

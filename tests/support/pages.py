@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
 
 class Page(HTMLParser):
     """Reads a page strictly: tags nest and close, ids are single."""
