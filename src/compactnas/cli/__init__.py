@@ -109,7 +109,7 @@ def _dispatch(words: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `{near[0]}`?" if near else "`compactnas --help` lists the commands"
         raise UserError(f"unknown command {name!r}; {hint}")
-    command: Callable[[list[str]], int] = import_module(f"compactnas.cli.{COMMANDS[name][1]}").main
+    command: Callable[[list[str]], int] = import_module(f"compactnas.cli.commands.{COMMANDS[name][1]}").main
     return command(words[1:])
 
 
