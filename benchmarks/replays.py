@@ -25,7 +25,7 @@ from compactnas.data import ArraySource, Facts
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.space.genotype import Genotype
 from compactnas.training import cuda_graph as replay
-from compactnas.training.runtime import Means, make_fabric
+from compactnas.training.runtime import make_fabric
 from compactnas.training.trainer import Training
 
 CLASSES, BANDS, PX, STEPS, SEEN = 10, 3, 32, 80, 12
@@ -53,18 +53,12 @@ def steps(name: str, *, replayed: bool) -> tuple[float, list[float]]:
     torch.manual_seed(0)
     config = TrainConfig(epochs=100, learning_rate=0.1, augment="square", validate_every=0)
     training = Training(build(spec), config, patches, rows, rows[:0], 0, fabric, channels_last=True)
-    add = Means.add
-
-    def seen(means: Means, count: int, **values: torch.Tensor) -> None:
-        losses.append(values["loss"].clone())
-        add(means, count, **values)
-
-    with patch.object(replay, "WARM_UP", replay.WARM_UP if replayed else sys.maxsize), patch.object(Means, "add", seen):
-        training.run_epoch(0, lambda metrics: True)
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        training.run_epoch(1, lambda metrics: True)
-        torch.cuda.synchronize()
+    with patch.object(replay, "WARM_UP", replay.WARM_UP if replayed else sys.maxsize):
+        for epoch in range(2):
+            began = time.perf_counter()
+            for result in training.run_epoch(epoch):
+                losses.append(result.means[0][1]["loss"].clone())
+            torch.cuda.synchronize()
     return 1000 * (time.perf_counter() - began) / STEPS, [float(loss) for loss in losses[:SEEN]]
 
 

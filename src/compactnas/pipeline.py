@@ -23,7 +23,7 @@ from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, r
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.runs.checkpoints import Keeping
+from compactnas.runs.checkpoints import CheckpointPolicy
 from compactnas.runs.folder import load, load_spec, read_config, save_model, sole_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.search.random_genotype import random_like
@@ -75,7 +75,7 @@ def search_stage(
     with _writing(folder, ranks):
         ranks.lead(begin)
         heard = listener if ranks.first else Silent()
-        return search.run(folder, heard, resume=resume, keeping=_keeping(config.machine))
+        return search.run(folder, heard, resume=resume, policy=_checkpoint_policy(config.machine))
 
 
 def train_stage(
@@ -133,7 +133,7 @@ def train_stage(
     with _writing(folder, ranks):
         ranks.lead(begin)
         heard = listener if ranks.first else Silent()
-        training.run(folder, heard, resume=resume, name=name, keeping=_keeping(config.machine))
+        training.run(folder, heard, resume=resume, name=name, policy=_checkpoint_policy(config.machine))
         ranks.lead(lambda: save_model(folder, spec, training.result))
 
 
@@ -241,8 +241,8 @@ def _writing(folder: Path, ranks: Ranks) -> Iterator[None]:
         yield
 
 
-def _keeping(machine: MachineConfig) -> Keeping:
-    return Keeping(60 * machine.checkpoint_minutes, machine.keep_checkpoints)
+def _checkpoint_policy(machine: MachineConfig) -> CheckpointPolicy:
+    return CheckpointPolicy(60 * machine.checkpoint_minutes, machine.keep_checkpoints)
 
 
 def _begin(

@@ -138,7 +138,7 @@ def test_the_newest_checkpoint_that_can_be_read_is_taken(patches: Path, tmp_path
             warned.append(text)
 
     search_stage(config, tmp_path / "cut", resume=True, listener=Listening())
-    assert any(newest.name in text and "an older one is taken" in text for text in warned)
+    assert any(newest.name in text and "resuming from an older one" in text for text in warned)
     for name in ("genotype.json", "search/metrics.jsonl", "search/alpha.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     for file in (tmp_path / "cut" / "search").glob(PATTERN):
@@ -231,7 +231,7 @@ def test_after_a_divergence_a_search_can_go_on_at_a_lower_rate(
             warned.append(text)
 
     search_stage(config, tmp_path, listener=Listening())
-    assert any("goes on from the last good state at 0.5 of the learning rate" in text for text in warned)
+    assert any("resuming from the last good state at 0.5 of the learning rate" in text for text in warned)
     saved, _ = Checkpoints(tmp_path / "search", 2).newest()
     assert saved is not None and saved["factor"] == 0.5 and len(saved["rows"]) == 3
 
@@ -248,7 +248,7 @@ def test_a_loss_that_never_becomes_a_number_ends_the_run(
     with pytest.raises(Killed):
         search_stage(config_of(patches, EACH_STEP, on_divergence="lower"), tmp_path, listener=AtStep(2, die))
     monkeypatch.setattr("compactnas.search.bilevel.loss_and_hits", loss)
-    with pytest.raises(UserError, match="is no finite number"):
+    with pytest.raises(UserError, match="is not finite"):
         search_stage(config_of(patches, on_divergence="lower"), tmp_path, resume=True)
 
 
@@ -258,7 +258,7 @@ def test_a_folder_that_is_gone_is_told(patches: Path, tmp_path: Path) -> None:
     def vanish() -> None:
         (folder / "search").rename(tmp_path / "elsewhere")
 
-    with pytest.raises(UserError, match="is gone; when its disk is back"):
+    with pytest.raises(UserError, match="the folder is gone; bring it back"):
         search_stage(config_of(patches), folder, listener=AtStep(2, vanish))
     assert not (folder / "search").exists()
 

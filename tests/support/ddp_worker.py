@@ -7,6 +7,7 @@ environment.
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from compactnas.evaluation.evaluate import measure
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
 from compactnas.nn.registry import normalise_of
+from compactnas.runs.folder import Row
 from compactnas.search.sampling import Architecture, Draw
 from compactnas.search.searcher import Search
 from compactnas.space.genotype import Genotype
 from compactnas.training.optim import ranks_of
-from compactnas.training.runtime import make_fabric
+from compactnas.training.resumable_loop import Trainer
+from compactnas.training.runtime import Means, make_fabric
 from compactnas.training.trainer import Training
 from support.tiny import tiny_config
 
@@ -68,6 +71,16 @@ class Watched:
         return draw
 
 
+def first_epoch(trainer: Trainer, max_steps: int = 0) -> tuple[Row, list[dict[str, float]]]:
+    """The row of an epoch, and what each of its steps shows."""
+    means, steps = Means(), []
+    for result in islice(trainer.run_epoch(0), max_steps or None):
+        for patches, values in result.means:
+            means.add(patches, **values)
+        steps.append(result.shown)
+    return means.result() | trainer.epoch_row(0), steps
+
+
 def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, object]) -> dict[str, Any]:
     """An epoch of a search."""
     config = tiny_config(patches, layout=layout, search=settings)  # type: ignore[arg-type]
@@ -82,13 +95,8 @@ def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, 
         fabric,
         channels_last=True,
     )
-    watched, steps = Watched(search), []
-
-    def tell(metrics: dict[str, float]) -> bool:
-        steps.append(metrics)
-        return len(steps) != config.search.max_steps
-
-    row = search.run_epoch(0, tell)
+    watched = Watched(search)
+    row, steps = first_epoch(search, config.search.max_steps)
     seen = {"row": row, "steps": steps, "draws": watched.seen, "weights": search.supernet.state_dict()}
     return seen | {"accuracy": search.accuracy(FOUND) if layout == "paper" else None}
 
@@ -114,8 +122,7 @@ def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, obj
         fabric,
         channels_last=True,
     )
-    steps: list[dict[str, float]] = []
-    row = training.run_epoch(0, lambda metrics: not steps.append(metrics))  # type: ignore[func-returns-value]
+    row, steps = first_epoch(training)
     _, confusion = measure(network, data.source, data.parts["test"], fabric.device, ranks=ranks_of(fabric))
     return {
         "row": row,

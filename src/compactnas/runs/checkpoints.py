@@ -23,19 +23,19 @@ PATTERN = "checkpoint-*.pt"
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """When a state is kept, beside the end of each epoch.
+class CheckpointPolicy:
+    """When checkpoints are written, besides the end of each epoch, and how many are kept.
 
     Attributes:
-        every_s: seconds after which the next step is kept; 0, only epochs are.
-        last: how many are kept.
+        every_s: Seconds between checkpoints within an epoch; 0 writes them at the ends of epochs only.
+        last: Number of checkpoints to keep.
     """
 
     every_s: float = 600.0
     last: int = 2
 
 
-EACH_EPOCH = Keeping(every_s=0.0)
+EACH_EPOCH = CheckpointPolicy(every_s=0.0)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from compactnas.config import SearchConfig
 from compactnas.data import Indices, Normalisation, Source
@@ -17,7 +18,7 @@ from compactnas.data.batches import Batches
 from compactnas.data.prefetch import Batch, fed
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.supernet import certain_sample
-from compactnas.runs.checkpoints import EACH_EPOCH, Keeping
+from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.runs.folder import Row, write_rows
 from compactnas.search.bilevel import HalfSteps
 from compactnas.search.derivation import Derived, derive_within
@@ -28,7 +29,7 @@ from compactnas.search.supernet_candidates import Selection
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.optim import answers, loss_and_hits
-from compactnas.training.resumable_loop import Position, Stage, Tell
+from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 
 STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
@@ -76,42 +77,40 @@ class Search(HalfSteps):
             for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
         )
         self.steps = min(len(self.train_batches), len(self.alpha_batches))
+        self.rate = config.learning_rate  # of the last step
 
     def tau(self, epoch: int) -> float:
         """Temperature of an epoch: linear from start to end."""
         first, last = self.config.tau_start, self.config.tau_end
         return first + (last - first) * epoch / max(self.config.epochs - 1, 1)
 
-    def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
-        """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
-        at = at or Position()
-        config, means, tau, first = self.config, at.means, self.tau(epoch), at.step
-        rate = config.learning_rate
-        pairs = zip(
-            self._fed(self.train_batches, epoch, first), self._fed(self.alpha_batches, epoch, first), strict=False
-        )
-        for step, (batch_t, batch_v) in zip(range(first, self.steps), pairs, strict=False):
+    def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
+        """Run the steps of an epoch, from `first_step` on."""
+        config, tau = self.config, self.tau(epoch)
+        batches_t = self._fed(self.train_batches, epoch, first_step)
+        batches_v = self._fed(self.alpha_batches, epoch, first_step)
+        on_cpu = self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
+        for step, batch_t, batch_v in zip(range(first_step, self.steps), batches_t, batches_v, strict=False):
             progress = (epoch + step / self.steps) / config.epochs
-            rate = cosine(config.learning_rate, config.learning_rate_min, progress) * at.factor
+            self.rate = cosine(config.learning_rate, config.learning_rate_min, progress) * rate_factor
             rows, rows_v = self.train_batches.rows(step), self.alpha_batches.rows(step)
-            loss, hits = self.weight_step(*batch_t, tau, rate, rows)
-            means.add(rows, loss_weights=loss, accuracy_weights=hits)
+            loss, hits = self.weight_step(*batch_t, tau, self.rate, rows)
+            means: list[tuple[int, dict[str, Tensor]]] = [(rows, {"loss_weights": loss, "accuracy_weights": hits})]
             if epoch >= config.warmup and self.strategy.choose is None:
                 loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau, rows_v, (*batch_t, rows))
-                means.add(rows_v, loss_alpha=loss_v, accuracy_alpha=hits_v, complexity=complexity)
-            if not tell({"loss": float(loss), "accuracy": float(hits)} if self._cheap_to_read else {}):
-                break
-        return means.result() | {"tau": round(tau, 6), "learning_rate": round(rate, 8)} | self.describe()
+                means.append((rows_v, {"loss_alpha": loss_v, "accuracy_alpha": hits_v, "complexity": complexity}))
+            shown = {"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}
+            yield StepResult(tuple(means), shown)
 
-    @property
-    def _cheap_to_read(self) -> bool:
-        return self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
+    def epoch_row(self, epoch: int) -> Row:
+        """Temperature, learning rate of the last step, and what the architecture looks like."""
+        return {"tau": round(self.tau(epoch), 6), "learning_rate": round(self.rate, 8)} | self.describe()
 
     def _fed(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
         return fed(batches.epoch(epoch, first), self.fabric.device, self.memory)
 
-    def _rows_of(self, epoch: int, step: int) -> Indices:
-        """Rows of the two batches of a step."""
+    def data_rows(self, epoch: int, step: int) -> Indices:
+        """Rows of the data in the two batches of a step."""
         return np.concatenate([batches.chosen(epoch, step) for batches in (self.train_batches, self.alpha_batches)])
 
     def describe(self) -> Row:
@@ -166,7 +165,7 @@ class Search(HalfSteps):
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
         self.price.restore(state.get("price", []))
 
-    def over(self, rows: list[Row]) -> bool:
+    def finished(self, rows: list[Row]) -> bool:
         """Whether the cell would collapse, or the genotype has stood still for `stop_after` epochs."""
         if self.config.guard == "stop" and rows and rows[-1]["guarded_edges"] > self.guard.most:
             return len(rows) > self.config.warmup
@@ -180,31 +179,28 @@ class Search(HalfSteps):
             for key in ("genotype_nodes", "derived_depths", "derived_widths")
         )
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool, keeping: Keeping = EACH_EPOCH) -> Genotype:
+    def run(self, folder: Path, listener: Listener, *, resume: bool, policy: CheckpointPolicy = EACH_EPOCH) -> Genotype:
         """Search to the end and write metrics, the architecture's probabilities and the genotype.
 
         Args:
             folder: of the run; the search's own files go to `folder/search`.
             listener: is told how it goes.
             resume: go on from the newest checkpoint, if there is one.
-            keeping: when checkpoints are made.
+            policy: when checkpoints are written, and how many are kept.
         """
-        stage = Stage(
+        loop = ResumableLoop(
+            self,
+            listener,
             folder / "search",
             f"search {self.config.setting}",
-            self.config.epochs,
-            self.steps,
-            self.config.max_steps,
-            self.run_epoch,
-            self.state,
-            self.restore,
-            self._rows_of,
-            self.config.on_divergence,
-            self.over,
-            self.ranks,
-            keeping,
+            epochs=self.config.epochs,
+            steps=self.steps,
+            max_steps=self.config.max_steps,
+            on_divergence=self.config.on_divergence,
+            ranks=self.ranks,
+            policy=policy,
         )
-        rows = stage.run(listener, resume=resume)
+        rows = loop.run(resume=resume)
         if self.strategy.choose is None:
             genotype, left = self.derived()
         else:

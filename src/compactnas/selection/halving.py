@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compactnas.errors import UserError
 from compactnas.io.untrusted import parse_json, read_text
-from compactnas.runs.checkpoints import PATTERN, Keeping
+from compactnas.runs.checkpoints import PATTERN, CheckpointPolicy
 from compactnas.runs.folder import Row, write_rows
 from compactnas.selection.holdout import Ground
 from compactnas.space.genotype import Genotype
@@ -81,9 +81,9 @@ def _train(genotype: Genotype, number: int, epochs: int, ground: Ground, folder:
         channels_last=config.machine.channels_last,
         taught=ground.taught,
     )
-    keeping = Keeping(60 * config.machine.checkpoint_minutes, 1)
+    policy = CheckpointPolicy(60 * config.machine.checkpoint_minutes, 1)
     name = f"candidate {number}, to epoch {epochs}"
-    rows = training.run(_own(folder, number), listener, resume=True, name=name, keeping=keeping)
+    rows = training.run(_own(folder, number), listener, resume=True, name=name, policy=policy)
     return float(rows[-1]["validation_oa"])
 
 

@@ -6,7 +6,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import get_context
 
 import numpy as np
@@ -17,6 +17,7 @@ from compactnas.data import ArraySource, Facts, Normalisation
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.search.searcher import Search
 from compactnas.training.cuda_graph import WARM_UP
+from compactnas.training.resumable_loop import Trainer
 from compactnas.training.runtime import make_fabric, peak_memory_gib
 from compactnas.training.trainer import Training
 
@@ -72,26 +73,22 @@ def measure_step(shape: Shape) -> Step:
     warm = WARM if fabric.device.type == "cpu" else WARM_UP + 1  # the one that is recorded is no step to time either
     steps = warm + TIMED
     plain = Normalisation((0.5,) * shape.bands, (0.3,) * shape.bands)
-    times: list[float] = []
-
-    def tell(metrics: dict[str, float]) -> bool:
-        if fabric.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter())
-        return len(times) <= steps
-
+    trainer: Trainer
     if shape.spec is None:
         size = config.search.batch_size * (steps + 1)
         both = np.arange(size), np.arange(size, 2 * size)
         setting = replace(config.search, warmup=0)
         source = _random_patches(shape, 2 * size)
-        search = Search(config.space, setting, source, both, plain, 0, fabric, channels_last=last)
-        search.run_epoch(0, tell)
+        trainer = Search(config.space, setting, source, both, plain, 0, fabric, channels_last=last)
     else:
         rows = np.arange(config.train.batch_size * (steps + 1))
         source, network = _random_patches(shape, len(rows)), build(shape.spec)
-        training = Training(network, config.train, source, rows, rows[:0], 0, fabric, channels_last=last)
-        training.run_epoch(0, tell)
+        trainer = Training(network, config.train, source, rows, rows[:0], 0, fabric, channels_last=last)
+    times: list[float] = []
+    for _ in islice(trainer.run_epoch(0), steps + 1):
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
     spans = [later - sooner for sooner, later in pairwise(times)]
     return Step(statistics.median(spans[warm:]), peak_memory_gib())
 

@@ -1,245 +1,298 @@
-"""Epochs that survive whatever happens to them: a kill, a request to stop, a loss that is no number."""
+"""Run epochs that can be interrupted: by a kill, by a request to stop, or by a loss that is not finite."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from compactnas.data import Indices
 from compactnas.distributed.process_group import ALONE, Ranks
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.signals import StoppedError, stop_requests
-from compactnas.runs.checkpoints import EACH_EPOCH, Checkpoints, Keeping
+from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy, Checkpoints
 from compactnas.runs.folder import Row, write_rows
 from compactnas.training.optim import DivergedError
 from compactnas.training.runtime import Listener, Means, duration, peak_memory_gib
 
-Tell = Callable[[dict[str, float]], bool]
-"""Hears the figures of a step when it is done, and says whether there is more to do."""
+CHECK_EVERY_STEPS = 50
+"""Steps between two checks of the losses on a GPU, because reading a loss waits for the device."""
 
-LOOK_EVERY = 50
-"""Steps between two looks at the losses where reading one waits for the device."""
+RATE_CUT, MOST_CUTS = 0.5, 5
+"""Factor that lowers the learning rate after a divergence, and how often it is applied."""
 
-LOWERED, TRIES = 0.5, 5
-"""By what the learning rate is multiplied after a divergence, and how often."""
+
+class StepResult(NamedTuple):
+    """What a step gives to the loop.
+
+    Attributes:
+        means: Pairs of a number of patches and means over them, which the loop averages over the epoch.
+        shown: Figures for the listener; empty if reading them would wait for the device.
+    """
+
+    means: tuple[tuple[int, dict[str, Tensor]], ...]
+    shown: dict[str, float]
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """What a `ResumableLoop` needs from a training or a search."""
+
+    def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
+        """Run the steps of an epoch, one for each result. The loop may close the generator after any of them.
+
+        Args:
+            epoch: Epoch to run, from 0.
+            first_step: First step to run; the steps before it are done.
+            rate_factor: Factor of the learning rate; below 1 after a divergence.
+        """
+
+    def epoch_row(self, epoch: int) -> Row:
+        """Figures at the end of an epoch, besides the means over its steps."""
+
+    def data_rows(self, epoch: int, step: int) -> Indices:
+        """Rows of the data in the batch of a step."""
+
+    def finished(self, rows: list[Row]) -> bool:
+        """Whether to stop early, given the rows of all epochs so far."""
+
+    def state(self) -> dict[str, Any]:
+        """The whole state, as tensors and plain values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Restore such a state."""
 
 
 @dataclass
-class Position:
-    """Where a stage stands.
+class LoopState:
+    """Progress of a loop. Only the loop changes it.
 
     Attributes:
-        rows: one for each epoch that is done.
-        step: steps that are done of the next epoch.
-        means: over these.
-        factor: of the learning rate; below 1 after a divergence.
+        rows: Metrics of each finished epoch.
+        step: Number of finished steps in the current epoch.
+        means: Means over these steps.
+        rate_factor: Factor of the learning rate; below 1 after a divergence.
     """
 
     rows: list[Row] = field(default_factory=list)
     step: int = 0
     means: Means = field(default_factory=Means)
-    factor: float = 1.0
+    rate_factor: float = 1.0
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch, from 0."""
+        return len(self.rows)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A loop's epochs, its whole state, and where both are kept.
+class ResumableLoop:
+    """Run a trainer's epochs, write metrics and checkpoints, and resume from the newest checkpoint.
 
-    Attributes:
-        folder: where metrics and checkpoints are written.
-        name: for the listener.
-        epochs: how many.
-        steps: of an epoch.
-        max_steps: stop after so many steps, to try a setting; 0 runs all.
-        run_epoch: runs an epoch from a position on, calls the function that it is given after each step and
-            stops when that answers False; gives the epoch's metrics.
-        state: the whole state, as tensors and plain values.
-        restore: takes such a state.
-        rows_of: rows of the data in a step of an epoch, to name them.
-        on_divergence: `stop`, or `lower` the rate and go on from the last checkpoint.
-        finished: whether the rows so far end the stage early.
-        ranks: the processes that run it together; the first one writes.
-        keeping: when the state is kept.
+    Args:
+        trainer: Training or search to run.
+        listener: Receives progress and warnings.
+        folder: Folder of the metrics and checkpoints.
+        name: Name for progress and messages.
+        epochs: Number of epochs.
+        steps: Number of steps in an epoch.
+        max_steps: Stop after this many steps, to try a setting; 0 runs all.
+        on_divergence: `stop`, or `lower` the learning rate and resume from the last checkpoint.
+        ranks: Processes of the run; the first one writes.
+        policy: When checkpoints are written, and how many are kept.
     """
 
-    folder: Path
-    name: str
-    epochs: int
-    steps: int
-    max_steps: int
-    run_epoch: Callable[[int, Tell, Position], Row]
-    state: Callable[[], dict[str, Any]]
-    restore: Callable[[dict[str, Any]], None]
-    rows_of: Callable[[int, int], Indices]
-    on_divergence: Literal["stop", "lower"] = "stop"
-    finished: Callable[[list[Row]], bool] = lambda rows: False
-    ranks: Ranks = ALONE
-    keeping: Keeping = EACH_EPOCH
-
-    def run(self, listener: Listener, *, resume: bool) -> list[Row]:
-        """Run what is left; metrics and the whole state are on disk after each epoch, and at intervals in it.
-
-        Errors:
-            UserError: the loss is no number; or no checkpoint can be read, or the folder is gone.
-            StoppedError: SIGTERM or SIGUSR1 asked to stop; all that was done is kept.
-        """
-        with stop_requests() as requested:
-            return _Running(self, listener, requested).run(resume=resume)
-
-
-class _Running:
-    """A stage that runs."""
-
-    def __init__(self, stage: Stage, listener: Listener, requested: Callable[[], str]) -> None:
-        self.stage, self.listener, self.requested = stage, listener, requested
-        self.checkpoints = Checkpoints(stage.folder, stage.keeping.last)
-        self.at, self.tries = Position(), 0
-        self.times = [time.monotonic()]
-        self.kept_at = time.monotonic()
-        self.done, self.spent = 0, False
+    def __init__(
+        self,
+        trainer: Trainer,
+        listener: Listener,
+        folder: Path,
+        name: str,
+        *,
+        epochs: int,
+        steps: int,
+        max_steps: int = 0,
+        on_divergence: Literal["stop", "lower"] = "stop",
+        ranks: Ranks = ALONE,
+        policy: CheckpointPolicy = EACH_EPOCH,
+    ) -> None:
+        self.trainer, self.listener, self.folder, self.name = trainer, listener, folder, name
+        self.epochs, self.steps, self.max_steps = epochs, steps, max_steps
+        self.on_divergence, self.ranks, self.policy = on_divergence, ranks, policy
+        self.checkpoints = Checkpoints(folder, policy.last)
+        self.state, self.cuts = LoopState(), 0
+        self.steps_run, self.step_times = 0, [time.monotonic()]
+        self.saved_at = time.monotonic()
+        self._stop_request: Callable[[], str] = str
 
     def run(self, *, resume: bool) -> list[Row]:
-        stage = self.stage
-        if resume:
-            self._restore()
-        if stage.ranks.first:
-            stage.folder.mkdir(parents=True, exist_ok=True)
-            if not self.at.rows and not self.at.step:
-                (stage.folder / "seconds.json").unlink(missing_ok=True)
-        stage.ranks.require_same("the place to go on from", [len(self.at.rows), self.at.step])
-        self.listener.start(stage.name, stage.epochs, stage.steps, len(self.at.rows))
-        try:
-            while len(self.at.rows) < stage.epochs and not (self.at.rows and stage.finished(self.at.rows)):
-                if not self._epoch():
-                    break
-        finally:
-            self.listener.end()
-        return self.at.rows
+        """Run the remaining epochs and return the metrics of all. Metrics and checkpoints are on disk after each.
 
-    def _epoch(self) -> bool:
-        """One epoch, or what is left of it; whether there is more to do."""
-        stage, at = self.stage, self.at
+        Args:
+            resume: Start from the newest checkpoint, if there is one.
+
+        Raises:
+            UserError: The loss is not finite, no checkpoint can be read, or the folder is gone.
+            StoppedError: SIGTERM or SIGUSR1 asked to stop; everything done so far is kept.
+        """
+        with stop_requests() as self._stop_request:
+            if resume:
+                self._restore_newest()
+            if self.ranks.first:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if not self.state.rows and not self.state.step:
+                    (self.folder / "seconds.json").unlink(missing_ok=True)
+            self.ranks.require_same("the step to resume from", [self.state.epoch, self.state.step])
+            self.listener.start(self.name, self.epochs, self.steps, self.state.epoch)
+            try:
+                while not self._finished() and self._run_epoch():
+                    pass
+            finally:
+                self.listener.end()
+            return self.state.rows
+
+    def _finished(self) -> bool:
+        rows = self.state.rows
+        return len(rows) >= self.epochs or (bool(rows) and self.trainer.finished(rows))
+
+    def _run_epoch(self) -> bool:
+        """Run an epoch, or the rest of it. Return whether to go on."""
+        state, trainer = self.state, self.trainer
         try:
-            row = stage.run_epoch(len(at.rows), self._step, at)
-            self._require_numbers()
+            with closing(trainer.run_epoch(state.epoch, state.step, state.rate_factor)) as results:
+                for result in results:
+                    self._add(result)
+                    if self._out_of_steps():
+                        break
+                    if state.step < self.steps:  # the end of the epoch writes a checkpoint of its own
+                        self._save_if_due()
+            self._require_finite()
         except DivergedError as error:
-            self._go_back(error)
+            self._recover(error)
             return True
-        at.rows.append({"epoch": len(at.rows) + 1} | row)
-        if self.spent:
-            if stage.ranks.first:
-                write_rows(stage.folder / "metrics.jsonl", at.rows)
+        state.rows.append({"epoch": state.epoch + 1} | state.means.result() | trainer.epoch_row(state.epoch))
+        if self._out_of_steps():
+            self.listener.warn(self._estimate())
+            if self.ranks.first:
+                write_rows(self.folder / "metrics.jsonl", state.rows)
             return False
-        at.step, at.means = 0, Means()
-        self._keep()
-        self.listener.epoch(at.rows[-1])
-        if asked := self._asked():
-            raise StoppedError(asked)
+        state.step, state.means = 0, Means()
+        self._save()
+        self.listener.epoch(state.rows[-1])
+        if message := self._stop_message():
+            raise StoppedError(message)
         return True
 
-    def _step(self, metrics: dict[str, float]) -> bool:
-        """A step is done: count it, keep the state if it is time, stop if somebody asks."""
-        stage, at = self.stage, self.at
-        at.step, self.done = at.step + 1, self.done + 1
-        self.listener.step(metrics)
-        # Without metrics the step was only launched; to time it is to wait until its loss can be read.
-        if not metrics and (stage.max_steps or at.step % LOOK_EVERY == 0):
-            self._require_numbers()
-        if stage.max_steps:
-            self.times.append(time.monotonic())
-            self.spent = self.done >= stage.max_steps
-            if self.spent:
-                self.listener.warn(self._estimate())
-                return False
-        if at.step == stage.steps:  # the epoch's end keeps it
-            return True
-        every = stage.keeping.every_s
-        asked = self._asked()
-        if asked or (every and stage.ranks.first and time.monotonic() - self.kept_at >= every):
-            self._require_numbers()
-            self._keep()
-        if asked:
-            raise StoppedError(asked)
-        return True
+    def _add(self, result: StepResult) -> None:
+        """Count a step and add up its figures."""
+        for patches, values in result.means:
+            self.state.means.add(patches, **values)
+        self.state.step += 1
+        self.steps_run += 1
+        self.listener.step(result.shown)
+        # On a GPU the step was only launched: its time is known once its loss can be read.
+        if not result.shown and (self.max_steps or self.state.step % CHECK_EVERY_STEPS == 0):
+            self._require_finite()
+        if self.max_steps:
+            self.step_times.append(time.monotonic())
 
-    def _asked(self) -> str:
-        """Who asks to stop, and where; empty if nobody does."""
-        request, at = self.requested(), self.at
-        if not self.stage.ranks.any(bool(request)):
+    def _out_of_steps(self) -> bool:
+        return bool(self.max_steps) and self.steps_run >= self.max_steps
+
+    def _save_if_due(self) -> None:
+        """Write a checkpoint within an epoch if the policy or a request to stop asks for it."""
+        every = self.policy.every_s
+        message = self._stop_message()
+        if message or (every and self.ranks.first and time.monotonic() - self.saved_at >= every):
+            self._require_finite()
+            self._save()
+        if message:
+            raise StoppedError(message)
+
+    def _stop_message(self) -> str:
+        """Describe who asked to stop and where; empty if nobody did."""
+        request, state = self._stop_request(), self.state
+        if not self.ranks.any(bool(request)):
             return ""
-        where = f"epoch {len(at.rows) + 1}, step {at.step}" if at.step else f"epoch {len(at.rows)}"
-        return f"{self.stage.name}: stopped by {request or 'another process'} after {where}; it is kept"
+        where = f"epoch {state.epoch + 1}, step {state.step}" if state.step else f"epoch {state.epoch}"
+        return f"{self.name}: stopped by {request or 'another process'} after {where}; everything so far is kept"
 
-    def _keep(self) -> None:
-        """Write metrics and the whole state; it is the same in all processes."""
-        stage, at = self.stage, self.at
-        if not stage.ranks.first:
+    def _save(self) -> None:
+        """Write metrics and a checkpoint. The state is the same in all processes, so the first one writes it."""
+        if not self.ranks.first:
             return
-        if not stage.folder.is_dir():
-            raise UserError(f"{stage.folder}: is gone; when its disk is back, go on with --resume")
-        state: dict[str, Any] = {"rows": at.rows, "step": at.step, "means": at.means.state(), "factor": at.factor}
-        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-        state |= {"rng": torch.get_rng_state(), "cuda_rng": cuda, "state": stage.state()}
-        self.checkpoints.save(len(at.rows), at.step, state)
-        if at.rows:
-            write_rows(stage.folder / "metrics.jsonl", at.rows)
-        # Wall time is kept apart: metrics must be the same bytes when run again.
-        now, file = time.monotonic(), stage.folder / "seconds.json"
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: the folder is gone; bring it back and resume with --resume")
+        state = self.state
+        saved: dict[str, Any] = {
+            "rows": state.rows,
+            "step": state.step,
+            "means": state.means.state(),
+            "factor": state.rate_factor,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "state": self.trainer.state(),
+        }
+        self.checkpoints.save(state.epoch, state.step, saved)
+        if state.rows:
+            write_rows(self.folder / "metrics.jsonl", state.rows)
+        # Wall time has a file of its own, so that a repeated run writes the same metrics to the byte.
+        now, file = time.monotonic(), self.folder / "seconds.json"
         before = float(read_json(file, "remove it")) if file.exists() else 0.0
-        write_json(file, round(before + now - self.kept_at, 3))
-        self.kept_at = now
+        write_json(file, round(before + now - self.saved_at, 3))
+        self.saved_at = now
 
-    def _restore(self) -> bool:
-        """Take up the newest state that can be read; whether there was one."""
+    def _restore_newest(self) -> None:
+        """Restore the newest readable checkpoint, if there is one."""
         saved, warnings = self.checkpoints.newest()
         for warning in warnings:
-            self.listener.warn(f"{warning}; an older one is taken")
+            self.listener.warn(f"{warning}; resuming from an older one")
         if saved is None:
-            return False
-        factor = min(saved["factor"], self.at.factor)
-        self.at = Position(saved["rows"], saved["step"], Means.of(saved["means"]), factor)
+            return
+        factor = min(saved["factor"], self.state.rate_factor)
+        self.state = LoopState(saved["rows"], saved["step"], Means.of(saved["means"]), factor)
         torch.set_rng_state(saved["rng"])
         if saved["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda_rng"])
-        self.stage.restore(saved["state"])
-        return True
+        self.trainer.restore(saved["state"])
 
-    def _require_numbers(self) -> None:
-        """Raise `DivergedError` where a mean of this epoch so far is no number."""
-        if not self.at.means.finite():
+    def _require_finite(self) -> None:
+        """Raise `DivergedError` if a mean of the current epoch is not finite."""
+        if not self.state.means.finite():
             raise DivergedError("a loss")
 
-    def _go_back(self, error: DivergedError) -> None:
-        """After a divergence: stop, or lower the rate and go on from the last good state."""
-        stage, at = self.stage, self.at
-        rows = [int(row) for row in stage.rows_of(len(at.rows), min(at.step, stage.steps - 1))]
+    def _recover(self, error: DivergedError) -> None:
+        """After a divergence, lower the learning rate and restore the last checkpoint, or raise a `UserError`."""
+        state = self.state
+        rows = [int(row) for row in self.trainer.data_rows(state.epoch, min(state.step, self.steps - 1))]
         what = (
-            f"{stage.name}: {error} is no finite number at epoch {len(at.rows) + 1}, step {at.step + 1}, whose batch "
+            f"{self.name}: {error} is not finite at epoch {state.epoch + 1}, step {state.step + 1}, whose batch "
             f"holds rows {', '.join(map(str, rows[:8]))}{', ...' if len(rows) > 8 else ''} of the data"
         )
-        kept = self.checkpoints.files()
-        last = f"the last good state is kept ({kept[0].name})" if kept else "nothing was kept before it"
-        if stage.on_divergence == "stop" or not kept or self.tries >= TRIES:
+        files = self.checkpoints.files()
+        last = f"the last good state is kept ({files[0].name})" if files else "there is no checkpoint yet"
+        if self.on_divergence == "stop" or not files or self.cuts >= MOST_CUTS:
             raise UserError(
-                f"{what}; {last}; look at these patches, lower the learning rate, or give on_divergence: lower"
+                f"{what}; {last}; check these patches, lower the learning rate, or set on_divergence: lower"
             ) from None
-        self.tries += 1
-        at.factor *= LOWERED
-        self._restore()
-        self.listener.warn(f"{what}; goes on from the last good state at {self.at.factor:g} of the learning rate")
+        self.cuts += 1
+        state.rate_factor *= RATE_CUT
+        self._restore_newest()
+        factor = self.state.rate_factor
+        self.listener.warn(f"{what}; resuming from the last good state at {factor:g} of the learning rate")
 
     def _estimate(self) -> str:
-        spans = sorted(later - sooner for sooner, later in pairwise(self.times))
-        median, stage = spans[len(spans) // 2], self.stage
+        times = sorted(later - sooner for sooner, later in pairwise(self.step_times))
+        median = times[len(times) // 2]
+        total = duration(median * self.epochs * self.steps)
         return (
-            f"{stage.name}: stopped after {self.done} steps of {median:.3f} s (median); the whole, "
-            f"{stage.epochs} epochs of {stage.steps} steps, would take about "
-            f"{duration(median * stage.epochs * stage.steps)} and {peak_memory_gib():.2f} GiB of memory"
+            f"{self.name}: stopped after {self.steps_run} steps of {median:.3f} s (median); all {self.epochs} epochs "
+            f"of {self.steps} steps would take about {total} and {peak_memory_gib():.2f} GiB of memory"
         )

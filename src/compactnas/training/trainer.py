@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -19,12 +20,12 @@ from compactnas.data.prefetch import fed
 from compactnas.distributed.sync_layers import spread
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.registry import normalise_of
-from compactnas.runs.checkpoints import EACH_EPOCH, Keeping
+from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.runs.folder import Row
 from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_hits, targets_of
 from compactnas.training.cuda_graph import Replayed
 from compactnas.training.optim import answers, loss_and_hits, placed, ranks_of, set_up, take_step
-from compactnas.training.resumable_loop import Position, Stage, Tell
+from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 
 STREAM_TRAIN = 3
@@ -86,6 +87,7 @@ class Training:
             shift=config.shift,
         )
         self.std = normalise_of(self.network).std
+        self.rate = config.learning_rate  # of the last step
 
     @property
     def result(self) -> nn.Module:
@@ -100,24 +102,32 @@ class Training:
         progress = (epoch + step / len(self.batches)) / config.epochs
         return cosine(config.learning_rate, config.learning_rate_min, progress)
 
-    def run_epoch(self, epoch: int, tell: Tell, at: Position | None = None) -> Row:
-        """The steps of an epoch, from a position in it on; `tell` hears of each and may stop them."""
-        at = at or Position()
-        means, rate, first = at.means, self.config.learning_rate, at.step
+    def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
+        """Run the steps of an epoch, from `first_step` on."""
         self.network.train()
-        batches = fed(self.batches.epoch(epoch, first), self.fabric.device, self.memory)
-        shares = self.batches.shares(epoch, first) if self.taught is not None else repeat(None)
-        for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first):
+        batches = fed(self.batches.epoch(epoch, first_step), self.fabric.device, self.memory)
+        shares = self.batches.shares(epoch, first_step) if self.taught is not None else repeat(None)
+        on_cpu = self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
+        for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first_step):
             rows = self.batches.rows(number)
-            rate = self.learning_rate(epoch, number) * at.factor
-            loss, hits = self._step(rate, self._given(x, y, rows, (epoch, number), share), rows)
+            self.rate = self.learning_rate(epoch, number) * rate_factor
+            loss, hits = self._step(self.rate, self._given(x, y, rows, (epoch, number), share), rows)
             if self.averaged:
                 self.averaged.update(self.network)
-            means.add(rows, loss=loss, accuracy=hits)
-            on_cpu = self.fabric.device.type == "cpu"
-            if not tell({"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}):
-                break
-        return means.result() | {"learning_rate": round(rate, 8), "validation_oa": self._validate(epoch)}
+            shown = {"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}
+            yield StepResult(((rows, {"loss": loss, "accuracy": hits}),), shown)
+
+    def epoch_row(self, epoch: int) -> Row:
+        """Learning rate of the last step, and accuracy on the validation part."""
+        return {"learning_rate": round(self.rate, 8), "validation_oa": self._validate(epoch)}
+
+    def data_rows(self, epoch: int, step: int) -> Indices:
+        """Rows of the data in the batch of a step."""
+        return self.batches.chosen(epoch, step)
+
+    def finished(self, rows: list[Row]) -> bool:
+        """A training runs all its epochs."""
+        return False
 
     def _given(
         self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
@@ -189,24 +199,22 @@ class Training:
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def run(
-        self, folder: Path, listener: Listener, *, resume: bool, name: str, keeping: Keeping = EACH_EPOCH
+        self, folder: Path, listener: Listener, *, resume: bool, name: str, policy: CheckpointPolicy = EACH_EPOCH
     ) -> list[Row]:
         """Train to the end; metrics and checkpoints go to `folder/train`."""
-        stage = Stage(
+        loop = ResumableLoop(
+            self,
+            listener,
             folder / "train",
             f"train {name}",
-            self.config.epochs,
-            len(self.batches),
-            self.config.max_steps,
-            self.run_epoch,
-            self.state,
-            self.restore,
-            self.batches.chosen,
-            self.config.on_divergence,
+            epochs=self.config.epochs,
+            steps=len(self.batches),
+            max_steps=self.config.max_steps,
+            on_divergence=self.config.on_divergence,
             ranks=self.ranks,
-            keeping=keeping,
+            policy=policy,
         )
-        return stage.run(listener, resume=resume)
+        return loop.run(resume=resume)
 
 
 def _optimizer(network: nn.Module, config: TrainConfig, *, fused: bool) -> torch.optim.Optimizer:
