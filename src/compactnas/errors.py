@@ -20,7 +20,7 @@ class UserError(ValueError):
         super().__init__(_one_line(message))
 
 
-class ToldError(UserError):
+class AlreadyReportedError(UserError):
     """A `UserError` of a run of several processes that another of them tells."""
 
 

@@ -17,7 +17,7 @@ from compactnas.cost.table import count, genotype_cost
 from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.data.device_cache import resident
-from compactnas.distributed.process_group import Ranks
+from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, require_fit
 from compactnas.io.atomic import read_json, write_bytes, write_json
@@ -30,7 +30,7 @@ from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import Search
 from compactnas.space.genotype import Genotype, full_widths
 from compactnas.training.distillation import teach
-from compactnas.training.optim import ranks_of
+from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric
 from compactnas.training.trainer import Training
 
@@ -54,9 +54,9 @@ def search_stage(
     """
     data, listener = data or open_dataset(config.data), listener or Silent()
     fabric = make_fabric(config.machine)
-    ranks = ranks_of(fabric)
+    processes = process_group_of(fabric)
     parts = halves(data.parts["train"], config.seed)
-    normalisation = ranks.lead(lambda: measure_normalisation(data.source, data.parts["train"]))
+    normalisation = processes.on_rank_zero(lambda: measure_normalisation(data.source, data.parts["train"]))
     search = Search(
         config.space,
         config.search,
@@ -72,9 +72,9 @@ def search_stage(
         _begin(config, folder, data, normalisation, listener, resume=resume, stage="search")
         write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
 
-    with _writing(folder, ranks):
-        ranks.lead(begin)
-        heard = listener if ranks.first else Silent()
+    with _writing(folder, processes):
+        processes.on_rank_zero(begin)
+        heard = listener if processes.is_rank_zero else Silent()
         return search.run(folder, heard, resume=resume, policy=_checkpoint_policy(config.machine))
 
 
@@ -102,14 +102,14 @@ def train_stage(
     """
     data, listener = data or open_dataset(config.data), listener or Silent()
     fabric = make_fabric(config.machine)
-    ranks, facts = ranks_of(fabric), data.source.facts
-    genotype = ranks.lead(lambda: _genotype(model, like, config, data))
+    processes, facts = process_group_of(fabric), data.source.facts
+    genotype = processes.on_rank_zero(lambda: _genotype(model, like, config, data))
     spec = ModelSpec(
         str(model) if genotype is None else SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, genotype
     )
     torch.manual_seed(config.seed)
     network = build(spec)
-    normalisation = ranks.lead(lambda: measure_normalisation(data.source, data.parts["train"]))
+    normalisation = processes.on_rank_zero(lambda: measure_normalisation(data.source, data.parts["train"]))
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(
         network,
@@ -130,11 +130,11 @@ def train_stage(
         _same_model(folder / "train" / "model.json", spec)
 
     name = str(model) if model in (*BASELINES, "random") else "the genotype"
-    with _writing(folder, ranks):
-        ranks.lead(begin)
-        heard = listener if ranks.first else Silent()
+    with _writing(folder, processes):
+        processes.on_rank_zero(begin)
+        heard = listener if processes.is_rank_zero else Silent()
         training.run(folder, heard, resume=resume, name=name, policy=_checkpoint_policy(config.machine))
-        ranks.lead(lambda: save_model(folder, spec, training.result))
+        processes.on_rank_zero(lambda: save_model(folder, spec, training.result))
 
 
 def evaluate_stage(
@@ -166,10 +166,10 @@ def evaluate_stage(
         raise UserError(f"{facts.name}: the {part} part is empty; name another part or give data.validation_fraction")
     cost = count(network, spec.bands, facts.patch_px)
     fabric = make_fabric(machine)
-    ranks, last = ranks_of(fabric), machine.channels_last
+    processes, last = process_group_of(fabric), machine.channels_last
     network = network.to(fabric.device)
     measures, confusion = measure(
-        network, data.source, rows, fabric.device, channels_last=last, turns=turns, ranks=ranks
+        network, data.source, rows, fabric.device, channels_last=last, turns=turns, processes=processes
     )
     evaluation = Evaluation(
         model=spec.name,
@@ -182,8 +182,8 @@ def evaluate_stage(
         depths=None if spec.genotype is None else spec.genotype.depths,
         turns=turns,
     )
-    with _writing(folder, ranks):
-        ranks.lead(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))
+    with _writing(folder, processes):
+        processes.on_rank_zero(lambda: write_json(folder / "evaluation.json", evaluation.to_json()))
     return evaluation
 
 
@@ -197,8 +197,8 @@ def run(
 ) -> Evaluation:
     """Search, retrain what was found, measure it on the test part: all in one folder."""
     data = data or open_dataset(config.data)
-    ranks = ranks_of(make_fabric(config.machine))
-    if not ranks.lead(lambda: resume and (folder / "genotype.json").exists()):
+    processes = process_group_of(make_fabric(config.machine))
+    if not processes.on_rank_zero(lambda: resume and (folder / "genotype.json").exists()):
         search_stage(config, folder, resume=resume, listener=listener, data=data)
     # The folder holds a search by now, so the training goes on in it.
     train_stage(config, folder, str(folder / "genotype.json"), resume=True, listener=listener, data=data)
@@ -234,10 +234,10 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
 
 
 @contextmanager
-def _writing(folder: Path, ranks: Ranks) -> Iterator[None]:
+def _writing(folder: Path, processes: ProcessGroup) -> Iterator[None]:
     """The first process is the folder's sole writer; the others wait for it, and hear if it cannot be."""
     with ExitStack() as stack:
-        ranks.lead(lambda: stack.enter_context(sole_writer(folder)))
+        processes.on_rank_zero(lambda: stack.enter_context(sole_writer(folder)))
         yield
 
 

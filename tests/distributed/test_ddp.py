@@ -29,10 +29,10 @@ from compactnas.cli import main
 from compactnas.config import MachineConfig
 from compactnas.data.batches import Batches
 from compactnas.data.source import ArraySource, Facts
-from compactnas.distributed.launch import leads, rank, require_processes, starter
-from compactnas.distributed.process_group import ALONE, Ranks
-from compactnas.distributed.sync_layers import spread
-from compactnas.errors import ToldError, UserError
+from compactnas.distributed.launch import is_rank_zero, rank, require_processes, starter
+from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from compactnas.distributed.sync_layers import use_global_layers
+from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.pipeline import run
 from compactnas.runs.folder import read_config
 from compactnas.training.runtime import Silent, make_fabric
@@ -149,7 +149,7 @@ def test_the_shares_of_a_batch_are_the_batch(patches: Path) -> None:
     """Any number of rows and processes: in order, each row once, with the symmetry that one process draws."""
     for rows in range(1, 12):
         for count in (1, 2, 3, 5):
-            shares = [list(range(rows))[Ranks(r, count).share(rows)] for r in range(count)]
+            shares = [list(range(rows))[ProcessGroup(r, count).share(rows)] for r in range(count)]
             assert list(chain(*shares)) == list(range(rows))
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
     images = torch.arange(2 * 11 * 9.0).reshape(11, 2, 3, 3).numpy()
@@ -159,23 +159,24 @@ def test_the_shares_of_a_batch_are_the_batch(patches: Path) -> None:
     whole = list(Batches(source, rows_of, 4, 5, 1, "square").epoch(3))
     for count in (2, 4):
         parts = [
-            list(Batches(source, rows_of, 4, 5, 1, "square", ranks=Ranks(r, count)).epoch(3)) for r in range(count)
+            list(Batches(source, rows_of, 4, 5, 1, "square", processes=ProcessGroup(r, count)).epoch(3))
+            for r in range(count)
         ]
         for step, (x, y) in enumerate(whole):
             assert torch.equal(torch.cat([part[step][0] for part in parts]), x)
             assert torch.equal(torch.cat([part[step][1] for part in parts]), y)
-    empty = Batches(source, rows_of, 4, 5, 1, "square", ranks=Ranks(0, 4))
+    empty = Batches(source, rows_of, 4, 5, 1, "square", processes=ProcessGroup(0, 4))
     assert empty.rows(2) == 3 and [len(y) for _, y in empty.epoch(0)] == [1, 1, 0]
 
 
 def test_alone_nothing_is_exchanged_or_replaced() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5))
     layers = list(network)
-    spread(network, ALONE)
+    use_global_layers(network, SINGLE_PROCESS)
     assert list(network) == layers
-    ALONE.sum([torch.ones(2)])
-    ALONE.require_same("this", 1)
-    assert ALONE.lead(lambda: 5) == 5
+    SINGLE_PROCESS.sum([torch.ones(2)])
+    SINGLE_PROCESS.require_same("this", 1)
+    assert SINGLE_PROCESS.on_rank_zero(lambda: 5) == 5
     assert make_fabric(MachineConfig(device="cpu", threads=1)).world_size == 1
 
 
@@ -225,15 +226,15 @@ def test_devices_and_nodes_are_those_that_were_started(
         return
     with pytest.raises(UserError, match=message) as caught:
         require_processes(machine)
-    assert not isinstance(caught.value, ToldError) and "\n" not in str(caught.value)
+    assert not isinstance(caught.value, AlreadyReportedError) and "\n" not in str(caught.value)
 
 
 def test_the_first_process_tells_what_all_of_them_find(monkeypatch: pytest.MonkeyPatch) -> None:
     started_by(monkeypatch, TORCHELASTIC_RUN_ID="x", WORLD_SIZE=2, LOCAL_WORLD_SIZE=2, RANK=1)
     assert starter() == "torchrun" and rank() == 1
-    with pytest.raises(ToldError):
+    with pytest.raises(AlreadyReportedError):
         require_processes(MachineConfig(devices=3))
-    assert not leads(MachineConfig(devices=2)) and leads(MachineConfig())
+    assert not is_rank_zero(MachineConfig(devices=2)) and is_rank_zero(MachineConfig())
 
 
 def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +308,7 @@ def test_only_the_first_process_speaks_of_a_mistake(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(argv: list[str]) -> int:
-        raise ToldError("said")
+        raise AlreadyReportedError("said")
 
     monkeypatch.setattr("compactnas.cli.commands.run.main", fail)
     assert main(["run"]) == 2

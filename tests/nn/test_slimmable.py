@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from compactnas.cost.table import CostTable, genotype_cost
-from compactnas.distributed.process_group import ALONE
+from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
@@ -134,7 +134,7 @@ def test_narrowed_layers_are_their_first_weights_in_several_processes_too() -> N
     torch.testing.assert_close(narrowed(layers, x, 5), expected)
     fixed = nn.BatchNorm2d(8, track_running_stats=False)
     fixed.load_state_dict({"weight": norm.weight, "bias": norm.bias})
-    spread = nn.Sequential(layers[0], GlobalBatchNorm(fixed, ALONE), nn.ReLU())
+    spread = nn.Sequential(layers[0], GlobalBatchNorm(fixed, SINGLE_PROCESS), nn.ReLU())
     torch.testing.assert_close(narrowed(spread, x, 5), expected)
 
 

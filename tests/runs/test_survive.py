@@ -193,17 +193,21 @@ def test_a_clock_that_is_set_back_changes_nothing(
 
 def spoilt(monkeypatch: pytest.MonkeyPatch, module: str, at: int) -> list[int]:
     """Make a loss NaN in so manieth computation, and in it alone."""
-    from compactnas.training.optim import loss_and_hits
+    from compactnas.training.optim import loss_and_accuracy
 
     count = [0]
 
     def loss(logits: Any, y: Any, rows: int) -> Any:
-        value, hits = loss_and_hits(logits, y, rows)
+        value, hits = loss_and_accuracy(logits, y, rows)
         count[0] += 1
         return (value * float("nan"), hits) if count[0] == at else (value, hits)
 
-    monkeypatch.setattr(f"compactnas.{module}.loss_and_hits", loss)
+    monkeypatch.setattr(f"compactnas.{module}.loss_and_accuracy", loss)
     return count
+
+
+LOSSES = {"search": "search.bilevel", "train": "training.trainer"}
+"""Module that computes the loss of each stage."""
 
 
 @pytest.mark.parametrize(("module", "stage"), [("search", "search S"), ("train", "train resnet8")])
@@ -211,7 +215,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_step_and_its_batch(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, stage: str
 ) -> None:
     config = config_of(patches)
-    spoilt(monkeypatch, "halfsteps" if module == "search" else module, 9)
+    spoilt(monkeypatch, LOSSES[module], 9)
     with pytest.raises(UserError, match=rf"{stage}.*epoch \d, step \d, whose batch holds rows \d.*last good state"):
         (search_stage(config, tmp_path) if module == "search" else train_stage(config, tmp_path, "resnet8"))
     saved, _ = Checkpoints(tmp_path / module, 2).newest()
@@ -224,7 +228,7 @@ def test_after_a_divergence_a_search_can_go_on_at_a_lower_rate(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, warned = config_of(patches, on_divergence="lower", epochs=3), []
-    spoilt(monkeypatch, "halfsteps", 13)
+    spoilt(monkeypatch, LOSSES["search"], 13)
 
     class Listening(Silent):
         def warn(self, text: str) -> None:
@@ -239,15 +243,15 @@ def test_after_a_divergence_a_search_can_go_on_at_a_lower_rate(
 def test_a_loss_that_never_becomes_a_number_ends_the_run(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compactnas.training.optim import loss_and_hits
+    from compactnas.training.optim import loss_and_accuracy
 
     def loss(logits: Any, y: Any, rows: int) -> Any:
-        value, hits = loss_and_hits(logits, y, rows)
+        value, hits = loss_and_accuracy(logits, y, rows)
         return value * float("inf"), hits
 
     with pytest.raises(Killed):
         search_stage(config_of(patches, EACH_STEP, on_divergence="lower"), tmp_path, listener=AtStep(2, die))
-    monkeypatch.setattr("compactnas.search.bilevel.loss_and_hits", loss)
+    monkeypatch.setattr("compactnas.search.bilevel.loss_and_accuracy", loss)
     with pytest.raises(UserError, match="is not finite"):
         search_stage(config_of(patches, on_divergence="lower"), tmp_path, resume=True)
 

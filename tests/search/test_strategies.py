@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.config import MachineConfig, RunConfig, SearchConfig, StrategyName
 from compactnas.cost.table import CostTable
-from compactnas.distributed.process_group import ALONE
+from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.errors import UserError
 from compactnas.nn.network import Network, Sample
 from compactnas.nn.operations import Zero
@@ -291,7 +291,7 @@ def test_the_second_order_gradient_is_that_of_the_unrolled_loss() -> None:
     alpha.grad = None
     start = [w.detach().clone() for w in weights]
     leave_unrolled_gradient(
-        lambda: loss_of(x_t, y_t), lambda: loss_of(x, y), optimizer, weights, [alpha], ALONE, epsilon=1e-5
+        lambda: loss_of(x_t, y_t), lambda: loss_of(x, y), optimizer, weights, [alpha], SINGLE_PROCESS, epsilon=1e-5
     )
     assert alpha.grad is not None and all(torch.equal(a, b) for a, b in zip(start, weights, strict=True))
 

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from compactnas.config import MachineConfig, SearchConfig, TrainConfig
 from compactnas.data import halves, measure_normalisation, open_dataset
-from compactnas.errors import ToldError, UserError
+from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
@@ -26,7 +26,7 @@ from compactnas.runs.folder import Row
 from compactnas.search.sampling import Architecture, Draw
 from compactnas.search.searcher import Search
 from compactnas.space.genotype import Genotype
-from compactnas.training.optim import ranks_of
+from compactnas.training.optim import process_group_of
 from compactnas.training.resumable_loop import Trainer
 from compactnas.training.runtime import Means, make_fabric
 from compactnas.training.trainer import Training
@@ -123,7 +123,7 @@ def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, obj
         channels_last=True,
     )
     row, steps = first_epoch(training)
-    _, confusion = measure(network, data.source, data.parts["test"], fabric.device, ranks=ranks_of(fabric))
+    _, confusion = measure(network, data.source, data.parts["test"], fabric.device, processes=process_group_of(fabric))
     return {
         "row": row,
         "steps": steps,
@@ -149,14 +149,14 @@ def main(patches: str, folder: str, count: str, *cases: str) -> None:
     fabric = make_fabric(MachineConfig(device="cpu", threads=1, devices=int(count)))
     found = {case: run_case(Path(patches), fabric, case) for case in cases}
     torch.save(found, Path(folder) / f"{fabric.global_rank}.pt")
-    ranks = ranks_of(fabric)
-    assert ranks.lead(lambda: f"of {ranks.rank}") == "of 0"
-    with pytest.raises(ToldError if ranks.rank else UserError, match="a mistake") as caught:
-        ranks.lead(_mistake)
-    assert isinstance(caught.value, ToldError) == (ranks.rank > 0)
-    ranks.require_same("this", [1, 2])
+    processes = process_group_of(fabric)
+    assert processes.on_rank_zero(lambda: f"of {processes.rank}") == "of 0"
+    with pytest.raises(AlreadyReportedError if processes.rank else UserError, match="a mistake") as caught:
+        processes.on_rank_zero(_mistake)
+    assert isinstance(caught.value, AlreadyReportedError) == (processes.rank > 0)
+    processes.require_same("this", [1, 2])
     with pytest.raises(RuntimeError, match="this is not the same in all processes"):
-        ranks.require_same("this", ranks.rank)
+        processes.require_same("this", processes.rank)
 
 
 def _mistake() -> None:

@@ -21,7 +21,7 @@ from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.errors import UserError
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.runs.folder import load
-from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_hits, targets_of
+from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_accuracy, targets_of
 from compactnas.training.distillation import teach
 
 ALL: dict[str, Any] = {
@@ -53,10 +53,10 @@ def teacher(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_loss_of_soft_targets_is_the_librarys(smoothing: float) -> None:
     logits, labels = torch.randn(6, 5, dtype=torch.float64), torch.tensor([0, 4, 2, 2, 1, 3])
     targets = targets_of(labels, 5, smoothing, None, 0.5).double()
-    loss, hits = soft_loss_and_hits(logits, targets, labels, 6)
+    loss, hits = soft_loss_and_accuracy(logits, targets, labels, 6)
     torch.testing.assert_close(loss, F.cross_entropy(logits, labels, label_smoothing=smoothing))
     assert float(hits) == pytest.approx(float((logits.argmax(-1) == labels).double().mean()))
-    parts = [soft_loss_and_hits(logits[a:b], targets[a:b], labels[a:b], 6)[0] for a, b in ((0, 2), (2, 6))]
+    parts = [soft_loss_and_accuracy(logits[a:b], targets[a:b], labels[a:b], 6)[0] for a, b in ((0, 2), (2, 6))]
     torch.testing.assert_close(sum(parts), loss)
 
 

@@ -20,7 +20,7 @@ from support.tiny import tiny_config, write_patches
 
 from compactnas.config import MachineConfig, RunConfig
 from compactnas.data import halves, measure_normalisation, open_dataset
-from compactnas.distributed.process_group import ALONE
+from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
@@ -193,7 +193,7 @@ def test_batch_norm_over_processes_sums_in_32_bits(dtype: torch.dtype) -> None:
     """4096 values of one and a little: a sum in 16 bits would stop growing at 256."""
     x = (1 + 0.1 * torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))).to(dtype)
     norm = torch.nn.BatchNorm2d(3)
-    ours = GlobalBatchNorm(torch.nn.BatchNorm2d(3), ALONE)
+    ours = GlobalBatchNorm(torch.nn.BatchNorm2d(3), SINGLE_PROCESS)
     found, wanted = (module(x.clone().requires_grad_()) for module in (ours, norm))
     assert found.dtype == dtype
     torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.02)

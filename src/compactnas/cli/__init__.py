@@ -17,7 +17,7 @@ from importlib import import_module
 
 from compactnas import __version__
 from compactnas.distributed.launch import rank
-from compactnas.errors import ToldError, UserError
+from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.io.signals import StoppedError, stopping_at_once
 
 COMMANDS = {
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stopping_at_once() if words and words[0] in GO_ON else nullcontext():
             return _dispatch(words)
-    except ToldError:
+    except AlreadyReportedError:
         return USAGE
     except UserError as error:
         return _fail(str(error))

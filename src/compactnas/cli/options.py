@@ -22,7 +22,7 @@ from compactnas.config import (
     TrainConfig,
 )
 from compactnas.config.values import in_plain_words
-from compactnas.distributed.launch import leads, require_processes
+from compactnas.distributed.launch import is_rank_zero, require_processes
 from compactnas.errors import UserError
 from compactnas.io.untrusted import read_yaml, require_plain
 from compactnas.space.search_space import Space
@@ -218,7 +218,7 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
     from compactnas.data import open_dataset
 
     data = open_dataset(config.data)
-    for line in differences(recipe) if leads(config.machine) else ():
+    for line in differences(recipe) if is_rank_zero(config.machine) else ():
         print(f"recipe {recipe}: {line}", file=sys.stderr)
     return data
 
@@ -229,7 +229,7 @@ def listener(options: Namespace, config: RunConfig) -> Listener:
     from compactnas.reporting.tensorboard import TensorBoard
 
     terminal = RichListener()
-    if not (options.tensorboard and leads(config.machine)):
+    if not (options.tensorboard and is_rank_zero(config.machine)):
         return terminal
     return TensorBoard(terminal, Path(options.out) / "tensorboard")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from compactnas.data.device_cache import TensorSource
 from compactnas.data.source import Indices, Source
-from compactnas.distributed.process_group import ALONE, Ranks
+from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
 
 SYMMETRIES = 8
@@ -79,7 +79,7 @@ class Batches:
             when shuffling, since batch norm needs two values.
         balance: with what power of minus one of its class's frequency a patch is drawn, with replacement; 0 takes each
             patch once.
-        ranks: the processes among which each batch is shared out; this one gets its share, which may be
+        processes: the processes among which each batch is shared out; this one gets its share, which may be
             empty. Order, symmetries and moves are drawn for all.
         shift: most pixels by which each patch is moved, down or up and right or left; beyond its edge it is mirrored.
 
@@ -96,7 +96,7 @@ class Batches:
     shuffle: bool = True
     drop_last: bool = False
     balance: float = 0.0
-    ranks: Ranks = ALONE
+    processes: ProcessGroup = SINGLE_PROCESS
     shift: int = 0
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ class Batches:
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
         moves = rng.integers(-self.shift, self.shift + 1, size=(len(rows), 2)) if self.shift else None
         for step in range(start, len(self)):
-            share, first = self.ranks.share(self.rows(step)), step * self.batch_size
+            share, first = self.processes.share(self.rows(step)), step * self.batch_size
             size = share.stop - share.start
             chosen = slice(
                 first + share.start, first + share.start + max(size, 1)
@@ -142,7 +142,7 @@ class Batches:
         """Rows of this process's part of each batch from number `start` on."""
         order = self._order(epoch)[1]
         for step in range(start, len(self)):
-            yield order[step * self.batch_size :][: self.batch_size][self.ranks.share(self.rows(step))]
+            yield order[step * self.batch_size :][: self.batch_size][self.processes.share(self.rows(step))]
 
     def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
         """The rows in the order of an epoch, and the generator behind them."""

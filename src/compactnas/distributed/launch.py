@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Literal
 
 from compactnas.config import MachineConfig
-from compactnas.errors import ToldError, UserError
+from compactnas.errors import AlreadyReportedError, UserError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -45,14 +45,14 @@ def rank() -> int:
     return max(int(os.environ.get(name, "0")) for name in names[starter()])
 
 
-def processes(machine: MachineConfig) -> int:
+def world_size(machine: MachineConfig) -> int:
     """How many processes compute a run."""
     return machine.devices * machine.nodes
 
 
-def leads(machine: MachineConfig) -> bool:
+def is_rank_zero(machine: MachineConfig) -> bool:
     """Whether this process speaks for its run."""
-    return processes(machine) == 1 or rank() == 0
+    return world_size(machine) == 1 or rank() == 0
 
 
 def require_processes(machine: MachineConfig) -> None:
@@ -76,7 +76,7 @@ def require_processes(machine: MachineConfig) -> None:
             f"machine.devices, machine.nodes: {devices} x {nodes}, but {by} has started {started} processes on {on} "
             f"node{'s' * (on > 1)}; give --devices {per_node} --nodes {on}, or start {devices * nodes}"
         )
-        raise UserError(text) if rank() == 0 else ToldError(text)
+        raise UserError(text) if rank() == 0 else AlreadyReportedError(text)
     if by == "srun" and "SLURM_NTASKS_PER_NODE" not in os.environ:
         os.environ["SLURM_NTASKS_PER_NODE"] = str(per_node)  # fabric wants it; `srun -n` does not set it
 
@@ -84,7 +84,7 @@ def require_processes(machine: MachineConfig) -> None:
 def join(machine: MachineConfig, device: str) -> Fabric:
     """Start the other processes, or find those that have been started; gives this one's place among them.
 
-    Gradients are summed by hand (`Ranks.sum`), so that fabric starts the processes and brings precision
+    Gradients are summed by hand (`ProcessGroup.sum`), so that fabric starts the processes and brings precision
     and optimisers, but wraps no module: DDP would look for the unused parameters of each step's path
     and knows nothing of alpha.
 

@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed
 
-from compactnas.errors import ToldError, UserError
+from compactnas.errors import AlreadyReportedError, UserError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process's place among those of a run.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ranks:
     count: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
@@ -83,21 +83,21 @@ class Ranks:
         if both.tolist() != [number, -number]:
             raise RuntimeError(f"rank {self.rank}: {what} is not the same in all processes; this one has {value}")
 
-    def lead(self, work: Callable[[], T]) -> T:
+    def on_rank_zero(self, work: Callable[[], T]) -> T:
         """What the first process's work gives, in all of them; they wait for it.
 
         Errors:
             UserError: the work raised one, in the first process.
-            ToldError: that it did, in the others.
+            AlreadyReportedError: that it did, in the others.
         """
         if self.count == 1:
             return work()
-        if not self.first:
+        if not self.is_rank_zero:
             received: list[tuple[bool, T]] = [None]  # type: ignore[list-item]  # filled by the broadcast
             distributed.broadcast_object_list(received, device=torch.device("cpu"))
             well, result = received[0]
             if not well:
-                raise ToldError(str(result))
+                raise AlreadyReportedError(str(result))
             return result
         try:
             result = work()
@@ -108,5 +108,5 @@ class Ranks:
         return result
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 """One process computes all."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.distributed.process_group import Ranks
+from compactnas.distributed.process_group import ProcessGroup
 
 Map = Float[Tensor, "batch channels height width"]
 Channels = Float[Tensor, "channels"]
@@ -29,7 +29,7 @@ class GlobalBatchNorm(nn.Module):
 
     Args:
         norm: the layer.
-        ranks: the processes.
+        processes: the processes.
     """
 
     weight: Tensor | None
@@ -38,10 +38,10 @@ class GlobalBatchNorm(nn.Module):
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
 
-    def __init__(self, norm: nn.BatchNorm2d, ranks: Ranks) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, processes: ProcessGroup) -> None:
         super().__init__()
         assert norm.momentum is not None
-        self.ranks, self.eps, self.momentum = ranks, norm.eps, norm.momentum
+        self.processes, self.eps, self.momentum = processes, norm.eps, norm.momentum
         self.register_parameter("weight", norm.weight)
         self.register_parameter("bias", norm.bias)
         for name in ("running_mean", "running_var", "num_batches_tracked"):
@@ -54,7 +54,7 @@ class GlobalBatchNorm(nn.Module):
         """Normalised with this weight and bias in the place of the layer's own."""
         if not self.training and self.running_mean is not None:
             return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps)
-        y, mean, variance, total = _normalise(x, weight, bias, self.eps, self.ranks)
+        y, mean, variance, total = _normalise(x, weight, bias, self.eps, self.processes)
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             with torch.no_grad():
                 self.running_mean.lerp_(mean, self.momentum)
@@ -68,7 +68,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, ranks: Ranks
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, processes: ProcessGroup
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         channels = x.shape[1]
         wide = _wide(x)
@@ -77,7 +77,7 @@ class _Normalise(torch.autograd.Function):
         else:
             variance, mean = wide.new_zeros(channels), wide.new_zeros(channels)
         count = mean.new_full((1,), x.numel() / channels)
-        every = ranks.gather(torch.cat([mean, variance, count]))
+        every = processes.gather(torch.cat([mean, variance, count]))
         means, variances, counts = every[:, :channels], every[:, channels:-1], every[:, -1:]
         total = counts.sum()
         share = counts / total
@@ -85,7 +85,7 @@ class _Normalise(torch.autograd.Function):
         variance = (share * (variances + (means - mean).square())).sum(0)
         y = F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
         ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt(), total)
-        ctx.ranks = ranks
+        ctx.processes = processes
         ctx.mark_non_differentiable(mean, variance, total)
         return y, mean, variance, total
 
@@ -99,7 +99,7 @@ class _Normalise(torch.autograd.Function):
         grad_bias, grad_weight = sums.clone()  # of this process's rows: summed with all other gradients
         grad_x = None
         if ctx.needs_input_grad[0]:
-            ctx.ranks.sum([sums])
+            ctx.processes.sum([sums])
             sums = sums / total
             wide = torch.addcmul(wide - _across(sums[0]), centred, _across(sums[1] * deviations), value=-1)
             grad_x = wide.mul_(_across(deviations if weight is None else deviations * weight)).to(x.dtype)
@@ -137,29 +137,29 @@ class GlobalDropout(nn.Module):
     meets in one process.
     """
 
-    def __init__(self, p: float, ranks: Ranks) -> None:
+    def __init__(self, p: float, processes: ProcessGroup) -> None:
         super().__init__()
-        self.p, self.ranks = p, ranks
+        self.p, self.processes = p, processes
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        counts = self.ranks.gather(torch.tensor([float(len(x))])).flatten().tolist()
-        before, total = int(sum(counts[: self.ranks.rank])), int(sum(counts))
+        counts = self.processes.gather(torch.tensor([float(len(x))])).flatten().tolist()
+        before, total = int(sum(counts[: self.processes.rank])), int(sum(counts))
         memory = memory_of(x) if x.dim() == 4 else torch.contiguous_format
         kept = torch.empty((total, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory)
         return x * kept.bernoulli_(1 - self.p).div_(1 - self.p)[before : before + len(x)]
 
 
-def spread(network: nn.Module, ranks: Ranks) -> None:
+def use_global_layers(network: nn.Module, processes: ProcessGroup) -> None:
     """Put layers of the whole batch in the place of those that look beyond one patch; nothing with one process."""
-    if ranks.count == 1:
+    if processes.count == 1:
         return
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            setattr(network, name, GlobalBatchNorm(child, ranks))
+            setattr(network, name, GlobalBatchNorm(child, processes))
         elif isinstance(child, nn.Dropout):
-            setattr(network, name, GlobalDropout(child.p, ranks))
+            setattr(network, name, GlobalDropout(child.p, processes))
         else:
             assert not isinstance(child, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd), child
-            spread(child, ranks)
+            use_global_layers(child, processes)

@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from compactnas.data import Facts, Indices, Source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.data.prefetch import fed
-from compactnas.distributed.process_group import ALONE, Ranks
+from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
 from compactnas.evaluation.metrics import Measures, confusion_measures
 
@@ -111,16 +111,16 @@ def measure(
     *,
     channels_last: bool = True,
     turns: bool = False,
-    ranks: Ranks = ALONE,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
     """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
-    own = indices[ranks.share(len(indices))]
+    own = indices[processes.share(len(indices))]
     classes = len(source.facts.classes)
     confusion = np.zeros((classes, classes), np.int64)
     if len(own):
         predicted = probabilities(network, source, own, device, channels_last=channels_last, turns=turns)
         confusion = confusion_of(predicted, source.facts, own)
-    ranks.sum([torch.from_numpy(confusion)])
+    processes.sum([torch.from_numpy(confusion)])
     return confusion_measures(confusion, source.facts.lcz), confusion
 
 

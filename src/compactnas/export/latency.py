@@ -32,7 +32,7 @@ from compactnas.nn.operations import State, build_operation, final_norm
 from compactnas.search.random_genotype import random_genotype
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
-from compactnas.training.optim import placed
+from compactnas.training.optim import to_device
 
 Call = Callable[[], object]
 LatencyEngine = Literal["onnx", "torch"]
@@ -248,7 +248,7 @@ def make_call(module: nn.Module, shape: tuple[int, ...], engine: LatencyEngine, 
 
 
 def _torch_call(module: nn.Module, x: Tensor) -> Call:
-    module, x = placed(module, x.device, torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    module, x = to_device(module, x.device, torch.channels_last), x.contiguous(memory_format=torch.channels_last)
 
     def call() -> object:
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from torch import Tensor
 from compactnas.config import SearchConfig
 from compactnas.cost.table import CostTable
 from compactnas.data import Facts, Normalisation
-from compactnas.distributed.sync_layers import spread
+from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.budget import budgets_of, price_of, require_possible
 from compactnas.search.derivation import Guard
@@ -21,7 +21,14 @@ from compactnas.search.sampling import Architecture, Draw
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.strategies.unrolled import frozen, leave_unrolled_gradient
 from compactnas.space.search_space import Space
-from compactnas.training.optim import answers, loss_and_hits, placed, ranks_of, set_up, take_step
+from compactnas.training.optim import (
+    forward_logits,
+    loss_and_accuracy,
+    process_group_of,
+    set_up_optimizer,
+    take_step,
+    to_device,
+)
 
 
 class HalfSteps:
@@ -48,7 +55,7 @@ class HalfSteps:
         *,
         channels_last: bool,
     ) -> None:
-        self.space, self.config, self.fabric, self.ranks = space, config, fabric, ranks_of(fabric)
+        self.space, self.config, self.fabric, self.processes = space, config, fabric, process_group_of(fabric)
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
         self.strategy = STRATEGIES[config.strategy](config)
@@ -62,9 +69,9 @@ class HalfSteps:
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
         supernet.normalise.set(normalisation.mean, normalisation.std)
-        spread(supernet, self.ranks)
+        use_global_layers(supernet, self.processes)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        self.supernet = placed(supernet, fabric.device, self.memory)
+        self.supernet = to_device(supernet, fabric.device, self.memory)
         self.parameters = list(self.supernet.parameters())
         weights = torch.optim.SGD(
             self.parameters,
@@ -81,7 +88,7 @@ class HalfSteps:
             betas=self.strategy.betas,
             weight_decay=config.alpha_weight_decay,
         )
-        self.weights, self.alphas = set_up(fabric, weights), set_up(fabric, alphas)
+        self.weights, self.alphas = set_up_optimizer(fabric, weights), set_up_optimizer(fabric, alphas)
 
     def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float, rows: int = 0) -> tuple[Tensor, Tensor]:
         """One step of the weights that a drawn architecture uses; gives loss and accuracy.
@@ -94,8 +101,8 @@ class HalfSteps:
             rows: patches of the batch in all processes; 0, these are all.
         """
         draw = self._draw(tau, gradient=False)
-        logits = answers(self.fabric, self.supernet, x, draw.sample)
-        loss, hits = loss_and_hits(logits, y, rows or len(y))
+        logits = forward_logits(self.fabric, self.supernet, x, draw.sample)
+        loss, hits = loss_and_accuracy(logits, y, rows or len(y))
         self.weights.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         if self.config.unsampled_weights == "decay":
@@ -105,7 +112,7 @@ class HalfSteps:
         for group in self.weights.param_groups:
             group["lr"] = rate
         loss = loss.detach()
-        take_step(self.fabric, self.ranks, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
+        take_step(self.fabric, self.processes, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
         return loss, hits
 
     def alpha_step(
@@ -133,19 +140,19 @@ class HalfSteps:
                 loss, *figures = self._architecture_loss(draw, x, y, rows)
                 self.fabric.backward(loss)
         nll, hits, complexity = figures
-        if self.ranks.count > 1:  # alpha's gradient lies on the CPU
+        if self.processes.count > 1:  # alpha's gradient lies on the CPU
             nll, hits = nll.cpu(), hits.cpu()
-        take_step(self.fabric, self.ranks, self.alphas, self.choices, (nll, hits))
+        take_step(self.fabric, self.processes, self.alphas, self.choices, (nll, hits))
         if self.strategy.settle is not None and before is not None:
             self.strategy.settle(self.architecture, draw, before)
         return nll, hits, complexity
 
     def _architecture_loss(self, draw: Draw, x: Tensor, y: Tensor, rows: int) -> tuple[Tensor, ...]:
         """The loss of the architecture; without gradient its two terms, NLL and cost, and between them the accuracy."""
-        nll, hits = loss_and_hits(answers(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
+        nll, hits = loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
         complexity = self.price(self.architecture, draw)
         # The cost is no sum over patches: the first process counts it for all.
-        loss = nll + complexity.to(nll.device) if self.ranks.first else nll
+        loss = nll + complexity.to(nll.device) if self.processes.is_rank_zero else nll
         return loss, nll.detach(), hits, complexity.detach()
 
     def _unrolled_gradient(
@@ -165,15 +172,19 @@ class HalfSteps:
 
         def training_loss() -> Tensor:
             x, y, rows = batch_t
-            return loss_and_hits(answers(self.fabric, self.supernet, x, again().sample), y, rows or len(y))[0]
+            return loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, again().sample), y, rows or len(y))[
+                0
+            ]
 
         weights = self.weights.optimizer
         assert isinstance(weights, torch.optim.SGD)
-        leave_unrolled_gradient(training_loss, loss, weights, self.parameters, self.choices, self.ranks)
+        leave_unrolled_gradient(training_loss, loss, weights, self.parameters, self.choices, self.processes)
         return draws[-1], figures
 
     def _draw(self, tau: float, *, gradient: bool) -> Draw:
         """What this step runs, in every process the same: generators and alpha are."""
         draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=gradient)
-        self.ranks.require_same("the drawn architecture", [draw.sample.path, draw.sample.depths, draw.sample.widths])
+        self.processes.require_same(
+            "the drawn architecture", [draw.sample.path, draw.sample.depths, draw.sample.widths]
+        )
         return draw

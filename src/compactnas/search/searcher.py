@@ -28,7 +28,7 @@ from compactnas.search.strategies.uniform import Genotypes
 from compactnas.search.supernet_candidates import Selection
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
-from compactnas.training.optim import answers, loss_and_hits
+from compactnas.training.optim import forward_logits, loss_and_accuracy
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 
@@ -72,7 +72,7 @@ class Search(HalfSteps):
                 stream,
                 config.augment,
                 drop_last=len(rows) >= config.batch_size,
-                ranks=self.ranks,
+                processes=self.processes,
             )
             for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
         )
@@ -197,7 +197,7 @@ class Search(HalfSteps):
             steps=self.steps,
             max_steps=self.config.max_steps,
             on_divergence=self.config.on_divergence,
-            ranks=self.ranks,
+            processes=self.processes,
             policy=policy,
         )
         rows = loop.run(resume=resume)
@@ -217,7 +217,7 @@ class Search(HalfSteps):
 
         if left:
             listener.warn(f"budget: {left}")
-        self.ranks.lead(write)
+        self.processes.on_rank_zero(write)
         return genotype
 
     def _selection(self, choose: Chooser) -> Selection:
@@ -231,7 +231,7 @@ class Search(HalfSteps):
             lambda genotype: self.price.of(self.space, genotype),
             lambda genotype: self.table.total(self.space, genotype),
             self.alpha_batches.seed,
-            self.ranks,
+            self.processes,
         )
 
     @torch.no_grad()
@@ -245,9 +245,9 @@ class Search(HalfSteps):
         total, seen = torch.zeros(1, device=self.fabric.device), 0
         for step, (x, y) in enumerate(self._fed(batches, 0, 0)):
             rows = batches.rows(step)
-            total += rows * loss_and_hits(answers(self.fabric, self.supernet, x, sample), y, rows)[1]
+            total += rows * loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, sample), y, rows)[1]
             seen += rows
-        self.ranks.sum([total])
+        self.processes.sum([total])
         return float(total) / seen
 
     def _architecture_values(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compactnas.data.batches import drawing
-from compactnas.distributed.process_group import Ranks
+from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.signals import StoppedError, stop_requests
@@ -42,7 +42,7 @@ class Selection:
         price: what is taken off the accuracy for the genotype's cost; zero without setting C.
         macs: of a genotype.
         seed: of the candidates.
-        ranks: the processes that measure together; the first one writes.
+        processes: the processes that measure together; the first one writes.
     """
 
     genotypes: Genotypes
@@ -53,7 +53,7 @@ class Selection:
     price: Callable[[Genotype], float]
     macs: Callable[[Genotype], int]
     seed: int
-    ranks: Ranks
+    processes: ProcessGroup
 
     def run(self, folder: Path, listener: Listener, *, resume: bool) -> tuple[Derived, Row]:
         """Measure what is left of the candidates; gives the best, the first of equals, and its row of the table.
@@ -64,13 +64,13 @@ class Selection:
             UserError: the table in the folder is of other candidates.
         """
         file = folder / "candidates.jsonl"
-        rows: list[Row] = self.ranks.lead(lambda: _read(file) if resume else [])
+        rows: list[Row] = self.processes.on_rank_zero(lambda: _read(file) if resume else [])
         done, count, since = len(rows), 0, time.monotonic()
         listener.start("selection on D_V", 1, self.evaluations, 0)
 
         def keep() -> None:
             nonlocal since
-            if self.ranks.first:
+            if self.processes.is_rank_zero:
                 write_rows(file, rows)
                 seconds, now = folder / "seconds.json", time.monotonic()
                 before = float(read_json(seconds, "remove it")) if seconds.exists() else 0.0
@@ -87,7 +87,7 @@ class Selection:
                     listener.step({"accuracy": float(rows[-1]["accuracy"])})
                     if len(rows) % KEEP_EVERY == 0:
                         keep()
-                    if self.ranks.any(bool(requested())):
+                    if self.processes.any(bool(requested())):
                         keep()
                         raise StoppedError(
                             f"selection: stopped by {requested() or 'another process'} after {len(rows)}; they are kept"

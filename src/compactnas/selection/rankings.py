@@ -19,7 +19,7 @@ from compactnas.nn.supernet import copy_weights
 from compactnas.selection.holdout import Ground
 from compactnas.selection.proxies import Images, Labels, gradnorm, naswot, synflow
 from compactnas.space.genotype import Genotype
-from compactnas.training.optim import placed
+from compactnas.training.optim import to_device
 
 Score = Callable[[Genotype, Ground], float]
 
@@ -59,7 +59,7 @@ def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
     for search, supernet in zip(ground.searches, ground.supernets, strict=True):
         network = ground.network(genotype, seed=0, normalised=False)
         copy_weights(supernet, network)
-        network = placed(network, ground.fabric.device, ground.memory)
+        network = to_device(network, ground.fabric.device, ground.memory)
         size = search.config.search.batch_size
         seen = np.setdiff1d(search.weights_rows, ground.holdout)
         batches = Batches(ground.source, seen, size, ground.config.seed, STREAM_CALIBRATION)
@@ -94,7 +94,7 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
         scores = []
         for number in range(ground.choice.initialisations):
             network = ground.network(genotype, seed + number, normalised=normalised)
-            network = placed(network, device, ground.memory)
+            network = to_device(network, device, ground.memory)
             scores.append(proxy(network, images, labels))
         return fmean(scores)
 

@@ -41,7 +41,7 @@ def targets_of(
     return hard if taught is None else torch.lerp(hard, taught, weight)
 
 
-def soft_loss_and_hits(
+def soft_loss_and_accuracy(
     logits: Targets, targets: Targets, labels: Int64[Tensor, " batch"], rows: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Cross-entropy with soft targets and accuracy, this part's sums over a batch of so many rows."""

@@ -18,27 +18,27 @@ from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.distributed.process_group import Ranks
+from compactnas.distributed.process_group import ProcessGroup
 
 
 class DivergedError(ArithmeticError):
     """A loss is no finite number. No step was taken with it where reading a loss is cheap."""
 
 
-def ranks_of(fabric: Fabric) -> Ranks:
+def process_group_of(fabric: Fabric) -> ProcessGroup:
     """This process's place among those of its run."""
-    return Ranks(fabric.global_rank, fabric.world_size)
+    return ProcessGroup(fabric.global_rank, fabric.world_size)
 
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def placed(network: Module, device: torch.device, memory: torch.memory_format) -> Module:
+def to_device(network: Module, device: torch.device, memory: torch.memory_format) -> Module:
     """The network on a device, its weights in this format."""
     return network.to(device, memory_format=memory)  # type: ignore[no-any-return, call-overload]  # absent from torch's stubs
 
 
-def answers(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Tensor, "batch classes"]:
+def forward_logits(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Tensor, "batch classes"]:
     """Logits, computed in the run's precision and given in at least 32 bits, as losses want them.
 
     Inputs stay as they are: raw values are normalised before they lose digits.
@@ -48,7 +48,7 @@ def answers(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Tensor, "
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
-def loss_and_hits(
+def loss_and_accuracy(
     logits: Float[Tensor, "batch classes"], y: Int64[Tensor, " batch"], rows: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Cross-entropy and accuracy, means over a batch of so many rows, of which these may be a part.
@@ -61,7 +61,7 @@ def loss_and_hits(
     return F.cross_entropy(logits, y, reduction="sum") / rows, hits.sum() / rows
 
 
-def set_up(fabric: Fabric, optimizer: torch.optim.Optimizer) -> _FabricOptimizer:
+def set_up_optimizer(fabric: Fabric, optimizer: torch.optim.Optimizer) -> _FabricOptimizer:
     """The optimiser with a step in the run's precision."""
     found = fabric.setup_optimizers(optimizer)
     assert isinstance(found, _FabricOptimizer)
@@ -70,7 +70,7 @@ def set_up(fabric: Fabric, optimizer: torch.optim.Optimizer) -> _FabricOptimizer
 
 def take_step(
     fabric: Fabric,
-    ranks: Ranks,
+    processes: ProcessGroup,
     optimizer: _FabricOptimizer,
     parameters: Sequence[Tensor],
     figures: Sequence[Tensor],
@@ -83,7 +83,7 @@ def take_step(
     Errors:
         DivergedError: the first figure, the loss, lies on the CPU and is no finite number.
     """
-    ranks.sum([*(p.grad for p in parameters if p.grad is not None), *figures])
+    processes.sum([*(p.grad for p in parameters if p.grad is not None), *figures])
     if figures[0].device.type == "cpu" and not math.isfinite(float(figures[0])):
         raise DivergedError("the loss")
     if clip:

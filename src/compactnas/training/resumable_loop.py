@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from compactnas.data import Indices
-from compactnas.distributed.process_group import ALONE, Ranks
+from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.signals import StoppedError, stop_requests
@@ -105,7 +105,7 @@ class ResumableLoop:
         steps: Number of steps in an epoch.
         max_steps: Stop after this many steps, to try a setting; 0 runs all.
         on_divergence: `stop`, or `lower` the learning rate and resume from the last checkpoint.
-        ranks: Processes of the run; the first one writes.
+        processes: Processes of the run; the first one writes.
         policy: When checkpoints are written, and how many are kept.
     """
 
@@ -120,12 +120,12 @@ class ResumableLoop:
         steps: int,
         max_steps: int = 0,
         on_divergence: Literal["stop", "lower"] = "stop",
-        ranks: Ranks = ALONE,
+        processes: ProcessGroup = SINGLE_PROCESS,
         policy: CheckpointPolicy = EACH_EPOCH,
     ) -> None:
         self.trainer, self.listener, self.folder, self.name = trainer, listener, folder, name
         self.epochs, self.steps, self.max_steps = epochs, steps, max_steps
-        self.on_divergence, self.ranks, self.policy = on_divergence, ranks, policy
+        self.on_divergence, self.processes, self.policy = on_divergence, processes, policy
         self.checkpoints = Checkpoints(folder, policy.last)
         self.state, self.cuts = LoopState(), 0
         self.steps_run, self.step_times = 0, [time.monotonic()]
@@ -145,11 +145,11 @@ class ResumableLoop:
         with stop_requests() as self._stop_request:
             if resume:
                 self._restore_newest()
-            if self.ranks.first:
+            if self.processes.is_rank_zero:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if not self.state.rows and not self.state.step:
                     (self.folder / "seconds.json").unlink(missing_ok=True)
-            self.ranks.require_same("the step to resume from", [self.state.epoch, self.state.step])
+            self.processes.require_same("the step to resume from", [self.state.epoch, self.state.step])
             self.listener.start(self.name, self.epochs, self.steps, self.state.epoch)
             try:
                 while not self._finished() and self._run_epoch():
@@ -180,7 +180,7 @@ class ResumableLoop:
         state.rows.append({"epoch": state.epoch + 1} | state.means.result() | trainer.epoch_row(state.epoch))
         if self._out_of_steps():
             self.listener.warn(self._estimate())
-            if self.ranks.first:
+            if self.processes.is_rank_zero:
                 write_rows(self.folder / "metrics.jsonl", state.rows)
             return False
         state.step, state.means = 0, Means()
@@ -210,7 +210,7 @@ class ResumableLoop:
         """Write a checkpoint within an epoch if the policy or a request to stop asks for it."""
         every = self.policy.every_s
         message = self._stop_message()
-        if message or (every and self.ranks.first and time.monotonic() - self.saved_at >= every):
+        if message or (every and self.processes.is_rank_zero and time.monotonic() - self.saved_at >= every):
             self._require_finite()
             self._save()
         if message:
@@ -219,14 +219,14 @@ class ResumableLoop:
     def _stop_message(self) -> str:
         """Describe who asked to stop and where; empty if nobody did."""
         request, state = self._stop_request(), self.state
-        if not self.ranks.any(bool(request)):
+        if not self.processes.any(bool(request)):
             return ""
         where = f"epoch {state.epoch + 1}, step {state.step}" if state.step else f"epoch {state.epoch}"
         return f"{self.name}: stopped by {request or 'another process'} after {where}; everything so far is kept"
 
     def _save(self) -> None:
         """Write metrics and a checkpoint. The state is the same in all processes, so the first one writes it."""
-        if not self.ranks.first:
+        if not self.processes.is_rank_zero:
             return
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: the folder is gone; bring it back and resume with --resume")

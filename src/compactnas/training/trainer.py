@@ -17,14 +17,21 @@ from compactnas.config import TrainConfig
 from compactnas.data import Indices, Source
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import fed
-from compactnas.distributed.sync_layers import spread
+from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.runs.folder import Row
-from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_hits, targets_of
+from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_accuracy, targets_of
 from compactnas.training.cuda_graph import Replayed
-from compactnas.training.optim import answers, loss_and_hits, placed, ranks_of, set_up, take_step
+from compactnas.training.optim import (
+    forward_logits,
+    loss_and_accuracy,
+    process_group_of,
+    set_up_optimizer,
+    take_step,
+    to_device,
+)
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 
@@ -62,16 +69,16 @@ class Training:
         assert (taught is not None) == bool(config.teachers)
         self.seed, self.taught, self.classes = seed, taught, len(source.facts.classes)
         self.config, self.source, self.validation, self.fabric = config, source, validation, fabric
-        self.channels_last, self.ranks = channels_last, ranks_of(fabric)
-        spread(network, self.ranks)
+        self.channels_last, self.processes = channels_last, process_group_of(fabric)
+        use_global_layers(network, self.processes)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
-        self.network = placed(network, fabric.device, self.memory)
+        self.network = to_device(network, fabric.device, self.memory)
         self.parameters = list(network.parameters())
         # A fused step would take the scale of fp16 out of the gradient after it was clipped.
         scaled = bool(fabric.strategy.precision.state_dict())
-        self.optimizer = set_up(fabric, _optimizer(network, config, fused=not scaled))
+        self.optimizer = set_up_optimizer(fabric, _optimizer(network, config, fused=not scaled))
         self.replays = (
-            fabric.device.type == "cuda" and self.ranks.count == 1 and config.optimizer == "sgd" and not scaled
+            fabric.device.type == "cuda" and self.processes.count == 1 and config.optimizer == "sgd" and not scaled
         )
         self.replayed: Replayed | None = None
         self.averaged = Averaged(self.network, config.average) if config.average else None
@@ -83,7 +90,7 @@ class Training:
             STREAM_TRAIN,
             config.augment,
             balance=config.balance,
-            ranks=self.ranks,
+            processes=self.processes,
             shift=config.shift,
         )
         self.std = normalise_of(self.network).std
@@ -135,7 +142,7 @@ class Training:
         """Patches, classes and, if the recipe has such, soft targets of a step: one process mixes its own patches."""
         config = self.config
         if config.jitter:
-            x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.ranks.share(rows))
+            x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.processes.share(rows))
         if not config.soft:
             return x, y
         taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
@@ -156,14 +163,16 @@ class Training:
         self, rate: float | Tensor, x: Tensor, y: Tensor, targets: Tensor | None = None, *, rows: int
     ) -> tuple[Tensor, Tensor]:
         """A step with this process's share of a batch of so many rows."""
-        logits = answers(self.fabric, self.network, x)
-        loss, hits = loss_and_hits(logits, y, rows) if targets is None else soft_loss_and_hits(logits, targets, y, rows)
+        logits = forward_logits(self.fabric, self.network, x)
+        loss, hits = (
+            loss_and_accuracy(logits, y, rows) if targets is None else soft_loss_and_accuracy(logits, targets, y, rows)
+        )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         loss = loss.detach()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        take_step(self.fabric, self.ranks, self.optimizer, self.parameters, (loss, hits), self.config.gradient_clip)
+        take_step(self.fabric, self.processes, self.optimizer, self.parameters, (loss, hits), self.config.gradient_clip)
         return loss, hits
 
     def _validate(self, epoch: int) -> float | None:
@@ -177,7 +186,7 @@ class Training:
             self.validation,
             self.fabric.device,
             channels_last=self.channels_last,
-            ranks=self.ranks,
+            processes=self.processes,
         )
         return round(measures.oa, 6)
 
@@ -211,7 +220,7 @@ class Training:
             steps=len(self.batches),
             max_steps=self.config.max_steps,
             on_divergence=self.config.on_divergence,
-            ranks=self.ranks,
+            processes=self.processes,
             policy=policy,
         )
         return loop.run(resume=resume)

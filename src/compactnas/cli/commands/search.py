@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.cli.options import Parser, Recipe, add_run_options, listener, open_data, parse
-from compactnas.distributed.launch import leads
+from compactnas.distributed.launch import is_rank_zero
 
 
 def build(recipe: Recipe) -> Parser:
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     genotype = pipeline.search_stage(
         config, folder, resume=options.resume, listener=listener(options, config), data=data
     )
-    if not leads(config.machine):
+    if not is_rank_zero(config.machine):
         return 0
     if options.json:
         print(genotype.to_json(), end="")

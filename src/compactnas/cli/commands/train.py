@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.cli.options import Parser, Recipe, add_run_options, listener, open_data, parse, require_model
-from compactnas.distributed.launch import leads
+from compactnas.distributed.launch import is_rank_zero
 
 
 def build(recipe: Recipe) -> Parser:
@@ -46,6 +46,6 @@ def main(argv: list[str]) -> int:
         listener=listener(options, config),
         data=data,
     )
-    if leads(config.machine):
+    if is_rank_zero(config.machine):
         print(f"trained: {folder}; next: compactnas evaluate {folder}")
     return 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from compactnas.distributed.process_group import Ranks
+from compactnas.distributed.process_group import ProcessGroup
 
 EPSILON = 0.01
 """Over the norm of the weights' gradient: how far the weights are moved for the finite difference (section 2.3)."""
@@ -20,7 +20,7 @@ def leave_unrolled_gradient(
     optimizer: torch.optim.SGD,
     weights: Sequence[nn.Parameter],
     choices: Sequence[nn.Parameter],
-    ranks: Ranks,
+    processes: ProcessGroup,
     epsilon: float = EPSILON,
 ) -> None:
     """Leave in `choices` the gradient of the loss on D_V behind one step of the weights on D_T (eq. 7 and 8).
@@ -35,14 +35,14 @@ def leave_unrolled_gradient(
         optimizer: of the weights, with its rate xi, momentum and decay.
         weights: w.
         choices: alpha and the depth logits.
-        ranks: the processes.
+        processes: the processes.
         epsilon: over the norm of the weights' gradient, e.
     """
     start = [w.detach().clone() for w in weights]
     settings = optimizer.param_groups[0]
     rate, decay, momentum = settings["lr"], settings["weight_decay"], settings["momentum"]
     step = _gradients(training_loss(), weights)
-    ranks.sum(step)
+    processes.sum(step)
     for place, w in enumerate(weights):
         step[place] = step[place] + decay * start[place]
         velocity = optimizer.state.get(w, {}).get("momentum_buffer")
@@ -52,7 +52,7 @@ def leave_unrolled_gradient(
         _move(weights, start, step, -rate)
         found = _gradients(loss(), [*weights, *choices])
         direction, direct = found[: len(weights)], found[len(weights) :]
-        ranks.sum(direction)
+        processes.sum(direction)
         norm = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in direction])))
         size = epsilon / norm if norm else 0.0
         sides = []
