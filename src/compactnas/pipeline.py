@@ -29,7 +29,7 @@ from compactnas.runs.task import Task
 from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import Search
 from compactnas.space.genotype import Genotype, full_widths
-from compactnas.training.distillation import teach
+from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric
 from compactnas.training.trainer import Training
@@ -120,7 +120,7 @@ def train_stage(
         config.seed,
         fabric,
         channels_last=config.machine.channels_last,
-        taught=teach(config.train, data, fabric.device),
+        teacher_probabilities=predict_by_teachers(config.train, data, fabric.device),
     )
 
     def begin() -> None:

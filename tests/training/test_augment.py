@@ -21,8 +21,10 @@ from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.errors import UserError
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.runs.folder import load
-from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_accuracy, targets_of
-from compactnas.training.distillation import teach
+from compactnas.training.augment import jitter_radiometry, mix_patches
+from compactnas.training.distillation import predict_by_teachers
+from compactnas.training.ema import WeightAverage
+from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
 
 ALL: dict[str, Any] = {
     "shift": 2,
@@ -52,7 +54,7 @@ def teacher(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_loss_of_soft_targets_is_the_librarys(smoothing: float) -> None:
     logits, labels = torch.randn(6, 5, dtype=torch.float64), torch.tensor([0, 4, 2, 2, 1, 3])
-    targets = targets_of(labels, 5, smoothing, None, 0.5).double()
+    targets = soft_targets(labels, 5, smoothing, None, 0.5).double()
     loss, hits = soft_loss_and_accuracy(logits, targets, labels, 6)
     torch.testing.assert_close(loss, F.cross_entropy(logits, labels, label_smoothing=smoothing))
     assert float(hits) == pytest.approx(float((logits.argmax(-1) == labels).double().mean()))
@@ -62,7 +64,7 @@ def test_the_loss_of_soft_targets_is_the_librarys(smoothing: float) -> None:
 
 def test_a_teachers_answer_takes_its_share_of_the_target() -> None:
     taught = torch.tensor([[0.2, 0.3, 0.5]])
-    found = targets_of(torch.tensor([0]), 3, 0.3, taught, 0.25)
+    found = soft_targets(torch.tensor([0]), 3, 0.3, taught, 0.25)
     torch.testing.assert_close(found, 0.75 * torch.tensor([[0.8, 0.1, 0.1]]) + 0.25 * taught)
 
 
@@ -72,23 +74,22 @@ def test_a_mixed_patch_is_as_much_of_each_as_its_target_says(seed: int, mixup: f
     """Patches that hold their own number everywhere: the mean of a mixed one is that of its target."""
     if not (mixup or cutmix):
         return
-    config = TrainConfig(mixup=mixup, cutmix=cutmix)
     numbers = torch.arange(7.0)
     x, targets = numbers.view(-1, 1, 1, 1).expand(7, 2, 8, 6).contiguous(), torch.eye(7)
     before = x.clone()
-    found, soft = mixed(x, targets, config, (seed, 3, 1))
+    found, soft = mix_patches(x, targets, (seed, 3, 1), mixup=mixup, cutmix=cutmix)
     torch.testing.assert_close(found.mean(dim=(1, 2, 3)), soft @ numbers, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(soft.sum(dim=1), torch.ones(7))
     assert torch.equal(x, before)
-    again, _ = mixed(x, targets, config, (seed, 3, 1))
+    again, _ = mix_patches(x, targets, (seed, 3, 1), mixup=mixup, cutmix=cutmix)
     assert torch.equal(found, again)
     if not mixup:  # every pixel is of one of the two
         assert torch.equal(found, found.round())
 
 
 def test_mixing_differs_from_step_to_step_and_uses_both_ways() -> None:
-    config, x, targets = TrainConfig(mixup=1.0, cutmix=1.0), torch.rand(8, 1, 8, 8), torch.eye(8)
-    found = [mixed(x, targets, config, (0, 0, step))[0] for step in range(20)]
+    x, targets = torch.rand(8, 1, 8, 8), torch.eye(8)
+    found = [mix_patches(x, targets, (0, 0, step), mixup=1.0, cutmix=1.0)[0] for step in range(20)]
     assert not any(torch.equal(found[0], other) for other in found[1:])
     of_one = [bool(torch.isin(batch, x).all()) for batch in found]
     assert 0 < sum(of_one) < 20
@@ -96,9 +97,9 @@ def test_mixing_differs_from_step_to_step_and_uses_both_ways() -> None:
 
 def test_other_light_is_a_factor_of_each_patch_and_an_offset_of_each_band() -> None:
     std, x = torch.tensor([1.0, 100.0]).view(2, 1, 1), torch.rand(4000, 2, 2, 3)
-    found = relit(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000))
-    assert torch.equal(found, relit(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000)))
-    assert not torch.allclose(found, relit(x, 0.1, std, (7, 3, 2), 4000, slice(0, 4000)))
+    found = jitter_radiometry(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000))
+    assert torch.equal(found, jitter_radiometry(x, 0.1, std, (7, 3, 1), 4000, slice(0, 4000)))
+    assert not torch.allclose(found, jitter_radiometry(x, 0.1, std, (7, 3, 2), 4000, slice(0, 4000)))
     one, other = x[:, :, 0, 0], x[:, :, 1, 2]
     factors = (found[:, :, 0, 0] - found[:, :, 1, 2]) / (one - other)  # the offset falls out
     clear = (one - other).abs().min(dim=1).values > 0.2
@@ -113,13 +114,13 @@ def test_other_light_is_a_factor_of_each_patch_and_an_offset_of_each_band() -> N
 
 def test_each_process_sees_its_part_of_the_batch_in_the_light_of_the_whole() -> None:
     x, std = torch.rand(7, 3, 4, 4), torch.rand(3, 1, 1)
-    parts = [relit(x[share], 0.3, std, (0, 0, 0), 7, share) for share in (slice(0, 3), slice(3, 7))]
-    assert torch.equal(torch.cat(parts), relit(x, 0.3, std, (0, 0, 0), 7, slice(0, 7)))
+    parts = [jitter_radiometry(x[share], 0.3, std, (0, 0, 0), 7, share) for share in (slice(0, 3), slice(3, 7))]
+    assert torch.equal(torch.cat(parts), jitter_radiometry(x, 0.3, std, (0, 0, 0), 7, slice(0, 7)))
 
 
 def test_the_average_begins_as_a_mean_and_forgets_by_its_decay() -> None:
     network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
-    averaged, values, expected = Averaged(network, 0.8), [3.0, 5.0, 7.0, -2.0, 4.0, 9.0, 1.0], 0.0
+    averaged, values, expected = WeightAverage(network, 0.8), [3.0, 5.0, 7.0, -2.0, 4.0, 9.0, 1.0], 0.0
     for number, value in enumerate(values):
         with torch.no_grad():
             network[0].weight.fill_(value)
@@ -157,7 +158,7 @@ def test_shares_are_the_rows_of_the_batches(patches: Path) -> None:
 
 def test_a_teacher_is_asked_for_all_symmetries_of_its_rows(patches: Path, teacher: Path) -> None:
     data = open_dataset(tiny_config(patches).data)
-    found = teach(
+    found = predict_by_teachers(
         TrainConfig(teachers=(str(teacher), str(teacher)), teacher_temperature=2.0), data, torch.device("cpu")
     )
     assert found is not None
@@ -167,7 +168,7 @@ def test_a_teacher_is_asked_for_all_symmetries_of_its_rows(patches: Path, teache
         one = torch.stack([(network(symmetry(x, e)) / 2).softmax(-1) for e in range(SYMMETRIES)]).mean(0)
     torch.testing.assert_close(found[row], one[0], atol=1e-5, rtol=1e-4)
     assert not found[data.parts["test"]].any()
-    assert teach(TrainConfig(), data, torch.device("cpu")) is None
+    assert predict_by_teachers(TrainConfig(), data, torch.device("cpu")) is None
 
 
 def test_a_teacher_that_does_not_fit_is_one_line(patches: Path, teacher: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _train(genotype: Genotype, number: int, epochs: int, ground: Ground, folder:
         seed,
         ground.fabric,
         channels_last=config.machine.channels_last,
-        taught=ground.taught,
+        teacher_probabilities=ground.teacher_probabilities,
     )
     policy = CheckpointPolicy(60 * config.machine.checkpoint_minutes, 1)
     name = f"candidate {number}, to epoch {epochs}"

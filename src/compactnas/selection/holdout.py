@@ -28,7 +28,7 @@ from compactnas.selection.config import SelectConfig
 from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
-from compactnas.training.distillation import teach
+from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.runtime import make_fabric
 
 HOLDOUT = 4
@@ -109,9 +109,9 @@ class Ground:
         return tuple(search.supernet() for search in self.searches)
 
     @cached_property
-    def taught(self) -> Float[Tensor, "rows classes"] | None:
+    def teacher_probabilities(self) -> Float[Tensor, "rows classes"] | None:
         """Answers of the teachers, if the training has any."""
-        return teach(self.config.train, self.data, self.fabric.device)
+        return predict_by_teachers(self.config.train, self.data, self.fabric.device)
 
     def unseen(self, search: FinishedSearch) -> Indices:
         """The held-out rows that a search's weights were not trained on.

@@ -1,4 +1,4 @@
-"""Networks that teach: what trained ones answer for the patches that another one is trained on."""
+"""Predictions of trained networks, as targets for another network (distillation)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from compactnas.evaluation.evaluate import probabilities, require_fit
 from compactnas.runs.folder import load, load_spec
 
 
-def teach(config: TrainConfig, data: Dataset, device: torch.device) -> Float[Tensor, "rows classes"] | None:
-    """Mean answer of a config's teachers, for each row of the training part; None if it has no teachers.
+def predict_by_teachers(
+    config: TrainConfig, data: Dataset, device: torch.device
+) -> Float[Tensor, "rows classes"] | None:
+    """Mean probabilities of a config's teachers for each row of the training part; None without teachers.
 
-    Each is asked once, for the 8 symmetries of a patch: turned patches have the same answer then, and a step costs what
-    it costs without a teacher.
+    Each teacher predicts once, averaged over the 8 symmetries of a patch. Augmented patches then share their
+    target, and a training step costs no more than without a teacher.
 
     Args:
-        config: with the teachers' run folders.
-        data: the patches.
-        device: where teachers compute.
+        config: Training config with the teachers' run folders.
+        data: Patches.
+        device: Device of the teachers.
 
-    Errors:
-        UserError: a folder holds no trained network, or one of other bands or classes.
+    Raises:
+        UserError: A folder has no trained network, or one with other bands or classes.
     """
     if not config.teachers:
         return None
     facts, rows = data.source.facts, data.parts["train"]
-    answers = torch.zeros(len(facts.labels), len(facts.classes))
+    found = torch.zeros(len(facts.labels), len(facts.classes))
     for folder in map(Path, config.teachers):
         spec = load_spec(folder)
         try:
@@ -40,7 +42,7 @@ def teach(config: TrainConfig, data: Dataset, device: torch.device) -> Float[Ten
         except UserError as error:
             raise UserError(f"train.teachers: {folder}: {error}") from None
         network = load(folder).to(device)
-        answers[rows] += probabilities(
+        found[rows] += probabilities(
             network, data.source, rows, device, turns=True, temperature=config.teacher_temperature
         )
-    return answers / len(config.teachers)
+    return found / len(config.teachers)

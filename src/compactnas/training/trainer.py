@@ -22,8 +22,9 @@ from compactnas.evaluation.evaluate import measure
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.runs.folder import Row
-from compactnas.training.augment import Averaged, mixed, relit, soft_loss_and_accuracy, targets_of
+from compactnas.training.augment import jitter_radiometry, mix_patches
 from compactnas.training.cuda_graph import Replayed
+from compactnas.training.ema import WeightAverage
 from compactnas.training.optim import (
     forward_logits,
     loss_and_accuracy,
@@ -34,6 +35,7 @@ from compactnas.training.optim import (
 )
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
+from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
 
 STREAM_TRAIN = 3
 
@@ -50,7 +52,7 @@ class Training:
         seed: of the order of the data and of dropout.
         fabric: the machine.
         channels_last: memory format.
-        taught: a teacher's probabilities of each row of the source, (rows, classes), for a config with teachers.
+        teacher_probabilities: Mean probabilities of the config's teachers for each row of the source, if it has any.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class Training:
         fabric: Fabric,
         *,
         channels_last: bool,
-        taught: Float[Tensor, "rows classes"] | None = None,
+        teacher_probabilities: Float[Tensor, "rows classes"] | None = None,
     ) -> None:
-        assert (taught is not None) == bool(config.teachers)
-        self.seed, self.taught, self.classes = seed, taught, len(source.facts.classes)
+        assert (teacher_probabilities is not None) == bool(config.teachers)
+        self.seed, self.classes = seed, len(source.facts.classes)
+        self.teacher_probabilities = teacher_probabilities
         self.config, self.source, self.validation, self.fabric = config, source, validation, fabric
         self.channels_last, self.processes = channels_last, process_group_of(fabric)
         use_global_layers(network, self.processes)
@@ -81,7 +84,7 @@ class Training:
             fabric.device.type == "cuda" and self.processes.count == 1 and config.optimizer == "sgd" and not scaled
         )
         self.replayed: Replayed | None = None
-        self.averaged = Averaged(self.network, config.average) if config.average else None
+        self.average = WeightAverage(self.network, config.average) if config.average else None
         self.batches = Batches(
             source,
             train,
@@ -98,8 +101,8 @@ class Training:
 
     @property
     def result(self) -> nn.Module:
-        """What is validated and kept: the averaged network, or the one that is trained."""
-        return self.averaged.network if self.averaged else self.network
+        """The network that is validated and saved: the average of the weights if there is one, else the last ones."""
+        return self.average.network if self.average else self.network
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
@@ -113,14 +116,14 @@ class Training:
         """Run the steps of an epoch, from `first_step` on."""
         self.network.train()
         batches = fed(self.batches.epoch(epoch, first_step), self.fabric.device, self.memory)
-        shares = self.batches.shares(epoch, first_step) if self.taught is not None else repeat(None)
+        shares = self.batches.shares(epoch, first_step) if self.teacher_probabilities is not None else repeat(None)
         on_cpu = self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
         for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first_step):
             rows = self.batches.rows(number)
             self.rate = self.learning_rate(epoch, number) * rate_factor
             loss, hits = self._step(self.rate, self._given(x, y, rows, (epoch, number), share), rows)
-            if self.averaged:
-                self.averaged.update(self.network)
+            if self.average:
+                self.average.update(self.network)
             shown = {"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}
             yield StepResult(((rows, {"loss": loss, "accuracy": hits}),), shown)
 
@@ -139,16 +142,17 @@ class Training:
     def _given(
         self, x: Tensor, y: Tensor, rows: int, step: tuple[int, int], share: Indices | None
     ) -> tuple[Tensor, ...]:
-        """Patches, classes and, if the recipe has such, soft targets of a step: one process mixes its own patches."""
+        """Augment the patches of a step, and add soft targets if the config asks for them."""
         config = self.config
         if config.jitter:
-            x = relit(x, config.jitter, self.std, (self.seed, *step), rows, self.processes.share(rows))
+            x = jitter_radiometry(x, config.jitter, self.std, (self.seed, *step), rows, self.processes.share(rows))
         if not config.soft:
             return x, y
-        taught = None if share is None or self.taught is None else self.taught[share].to(x.device)
-        targets = targets_of(y, self.classes, config.label_smoothing, taught, config.teacher_weight)
+        table = self.teacher_probabilities
+        from_teachers = None if share is None or table is None else table[share].to(x.device)
+        targets = soft_targets(y, self.classes, config.label_smoothing, from_teachers, config.teacher_weight)
         if config.mixup or config.cutmix:
-            x, targets = mixed(x, targets, config, (self.seed, *step))
+            x, targets = mix_patches(x, targets, (self.seed, *step), mixup=config.mixup, cutmix=config.cutmix)
         return x, y, targets
 
     def _step(self, rate: float, given: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
@@ -196,15 +200,15 @@ class Training:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
-        } | ({"averaged": self.averaged.state()} if self.averaged else {})
+        } | ({"averaged": self.average.state()} if self.average else {})
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up such a state."""
         self.replayed = None  # the optimiser's state comes to lie elsewhere
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.averaged:
-            self.averaged.restore(state["averaged"])
+        if self.average:
+            self.average.restore(state["averaged"])
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def run(
