@@ -11,8 +11,8 @@ from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, tiny_config, writ
 from compactnas.cli import main
 from compactnas.cost.table import genotype_cost
 from compactnas.errors import UserError
+from compactnas.io.jsonl import Row
 from compactnas.pipeline import search_stage
-from compactnas.runs.folder import Row
 from compactnas.selection.config import FrontConfig
 from compactnas.selection.front import front_stage, marked
 from compactnas.space.genotype import Genotype

@@ -454,7 +454,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str], str]] = [
     ("other depths", {}, ["seed0", "shallow"], "leave `supernet` out of --by"),
     ("unfinished", {}, ["unfinished"], "its search has not ended"),
     ("no checkpoint", {}, ["bare"], "holds no checkpoint"),
-    ("damaged table", {}, ["damaged"], "metrics.jsonl: not a table of rows"),
+    ("damaged table", {}, ["damaged"], "metrics.jsonl: line 1 is not a JSON object"),
     ("strange probabilities", {}, ["strange"], "alpha.json: not the probabilities of this search"),
     ("strange halves", {}, ["halved"], "splits.npz: not the halves of a search"),
     ("foreign genotype", {}, ["foreign"], "genotype.json: a network that is not of the search's space"),
@@ -480,7 +480,7 @@ def broken(home: Path) -> Path:
 
 
 DAMAGED = [
-    ("search/metrics.jsonl", "[1]", "not a table of rows"),
+    ("search/metrics.jsonl", "[1]", "line 1 is not a JSON object"),
     ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": [], "derived_depths": [1, 1]}', "0 nodes"),
     (
         "search/metrics.jsonl",

@@ -19,10 +19,10 @@ from compactnas.config import MachineConfig, SearchConfig, TrainConfig
 from compactnas.data import halves, measure_normalisation, open_dataset
 from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.evaluation.evaluate import measure
+from compactnas.io.jsonl import Row
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
 from compactnas.nn.registry import normalise_of
-from compactnas.runs.folder import Row
 from compactnas.search.sampling import Architecture, Draw
 from compactnas.search.searcher import Search
 from compactnas.space.genotype import Genotype

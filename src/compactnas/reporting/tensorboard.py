@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactnas.errors import UserError
-from compactnas.runs.folder import Row
+from compactnas.io.jsonl import Row
 from compactnas.training.runtime import Listener
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from io import BytesIO
@@ -29,15 +29,8 @@ from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.version import __version__
 
-Row = dict[str, Any]
-
 LOCK, OWNER = ".lock", ".writer"
 """The lock of a run's folder, and who has it, for the error message of others."""
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write one JSON object a line."""
-    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import Batch, fed
 from compactnas.io.atomic import write_bytes, write_json
+from compactnas.io.jsonl import Row, write_rows
 from compactnas.nn.supernet import certain_sample
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
-from compactnas.runs.folder import Row, write_rows
 from compactnas.search.bilevel import HalfSteps
 from compactnas.search.derivation import Derived, derive_within
 from compactnas.search.sampling import derive

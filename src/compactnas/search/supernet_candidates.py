@@ -11,9 +11,8 @@ from compactnas.data.batches import drawing
 from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
+from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
-from compactnas.io.untrusted import parse_json
-from compactnas.runs.folder import Row, write_rows
 from compactnas.search.budget import USED, Budget, unused
 from compactnas.search.derivation import Derived
 from compactnas.search.strategies.trials import Chooser, Evaluate, Trial
@@ -122,9 +121,4 @@ class Selection:
 
 
 def _read(file: Path) -> list[Row]:
-    if not file.exists():
-        return []
-    try:
-        return [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); remove it, and its candidates are measured again") from None
+    return read_rows(file, "remove it to measure its candidates again") if file.exists() else []

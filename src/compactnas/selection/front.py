@@ -18,9 +18,9 @@ from compactnas.config import RunConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
-from compactnas.io.untrusted import parse_json, read_text
+from compactnas.io.jsonl import Row, read_rows
 from compactnas.pipeline import evaluate_stage, train_stage
-from compactnas.runs.folder import Row, sole_writer, start
+from compactnas.runs.folder import sole_writer, start
 from compactnas.search.budget import Budget
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig
@@ -129,7 +129,7 @@ def _trained(folder: Path) -> Row:
     """What a retrained network reached: on the validation part, by which the front is drawn, and on the test part."""
     again = "remove its folder to train it again"
     try:
-        last = parse_json(read_text(folder / "train" / "metrics.jsonl", again).splitlines()[-1])
+        last = read_rows(folder / "train" / "metrics.jsonl", again)[-1]
         found = {"validation_oa": last["validation_oa"]} if "validation_oa" in last else {}
         return found | {"test_oa": read_json(folder / "evaluation.json", again)["measures"]["oa"]}
     except (ValueError, KeyError, TypeError, IndexError) as error:

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from compactnas.errors import UserError
-from compactnas.io.untrusted import parse_json, read_text
+from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.runs.checkpoints import PATTERN, CheckpointPolicy
-from compactnas.runs.folder import Row, write_rows
 from compactnas.selection.holdout import Ground
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
@@ -92,10 +91,8 @@ def _own(folder: Path, number: int) -> Path:
 
 
 def _read(file: Path) -> list[Row]:
-    if not file.exists():
-        return []
+    rows = read_rows(file, AGAIN) if file.exists() else []
     try:
-        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
         for row in rows:
             _ = int(row["candidate"]), int(row["epochs"]), float(row["accuracy"])
     except (ValueError, KeyError, TypeError) as error:

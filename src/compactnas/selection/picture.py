@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from compactnas.runs.folder import Row
+from compactnas.io.jsonl import Row
 
 ACCURACIES = {
     "test_oa": "retrained, test part",

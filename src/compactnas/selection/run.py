@@ -12,8 +12,8 @@ from compactnas.config import RunConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes, write_json
-from compactnas.io.untrusted import parse_json, read_text
-from compactnas.runs.folder import Row, sole_writer, start, write_rows, write_splits
+from compactnas.io.jsonl import Row, read_rows, write_rows
+from compactnas.runs.folder import sole_writer, start, write_splits
 from compactnas.selection.agreement import agreements
 from compactnas.selection.candidates import Candidate, make_candidates
 from compactnas.selection.choice import AGAIN, require_same_choice
@@ -166,8 +166,8 @@ def _read(file: Path, candidates: int) -> list[Row]:
     """The rows of an earlier call."""
     if not file.exists():
         return []
+    rows = read_rows(file, AGAIN)
     try:
-        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
         sound = all(
             isinstance(score, float | int) and math.isfinite(score) for row in rows for score in row["scores"].values()
         )

@@ -17,10 +17,10 @@ from compactnas.data import Indices
 from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
-from compactnas.io.untrusted import parse_json, read_text
+from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.supernet import SuperNet
 from compactnas.runs.checkpoints import Checkpoints
-from compactnas.runs.folder import Row, first_difference, read_config
+from compactnas.runs.folder import first_difference, read_config
 from compactnas.runs.task import Task
 from compactnas.search.budget import Budget
 from compactnas.search.derivation import Guard, derive_within
@@ -86,7 +86,7 @@ class FinishedSearch:
         """What would have been derived after each epoch; nothing for a strategy that learns no alpha."""
         file = self.folder / "search" / "metrics.jsonl"
         found = []
-        for row in _rows(file):
+        for row in read_rows(file, AGAIN):
             if "genotype_nodes" in row:
                 values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
                 values |= {"depths": row.get("derived_depths"), "nodes": row["genotype_nodes"]}
@@ -99,7 +99,7 @@ class FinishedSearch:
         file = self.folder / "search" / "candidates.jsonl"
         if not file.exists():
             return []
-        rows = _rows(file)
+        rows = read_rows(file, AGAIN)
         if not all(type(row.get("score")) in (int, float) for row in rows):
             raise UserError(f"{file}: not the candidates of a search, which have a score; {AGAIN}")
         best = sorted(rows, key=lambda row: -float(row["score"]))
@@ -226,16 +226,3 @@ def _whole(row: Row, key: str, file: Path) -> int:
     if type(row.get(key)) is not int:
         raise UserError(f"{file}: a row has no number of its {key}; {AGAIN}")
     return int(row[key])
-
-
-def _rows(file: Path) -> list[Row]:
-    """The rows of a table with one JSON object a line."""
-    try:
-        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{file}: not a table of rows ({error}); {AGAIN}") from None
-    if not all(isinstance(row, dict) for row in rows):
-        raise UserError(f"{file}: not a table of rows; {AGAIN}")
-    return rows

@@ -8,7 +8,6 @@ seconds of both are kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,10 +29,11 @@ from compactnas.cost.table import (
 from compactnas.data import Dataset, halves, measure_normalisation
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.nn.network import Network
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.checkpoints import PATTERN
-from compactnas.runs.folder import Row, start, write_rows, write_splits
+from compactnas.runs.folder import start, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.sampling import DRAWN_WIDTHS
 from compactnas.space.genotype import Genotype
@@ -148,7 +148,7 @@ def random_search_stage(
     start(folder, config, resume=True, stage="search")
     write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
     table = folder / "search" / "candidates.jsonl"
-    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table.exists() else []
+    rows = read_rows(table, "remove the folder to search again") if table.exists() else []
     while (genotype := _draw(config, like, sizes, rows)) is not None:
         macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
         seed = _seed(config.seed, len(rows))

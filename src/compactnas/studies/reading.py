@@ -14,7 +14,7 @@ from compactnas.data.npy import lengths
 from compactnas.data.splits import REMEMBERS
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
-from compactnas.io.untrusted import parse_json, read_text
+from compactnas.io.jsonl import read_rows
 from compactnas.reporting.run.reading import AGAIN, RunFolder, read_run
 from compactnas.reporting.study.view import (
     JobView,
@@ -107,8 +107,8 @@ def _searches(job: Job, run: RunFolder) -> list[SearchView]:
 def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
     """The candidates of a random search; the one that it took is selected."""
     file = run.path / "search" / "candidates.jsonl"
+    rows = read_rows(file, AGAIN)
     try:
-        rows = [parse_json(line) for line in read_text(file, AGAIN).splitlines()]
         found = [
             SearchView(
                 method=job.method,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
-from compactnas.io.untrusted import parse_json, read_text
+from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.baselines import BASELINES
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.reporting.tensorboard import TensorBoard
-from compactnas.runs.folder import Row, sole_writer
+from compactnas.runs.folder import sole_writer
 from compactnas.space.genotype import Genotype
 from compactnas.studies.config import RANDOM, StudyConfig
 from compactnas.studies.jobs import Job, expand
@@ -93,12 +93,10 @@ def chosen(searches: tuple[Job, ...], root: Path) -> Path:
 
 def _metrics(search: Job, root: Path) -> list[Row]:
     file = search.folder(root) / "search" / "metrics.jsonl"
-    try:
-        rows: list[Row] = [parse_json(line) for line in read_text(file, "search again").splitlines()]
-        if not rows or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("no rows")
-    except ValueError as error:
-        raise UserError(f"{file}: not the metrics of a search ({error}); remove its folder to search again") from None
+    again = "remove its folder to search again"
+    rows = read_rows(file, again)
+    if not rows:
+        raise UserError(f"{file}: the search has no epoch; {again}")
     return rows
 
 

@@ -14,7 +14,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from compactnas.config import MachineConfig
 from compactnas.distributed.launch import join, world_size
 from compactnas.errors import UserError
-from compactnas.runs.folder import Row
+from compactnas.io.jsonl import Row
 
 
 @runtime_checkable

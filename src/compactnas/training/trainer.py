@@ -19,9 +19,9 @@ from compactnas.data.batches import Batches
 from compactnas.data.prefetch import fed
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.evaluation.evaluate import measure
+from compactnas.io.jsonl import Row
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
-from compactnas.runs.folder import Row
 from compactnas.training.augment import jitter_radiometry, mix_patches
 from compactnas.training.cuda_graph import Replayed
 from compactnas.training.ema import WeightAverage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compactnas.cli.options import Parser
 from compactnas.cli.searches import add_search_options, parse_with_searches
-from compactnas.runs.folder import Row
+from compactnas.io.jsonl import Row
 from compactnas.selection.config import FrontConfig
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from compactnas.io.jsonl import Row
 from compactnas.reporting.figures.charts import Series, curves
-from compactnas.runs.folder import Row
 
 
 def search_curves(rows: Sequence[Row]) -> list[ET.Element]:

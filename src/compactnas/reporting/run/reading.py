@@ -12,9 +12,10 @@ from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import Evaluation
 from compactnas.evaluation.metrics import Measures
 from compactnas.io.atomic import read_json
-from compactnas.io.untrusted import MOST_BYTES, MOST_YAML_BYTES, parse_json, parse_yaml, read_text
+from compactnas.io.jsonl import Row, read_valid_rows
+from compactnas.io.untrusted import MOST_BYTES, MOST_YAML_BYTES, parse_yaml, read_text
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import Row, load_spec
+from compactnas.runs.folder import load_spec
 from compactnas.space.genotype import Genotype
 
 AGAIN = "remove it, or write it again with compactnas"
@@ -134,18 +135,8 @@ def _list(file: Path) -> list[Any]:
 
 
 def _rows(file: Path, warnings: list[str]) -> list[Row]:
-    """The rows of a JSON-lines file; lines that are none are left out and said."""
-    rows: list[Row] = []
-    bad = 0
-    for line in _text(file).splitlines():
-        try:
-            row = parse_json(line)
-        except ValueError:
-            row = None
-        if isinstance(row, dict):
-            rows.append(row)
-        else:
-            bad += 1
+    """Read the valid rows of a table; a warning counts the lines that are skipped."""
+    rows, bad = read_valid_rows(file, AGAIN) if file.exists() else ([], 0)
     if bad:
         warnings.append(
             f"{file.parent.name}/{file.name}: {bad} of {bad + len(rows)} lines cannot be read and are left out"

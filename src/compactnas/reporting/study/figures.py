@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas import lcz
+from compactnas.io.jsonl import Row
 from compactnas.reporting.figures.bars import Bar, Part, bars
 from compactnas.reporting.figures.cell import SHORT
 from compactnas.reporting.figures.charts import Series, curves
@@ -18,7 +19,6 @@ from compactnas.reporting.figures.scatter import Dot, Size, plane
 from compactnas.reporting.study.compare import mean_oa
 from compactnas.reporting.study.seeds import Spread, pareto_front
 from compactnas.reporting.study.view import Method, StudyView, TrainingView, colour_of
-from compactnas.runs.folder import Row
 from compactnas.space.genotype import OPERATIONS, Genotype
 
 PLANE = Size(430.0, 320.0, 300.0, 0.3)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.evaluation.evaluate import Evaluation
+from compactnas.io.jsonl import Row
 from compactnas.reporting.run.tables import NAMES
-from compactnas.runs.folder import Row
 from compactnas.space.genotype import Genotype
 
 Kind = Literal["baseline", "given", "searched", "random"]
