@@ -59,7 +59,7 @@ def write_patches(file: Path) -> None:
 
 def search(data: Path, where: Path, space: Space, **budget: Any) -> tuple[Genotype, list[str], list[dict[str, Any]]]:
     """One short search: what it found, said, and its epochs."""
-    settings = SearchConfig(epochs=4, batch_size=32, alpha_learning_rate=0.05, fixed_depth=2, **budget)
+    settings = SearchConfig(epochs=4, batch_size=32, alpha_learning_rate=0.05, initial_depth=2, **budget)
     config = RunConfig(
         data=DataConfig(path=str(data), split="random"),
         space=space,

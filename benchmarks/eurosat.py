@@ -27,9 +27,9 @@ from typing import Any
 from side_by_side import add_job_options, do_as_asked, run_side_by_side
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "S": {"complexity": False, "depth": False},
-    "S+C": {"complexity": True, "depth": False},
-    "S+D": {"complexity": False, "depth": True},
+    "S": {"complexity": False, "search_depth": False},
+    "S+C": {"complexity": True, "search_depth": False},
+    "S+D": {"complexity": False, "search_depth": True},
     "S+C+D": {},
 }
 CHEAPER: dict[str, dict[str, Any]] = {
@@ -75,7 +75,7 @@ def work(job: Job, data: Path, out: Path) -> None:
     csv = str(data / SPLITS[job.split])
     config = replace(
         recipe,
-        data=DataConfig(path=str(data), split="csv", split_csv=csv, reduce=2),
+        data=DataConfig(path=str(data), split="csv", split_csv=csv, downsample=2),
         search=replace(recipe.search, **SEARCHES.get(job.method, {})),
         train=replace(recipe.train, epochs=EPOCHS, validate_every=0),
         machine=MachineConfig(device="cpu", threads=1),

@@ -4,7 +4,7 @@
     python benchmarks/kept.py give examples/beyond.yaml STUDY results/beyond/jobs
 
 `keep` copies what every figure of the tables comes from, without weights; `give` makes finished jobs of it again, so
-that `compactnas study examples/beyond.yaml --out STUDY` computes only what is left and writes all tables. A kept job
+that `compactnas study examples/beyond.yaml -o STUDY` computes only what is left and writes all tables. A kept job
 whose config is not that of the study's job of this name is left out, and said.
 """
 

@@ -39,7 +39,7 @@ def measure(minutes: float, folder: Path) -> tuple[list[float], int]:
     """Peak of each quarter of a search in MB, and the epochs that it ended."""
     world, run = folder / "world", folder / "run"
     write_world(world, cities=3, test_cities=1, patches=600, scene_px=280, seed=0)
-    words = ["search", "--recipe", "quick", "--data.path", str(world), "--out", str(run)]
+    words = ["search", "--recipe", "quick", "--data.path", str(world), "--output", str(run)]
     words += ["--search.epochs", str(LONG), "--machine.threads", "1", "--machine.checkpoint_minutes", "1"]
     with (folder / "log").open("w") as log:
         search = subprocess.Popen([sys.executable, "-m", "compactnas", *words], stdout=log, stderr=log)

@@ -135,7 +135,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
     train = replace(recipe.train, epochs=options.epochs, validate_every=0, learning_rate=0.1, weight_decay=1e-3)
     config = replace(
         recipe,
-        data=DataConfig(path=str(options.data), split="csv", split_csv=str(options.data / options.split), reduce=2),
+        data=DataConfig(path=str(options.data), split="csv", split_csv=str(options.data / options.split), downsample=2),
         train=train,
         machine=MachineConfig(device="cpu", threads=1, precision=options.precision),
         seed=job.seed,

@@ -33,9 +33,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "label smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
     "CutMix 1": {"cutmix": 1.0},
-    "averaged weights 0.99": {"average": 0.99},
+    "averaged weights 0.99": {"ema_decay": 0.99},
     "a teacher": {"teachers": (), "teacher_weight": 0.5},
-    "smoothing and averaged weights": {"label_smoothing": 0.1, "average": 0.99},
+    "smoothing and averaged weights": {"label_smoothing": 0.1, "ema_decay": 0.99},
 }
 """The fields of `train` in which each row differs; turns and flips belong to all but the first."""
 UNEVEN_ROWS: dict[str, dict[str, Any]] = {
@@ -84,7 +84,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
     recipe, split = quick(), "split_spatial_uneven.csv" if options.uneven else "split_spatial_chosen.csv"
     config = replace(
         recipe,
-        data=DataConfig(path=str(options.data), split="csv", split_csv=str(options.data / split), reduce=2),
+        data=DataConfig(path=str(options.data), split="csv", split_csv=str(options.data / split), downsample=2),
         train=replace(recipe.train, epochs=options.epochs, validate_every=0, **fields),
         machine=MachineConfig(device="cpu", threads=1, precision=options.precision),
         seed=job.seed,

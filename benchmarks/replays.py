@@ -51,7 +51,7 @@ def steps(name: str, *, replayed: bool) -> tuple[float, list[float]]:
     genotype = Genotype.load(NETWORKS[name]) if NETWORKS[name] else None
     spec = ModelSpec(SEARCHED if genotype else name, BANDS, CLASSES, PX, genotype)
     torch.manual_seed(0)
-    config = TrainConfig(epochs=100, learning_rate=0.1, augment="square", validate_every=0)
+    config = TrainConfig(epochs=100, learning_rate=0.1, augment="dihedral", validate_every=0)
     training = Training(build(spec), config, patches, rows, rows[:0], 0, fabric, channels_last=True)
     with patch.object(replay, "WARM_UP", replay.WARM_UP if replayed else sys.maxsize):
         for epoch in range(2):

@@ -73,7 +73,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
 
 def ablation(layout: str, batch: int, draws: int, precision: Precision) -> dict[str, float]:
     """Factor of each change; of a step in 32 bits too, where it is not in these."""
-    space, config = Space(layout=layout), SearchConfig(depth=False, fixed_depth=DEPTH)
+    space, config = Space(layout=layout), SearchConfig(search_depth=False, initial_depth=DEPTH)
     search = make_search(space, batch, config, precision=precision)
     contiguous = make_search(space, batch, config, channels_last=False, precision=precision)
     ours, plain = stepper(search), stepper(contiguous)

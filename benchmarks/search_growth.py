@@ -60,7 +60,7 @@ def growth_step(**changes: int) -> Step:
     """A step of these sizes on the same path."""
     size = BASE | changes
     space = Space(channels=size["channels"], nodes=size["nodes"], operations=ORDER[: size["candidates"]])
-    config = SearchConfig(depth=False, fixed_depth=size["depth"])
+    config = SearchConfig(search_depth=False, initial_depth=size["depth"])
     search = make_search(space, size["batch"], config, side=size["side"])
     search.sampler = SamePath()
     return stepper(search)
@@ -107,7 +107,7 @@ def options(layout: str, batch: int, draws: int) -> dict[str, float]:
     for depth in (1, 3, 5):
         searches[f"sampled depth {depth}"] = make_search(space, batch, replace(config, depth_mode="sample"))
         searches[f"sampled depth {depth}"].sampler = AtDepth(depth)
-    fixed = replace(config, depth=False)
+    fixed = replace(config, search_depth=False)
     searches["all inputs"] = make_search(space, batch, fixed)
     searches["two inputs"] = make_search(space, batch, replace(fixed, sampled_inputs=2))
     steps = {name: stepper(search) for name, search in searches.items()}

@@ -171,7 +171,7 @@ class Contest:
     """All kinds on one layout and batch size."""
 
     def __init__(self, layout: str, batch: int, kinds: tuple[str, ...] = KINDS) -> None:
-        config = SearchConfig(depth=False, fixed_depth=DEPTH, complexity=True)
+        config = SearchConfig(search_depth=False, initial_depth=DEPTH, complexity=True)
         space = Space(layout=layout, inputs_per_node=0)
         self.search = make_search(space, batch, config)
         self.data = batches(self.search)

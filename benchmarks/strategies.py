@@ -1,6 +1,6 @@
 """The strategies of a study in one table: accuracy after retraining, MACs, time and memory of the search; and a plot.
 
-    compactnas study examples/strategies.yaml --out strategies
+    compactnas study examples/strategies.yaml -o strategies
     python benchmarks/strategies.py examples/strategies.yaml --root strategies --json table.json --plot table.png
 
 Accuracy and MACs are those of the study's jobs: mean (least to greatest). The seconds of a search and its peak memory

@@ -25,13 +25,13 @@ from compactnas.config import RECIPES, RunConfig
 from compactnas.space.genotype import Genotype
 
 TINY = (
-    "--machine.device cpu --machine.threads 1 --space.channels 4 --space.max_depth 2 --search.fixed_depth 2 "
+    "--machine.device cpu --machine.threads 1 --space.channels 4 --space.max_depth 2 --search.initial_depth 2 "
     "--search.epochs 2 --search.batch_size 16 --train.epochs 2 --train.batch_size 16 --train.learning_rate 0.05"
 ).split()
 
 
 def parser_of(command: str) -> Parser:
-    build = import_module(f"compactnas.cli.{COMMANDS[command][1]}").build
+    build = import_module(f"compactnas.cli.commands.{COMMANDS[command][1]}").build
     made: Parser = build("paper") if signature(build).parameters else build()
     return made
 
@@ -85,7 +85,7 @@ def test_help_is_quick_and_loads_no_torch() -> None:
 def test_parsing_a_run_loads_no_torch() -> None:
     code = (
         "import sys\nfrom compactnas.cli import main\n"
-        "assert main(['run', '--out', 'x', '--search.epochs', 'many']) == 2\nassert 'torch' not in sys.modules"
+        "assert main(['run', '--output', 'x', '--search.epochs', 'many']) == 2\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -106,7 +106,7 @@ MISTAKES = [
     ("frobnicate", "`compactnas --help` lists the commands"),
     ("search --serch.epochs 3", "unknown option --serch.epochs; did you mean --search.epochs?"),
     ("search --search.epochs x", "--search.epochs: expected a whole number; found x"),
-    ("search --search.epochs 0 --out DIR", "search.epochs: 0 is less than 1"),
+    ("search --search.epochs 0 --output DIR", "search.epochs: 0 is less than 1"),
     ("search --search.epochs", "expected one argument"),
     ("search --max-steps", "expected one argument"),
     ("search --search 5", "--search:"),
@@ -119,15 +119,15 @@ MISTAKES = [
     ("search --config BROKEN", "not YAML"),
     ("search --config UNKNOWN", "does not accept option 'epocs'"),
     ("search --config SEQUENCE", "holds no names with values"),
-    ("search --data.path x.npz", "name one with --out"),
-    ("search --out DIR", "data.path: is not set"),
-    ("run --out DIR --data.path nothing.npz", "nothing"),
-    ("run --out DIR surplus", "unknown option surplus"),
-    ("run --out DIR --seed -1", "seed: -1 is negative"),
-    ("run --out DIR --space.layout cube", "space.layout: 'cube' is unknown"),
-    ("train --out DIR", "--model: no model is named"),
-    ("train --out DIR --model resnet9", "--model: 'resnet9' is unknown; use one of resnet8"),
-    ("train --out DIR --model random --data.path PATCHES", "`random` needs"),
+    ("search --data.path x.npz", "name one with --output"),
+    ("search --output DIR", "data.path: is not set"),
+    ("run --output DIR --data.path nothing.npz", "nothing"),
+    ("run --output DIR surplus", "unknown option surplus"),
+    ("run --output DIR --seed -1", "seed: -1 is negative"),
+    ("run --output DIR --space.layout cube", "space.layout: 'cube' is unknown"),
+    ("train --output DIR", "--model: no model is named"),
+    ("train --output DIR --model resnet9", "--model: 'resnet9' is unknown; use one of resnet8"),
+    ("train --output DIR --model random --data.path PATCHES", "`random` needs"),
     ("evaluate", "required: run"),
     ("evaluate nothing", "nothing/config.yaml: No such file"),
     ("evaluate nothing --part some", "--part: use one of 'train', 'validation', 'test'; found some"),
@@ -136,9 +136,9 @@ MISTAKES = [
     ("cost", "--model: no model is named"),
     ("cost --model resnet8 --bands 0", "bands = 0 is outside"),
     ("cost --model BROKEN", "not JSON"),
-    ("synth", "name one with --out"),
-    ("synth --out DIR --cities 0", "cities: 0 is less than 1"),
-    ("demo --out FULL", "is there already"),
+    ("synth", "name one with --output"),
+    ("synth --output DIR --cities 0", "cities: 0 is less than 1"),
+    ("demo --output FULL", "is there already"),
 ]
 
 
@@ -207,7 +207,7 @@ def test_a_recipe_gives_the_defaults_and_is_printed_where_it_differs(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_patches(tmp_path / "patches.npz")
-    _, config = parse(build_run, ["--recipe", recipe, "--out", "x", "--data.path", str(data)])
+    _, config = parse(build_run, ["--recipe", recipe, "--output", "x", "--data.path", str(data)])
     assert config == replace(RECIPES[recipe](), data=config.data)
     open_data(config, recipe)
     lines = capsys.readouterr().err.splitlines()
@@ -221,7 +221,7 @@ def test_a_printed_config_gives_the_same_run(tmp_path: Path, capsys: pytest.Capt
     words = [
         "--recipe",
         "smoke",
-        "--out",
+        "--output",
         "x",
         "--data.bands",
         "B02,B03",
@@ -231,7 +231,7 @@ def test_a_printed_config_gives_the_same_run(tmp_path: Path, capsys: pytest.Capt
         "4",
     ]
     with pytest.raises(SystemExit):
-        main(["run", *words, "--print_config"])
+        main(["run", *words, "--print-config"])
     file = tmp_path / "config.yaml"
     file.write_text(capsys.readouterr().out)
     _, config = parse(build_run, ["--config", str(file)])
@@ -244,7 +244,7 @@ def test_a_printed_config_gives_the_same_run(tmp_path: Path, capsys: pytest.Capt
 def test_words_given_later_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("search:\n  epochs: 9\n  batch_size: 9\n")
-    _, config = parse(build_run, ["--out", "x", "--config", str(file), "--search.epochs", "4"])
+    _, config = parse(build_run, ["--output", "x", "--config", str(file), "--search.epochs", "4"])
     assert (config.search.epochs, config.search.batch_size, config.train) == (4, 9, RunConfig().train)
 
 
@@ -269,7 +269,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run by its words; its data lies beside it."""
     home = tmp_path_factory.mktemp("cli")
     data = write_patches(home / "patches.npz")
-    assert main(["run", "--data.path", str(data), "--out", str(home / "run"), *TINY]) == 0
+    assert main(["run", "--data.path", str(data), "--output", str(home / "run"), *TINY]) == 0
     return home / "run"
 
 
@@ -287,12 +287,12 @@ def test_a_finished_run_resumes_to_the_same_and_refuses_another_config(
     before = {
         name: (finished / name).read_bytes() for name in ("genotype.json", "model.safetensors", "evaluation.json")
     }
-    assert main(["run", "--out", str(finished), "--resume"]) == 0  # all options come from the run's own config
+    assert main(["run", "--output", str(finished), "--resume"]) == 0  # all options come from the run's own config
     assert {name: (finished / name).read_bytes() for name in before} == before
     capsys.readouterr()
-    assert main(["run", "--out", str(finished), "--resume", "--search.epochs", "3"]) == 2
+    assert main(["run", "--output", str(finished), "--resume", "--search.epochs", "3"]) == 2
     assert "search.epochs" in capsys.readouterr().err
-    assert main(["run", "--out", str(finished), "--data.path", str(finished.parent / "patches.npz"), *TINY]) == 2
+    assert main(["run", "--output", str(finished), "--data.path", str(finished.parent / "patches.npz"), *TINY]) == 2
     assert "--resume" in capsys.readouterr().err
 
 
@@ -331,7 +331,7 @@ def test_baselines_train_by_the_same_words(
     model: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = str(finished.parent / "patches.npz")
-    words = ["train", "--model", model, "--like", str(finished), "--data.path", data, "--out", str(tmp_path / "run")]
+    words = ["train", "--model", model, "--like", str(finished), "--data.path", data, "--output", str(tmp_path / "run")]
     assert main([*words, *TINY]) == 0
     assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 24
@@ -340,7 +340,7 @@ def test_baselines_train_by_the_same_words(
 def test_max_steps_says_what_the_whole_would_take(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["search", "--data.path", str(finished.parent / "patches.npz"), "--out", str(tmp_path / "run"), *TINY]
+    words = ["search", "--data.path", str(finished.parent / "patches.npz"), "--output", str(tmp_path / "run"), *TINY]
     assert main([*words, "--search.batch_size", "4", "--max-steps", "3"]) == 0
     said = capsys.readouterr().err
     assert "stopped after 3 steps" in said
@@ -359,7 +359,7 @@ def test_a_demo_compares_three_networks_and_goes_on(
     for name, value in {"CITIES": 1, "TEST_CITIES": 1, "PATCHES": 34, "SCENE_PX": SMALLEST_PX}.items():
         monkeypatch.setattr(demo, name, value)
     monkeypatch.setattr(demo, "demo_config", small)
-    words = ["demo", "--out", str(tmp_path / "demo")]
+    words = ["demo", "--output", str(tmp_path / "demo")]
     assert main(words) == 0
     first = capsys.readouterr()
     for name in ("found (S+C+D)", "random cell", "ResNet-8"):
@@ -375,7 +375,7 @@ def test_a_demo_compares_three_networks_and_goes_on(
 
 
 def test_a_pipe_that_closes_is_no_traceback(finished: Path) -> None:
-    command = f'"{sys.executable}" -m compactnas run --print_config | true'
+    command = f'"{sys.executable}" -m compactnas run --print-config | true'
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env=os.environ, check=False)
     assert "Traceback" not in done.stderr
 

@@ -29,7 +29,7 @@ def source_of(patches: int, px: int = 3, dtype: type = np.uint16) -> ArraySource
     batch_size=st.integers(1, 17),
     seed=st.integers(0, 2**32),
     epoch=st.integers(0, 200),
-    augment=st.sampled_from(["none", "square"]),
+    augment=st.sampled_from(["none", "dihedral"]),
     shuffle=st.booleans(),
     data=st.data(),
 )
@@ -82,7 +82,7 @@ def test_seed_stream_and_epoch_each_change_the_order() -> None:
 def test_augmenting_does_not_change_the_order() -> None:
     source, rows = source_of(40), np.arange(40)
     plain = [labels for _, labels in Batches(source, rows, 16, 5, 0).epoch(2)]
-    turned = [labels for _, labels in Batches(source, rows, 16, 5, 0, "square").epoch(2)]
+    turned = [labels for _, labels in Batches(source, rows, 16, 5, 0, "dihedral").epoch(2)]
     assert all(torch.equal(one, other) for one, other in zip(plain, turned, strict=True))
 
 
@@ -103,7 +103,7 @@ def test_the_symmetries_are_the_group_of_the_square() -> None:
 def test_each_patch_draws_its_own_symmetry_for_all_bands_alike() -> None:
     source, rows = source_of(800), np.arange(800)
     (images, labels), (plain, plain_labels) = (
-        next(Batches(source, rows, 800, 3, 0, augment, shuffle=False).epoch(0)) for augment in ("square", "none")
+        next(Batches(source, rows, 800, 3, 0, augment, shuffle=False).epoch(0)) for augment in ("dihedral", "none")
     )
     assert torch.equal(labels, plain_labels)
     variants = torch.stack([symmetry(plain, element) for element in range(SYMMETRIES)])
@@ -127,7 +127,7 @@ def test_a_moved_patch_is_a_window_of_the_mirrored_one() -> None:
 
 def test_moving_changes_neither_order_nor_symmetries() -> None:
     source, rows = source_of(40, 5), np.arange(40)
-    still, images = (next(Batches(source, rows, 40, 5, 0, "square", shift=shift).epoch(2)) for shift in (0, 1))
+    still, images = (next(Batches(source, rows, 40, 5, 0, "dihedral", shift=shift).epoch(2)) for shift in (0, 1))
     assert torch.equal(still[1], images[1])
     wide = functional.pad(still[0], (1,) * 4, mode="reflect")
     side = images[0].shape[-1]

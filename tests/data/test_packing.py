@@ -139,7 +139,7 @@ def test_a_search_from_a_packed_set_ends_with_the_same_bytes(tmp_path: Path) -> 
     np.savez(tmp_path / "set.npz", images=(numbers / 10000).astype(np.float32), labels=np.arange(96) % 3, split=split)
     path = prepare(DataConfig(str(tmp_path / "set.npz")), tmp_path / "packed")
     for name, data in (("a", tmp_path / "set.npz"), ("b", path)):
-        search_stage(tiny_config(data, search={"augment": "square"}), tmp_path / name)
+        search_stage(tiny_config(data, search={"augment": "dihedral"}), tmp_path / name)
     for name in ("genotype.json", "normalisation.json", "search/metrics.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

@@ -77,7 +77,7 @@ def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: 
     for source in (plain, packed):
         there = resident(source, torch.device("cpu"))
         assert there.facts is source.facts
-        for augment in ("none", "square"):
+        for augment in ("none", "dihedral"):
             host, device = (Batches(s, np.arange(3, 40), 16, 7, 1, augment).epoch(2) for s in (source, there))
             for (x, y), (x_there, y_there) in zip(host, device, strict=True):
                 assert torch.equal(x, x_there) and torch.equal(y, y_there)
@@ -86,7 +86,7 @@ def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: 
 
 
 def test_a_run_on_resident_data_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    config = tiny_config(write_patches(tmp_path / "set.npz"), search={"augment": "square"})
+    config = tiny_config(write_patches(tmp_path / "set.npz"), search={"augment": "dihedral"})
     for name, there in (("a", False), ("b", True)):
         run(replace(config, machine=replace(config.machine, data_on_device=there)), tmp_path / name)
     for name in ("search/metrics.jsonl", "train/metrics.jsonl", "genotype.json", "evaluation.json"):

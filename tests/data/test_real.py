@@ -78,7 +78,7 @@ def test_berlins_scene_and_labels_give_berlins_patches(shared: Path, tmp_path: P
         file.descriptions = [str(name) for name in berlin["band_names"]]
     with rasterio.open(tmp_path / "berlin_lcz.tif", "w", count=1, dtype="uint8", **place) as file:
         file.write(berlin["scene_lcz"], 1)
-    source = open_source(DataConfig(path=str(tmp_path / "berlin.tif"), step_px=1))
+    source = open_source(DataConfig(path=str(tmp_path / "berlin.tif"), stride_px=1))
     assert source.facts.keys is not None
     row_of = {key: row for row, key in enumerate(source.facts.keys)}
     found = 0
@@ -118,7 +118,8 @@ def test_eurosat_ms_as_it_is_distributed(shared: Path, tmp_path: Path) -> None:
     assert look(source).warnings == ()
     bands = ("B04", "B03", "B02", "B08")
     evaluation = run(
-        replace(tiny_config(tmp_path), data=replace(config, path=str(packed), bands=bands, reduce=8)), tmp_path / "run"
+        replace(tiny_config(tmp_path), data=replace(config, path=str(packed), bands=bands, downsample=8)),
+        tmp_path / "run",
     )
     assert evaluation.n > 10
 

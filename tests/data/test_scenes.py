@@ -75,7 +75,7 @@ def test_windows_stand_on_the_labels_of_a_raster(tmp_path: Path) -> None:
     source = open_source(DataConfig(str(path), preload_gib=0.0, window_px=16))
     assert source.facts.bands == BANDS and source.facts.classes == NAMES and source.facts.lcz
     check_windows(source, labels, 16)
-    both = open_source(DataConfig(str(path), window_px=16, bands=("B04", "B02"), reduce=2))
+    both = open_source(DataConfig(str(path), window_px=16, bands=("B04", "B02"), downsample=2))
     assert both.facts.patch_px == 8 and both.facts.bands == ("B04", "B02")
 
 

@@ -63,12 +63,12 @@ def test_chosen_bands_come_in_the_order_asked_for(made: Made) -> None:
     np.testing.assert_array_equal(source.batch(rows)[0], made.images[rows][:, [-1, 0]])
 
 
-@pytest.mark.parametrize("reduce", [2, 4])
-def test_reduce_is_the_mean_of_each_block(made: Made, reduce: int) -> None:
-    source = open_source(replace(made.config, reduce=reduce))
+@pytest.mark.parametrize("downsample", [2, 4])
+def test_downsampling_is_the_mean_of_each_block(made: Made, downsample: int) -> None:
+    source = open_source(replace(made.config, downsample=downsample))
     patches, bands, side, _ = made.images.shape
-    blocks = made.images.reshape(patches, bands, side // reduce, reduce, side // reduce, reduce)
-    assert source.facts.patch_px == side // reduce
+    blocks = made.images.reshape(patches, bands, side // downsample, downsample, side // downsample, downsample)
+    assert source.facts.patch_px == side // downsample
     np.testing.assert_allclose(source.batch(np.arange(patches))[0], blocks.mean((3, 5), np.float64), 1e-6, 1e-7)
 
 
@@ -76,7 +76,7 @@ def test_unknown_or_repeated_bands_and_odd_blocks_are_one_line(made: Made) -> No
     for change, message in (
         ({"bands": ("B99",)}, "has no band B99; it has"),
         ({"bands": (made.bands[0],) * 2}, "named twice"),
-        ({"reduce": 3}, "3 does not divide the 8 pixels"),
+        ({"downsample": 3}, "3 does not divide the 8 pixels"),
     ):
         with pytest.raises(UserError, match=message):
             open_source(replace(made.config, **change))
@@ -170,7 +170,7 @@ def test_real_rgb_archive_and_jpeg_folder_agree(shared: Path, tmp_path: Path) ->
         path = tmp_path / small.facts.classes[small.facts.labels[row]] / small.facts.keys[row]
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(jpegs[offsets[number] : offsets[number + 1]].tobytes())
-    images = open_source(DataConfig(str(tmp_path), reduce=2))
+    images = open_source(DataConfig(str(tmp_path), downsample=2))
     assert images.facts.keys is not None
     order = [small.facts.keys.index(Path(key).name) for key in images.facts.keys]
     decoded, _ = images.batch(np.arange(len(rows)))

@@ -156,16 +156,16 @@ def test_the_shares_of_a_batch_are_the_batch(patches: Path) -> None:
     labels = torch.arange(11) % 3
     source = ArraySource(Facts("numbers", ("a", "b"), ("x", "y", "z"), 3, labels.numpy()), images)
     rows_of = torch.arange(11).numpy()
-    whole = list(Batches(source, rows_of, 4, 5, 1, "square").epoch(3))
+    whole = list(Batches(source, rows_of, 4, 5, 1, "dihedral").epoch(3))
     for count in (2, 4):
         parts = [
-            list(Batches(source, rows_of, 4, 5, 1, "square", processes=ProcessGroup(r, count)).epoch(3))
+            list(Batches(source, rows_of, 4, 5, 1, "dihedral", processes=ProcessGroup(r, count)).epoch(3))
             for r in range(count)
         ]
         for step, (x, y) in enumerate(whole):
             assert torch.equal(torch.cat([part[step][0] for part in parts]), x)
             assert torch.equal(torch.cat([part[step][1] for part in parts]), y)
-    empty = Batches(source, rows_of, 4, 5, 1, "square", processes=ProcessGroup(0, 4))
+    empty = Batches(source, rows_of, 4, 5, 1, "dihedral", processes=ProcessGroup(0, 4))
     assert empty.rows(2) == 3 and [len(y) for _, y in empty.epoch(0)] == [1, 1, 0]
 
 
@@ -249,14 +249,14 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
 
 OPTIONS = (
     "--recipe paper --machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 "
-    "--search.fixed_depth 2 --search.batch_size 15 --search.epochs 4 --search.alpha_learning_rate 0.05 "
-    "--search.augment square --train.epochs 3 --train.batch_size 26 --train.learning_rate 0.05"
+    "--search.initial_depth 2 --search.batch_size 15 --search.epochs 4 --search.alpha_learning_rate 0.05 "
+    "--search.augment dihedral --train.epochs 3 --train.batch_size 26 --train.learning_rate 0.05"
 )
 WRITTEN = ("genotype.json", "search/metrics.jsonl", "search/alpha.json", "train/metrics.jsonl", "model.safetensors")
 
 
 def words_of(command: str, data: Path, folder: Path, *more: str) -> list[str]:
-    return ["-m", "compactnas", command, "--data.path", str(data), "--out", str(folder), *OPTIONS.split(), *more]
+    return ["-m", "compactnas", command, "--data.path", str(data), "--output", str(folder), *OPTIONS.split(), *more]
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A run beside its export."""
     home = tmp_path_factory.mktemp(request.param)
     folder = write_run(home / "run", SPECS[request.param])
-    assert main(["export", str(folder), "--out", str(home / "export")]) == 0
+    assert main(["export", str(folder), "--output", str(home / "export")]) == 0
     return folder
 
 
@@ -47,7 +47,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One export that tests copy and break."""
     home = tmp_path_factory.mktemp("small")
-    assert main(["export", str(write_run(home / "run", SPECS["resnet8"])), "--out", str(home / "export")]) == 0
+    assert main(["export", str(write_run(home / "run", SPECS["resnet8"])), "--output", str(home / "export")]) == 0
     return home / "export"
 
 
@@ -174,7 +174,7 @@ def test_a_difference_stops_the_export_and_leaves_nothing(
 
     monkeypatch.setattr(writing, "onnx_bytes", wrong)
     monkeypatch.setattr("compactnas.export.checking.METHODS", ("MinMax",))
-    said = refused(tmp_path, capsys, "export", str(run), "--out", str(tmp_path / "export"))
+    said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert "model.onnx: its probabilities differ from the network's by up to 0.00" in said
 
 
@@ -189,7 +189,10 @@ main(sys.argv[1:])
 
 def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", SPECS["resnet8"])
-    words, before = ["export", str(run), "--out", str(tmp_path / "export"), "--without-data"], set(tmp_path.iterdir())
+    words, before = (
+        ["export", str(run), "--output", str(tmp_path / "export"), "--without-data"],
+        set(tmp_path.iterdir()),
+    )
     assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
     left = tmp_path / ".export.part"
     assert set(tmp_path.iterdir()) == before | {left} and (left / "export" / "model.onnx").exists()
@@ -213,14 +216,14 @@ def test_an_answer_that_is_no_number_is_no_agreement() -> None:
 def test_without_data_the_card_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     (tmp_path / "run.npz").rename(tmp_path / "moved.npz")
-    said = refused(tmp_path, capsys, "export", str(run), "--out", str(tmp_path / "export"))
+    said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert "--data.path" in said and "--without-data" in said
-    assert main(["export", str(run), "--out", str(tmp_path / "export"), "--without-data"]) == 0
+    assert main(["export", str(run), "--output", str(tmp_path / "export"), "--without-data"]) == 0
     assert not (tmp_path / "export" / "model.int8.onnx").exists()
     assert "No accuracy was" in (tmp_path / "export" / "README.md").read_text()
     with pytest.raises(UserError, match=r"this export has no model\.int8\.onnx"):
         open_engine(tmp_path / "export", "int8")
-    words = ["--out", str(tmp_path / "other"), "--data.path", str(tmp_path / "moved.npz"), "--json"]
+    words = ["--output", str(tmp_path / "other"), "--data.path", str(tmp_path / "moved.npz"), "--json"]
     capsys.readouterr()
     assert main(["export", str(run), *words]) == 0
     assert json.loads(capsys.readouterr().out)["rows"]["n"] == PATCHES // 4
@@ -236,7 +239,7 @@ HOSTILE = (
 def test_names_from_outside_do_nothing_in_the_card(tmp_path: Path) -> None:
     task = replace(TASK, classes=HOSTILE, bands=("B02", "--- {{ 1/0 }}", "<b>", "|"))
     run = write_run(tmp_path / "run", SPECS["resnet8"], task)
-    assert main(["export", str(run), "--out", str(tmp_path / "export"), "--without-data"]) == 0
+    assert main(["export", str(run), "--output", str(tmp_path / "export"), "--without-data"]) == 0
     text = (tmp_path / "export" / "README.md").read_text()
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "compactnas"
@@ -257,7 +260,7 @@ def test_a_missing_library_is_named_with_its_command(
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr("compactnas.export.reading.find_spec", lambda name: None if name == module else found(name))
     run = write_run(tmp_path / "run", SPECS["resnet8"])
-    said = refused(tmp_path, capsys, "export", str(run), "--out", str(tmp_path / "export"))
+    said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert f"{module}: not installed; install with pip install 'compactnas[export]'" in said
     assert "compactnas[export]" in refused(tmp_path, capsys, "bench", str(small))
 
@@ -269,9 +272,11 @@ def test_auto_falls_back_to_torch(small: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_mistakes_are_one_line(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", SPECS["resnet8"])
-    assert "name one with --out" in refused(tmp_path, capsys, "export", str(run))
-    assert "is there already" in refused(tmp_path, capsys, "export", str(run), "--out", str(small))
-    assert "No such file" in refused(tmp_path, capsys, "export", str(tmp_path / "none"), "--out", str(tmp_path / "x"))
+    assert "name one with --output" in refused(tmp_path, capsys, "export", str(run))
+    assert "is there already" in refused(tmp_path, capsys, "export", str(run), "--output", str(small))
+    assert "No such file" in refused(
+        tmp_path, capsys, "export", str(tmp_path / "none"), "--output", str(tmp_path / "x")
+    )
     assert "rounds: 0 is less than 1" in refused(tmp_path, capsys, "bench", str(small), "--rounds", "0")
     with pytest.raises(UserError, match="needs an export"):
         open_engine(run, "onnx")

@@ -26,7 +26,7 @@ pytest.importorskip("onnxruntime", reason="the `export` extra is not installed")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("whole")
     run = write_run(home / "run", SPECS["resnet8"])
-    assert main(["export", str(run), "--out", str(home / "export"), "--without-data"]) == 0
+    assert main(["export", str(run), "--output", str(home / "export"), "--without-data"]) == 0
     return home / "export"
 
 

@@ -228,7 +228,7 @@ def test_a_broken_scene_is_one_line(
     words = [str(word) for word in broken(tmp_path)]
     scenes = [word for word in words if "--" not in word][: len(words) - 2 * sum("--" in word for word in words)]
     capsys.readouterr()
-    assert main(["map", str(model), *scenes, "--out", str(tmp_path / "map"), *words[len(scenes) :]]) == 2
+    assert main(["map", str(model), *scenes, "--output", str(tmp_path / "map"), *words[len(scenes) :]]) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")]
     assert len(errors) == 1 and said in errors[0], errors
     assert not (tmp_path / "map").exists()
@@ -236,11 +236,11 @@ def test_a_broken_scene_is_one_line(
 
 MISTAKES = (
     ("--min-valid 0", "--min-valid: 0 is not above 0"),
-    ("--step-px 33", "--step-px: 33 is not between 1 and the window's side, 32"),
+    ("--stride-px 33", "--stride-px: 33 is not between 1 and the window's side, 32"),
     ("--scale 0", "--scale: 0 is not above 0"),
     ("--cloud-classes clouds", "--cloud-classes: 'clouds' is no list of numbers"),
     ("--name a/b", "--name: 'a/b'"),
-    ("--workers -1", "--workers: -1 is negative"),
+    ("--threads -1", "--threads: -1 is negative"),
     ("--edges cut", "--edges: use one of 'mirror', 'leave'; found cut"),
 )
 
@@ -250,7 +250,7 @@ def test_a_mistaken_option_is_one_line(
     words: str, said: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = write_scene(tmp_path / "s.tif", PIXELS)
-    assert main(["map", str(model), str(scene), "--out", str(tmp_path / "map"), *words.split()]) == 2
+    assert main(["map", str(model), str(scene), "--output", str(tmp_path / "map"), *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "map").exists()
 

@@ -31,15 +31,15 @@ sys.exit(main(sys.argv[2:]))
 
 
 def command(pause_s: float, *words: Path | str) -> list[str]:
-    return [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--workers", "1"]
+    return [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--threads", "1"]
 
 
 def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(96, 64))
-    subprocess.run(command(0, model, scene, "--out", tmp_path / "whole"), check=True)
+    subprocess.run(command(0, model, scene, "--output", tmp_path / "whole"), check=True)
     out, done = tmp_path / "cut", 0
     for number, code in ((signal.SIGKILL, -9), (signal.SIGUSR1, 75), (signal.SIGTERM, 75)):
-        words, before = command(0.2, model, scene, "--out", out), done
+        words, before = command(0.2, model, scene, "--output", out), done
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + 120
         while done < before + 2:
@@ -52,14 +52,14 @@ def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) 
         assert [file.name for file in out.iterdir()] == ["map.part"]
     assert "stopped by SIGTERM; give the same command again to go on" in said
     assert 6 <= done < 10
-    subprocess.run(command(0, model, scene, "--out", out), check=True)
+    subprocess.run(command(0, model, scene, "--output", out), check=True)
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_the_dense_mode_goes_on_with_what_it_had_learnt(tmp_path: Path) -> None:
     """Killed after a few blocks: the same bytes and the same report as undisturbed, and nothing is learnt again."""
     model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(320, 320))
-    words = (model, scene, "--mode", "dense", "--out")
+    words = (model, scene, "--mode", "dense", "--output")
     whole, out = tmp_path / "whole", tmp_path / "cut"
     undisturbed = subprocess.run(command(0, *words, whole), check=True, capture_output=True, text=True)
     process = subprocess.Popen(command(0.2, *words, out), stderr=subprocess.DEVNULL)

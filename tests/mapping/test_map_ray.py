@@ -19,7 +19,7 @@ def test_blocks_on_ray_give_the_same_bytes(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", numbers(640, 200))
 
     def mapped(out: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "compactnas", "map", "run", "scene.tif", "--out", out, "--workers", "1"]
+        command = [sys.executable, "-m", "compactnas", "map", "run", "scene.tif", "--output", out, "--threads", "1"]
         command += ["--mode", "dense"]
         return subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
 

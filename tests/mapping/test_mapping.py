@@ -68,7 +68,7 @@ def test_a_cells_class_is_that_of_its_own_ground(
     pixels = np.full((87, 131), 3)
     pixels[:, 66:], pixels[40:, :] = 8, pixels[40:, :] + 2
     scene = write_scene(tmp_path / "scene.tif", tenths(pixels))
-    mapped(tmp_path / "map", model, scene, config=MapConfig(edges=edges, step_px=step))
+    mapped(tmp_path / "map", model, scene, config=MapConfig(edges=edges, stride_px=step))
     with rasterio.open(tmp_path / "map" / "city_lcz.tif") as raster:
         labels, transform, crs = raster.read(1), raster.transform, raster.crs
     first = 0 if edges == "mirror" else (32 - step) // 2
@@ -198,7 +198,7 @@ def test_bands_of_20_m_are_brought_to_10_m(resampling: Any, engine: FakeEngine, 
     pixels, coarse = numbers(41, 51), ("B05", "B12")
     product = write_product(tmp_path / "x.SAFE", pixels, offset=-1000, coarse=coarse)
     reading = Reading(resampling=resampling)
-    mapped(tmp_path / "map", model, product, reading=reading, config=MapConfig(edges="leave", step_px=9))
+    mapped(tmp_path / "map", model, product, reading=reading, config=MapConfig(edges="leave", stride_px=9))
     method = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}[resampling]
     values = pixels / np.float32(10_000)
     for name in coarse:
@@ -384,7 +384,7 @@ def test_classes_of_another_kind_have_their_own_names(tmp_path: Path) -> None:
 
 def test_by_the_command_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scene = write_scene(tmp_path / "scene.tif", numbers())
-    words = ["map", str(model), str(scene), "--out", str(tmp_path / "map"), "--engine", "torch", "--workers", "1"]
+    words = ["map", str(model), str(scene), "--output", str(tmp_path / "map"), "--engine", "torch", "--threads", "1"]
     assert main([*words, "--min-valid", "0.5"]) == 0
     assert "13 x 10 cells" in capsys.readouterr().out
     mapped(tmp_path / "same", model, scene, outputs=Outputs(), config=MapConfig(min_valid=0.5))

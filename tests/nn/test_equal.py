@@ -30,7 +30,9 @@ def make_search(
     rows = torch.arange(2 * BATCH).numpy()
     search = Search(
         Space(layout=layout, channels=4, blocks=2),
-        SearchConfig(complexity=False, depth=False, fixed_depth=DEPTH, batch_size=BATCH, unsampled_gradient=unsampled),
+        SearchConfig(
+            complexity=False, search_depth=False, initial_depth=DEPTH, batch_size=BATCH, unsampled_gradient=unsampled
+        ),
         ArraySource(facts, images.numpy()),
         (rows[:BATCH], rows[BATCH:]),
         Normalisation((0.0,) * BANDS, (1.0,) * BANDS),

@@ -100,7 +100,7 @@ def test_a_checkpoint_that_is_a_pickle(tmp_path: Path, capsys: pytest.CaptureFix
         file.write_bytes(buffer.getvalue())
         with pytest.raises(UserError, match="not a checkpoint of ours"):
             load_checkpoint(file)
-    line = refused(tmp_path, capsys, "search", "--resume", "--out", str(tmp_path / "run"))
+    line = refused(tmp_path, capsys, "search", "--resume", "--output", str(tmp_path / "run"))
     assert "not a checkpoint of ours" in line
 
 
@@ -153,9 +153,9 @@ def test_a_config(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     run = run_folder(tmp_path)
     (run / "config.yaml").write_text(content)
     assert message in refused(tmp_path, capsys, "evaluate", str(run))
-    given = ["--config", str(run / "config.yaml"), "--out", str(tmp_path / "out")]
+    given = ["--config", str(run / "config.yaml"), "--output", str(tmp_path / "out")]
     assert message in refused(tmp_path, capsys, "search", *given)
-    assert message in refused(tmp_path, capsys, "study", str(run / "config.yaml"), "--out", str(tmp_path / "out"))
+    assert message in refused(tmp_path, capsys, "study", str(run / "config.yaml"), "--output", str(tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("hostile_module")
@@ -170,7 +170,9 @@ def test_a_config(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 )
 def test_a_study(content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "study.yaml").write_text(content)
-    assert message in refused(tmp_path, capsys, "study", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out"))
+    assert message in refused(
+        tmp_path, capsys, "study", str(tmp_path / "study.yaml"), "--output", str(tmp_path / "out")
+    )
 
 
 @pytest.mark.usefixtures("hostile_module")
@@ -178,10 +180,10 @@ def test_a_study(content: str, message: str, tmp_path: Path, capsys: pytest.Capt
 def test_a_file_of_options(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "some.yaml").write_text("class_path: hostile_module.Data\n")
     words = [option + str(tmp_path / "some.yaml")] if "=" in option else [option, str(tmp_path / "some.yaml")]
-    assert "names no classes" in refused(tmp_path, capsys, "search", *words, "--out", str(tmp_path / "out"))
+    assert "names no classes" in refused(tmp_path, capsys, "search", *words, "--output", str(tmp_path / "out"))
     (tmp_path / "some.yaml").write_text(f"config: {tmp_path / 'some.yaml'}\n")
     if option != "--data":
-        assert "names no other" in refused(tmp_path, capsys, "search", *words, "--out", str(tmp_path / "out"))
+        assert "names no other" in refused(tmp_path, capsys, "search", *words, "--output", str(tmp_path / "out"))
 
 
 def test_the_report_of_a_run_whose_config_laughs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -302,7 +302,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(patches: Path, small_disk: Pa
     disk = os.statvfs(small_disk)
     (small_disk / "filling").write_bytes(bytes(max(0, disk.f_bavail - 2) * disk.f_bsize))
     done = subprocess.run(
-        [sys.executable, "-m", "compactnas", "run", "--resume", "--out", str(folder)],
+        [sys.executable, "-m", "compactnas", "run", "--resume", "--output", str(folder)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -76,7 +76,7 @@ def test_without_c_only_the_derivation_knows_the_budget(patches: Path) -> None:
 def test_an_impossible_budget_is_one_line_and_leaves_nothing(
     patches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = f"search --data.path {patches} --recipe smoke --max-macs 1k --out {tmp_path / 'run'}"
+    words = f"search --data.path {patches} --recipe smoke --max-macs 1k --output {tmp_path / 'run'}"
     assert main(words.split()) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert "search.max_macs: 0.001 M MACs are too few: the fixed parts take" in said[-1]
@@ -103,7 +103,7 @@ def test_budgets_are_written_as_people_write_them(patches: Path, tmp_path: Path,
 
     for option in ("--max-macs", "--search.max_macs"):
         for words in ([option, word], [f"{option}={word}"]):
-            _, config = parse(build, [*words, "--out", str(tmp_path / "run")])
+            _, config = parse(build, [*words, "--output", str(tmp_path / "run")])
             assert config.search.max_macs == value
 
 

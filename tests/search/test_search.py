@@ -29,15 +29,15 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 
 SETTINGS: list[dict[str, object]] = [
-    {"complexity": False, "depth": False},
-    {"complexity": True, "depth": False},
-    {"complexity": False, "depth": True},
-    {"complexity": True, "depth": True},
+    {"complexity": False, "search_depth": False},
+    {"complexity": True, "search_depth": False},
+    {"complexity": False, "search_depth": True},
+    {"complexity": True, "search_depth": True},
     {"depth_mode": "sample"},
     {"depth_mode": "sample", "sampled_inputs": 2},
     {"unsampled_gradient": "published", "unsampled_weights": "decay"},
     {"complexity_probability": "gumbel", "complexity_depth": "sampled", "complexity_operations": "cell"},
-    {"complexity_probability": "one_hot", "complexity_depth": "derived", "augment": "square"},
+    {"complexity_probability": "one_hot", "complexity_depth": "derived", "augment": "dihedral"},
 ]
 
 
@@ -51,7 +51,7 @@ def test_every_setting_gives_a_genotype_twice_the_same(
     assert outputs(tmp_path / "a") == outputs(tmp_path / "b")
     assert search_stage(replace(config, seed=1), tmp_path / "c")
     assert outputs(tmp_path / "c")["search/metrics.jsonl"] != outputs(tmp_path / "a")["search/metrics.jsonl"]
-    if not config.search.depth:
+    if not config.search.search_depth:
         assert found[0].depths == (2, 2, 2)
 
 
@@ -123,7 +123,7 @@ def test_a_search_that_stands_still_stops(patches: Path, tmp_path: Path) -> None
 
 def test_the_complexity_loss_makes_networks_cheaper(patches: Path, tmp_path: Path) -> None:
     """With a great weight nothing but the cost counts."""
-    config = tiny_config(patches, search={"epochs": 12, "complexity_weight": 1000.0, "depth": False})
+    config = tiny_config(patches, search={"epochs": 12, "complexity_weight": 1000.0, "search_depth": False})
     search_stage(config, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["expected_macs"] < 0.8 * rows[0]["expected_macs"]

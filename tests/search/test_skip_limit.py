@@ -81,7 +81,7 @@ def test_a_search_says_how_far_it_collapsed_and_does_what_it_is_told(
                 self.alpha[:, self.space.operations.index(SKIP)] += 5.0
 
     monkeypatch.setattr("compactnas.search.bilevel.Architecture", Fond)
-    settings = {"epochs": 5, "warmup": 1, "batch_size": 36, "guard": guard, "guard_edges": 1}
+    settings = {"epochs": 5, "warmup": 1, "batch_size": 36, "skip_limit": guard, "skip_limit_edges": 1}
     found = search_stage(tiny_config(patches, search=settings, space={"blocks": 1}), tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert len(rows) == epochs
@@ -91,16 +91,16 @@ def test_a_search_says_how_far_it_collapsed_and_does_what_it_is_told(
 
 def test_pools_can_be_guarded_too(patches: Path) -> None:
     weightless = (SKIP, "avg_pool_3x3", "max_pool_3x3")
-    search = new_search(patches, guard="limit", guard_operations=weightless, guard_edges=0)
+    search = new_search(patches, skip_limit="limit", skip_limit_operations=weightless, skip_limit_edges=0)
     assert Guard(weightless, 0).count(search.derived().genotype) == 0
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"guard_operations": ("skip",)}, r"guard_operations: \['skip'\] is unknown"),
-        ({"guard_edges": -1}, "guard_edges: -1 is negative"),
-        ({"guard": "limit", "strategy": "uniform"}, "guard: uniform moves no architecture"),
+        ({"skip_limit_operations": ("skip",)}, r"skip_limit_operations: \['skip'\] is unknown"),
+        ({"skip_limit_edges": -1}, "skip_limit_edges: -1 is negative"),
+        ({"skip_limit": "limit", "strategy": "uniform"}, "skip_limit: uniform moves no architecture"),
     ],
 )
 def test_a_guard_that_is_none_is_refused(patches: Path, settings: dict[str, object], message: str) -> None:

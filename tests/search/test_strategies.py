@@ -118,7 +118,7 @@ def test_gradients_reach_alpha_and_the_depth_and_leave_the_weights(
 @pytest.mark.parametrize("strategy", LEARNING)
 def test_the_complexity_loss_moves_alpha_of_its_own(patches: Path, strategy: str) -> None:
     """With nothing but the cost to learn, cheap networks become likelier."""
-    search = new_search(patches, space=SMALL, strategy=strategy, complexity_weight=1e4, depth=False)
+    search = new_search(patches, space=SMALL, strategy=strategy, complexity_weight=1e4, search_depth=False)
     before = search.describe()["expected_macs"]
     for _ in range(4):
         step_of_alpha(search)
@@ -127,7 +127,7 @@ def test_the_complexity_loss_moves_alpha_of_its_own(patches: Path, strategy: str
 
 @pytest.mark.parametrize("strategy", EVERY)
 def test_as_many_operations_of_an_edge_run_as_promised(patches: Path, strategy: str) -> None:
-    search = new_search(patches, space=SMALL, strategy=strategy, depth=False)
+    search = new_search(patches, space=SMALL, strategy=strategy, search_depth=False)
     ran: Counter[int] = Counter()
     cell = search.supernet.backbone.blocks[0][0]
     for edge, candidates in enumerate(cell.edges):
@@ -174,7 +174,7 @@ def test_memory_grows_with_what_runs(patches: Path) -> None:
     """Of what a step of the architecture keeps for its backward pass: a gate costs one map, a mixture all of them."""
     kept = {}
     for strategy in ("gdas", "proxyless", "snas", "darts"):
-        search = new_search(patches, space=SMALL, strategy=strategy, depth=False)
+        search = new_search(patches, space=SMALL, strategy=strategy, search_depth=False)
         sizes: list[int] = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, to=sizes: to.append(t.numel()) or t, lambda t: t):
             for _ in range(6):  # draws differ
@@ -234,7 +234,7 @@ def test_a_mixture_is_the_weighted_sum_and_so_is_its_gradient() -> None:
 
 
 def test_proxyless_moves_two_logits_of_an_edge_and_no_other_probability(patches: Path) -> None:
-    search = new_search(patches, space=SMALL, strategy="proxyless", depth=False)
+    search = new_search(patches, space=SMALL, strategy="proxyless", search_depth=False)
     alpha, seen = search.architecture.alpha, list[Draw]()
     draw_of = search._draw
     search._draw = lambda tau, gradient: seen.append(draw_of(tau, gradient=gradient)) or seen[-1]  # type: ignore[method-assign, func-returns-value]

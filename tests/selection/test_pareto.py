@@ -91,7 +91,7 @@ def test_it_goes_on_where_it_stopped_and_can_be_retrained_later(searched: list[P
 
 def test_the_command(searched: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "front"
-    words = f"pareto {searched[0]} --out {out} --least 70k --most 0.11M --points 2 --samples 0"
+    words = f"pareto {searched[0]} --output {out} --least 70k --most 0.11M --points 2 --samples 0"
     assert main(words.split()) == 0
     said = capsys.readouterr().out
     assert "0.07M" in said and "0.11M" in said and "on the front" in said
@@ -111,7 +111,7 @@ def test_the_command(searched: list[Path], tmp_path: Path, capsys: pytest.Captur
 def test_what_cannot_be_is_one_line_and_leaves_nothing(
     searched: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
 ) -> None:
-    assert main(f"pareto {searched[0]} --out {tmp_path / 'front'} {words}".split()) == 2
+    assert main(f"pareto {searched[0]} --output {tmp_path / 'front'} {words}".split()) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and message in said[0]
     assert not (tmp_path / "front").exists()

@@ -302,7 +302,7 @@ def test_random_candidates_cost_what_the_first_network_does_and_are_heard_whole(
 
 
 def test_random_candidates_are_as_deep_as_a_search_that_did_not_search_for_depths(home: Path, tmp_path: Path) -> None:
-    search_stage(config_of(home / "patches.npz", 0, depth=False, fixed_depth=2), tmp_path / "two")
+    search_stage(config_of(home / "patches.npz", 0, search_depth=False, initial_depth=2), tmp_path / "two")
     found = make_candidates(read_searches([tmp_path / "two"]), 6, 0, random=5)
     assert {one.genotype.depths for one in found} == {(2, 2)}
 
@@ -336,7 +336,7 @@ def test_a_search_is_sampled_by_what_it_believes(home: Path, tmp_path: Path) -> 
     depths = Counter(genotype.depths for genotype in drawn)
     assert depths[1, 2] / 600 == pytest.approx(0.9, abs=0.05)
     assert depths[1, 2] + depths[2, 2] == 600
-    guarded = replace(search.config.search, guard="limit", guard_edges=0)
+    guarded = replace(search.config.search, skip_limit="limit", skip_limit_edges=0)
     search = FinishedSearch(folder, replace(search.config, search=guarded), search.found)
     assert {name for _ in range(20) for edges in search.sample(generator).nodes for name, _ in edges} == {
         "sep_conv_3x3"
@@ -475,7 +475,7 @@ def broken(home: Path) -> Path:
     (home / "foreign" / "genotype.json").write_text(replace(CELL, channels=8).to_json())
     data = home / "patches.npz"
     search_stage(tiny_config(data, space=SMALL | {"channels": 6}, search={"epochs": 1}), home / "wide")
-    search_stage(config_of(data, 0, epochs=1, depth=False, fixed_depth=1), home / "shallow")
+    search_stage(config_of(data, 0, epochs=1, search_depth=False, initial_depth=1), home / "shallow")
     return home
 
 
@@ -567,7 +567,7 @@ def test_the_command_selects_and_its_folder_can_be_trained(
 ) -> None:
     runs, out = [str(home / "seed0"), str(home / "seed1")], str(tmp_path / "out")
     words = "--by synflow,macs --candidates 4 --initialisations 1 --max-macs 1G".split()
-    assert main(["select", *runs, "--out", out, *words]) == 0
+    assert main(["select", *runs, "--output", out, *words]) == 0
     said = capsys.readouterr().out
     assert "12 patches held out" in said
     assert max(map(len, said.splitlines()[:-1])) <= 80
@@ -575,27 +575,27 @@ def test_the_command_selects_and_its_folder_can_be_trained(
     assert len(macs) == 4 and macs == sorted(macs, key=float, reverse=True)
     assert "synflow with macs: tau" in said
     assert f"selected: {out}/genotype.json" in said.replace("\n", "")
-    assert main(["select", *runs, "--out", out, *words, "--resume", "--json"]) == 0
+    assert main(["select", *runs, "--output", out, *words, "--resume", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["winner"]["scores"]["macs"] == found["winner"]["macs"]
     tiny = "--machine.device cpu --machine.threads 1 --train.epochs 1 --train.batch_size 16".split()
     data = ["--data.path", str(home / "patches.npz")]
-    assert main(["train", "--model", out, *data, "--out", str(tmp_path / "trained"), *tiny]) == 0
+    assert main(["train", "--model", out, *data, "--output", str(tmp_path / "trained"), *tiny]) == 0
     assert (tmp_path / "trained" / "genotype.json").read_bytes() == (tmp_path / "out" / "genotype.json").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("RUN", "name one with --out"),
-        ("RUN --out OUT --by synflow,luck", "by: 'luck' is unknown; use some of supernet, synflow"),
-        ("RUN --out OUT --by macs,macs", "name each ranking only once"),
-        ("RUN --out OUT --eta 1", "eta: 1 is less than 2"),
-        ("RUN --out OUT --holdout test", "--holdout"),
-        ("RUN --out OUT --holdout-fraction 1", "holdout_fraction: 1 is outside 0 to 1"),
-        ("RUN --out OUT --max-macs -1", "is no budget"),
-        ("nowhere --out OUT", "nowhere"),
-        ("RUN --out OUT --machine.devices 2", "one device"),
+        ("RUN", "name one with --output"),
+        ("RUN --output OUT --by synflow,luck", "by: 'luck' is unknown; use some of supernet, synflow"),
+        ("RUN --output OUT --by macs,macs", "name each ranking only once"),
+        ("RUN --output OUT --eta 1", "eta: 1 is less than 2"),
+        ("RUN --output OUT --holdout test", "--holdout"),
+        ("RUN --output OUT --holdout-fraction 1", "holdout_fraction: 1 is outside 0 to 1"),
+        ("RUN --output OUT --max-macs -1", "is no budget"),
+        ("nowhere --output OUT", "nowhere"),
+        ("RUN --output OUT --machine.devices 2", "one device"),
     ],
 )
 def test_a_mistake_in_the_words_is_one_line(

@@ -42,14 +42,14 @@ STEP = Step(2.0, 1.5)
 
 def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     methods = {
-        "by DARTS": {"strategy": "darts", "depth": False},
+        "by DARTS": {"strategy": "darts", "search_depth": False},
         "narrower": {"space": {"widths": [0.5, 1.0]}},
         "within 20 k": {"max_parameters": 20000.0},
     }
     study = read_study(write_study(tmp_path, methods=methods))
     jobs = expand(study)
     searches = {job.method: job.config.search for job in jobs if job.kind == "search"}
-    assert searches["by DARTS"] == replace(study.search, strategy="darts", depth=False)
+    assert searches["by DARTS"] == replace(study.search, strategy="darts", search_depth=False)
     assert searches["within 20 k"] == replace(study.search, max_parameters=20000.0)
     spaces = {job.method: job.config.space for job in jobs if job.kind == "search"}
     assert searches["narrower"] == study.search and spaces["narrower"] == replace(study.space, widths=(0.5, 1.0))
@@ -243,7 +243,7 @@ def test_the_work_of_a_search_is_that_of_the_paths_it_runs(depth: bool) -> None:
     # What a search would report: the cost at the depths that it expects, here 1.5 of 2 where depth is searched.
     fixed, whole = count(empty, 3, 16).macs, count(path, 3, 16).macs
     expected = fixed + (whole - fixed) * (0.75 if depth else 1.0)
-    config = SearchConfig(depth=depth, fixed_depth=2, batch_size=16, epochs=3, warmup=1)
+    config = SearchConfig(search_depth=depth, initial_depth=2, batch_size=16, epochs=3, warmup=1)
     rows = [{"epoch": e, "expected_macs": expected, "depths": [1.5 if depth else 2.0] * 3} for e in (1, 2, 3)]
     assert search_work(rows, config, space, sizes, 50) == pytest.approx((3 + 5 + 5) * work(path, 3, 16) * 3 * 16)
     halved = search_work(rows, replace(config, sampled_inputs=1), space, sizes, 50)
@@ -260,7 +260,7 @@ def test_the_work_of_a_search_that_runs_all_operations_or_measures_candidates() 
     bare = Network(Genotype(((("none", 0),),), (2,), 4), 3, 5)
     works = [work(path, 3, 16) for path in paths]
     mixture = sum(works) - 7 * work(bare, 3, 16)
-    config = SearchConfig(depth=False, fixed_depth=2, batch_size=16, candidates=10)
+    config = SearchConfig(search_depth=False, initial_depth=2, batch_size=16, candidates=10)
     rows = [{"epoch": 1, "depths": [2.0]}, {"epoch": 2, "depths": [2.0]}]
     for strategy, passes in (("darts", 5), ("snas", 5), ("darts_second_order", 13)):
         found = search_work(rows, replace(config, strategy=strategy), space, sizes, 50)
@@ -339,11 +339,11 @@ def test_the_command_plans_runs_and_reports(
 ) -> None:
     _, root = whole
     file = str(root.parent / "study.yaml")
-    assert main(["study", file, "--out", str(tmp_path / "new"), "--plan"]) == 0
+    assert main(["study", file, "--output", str(tmp_path / "new"), "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "25 jobs, 0 done" in shown and not (tmp_path / "new").exists()
     assert len(re.findall(r"~\d+(\.\d)? (s|min|h), \d\.\d GiB", shown)) == 25
-    assert main(["study", file, "--out", str(root)]) == 0
+    assert main(["study", file, "--output", str(root)]) == 0
     shown = capsys.readouterr().out
     assert "| official | ResNet-8 | S | S+C+D | random | random search |" in shown and "job " not in shown
     for name in ("tables.md", "tables.csv", "tables.tex", "report.html"):
@@ -424,7 +424,7 @@ def test_the_papers_study_plans_on_files_of_so2sats_real_shapes(
         return [Step(0.5, 1.0)] * len(shapes)
 
     monkeypatch.setattr("compactnas.studies.planning.measure_steps", measured)
-    assert main(["study", str(repository / "examples" / "so2sat.yaml"), "--out", "study", "--plan"]) == 0
+    assert main(["study", str(repository / "examples" / "so2sat.yaml"), "--output", "study", "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "d2: train 281,893, test 70,473" in shown
     assert "d1: train 352,366, validation 24,119, test 24,188" in shown

@@ -80,7 +80,7 @@ def test_without_ray_one_line_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert main(["study", str(write_study(tmp_path)), "--out", str(tmp_path / "out"), "--ray"]) == 2
+    assert main(["study", str(write_study(tmp_path)), "--output", str(tmp_path / "out"), "--ray"]) == 2
     said = capsys.readouterr().err
     assert said == "compactnas: error: Ray is not installed; install it with `pip install 'compactnas[cluster]'`\n"
 
@@ -116,7 +116,7 @@ def test_a_wrong_address_is_one_line_at_once(
         ("head", "is not HOST:PORT or auto"),
         ("auto", "no Ray runs on this machine"),
     ):
-        assert main(["study", str(file), "--out", str(tmp_path / "out"), "--ray-address", address]) == 2
+        assert main(["study", str(file), "--output", str(tmp_path / "out"), "--ray-address", address]) == 2
         error = capsys.readouterr().err
         assert said in error and len(error.splitlines()) == 1, error
 

@@ -39,7 +39,7 @@ def test_a_study_killed_with_9_repeats_no_finished_job_and_ends_with_the_same_ta
     keys = {job.key for job in expand(read_study(file))}
 
     def command(out: str) -> list[str]:
-        return [sys.executable, "-m", "compactnas", "study", str(file), "--out", str(tmp_path / out)]
+        return [sys.executable, "-m", "compactnas", "study", str(file), "--output", str(tmp_path / out)]
 
     subprocess.run(command("whole"), check=True, capture_output=True)
     moments = random.Random(5)

@@ -70,7 +70,7 @@ def results(root: Path) -> dict[str, bytes]:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The study in this process; the file lies beside its folder."""
     where = tmp_path_factory.mktemp("alone")
-    assert main(["study", str(write_few(where)), "--out", str(where / "out")]) == 0
+    assert main(["study", str(write_few(where)), "--output", str(where / "out")]) == 0
     return where / "out"
 
 
@@ -111,7 +111,7 @@ def test_two_machines_end_with_the_same_bytes(
     alone: Path, machines: Machines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = str(alone.parent / "study.yaml")
-    assert main(["study", file, "--out", str(tmp_path), "--ray-address", machines.address]) == 0
+    assert main(["study", file, "--output", str(tmp_path), "--ray-address", machines.address]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert "5 jobs, 0 done; 2 machines with 2 CPUs and 0 GPUs\n" in said.out
@@ -139,7 +139,7 @@ def test_machines_without_the_folder_send_their_files_back(
 
     monkeypatch.setattr(on_ray, "_token", elsewhere)
     on_ray.run_study_on_ray(study, tmp_path, RayOptions(machines.address))
-    assert main(["study", str(alone.parent / "study.yaml"), "--out", str(tmp_path)]) == 0
+    assert main(["study", str(alone.parent / "study.yaml"), "--output", str(tmp_path)]) == 0
     assert results(tmp_path) == results(alone)
 
 
@@ -148,7 +148,7 @@ def test_a_users_mistake_in_a_job_is_one_line_that_names_the_machine(
 ) -> None:
     file = write_few(tmp_path)
     (tmp_path / "patches.npz").unlink()
-    assert main(["study", str(file), "--out", str(tmp_path / "out"), "--ray-address", machines.address]) == 2
+    assert main(["study", str(file), "--output", str(tmp_path / "out"), "--ray-address", machines.address]) == 2
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and said.startswith("compactnas: error: ")
     assert f" on {os.uname().nodename}: " in said and "patches.npz" in said
@@ -179,7 +179,7 @@ def test_a_machine_that_is_killed_costs_only_its_jobs(alone: Path, machines: Mac
     assert lost and f"({second})" in lost[0] and "the machine has died" in lost[0]
     name = lost[0].removeprefix("lost: ").split(", on ")[0]
     assert re.search(r"epochs of 2 steps, [1-3] done", (jobs[name].folder(tmp_path) / LOG).read_text())
-    assert main(["study", str(alone.parent / "study.yaml"), "--out", str(tmp_path)]) == 0
+    assert main(["study", str(alone.parent / "study.yaml"), "--output", str(tmp_path)]) == 0
     assert results(tmp_path) == results(alone)
 
 
@@ -193,7 +193,7 @@ def test_ctrl_c_ends_everything_and_the_study_goes_on(alone: Path, tmp_path: Pat
     with (
         tempfile.TemporaryDirectory(prefix="tmp-", dir="/tmp") as short,
         subprocess.Popen(
-            [sys.executable, "-m", "compactnas", "study", str(file), "--out", str(root), "--ray"],
+            [sys.executable, "-m", "compactnas", "study", str(file), "--output", str(root), "--ray"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -215,7 +215,7 @@ def test_ctrl_c_ends_everything_and_the_study_goes_on(alone: Path, tmp_path: Pat
         assert not list(Path(short).glob("ray-*"))
     assert not list(root.glob(".driver-*"))
     assert 1 <= sum(job.done(root) for job in expand(read_study(file))) < 5
-    assert main(["study", str(file), "--out", str(root)]) == 0
+    assert main(["study", str(file), "--output", str(root)]) == 0
     assert results(root) == results(alone)
 
 

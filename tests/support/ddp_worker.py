@@ -41,7 +41,7 @@ ROWS = 50
 """Of a training: with batches of 16, the last one has 2."""
 
 SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
-    "paper": ("paper", {"batch_size": 7, "augment": "square"}),
+    "paper": ("paper", {"batch_size": 7, "augment": "dihedral"}),
     "nasnet": (
         "nasnet",
         {"batch_size": 7, "depth_mode": "sample", "unsampled_weights": "decay", "unsampled_gradient": "published"},
@@ -52,7 +52,7 @@ SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
     "uniform": ("paper", {"batch_size": 7, "strategy": "uniform"}),
 }
 TRAININGS: dict[str, dict[str, object]] = {
-    "found": {"augment": "square"},
+    "found": {"augment": "dihedral"},
     "sen2lcz": {"learning_rate": 0.002},  # with dropout
 }
 

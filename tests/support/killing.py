@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 OPTIONS = (
-    "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 --search.fixed_depth 2 "
-    "--search.batch_size 8 --search.epochs 6 --search.alpha_learning_rate 0.05 --search.augment square "
+    "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 --search.initial_depth 2 "
+    "--search.batch_size 8 --search.epochs 6 --search.alpha_learning_rate 0.05 --search.augment dihedral "
     "--train.epochs 6 --train.batch_size 8 --train.learning_rate 0.05"
 )
 
@@ -24,5 +24,5 @@ SAME = (
 
 
 def command(data: Path, folder: Path, *more: str) -> list[str]:
-    words = ["run", "--recipe", "paper", "--data.path", str(data), "--out", str(folder), *OPTIONS.split(), *more]
+    words = ["run", "--recipe", "paper", "--data.path", str(data), "--output", str(folder), *OPTIONS.split(), *more]
     return [sys.executable, "-m", "compactnas", *words]

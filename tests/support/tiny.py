@@ -42,7 +42,7 @@ def tiny_config(
         data=DataConfig(path=str(data)),
         space=Space(**{"layout": layout, "channels": 4, "max_depth": 2} | (space or {})),  # type: ignore[arg-type]
         search=SearchConfig(
-            **{"epochs": 2, "batch_size": 16, "fixed_depth": 2, "alpha_learning_rate": 0.05} | (search or {})  # type: ignore[arg-type]
+            **{"epochs": 2, "batch_size": 16, "initial_depth": 2, "alpha_learning_rate": 0.05} | (search or {})  # type: ignore[arg-type]
         ),
         train=TrainConfig(**{"epochs": 2, "batch_size": 16, "learning_rate": 0.05} | (train or {})),  # type: ignore[arg-type]
         machine=MachineConfig(device="cpu", threads=1),

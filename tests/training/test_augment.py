@@ -28,12 +28,12 @@ from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
 
 ALL: dict[str, Any] = {
     "shift": 2,
-    "jitter": 0.1,
+    "radiometric_jitter": 0.1,
     "label_smoothing": 0.1,
     "mixup": 0.4,
     "cutmix": 1.0,
     "balance": 0.5,
-    "average": 0.9,
+    "ema_decay": 0.9,
     "teacher_weight": 0.7,
     "teacher_temperature": 2.0,
 }
@@ -149,7 +149,7 @@ def test_balanced_classes_are_drawn_as_often_as_they_should(tmp_path: Path) -> N
 def test_shares_are_the_rows_of_the_batches(patches: Path) -> None:
     data = open_dataset(tiny_config(patches).data)
     for balance in (0.0, 1.0):
-        batches = Batches(data.source, data.parts["train"], 16, 0, 0, "square", balance=balance)
+        batches = Batches(data.source, data.parts["train"], 16, 0, 0, "dihedral", balance=balance)
         rows, labels = list(batches.shares(2, 1)), [y for _, y in batches.epoch(2, 1)]
         assert len(rows) == len(labels) == len(batches) - 1
         for own, y in zip(rows, labels, strict=True):
@@ -187,9 +187,9 @@ def test_a_teacher_that_does_not_fit_is_one_line(patches: Path, teacher: Path, t
         {"label_smoothing": 1.0},
         {"mixup": -1.0},
         {"shift": -1},
-        {"jitter": -0.1},
-        {"jitter": float("nan")},
-        {"average": 1.5},
+        {"radiometric_jitter": -0.1},
+        {"radiometric_jitter": float("nan")},
+        {"ema_decay": 1.5},
         {"teacher_temperature": 0.0},
     ],
 )
@@ -199,7 +199,7 @@ def test_what_cannot_be_is_one_line(value: dict[str, float]) -> None:
 
 
 def test_a_resumed_training_ends_with_the_same_bytes(patches: Path, teacher: Path, tmp_path: Path) -> None:
-    config = tiny_config(patches, train={"epochs": 3, "augment": "square", "teachers": (str(teacher),), **ALL})
+    config = tiny_config(patches, train={"epochs": 3, "augment": "dihedral", "teachers": (str(teacher),), **ALL})
     train_stage(config, tmp_path / "whole", "resnet8")
     with pytest.raises(Killed):
         train_stage(config, tmp_path / "cut", "resnet8", listener=Killer(6))
@@ -215,7 +215,7 @@ def test_a_resumed_training_ends_with_the_same_bytes(patches: Path, teacher: Pat
 
 def test_a_network_learns_by_all_of_it(patches: Path, teacher: Path, tmp_path: Path) -> None:
     config = tiny_config(
-        patches, train={"epochs": 12, "teachers": (str(teacher),), **ALL, "mixup": 0.1, "average": 0.5}
+        patches, train={"epochs": 12, "teachers": (str(teacher),), **ALL, "mixup": 0.1, "ema_decay": 0.5}
     )
     train_stage(config, tmp_path / "run", "resnet8")
     assert evaluate_stage(tmp_path / "run", turns=False).measures.oa > 0.8  # chance is 0.33
@@ -224,7 +224,7 @@ def test_a_network_learns_by_all_of_it(patches: Path, teacher: Path, tmp_path: P
 def test_what_is_kept_is_the_average(patches: Path, tmp_path: Path) -> None:
     """Without an average, a training of the same seed ends elsewhere; its last weights are not what is kept."""
     for average in (0.0, 0.5):
-        config = tiny_config(patches, train={"epochs": 1, "average": average})
+        config = tiny_config(patches, train={"epochs": 1, "ema_decay": average})
         train_stage(config, tmp_path / f"{average}", "resnet8")
     kept = [load(tmp_path / f"{average}").state_dict() for average in (0.0, 0.5)]
     assert not all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])

@@ -25,7 +25,7 @@ SAME = 0.15
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "soft": {"label_smoothing": 0.1, "mixup": 0.2},
-    "averaged": {"average": 0.9},
+    "averaged": {"ema_decay": 0.9},
     "unclipped": {"gradient_clip": 0.0},
 }
 

@@ -155,4 +155,4 @@ def _machine_fault(error: Exception, command: str) -> str | None:
 def _remedy(what: str, command: str) -> str:
     if "space" in what or "quota" in what:
         return f"free some and {GO_ON.get(command, 'try again')}"
-    return "name a folder that can be written with --out"
+    return "name a folder that can be written with --output"

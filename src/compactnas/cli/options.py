@@ -82,6 +82,7 @@ class Parser(ArgumentParser):
             usage=f"compactnas {command} {arguments}",
             description=description,
             allow_abbrev=False,
+            print_config="--print-config",
         )
 
     def words(self, argv: Sequence[str]) -> list[str]:
@@ -135,7 +136,7 @@ def _require_plain_file(option: str, file: str) -> None:
     if not Path(file).is_file():
         return  # the parser says what is wrong with it
     try:
-        values = read_yaml(Path(file), "see `compactnas run --print_config` for one")
+        values = read_yaml(Path(file), "see `compactnas run --print-config` for one")
         if "config" in values:
             raise TypeError("config: a config names no other; give --config once for each")
         require_plain(CONFIG_FILES[option], values)
@@ -150,8 +151,8 @@ def add_run_options(parser: Parser, recipe: Recipe) -> None:
     """The options of a whole run, with a recipe's values as defaults."""
     parser.add_argument("--config", action="config", help="YAML file with values of the options below")
     parser.add_argument("--recipe", type=Recipe, default=recipe, help="where values that are not given come from")
-    parser.add_argument("--out", type=str, default="", help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that is in --out")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that is in --output")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
     for name in ("devices", "nodes"):
@@ -171,19 +172,19 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
     """
     argv = build("paper").words(argv)
     first = build("paper").parse_args([word for word in argv if not _ends_parsing(word)])
-    own = Path(first.out or ".") / "config.yaml"
-    if first.resume and first.out and own.is_file():
+    own = Path(first.output or ".") / "config.yaml"
+    if first.resume and first.output and own.is_file():
         argv = ["--config", str(own), *argv]
     options = build(first.recipe).parse_args(argv)
     config = run_config(options)
-    if not options.out:
-        raise UserError("no folder for the run; name one with --out")
+    if not options.output:
+        raise UserError("no folder for the run; name one with --output")
     require_processes(config.machine)
     return options, config
 
 
 def _ends_parsing(word: str) -> bool:
-    return word in ("-h", "--help") or word.startswith("--print_config")
+    return word in ("-h", "--help") or word.startswith("--print-config")
 
 
 def run_config(options: Namespace) -> RunConfig:
@@ -231,7 +232,7 @@ def listener(options: Namespace, config: RunConfig) -> Listener:
     terminal = RichListener()
     if not (options.tensorboard and is_rank_zero(config.machine)):
         return terminal
-    return TensorBoard(terminal, Path(options.out) / "tensorboard")
+    return TensorBoard(terminal, Path(options.output) / "tensorboard")
 
 
 def add_source_options(parser: Parser) -> None:

@@ -26,8 +26,8 @@ def add_search_options(parser: Parser, *, budgets: bool) -> None:
         budgets: whether candidates may have other budgets than their searches.
     """
     parser.add_argument("run", type=str, nargs="+", help="folder of a finished search")
-    parser.add_argument("--out", type=str, default="", help="folder to make")
-    parser.add_argument("--resume", action="store_true", help="go on with what is in --out")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
+    parser.add_argument("--resume", action="store_true", help="go on with what is in --output")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     if budgets:
@@ -44,8 +44,8 @@ def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[N
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)
-    if not first.out:
-        raise UserError("no folder for the result; name one with --out")
+    if not first.output:
+        raise UserError("no folder for the result; name one with --output")
     from compactnas.runs.folder import read_config
     from compactnas.selection.holdout import on_one_device
 

@@ -38,10 +38,10 @@ class DataConfig:
         format: kind of source; `auto` looks at the path.
         sensor: So2Sat arrays to read, `sen2`, `sen1` or `both`.
         bands: names of the bands to keep, in this order; none given keeps all.
-        reduce: side of the block of pixels that is averaged into one (2 makes 32 px of 64).
+        downsample: side of the block of pixels that is averaged into one (2 makes 32 px of 64).
         labels: file of a scene's labels (LCZ raster or GeoJSON); none given takes the one beside it.
         window_px: side of the window that is cut at each label of a scene.
-        step_px: distance of such windows in pixels; 0 makes it about 100 m.
+        stride_px: distance of such windows in pixels; 0 makes it about 100 m.
         split: how training, validation and test parts are made. `official` is the source's own
             (d1 on So2Sat), `d2` cuts the official training part at random (paper, section 4),
             `group` holds whole groups (cities) out, `fold` is one of K folds of groups, `block` holds
@@ -63,10 +63,10 @@ class DataConfig:
     format: Literal["auto", "so2sat", "npz", "folder", "scene", "packed"] = "auto"
     sensor: Literal["sen2", "sen1", "both"] = "sen2"
     bands: tuple[str, ...] = ()
-    reduce: int = 1
+    downsample: int = 1
     labels: str = ""
     window_px: int = 32
-    step_px: int = 0
+    stride_px: int = 0
     split: Split = "official"
     split_csv: str = ""
     test_groups: tuple[str, ...] = ()
@@ -79,9 +79,9 @@ class DataConfig:
     preload_gib: float = 4.0
 
     def __post_init__(self) -> None:
-        require(self.reduce >= 1, f"data.reduce: {self.reduce} is less than 1")
+        require(self.downsample >= 1, f"data.downsample: {self.downsample} is less than 1")
         require(self.window_px >= 1, f"data.window_px: {self.window_px} is less than 1")
-        require(self.step_px >= 0, f"data.step_px: {self.step_px} is negative; 0 makes it about 100 m")
+        require(self.stride_px >= 0, f"data.stride_px: {self.stride_px} is negative; 0 makes it about 100 m")
         require(0 < self.test_fraction < 1, f"data.test_fraction: {self.test_fraction} is outside 0 to 1")
         require(
             0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1"

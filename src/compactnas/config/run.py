@@ -33,11 +33,11 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        space, depth = self.space, self.search.fixed_depth
+        space, depth = self.space, self.search.initial_depth
         require(self.seed >= 0, f"seed: {self.seed} is negative")
         require(
-            not self.search.depth or space.min_depth <= depth <= space.max_depth,
-            f"search.fixed_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
+            not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
+            f"search.initial_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
         )
         require(
             self.search.strategy != "proxyless" or len(space.operations) > 1,
@@ -58,8 +58,8 @@ def paper() -> RunConfig:
 def quick() -> RunConfig:
     """For a CPU and some thousand patches: fewer epochs, a faster architecture to match, turned patches."""
     return RunConfig(
-        search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="square"),
-        train=TrainConfig(epochs=30, learning_rate=0.05, augment="square"),
+        search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="dihedral"),
+        train=TrainConfig(epochs=30, learning_rate=0.05, augment="dihedral"),
     )
 
 
@@ -67,8 +67,8 @@ def smoke() -> RunConfig:
     """A minute: one look at every part, no result worth having."""
     return RunConfig(
         space=Space(channels=8, max_depth=3),
-        search=SearchConfig(epochs=2, alpha_learning_rate=0.03, fixed_depth=2, batch_size=32, augment="square"),
-        train=TrainConfig(epochs=3, learning_rate=0.05, augment="square"),
+        search=SearchConfig(epochs=2, alpha_learning_rate=0.03, initial_depth=2, batch_size=32, augment="dihedral"),
+        train=TrainConfig(epochs=3, learning_rate=0.05, augment="dihedral"),
     )
 
 

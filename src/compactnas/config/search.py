@@ -19,7 +19,7 @@ class SearchConfig:
     Attributes:
         strategy: how the architecture is drawn and learnt, `gdas` in the paper; `docs/strategies.md` tells of each.
         complexity: setting C, the complexity loss on the cell's alpha.
-        depth: setting D, the search for each block's depth.
+        search_depth: setting D, the search for each block's depth.
         epochs: passes over D_T.
         batch_size: patches of each half-step; the paper does not say.
         learning_rate: of the weights at the start.
@@ -48,18 +48,18 @@ class SearchConfig:
         max_parameters: the same for trained weights.
         max_latency_ms: the same for milliseconds of one call on the device of `latency_table`.
         latency_table: file that `compactnas latency` wrote on that device.
-        guard: against the collapse to `guard_operations`, whose number in the network that would be derived is in the
-            metrics: `log` does nothing more, `limit` derives the most probable cell with at most `guard_edges` of them
-            (P-DARTS), `stop` also ends the search once there would be more (DARTS+).
-        guard_operations: operations to which searches collapse; pools may be added, which have no weights either.
-        guard_edges: of a cell.
+        skip_limit: Limit of the edges with `skip_limit_operations`. `log` only writes their number to the metrics,
+            `limit` derives the most probable cell with at most `skip_limit_edges` of them (P-DARTS), `stop` also
+            ends the search as soon as the derived cell would exceed the limit (DARTS+).
+        skip_limit_operations: operations to which searches collapse; pools may be added, which have no weights either.
+        skip_limit_edges: of a cell.
         depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
             to a drawn depth, as `uniform` and `evolution` always do.
         sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
             `none`: cheaper, and what the derivation keeps. 0 runs every edge.
-        fixed_depth: cells in each block without D, and the initial depth with D.
+        initial_depth: cells in each block without D, and the initial depth with D.
         depth_logit: how far the initial depth's logit starts above the others.
-        augment: `square` turns and flips training patches, `none` does not.
+        augment: `dihedral` turns and flips training patches, `none` does not.
         candidates: networks that `uniform` and `evolution` measure on the trained supernet, to take the best.
         stop_after: epochs without a change of the genotype that count as convergence; 0 runs all.
         max_steps: stop after so many steps, to try a setting; 0 runs all.
@@ -69,7 +69,7 @@ class SearchConfig:
 
     strategy: StrategyName = "gdas"
     complexity: bool = True
-    depth: bool = True
+    search_depth: bool = True
     epochs: int = 105
     batch_size: int = 64
     learning_rate: float = 0.025
@@ -94,14 +94,14 @@ class SearchConfig:
     max_parameters: float = 0.0
     max_latency_ms: float = 0.0
     latency_table: str = ""
-    guard: Literal["log", "limit", "stop"] = "log"
-    guard_operations: tuple[str, ...] = ("skip_connect",)
-    guard_edges: int = 2
+    skip_limit: Literal["log", "limit", "stop"] = "log"
+    skip_limit_operations: tuple[str, ...] = ("skip_connect",)
+    skip_limit_edges: int = 2
     depth_mode: Literal["mixture", "sample"] = "mixture"
     sampled_inputs: int = 0
-    fixed_depth: int = 3
+    initial_depth: int = 3
     depth_logit: float = 1.0
-    augment: Literal["none", "square"] = "none"
+    augment: Literal["none", "dihedral"] = "none"
     candidates: int = 200
     stop_after: int = 0
     max_steps: int = 0
@@ -120,7 +120,7 @@ class SearchConfig:
         require(
             self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
         )
-        require(self.fixed_depth >= 1, f"search.fixed_depth: {self.fixed_depth} is less than 1")
+        require(self.initial_depth >= 1, f"search.initial_depth: {self.initial_depth} is less than 1")
         for name in ("sampled_inputs", "unsampled_gradient"):
             require(
                 self.strategy == "gdas" or getattr(self, name) in (0, "none"),
@@ -134,12 +134,14 @@ class SearchConfig:
             bool(self.latency_table) == bool(self.max_latency_ms),
             "search.max_latency_ms, search.latency_table: one needs the other; `compactnas latency` makes a table",
         )
-        unknown = [name for name in self.guard_operations if name not in OPERATIONS]
-        require(not unknown, f"search.guard_operations: {unknown[:1]} is unknown; use some of {', '.join(OPERATIONS)}")
-        require(self.guard_edges >= 0, f"search.guard_edges: {self.guard_edges} is negative")
+        unknown = [name for name in self.skip_limit_operations if name not in OPERATIONS]
         require(
-            self.guard == "log" or self.strategy not in ("uniform", "evolution"),
-            f"search.guard: {self.strategy} moves no architecture that could collapse; leave it out",
+            not unknown, f"search.skip_limit_operations: {unknown[:1]} is unknown; use some of {', '.join(OPERATIONS)}"
+        )
+        require(self.skip_limit_edges >= 0, f"search.skip_limit_edges: {self.skip_limit_edges} is negative")
+        require(
+            self.skip_limit == "log" or self.strategy not in ("uniform", "evolution"),
+            f"search.skip_limit: {self.strategy} moves no architecture that could collapse; leave it out",
         )
         require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
         require(
@@ -150,4 +152,4 @@ class SearchConfig:
     @property
     def setting(self) -> str:
         """The paper's name: S, S+C, S+D or S+C+D."""
-        return "S" + "+C" * self.complexity + "+D" * self.depth
+        return "S" + "+C" * self.complexity + "+D" * self.search_depth

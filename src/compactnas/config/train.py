@@ -22,18 +22,18 @@ class TrainConfig:
         nesterov: whether that momentum is Nesterov's.
         weight_decay: of all weights.
         gradient_clip: largest norm of the gradient; 0 does not clip.
-        augment: `square` turns and flips training patches, `none` does not.
+        augment: `dihedral` turns and flips training patches, `none` does not.
         shift: most pixels by which training patches are moved, down or up and right or left; beyond its edge a patch is
             mirrored. 0 moves none.
-        jitter: how much the light of training patches differs: standard deviation of the logarithm of a factor for
-            all of a patch, and of an offset for each band of it in standard deviations of the band; 0 changes none.
+        radiometric_jitter: Standard deviation of random brightness: of the logarithm of a factor for the whole patch,
+            and of an offset of each band in units of the band's standard deviation; 0 disables it.
         label_smoothing: probability of the targets that is spread over all classes.
         mixup: parameter of the Beta distribution by which two patches are added; 0 adds none.
         cutmix: parameter of the Beta distribution by which a box of one patch is put into another; 0 puts none.
             With mixup too, a coin decides for each batch.
         balance: how evenly classes are drawn: each patch with the frequency of its class to the power of minus this;
             0 takes every patch once an epoch, 1 all classes equally often.
-        average: decay of an exponential average of the weights, which is what is kept; 0 keeps the last weights.
+        ema_decay: decay of an exponential average of the weights, which is what is kept; 0 keeps the last weights.
         teachers: folders of runs whose networks teach: the mean of their answers over the 8 symmetries of the square.
         teacher_weight: share of their answer in the target, beside the class.
         teacher_temperature: by which their logits are divided.
@@ -52,14 +52,14 @@ class TrainConfig:
     nesterov: bool = True
     weight_decay: float = 3e-4
     gradient_clip: float = 5.0
-    augment: Literal["none", "square"] = "none"
+    augment: Literal["none", "dihedral"] = "none"
     shift: int = 0
-    jitter: float = 0.0
+    radiometric_jitter: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
     balance: float = 0.0
-    average: float = 0.0
+    ema_decay: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.5
     teacher_temperature: float = 1.0
@@ -72,11 +72,14 @@ class TrainConfig:
         require(
             self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
         )
-        for name in ("label_smoothing", "average"):
+        for name in ("label_smoothing", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0: none")
         require(self.shift >= 0, f"train.shift: {self.shift} is less than 0; 0: none")
-        require(0 <= self.jitter <= 2, f"train.jitter: {self.jitter:g} is outside 0 to 2; 0: none")
+        require(
+            0 <= self.radiometric_jitter <= 2,
+            f"train.radiometric_jitter: {self.radiometric_jitter:g} is outside 0 to 2; 0: none",
+        )
         for name in ("mixup", "cutmix", "balance"):
             value = getattr(self, name)
             require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0: none")

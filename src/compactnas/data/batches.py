@@ -73,7 +73,7 @@ class Batches:
         batch_size: patches of a batch; the last one may be smaller.
         seed: of the order and of the symmetries.
         stream: number that tells the readers of one run apart, so that they draw differently.
-        augment: `square` draws one of the 8 symmetries of the square for each patch.
+        augment: `dihedral` draws one of the 8 symmetries of the square for each patch.
         shuffle: whether each epoch has an order of its own; else the order of `indices`.
         drop_last: whether a smaller last batch is left out. One of a single patch always is
             when shuffling, since batch norm needs two values.
@@ -92,7 +92,7 @@ class Batches:
     batch_size: int
     seed: int
     stream: int
-    augment: Literal["none", "square"] = "none"
+    augment: Literal["none", "dihedral"] = "none"
     shuffle: bool = True
     drop_last: bool = False
     balance: float = 0.0
@@ -122,7 +122,7 @@ class Batches:
     ) -> Iterator[tuple[Float[Tensor, "batch band row column"], Int64[Tensor, " batch"]]]:
         """Images and labels of each batch from number `start` on; the same for the same arguments."""
         rng, rows = self._order(epoch)
-        elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "square" else None
+        elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "dihedral" else None
         moves = rng.integers(-self.shift, self.shift + 1, size=(len(rows), 2)) if self.shift else None
         for step in range(start, len(self)):
             share, first = self.processes.share(self.rows(step)), step * self.batch_size

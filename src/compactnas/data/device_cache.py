@@ -71,7 +71,7 @@ def resident(source: Source, device: torch.device) -> ResidentSource:
         UserError: they would take more than half of the memory that is free there.
     """
     patches = len(source.facts.labels)
-    packed = source if isinstance(source, PackedSource) and source.reduce == 1 else None
+    packed = source if isinstance(source, PackedSource) and source.downsample == 1 else None
 
     def numbers(rows: Indices) -> NDArray[np.generic]:
         found = source.batch(rows)[0].transpose(0, 2, 3, 1) if packed is None else packed.gather(rows)

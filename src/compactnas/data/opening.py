@@ -44,14 +44,14 @@ def open_source(config: DataConfig) -> Source:
     if config.labels and kind != "scene":
         raise UserError(f"data.labels: {config.labels} is for scenes; {path} is read as {kind}")
     if kind == "npz":
-        return open_npz(path, config.bands, config.reduce, config.preload_gib)
+        return open_npz(path, config.bands, config.downsample, config.preload_gib)
     source: Source
     if kind == "scene":
-        source = open_scenes(path, config.bands, config.reduce, config.labels, config.window_px, config.step_px)
+        source = open_scenes(path, config.bands, config.downsample, config.labels, config.window_px, config.stride_px)
     elif kind == "so2sat":
-        source = open_so2sat(path, config.sensor, config.bands, config.reduce)
+        source = open_so2sat(path, config.sensor, config.bands, config.downsample)
     else:
-        source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.reduce)
+        source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.downsample)
     return in_memory(source, config.preload_gib)
 
 

@@ -94,22 +94,22 @@ def band_positions(available: tuple[str, ...], wanted: tuple[str, ...], where: s
     return [available.index(name) for name in wanted] if wanted else list(range(len(available)))
 
 
-def reduced_px(patch_px: int, reduce: int, where: str) -> int:
+def reduced_px(patch_px: int, downsample: int, where: str) -> int:
     """Side of a patch after `block_mean`."""
-    if patch_px % reduce:
-        raise UserError(f"data.reduce: {reduce} does not divide the {patch_px} pixels of a patch in {where}")
-    return patch_px // reduce
+    if patch_px % downsample:
+        raise UserError(f"data.downsample: {downsample} does not divide the {patch_px} pixels of a patch in {where}")
+    return patch_px // downsample
 
 
-def block_mean(images: Images, reduce: int) -> Images:
-    """Mean of each `reduce` x `reduce` block of pixels, float32; the images as they are for 1."""
-    if reduce == 1:
+def block_mean(images: Images, downsample: int) -> Images:
+    """Mean of each `downsample` x `downsample` block of pixels, float32; the images as they are for 1."""
+    if downsample == 1:
         return images
-    total = np.zeros((*images.shape[:2], images.shape[2] // reduce, images.shape[3] // reduce), np.float32)
-    for row in range(reduce):
-        for column in range(reduce):
-            total += images[:, :, row::reduce, column::reduce]
-    return total / np.float32(reduce * reduce)
+    total = np.zeros((*images.shape[:2], images.shape[2] // downsample, images.shape[3] // downsample), np.float32)
+    for row in range(downsample):
+        for column in range(downsample):
+            total += images[:, :, row::downsample, column::downsample]
+    return total / np.float32(downsample * downsample)
 
 
 def in_memory(source: Source, limit_gib: float) -> Source:

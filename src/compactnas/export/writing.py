@@ -52,7 +52,7 @@ def export_run(
     require_extra("onnx", "onnxscript", "onnxruntime")
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
     if out.exists():
-        raise UserError(f"{out}: is there already; name a new folder with --out")
+        raise UserError(f"{out}: is there already; name a new folder with --output")
     dataset = None if without_data else _open(run, data)
     task = task_of(run, data)
     if dataset is not None:

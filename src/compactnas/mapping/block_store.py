@@ -68,7 +68,7 @@ class Kept:
         differs = [name for name, value in about.items() if not isinstance(of, dict) or of.get(name) != value]
         raise UserError(
             f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; give the same "
-            "again, remove it, or name another folder with --out"
+            "again, remove it, or name another folder with --output"
         )
 
     @property

@@ -20,7 +20,7 @@ class MapConfig:
 
     Attributes:
         mode: `exact` judges each window on its own; `dense` computes once what neighbouring windows share.
-        step_px: distance of neighbouring windows and side of a cell, in pixels.
+        stride_px: distance of neighbouring windows and side of a cell, in pixels.
         edges: `mirror` mirrors the scene at its edges, so that the map covers all of it; `leave` has the cells whose
             window lies inside.
         min_valid: least share of a window's pixels that must be of use (no clouds, some data); others become the mean.
@@ -28,7 +28,7 @@ class MapConfig:
     """
 
     mode: ModeName = "exact"
-    step_px: int = 10
+    stride_px: int = 10
     edges: Edges = "mirror"
     min_valid: float = 1.0
     batch_size: int = 256

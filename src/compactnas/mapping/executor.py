@@ -67,7 +67,7 @@ def plan_map(job: Job) -> Plan:
     """
     engine = open_engine(job.model, job.engine, job.threads)
     scene, notes = _survey(job, engine.bands)
-    grid = Grid.of(scene, job.config.step_px, engine.patch_px, job.config.edges)
+    grid = Grid.of(scene, job.config.stride_px, engine.patch_px, job.config.edges)
     return Plan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
 
 

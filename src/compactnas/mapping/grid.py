@@ -64,7 +64,7 @@ class Grid:
             UserError: the scene is smaller than a window, or gives too many cells.
         """
         if not 1 <= step <= window:
-            raise UserError(f"--step-px: {step} is not between 1 and the window's side, {window}")
+            raise UserError(f"--stride-px: {step} is not between 1 and the window's side, {window}")
         if min(place.height, place.width) < window:
             raise UserError(
                 f"the scene is {place.width} x {place.height} pixels, and a window takes {window} x {window}; give a "
@@ -75,7 +75,9 @@ class Grid:
         else:
             first, (rows, columns) = 0, ((side - window) // step + 1 for side in (place.height, place.width))
         if rows * columns > MOST_CELLS:
-            raise UserError(f"--step-px: {step} gives {columns} x {rows} cells; give a larger step or a smaller scene")
+            raise UserError(
+                f"--stride-px: {step} gives {columns} x {rows} cells; give a larger step or a smaller scene"
+            )
         return cls(rows, columns, step, window, first)
 
     def place(self, scene: Place) -> Place:

@@ -45,7 +45,7 @@ def make_map(
     """
     require_rasterio("a map")
     if (out / DONE).exists():
-        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --out")
+        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --output")
     began = time.monotonic()
     plan = plan_map(job)
     engine, place = plan.engine, plan.place

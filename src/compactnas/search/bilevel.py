@@ -57,14 +57,16 @@ class HalfSteps:
     ) -> None:
         self.space, self.config, self.fabric, self.processes = space, config, fabric, process_group_of(fabric)
         self.generator = torch.Generator().manual_seed(seed)
-        self.architecture = Architecture(space, config.depth, config.fixed_depth, config.depth_logit, self.generator)
+        self.architecture = Architecture(
+            space, config.search_depth, config.initial_depth, config.depth_logit, self.generator
+        )
         self.strategy = STRATEGIES[config.strategy](config)
         self.sampler = self.strategy.sampler
         built = self.architecture.built_depths
         self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         self.budgets = budgets_of(config, space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
         require_possible(self.architecture, self.budgets)
-        self.guard = Guard(config.guard_operations, config.guard_edges)
+        self.guard = Guard(config.skip_limit_operations, config.skip_limit_edges)
         self.price = price_of(config, space, self.table, self.budgets)
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))

@@ -138,7 +138,7 @@ class Search(HalfSteps):
 
     def derived(self) -> Derived:
         """The network that the architecture stands for now."""
-        guard = self.guard if self.config.guard != "log" else None
+        guard = self.guard if self.config.skip_limit != "log" else None
         if self.budgets or guard:
             return derive_within(self.architecture, self.budgets, guard)
         return Derived(derive(self.architecture), "")
@@ -167,7 +167,7 @@ class Search(HalfSteps):
 
     def finished(self, rows: list[Row]) -> bool:
         """Whether the cell would collapse, or the genotype has stood still for `stop_after` epochs."""
-        if self.config.guard == "stop" and rows and rows[-1]["guarded_edges"] > self.guard.most:
+        if self.config.skip_limit == "stop" and rows and rows[-1]["guarded_edges"] > self.guard.most:
             return len(rows) > self.config.warmup
         wait = self.config.stop_after
         if not wait or len(rows) - self.config.warmup <= wait:

@@ -94,7 +94,7 @@ def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Geno
     task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
     sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
     target, space = genotype_cost(search.found, **sizes).macs, search.space
-    if not search.config.search.depth:  # every block has as many cells as the search had
+    if not search.config.search.search_depth:  # every block has as many cells as the search had
         space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
     for _ in range(TRIES):
         if len(drawn) > count:  # the search's own is among them

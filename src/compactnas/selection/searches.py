@@ -68,7 +68,7 @@ class FinishedSearch:
     @property
     def built(self) -> tuple[int, ...]:
         """Cells of each block of its supernet."""
-        depth = self.space.max_depth if self.config.search.depth else self.config.search.fixed_depth
+        depth = self.space.max_depth if self.config.search.search_depth else self.config.search.initial_depth
         return (depth,) * self.space.blocks
 
     def require_own(self, genotype: Genotype, where: Path) -> None:
@@ -143,14 +143,14 @@ class FinishedSearch:
 
     def _derived(self, logs: Sequence[torch.Tensor], budgets: Sequence[Budget]) -> Genotype:
         config, (operations, depths, *widths) = self.config.search, logs
-        architecture = Architecture(self.space, config.depth, config.fixed_depth, 0.0, torch.Generator())
+        architecture = Architecture(self.space, config.search_depth, config.initial_depth, 0.0, torch.Generator())
         with torch.no_grad():
             architecture.alpha.copy_(operations)
-            if config.depth:
+            if config.search_depth:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
             if architecture.width_logits is not None:
                 architecture.width_logits.copy_(widths[0])
-        guard = Guard(config.guard_operations, config.guard_edges) if config.guard != "log" else None
+        guard = Guard(config.skip_limit_operations, config.skip_limit_edges) if config.skip_limit != "log" else None
         return derive_within(architecture, budgets, guard).genotype if budgets or guard else derive(architecture)
 
     @cached_property

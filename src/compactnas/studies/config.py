@@ -139,7 +139,7 @@ class StudyConfig:
                     f"methods: {method!r} is unknown; use some of {', '.join(METHODS)}, or names of your own with the "
                     "fields of search in which each differs"
                 )
-            return replace(self.search, complexity="+C" in method, depth="+D" in method)
+            return replace(self.search, complexity="+C" in method, search_depth="+D" in method)
         if method in (*BASELINES, *self.controls):
             raise UserError(f"methods.{method}: is the name of another network; choose another")
         try:

@@ -114,13 +114,15 @@ def _search(study: StudyConfig, method: str, seed: int) -> Job:
 
 def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[Job, ...]) -> Job:
     data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
-    config = RunConfig(data, study.space_of(like), SearchConfig(depth=False), short, study.machine, 0)
+    config = RunConfig(data, study.space_of(like), SearchConfig(search_depth=False), short, study.machine, 0)
     return Job("random_search", name, "", config, needs)
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
     """What was searched stands in `needs` alone."""
-    config = RunConfig(study.data_of(split), Space(), SearchConfig(depth=False), study.train, study.machine, seed)
+    config = RunConfig(
+        study.data_of(split), Space(), SearchConfig(search_depth=False), study.train, study.machine, seed
+    )
     return Job("train", method, split, config, needs)
 
 

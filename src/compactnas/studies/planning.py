@@ -113,7 +113,7 @@ def _shape(job: Job, study: StudyConfig, facts: Facts) -> Shape:
     if job.method in BASELINES or job.genotype is not None:
         spec = _spec(job, sizes)
     else:
-        depths = (study.search.fixed_depth,) * study.space.blocks
+        depths = (study.search.initial_depth,) * study.space.blocks
         found = random_genotype(study.space, torch.Generator().manual_seed(0), depths)
         spec, config = ModelSpec(SEARCHED, *sizes, found), replace(config, space=study.space, train=study.train)
     return Shape(config, spec, *sizes)

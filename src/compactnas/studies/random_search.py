@@ -94,7 +94,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         if selects and space.inputs_per_node:
             run = len(space.operations) / (len(space.operations) - 1)
     cell_elements = edges * run * elements_of.mean(dim=1)
-    built = [float(space.max_depth if config.depth else config.fixed_depth)] * space.blocks
+    built = [float(space.max_depth if config.search_depth else config.initial_depth)] * space.blocks
     size = min(config.batch_size, patches)
     table = CostTable.of(space, int(max(built)), sizes.bands, sizes.classes, sizes.patch_px)
     widths = 1.0

@@ -84,7 +84,7 @@ class Training:
             fabric.device.type == "cuda" and self.processes.count == 1 and config.optimizer == "sgd" and not scaled
         )
         self.replayed: Replayed | None = None
-        self.average = WeightAverage(self.network, config.average) if config.average else None
+        self.average = WeightAverage(self.network, config.ema_decay) if config.ema_decay else None
         self.batches = Batches(
             source,
             train,
@@ -144,8 +144,10 @@ class Training:
     ) -> tuple[Tensor, ...]:
         """Augment the patches of a step, and add soft targets if the config asks for them."""
         config = self.config
-        if config.jitter:
-            x = jitter_radiometry(x, config.jitter, self.std, (self.seed, *step), rows, self.processes.share(rows))
+        if config.radiometric_jitter:
+            x = jitter_radiometry(
+                x, config.radiometric_jitter, self.std, (self.seed, *step), rows, self.processes.share(rows)
+            )
         if not config.soft:
             return x, y
         table = self.teacher_probabilities

@@ -40,7 +40,9 @@ def build() -> Parser:
     parser.add_argument("truth", type=str, help="GeoTIFF or GeoJSON to measure it by")
     parser.add_function_arguments(assess, None, skip={"map_file", "truth_file"})
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--output", type=str, default="", help="also write it: FILE.json, or the confusion as FILE.csv")
+    parser.add_argument(
+        "-o", "--output", type=str, default="", help="also write it: FILE.json, or the confusion as FILE.csv"
+    )
     return parser
 
 

@@ -31,10 +31,10 @@ def demo_config(world: Path, seed: int) -> RunConfig:
             batch_size=32,
             learning_rate=0.1,
             alpha_learning_rate=0.03,
-            fixed_depth=2,
-            augment="square",
+            initial_depth=2,
+            augment="dihedral",
         ),
-        train=TrainConfig(epochs=10, learning_rate=0.1, augment="square", validate_every=0),
+        train=TrainConfig(epochs=10, learning_rate=0.1, augment="dihedral", validate_every=0),
         seed=seed,
     )
 
@@ -43,10 +43,10 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "demo",
-        "[--out DIR] [--seed N] [--resume]",
+        "[--output DIR] [--seed N] [--resume]",
         "Make a world, search (S+C+D), retrain, measure on cities never seen, and compare; a few minutes on two cores.",
     )
-    parser.add_argument("--out", type=str, default="demo-out", help="folder to make")
+    parser.add_argument("-o", "--output", type=str, default="demo-out", help="folder to make")
     parser.add_argument("--seed", type=int, default=0, help="of the world and of the runs")
     parser.add_argument("--resume", action="store_true", help="go on with a demo that was interrupted")
     return parser
@@ -56,9 +56,9 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parse_args(parser.words(argv))
-    out, resume = Path(options.out), options.resume
+    out, resume = Path(options.output), options.resume
     if out.exists() and not resume and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there already; go on with --resume, or name a new folder with --out")
+        raise UserError(f"{out}: is there already; go on with --resume, or name a new folder with --output")
     began = time.monotonic()
     world, found = out / "world", out / "found"
     config = demo_config(world, options.seed)

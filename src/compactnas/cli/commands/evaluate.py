@@ -14,13 +14,13 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "evaluate",
-        "RUN [--part PART] [--turns] [--data.path PATH ...] [--json]",
+        "RUN [--part PART] [--tta] [--data.path PATH ...] [--json]",
         "Measure the network of a run's folder on a part of its own data, or of other data.",
     )
     add_data_options(parser)
     parser.add_argument("--part", type=Part, default="test", help="which part")
     parser.add_argument(
-        "--turns", action="store_true", help="the mean over the 8 symmetries of the square, at eight times the cost"
+        "--tta", action="store_true", help="the mean over the 8 symmetries of the square, at eight times the cost"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
@@ -32,6 +32,6 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
     from compactnas.cli.commands.show import print_evaluation
 
-    evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, turns=options.turns)
+    evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, turns=options.tta)
     print_evaluation(evaluation, as_json=options.json)
     return 0

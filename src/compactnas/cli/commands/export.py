@@ -17,12 +17,12 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "export",
-        "RUN --out DIR [--data.path PATH ...] [--without-data] [--json]",
+        "RUN --output DIR [--data.path PATH ...] [--without-data] [--json]",
         "Write the network of a run to a folder that stands alone: ONNX in float32 and in 8 bits, a torch.export "
         "program, safetensors, a model card and a STAC item, each checked against the network on patches of its data.",
     )
     add_data_options(parser)
-    parser.add_argument("--out", type=str, default="", help="folder to make")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
     parser.add_argument(
         "--without-data", action="store_true", help="the data is gone: no 8-bit file, no accuracy, made patches"
     )
@@ -33,19 +33,19 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     options, data = parse_with_run(build, argv)
-    if not options.out:
-        raise UserError("no folder for the export; name one with --out")
+    if not options.output:
+        raise UserError("no folder for the export; name one with --output")
     from compactnas.export.writing import export_run
     from compactnas.reporting.progress import Counter
 
     with Counter("patches") as counter:
         parity = export_run(
-            Path(options.run), Path(options.out), data=data, without_data=options.without_data, progress=counter.at
+            Path(options.run), Path(options.output), data=data, without_data=options.without_data, progress=counter.at
         )
     if options.json:
         print(json.dumps(parity.to_json(), indent=2))
     else:
-        _show(Path(options.out), parity)
+        _show(Path(options.output), parity)
     return 0
 
 

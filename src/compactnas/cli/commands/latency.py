@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
             raise UserError(f"--{name.replace('_', '-')}: {options[name]} is outside 1 to {most}")
     if not FEWEST_NETWORKS <= options.networks <= MOST_NETWORKS:
         raise UserError(f"--networks: {options.networks} is outside {FEWEST_NETWORKS} to {MOST_NETWORKS}")
-    out = Path(options.out)
+    out = Path(options.output)
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file for the table")
     from compactnas.export.latency import measure_latency

@@ -25,18 +25,18 @@ def build() -> Parser:
 
     parser = Parser(
         "map",
-        "MODEL SCENE [SCENE ...] --out DIR [options]",
+        "MODEL SCENE [SCENE ...] --output DIR [options]",
         "Map the Local Climate Zones of a scene with the network of a run or an export: GeoTIFFs of classes, of "
         "filtered classes and of probabilities, and a picture. Several scenes of the same ground (seasons) are voted. "
         "An interrupted call goes on when it is given again.",
     )
     parser.add_argument("model", type=str, help="folder of a run or an export")
     parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band")
-    parser.add_argument("--out", type=str, default="", help="folder to make")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
     parser.add_argument("--engine", type=EngineName, default="auto", help="what computes the network")
-    parser.add_argument("--workers", type=int, default=0, help="cores of an engine; 0: all, with Ray one")
+    parser.add_argument("--threads", type=int, default=0, help="cores of an engine; 0: all, with Ray one")
     parser.add_argument("--ray", action="store_true", help="judge blocks side by side on this machine, by Ray")
-    parser.add_argument("--ray_address", type=str, default="", help="use this Ray cluster, HOST:PORT or `auto`")
+    parser.add_argument("--ray-address", type=str, default="", help="use this Ray cluster, HOST:PORT or `auto`")
     for config in (Outputs, MapConfig, Reading):
         parser.add_class_arguments(config, None)
     return parser
@@ -46,11 +46,11 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parse_args(parser.words(argv))
-    if not options.out:
-        raise UserError("no folder for the map; name one with --out")
-    if options.workers < 0:
-        raise UserError(f"--workers: {options.workers} is negative; 0 takes all cores")
-    out = Path(options.out)
+    if not options.output:
+        raise UserError("no folder for the map; name one with --output")
+    if options.threads < 0:
+        raise UserError(f"--threads: {options.threads} is negative; 0 takes all cores")
+    out = Path(options.output)
     from compactnas.mapping.config import Outputs
     from compactnas.mapping.mapping import make_map
     from compactnas.reporting.progress import Counter, RichListener
@@ -71,7 +71,7 @@ def spread_of(options: Namespace) -> Spread:
     if options.ray or options.ray_address:
         from compactnas.mapping.executors.ray import on_ray
 
-        return on_ray(options.ray_address, max(1, options.workers))
+        return on_ray(options.ray_address, max(1, options.threads))
     from compactnas.mapping.executor import judged_here
 
     return judged_here
@@ -84,7 +84,7 @@ def job_of(options: Namespace) -> Job:
 
     scenes = tuple(Path(scene) for scene in options.scene)
     readings = _given(Reading, options).for_scenes(len(scenes))
-    return Job(Path(options.model), options.engine, options.workers, scenes, readings, _given(MapConfig, options))
+    return Job(Path(options.model), options.engine, options.threads, scenes, readings, _given(MapConfig, options))
 
 
 def _given(kind: type[Config], options: Namespace) -> Config:

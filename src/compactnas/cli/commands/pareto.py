@@ -16,7 +16,7 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "pareto",
-        "RUN [RUN ...] --out DIR [--least 10M] [--most 50M] [--points N] [--retrain] [--resume] [options]",
+        "RUN [RUN ...] --output DIR [--least 10M] [--most 50M] [--points N] [--retrain] [--resume] [options]",
         "For each of several budgets of MACs, derive the best network within it from what one or several searches "
         "believe; the supernets judge, on patches that are held out. With --retrain each is trained and measured. What "
         "is not given about data, training and machine is the first run's.",
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     from compactnas.selection.front import front_stage
     from compactnas.selection.picture import draw_front
 
-    folder = Path(options.out)
+    folder = Path(options.output)
     # Budgets are the points'; those of the first search are of that search.
     config = replace(
         config, search=replace(config.search, max_macs=0.0, max_parameters=0.0, max_latency_ms=0.0, latency_table="")

@@ -19,7 +19,7 @@ def build() -> Parser:
         "Write class and probability of each patch: row, key, class, name, probability.",
     )
     add_data_options(parser)
-    parser.add_argument("--output", type=str, default="", help="the CSV file")
+    parser.add_argument("-o", "--output", type=str, default="", help="the CSV file")
     parser.add_argument("--part", type=Part, default="all", help="which part")
     return parser
 

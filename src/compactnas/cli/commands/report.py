@@ -15,7 +15,7 @@ def build() -> Parser:
         "Write one HTML page of results, search curves, found cells and confusion matrices; it needs no network.",
     )
     parser.add_argument("runs", type=str, nargs="+", help="folders of runs")
-    parser.add_argument("--output", type=str, default="report.html", help="the page")
+    parser.add_argument("-o", "--output", type=str, default="report.html", help="the page")
     parser.add_argument("--title", type=str, default="", help="of the page")
     return parser
 

@@ -12,7 +12,7 @@ def build(recipe: Recipe) -> Parser:
     """The command's options."""
     parser = Parser(
         "run",
-        "--data.path PATH --out DIR [--recipe NAME] [--resume] [options]",
+        "--data.path PATH --output DIR [--recipe NAME] [--resume] [options]",
         "Search for a network, retrain it on the whole training part, measure it on the test part, write a report.",
         aliases={"--max-steps": ("--search.max_steps", "--train.max_steps")},
     )
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     from compactnas.reporting import write_report
 
     data = open_data(config, options.recipe)
-    folder = Path(options.out)
+    folder = Path(options.output)
     evaluation = pipeline.run(config, folder, resume=options.resume, listener=listener(options, config), data=data)
     if not is_rank_zero(config.machine):
         return 0

@@ -12,7 +12,7 @@ def build(recipe: Recipe) -> Parser:
     """The command's options."""
     parser = Parser(
         "search",
-        "--data.path PATH --out DIR [--recipe NAME] [--max-steps N] [--resume] [options]",
+        "--data.path PATH --output DIR [--recipe NAME] [--max-steps N] [--resume] [options]",
         "Search on the halves of the training part (paper, Algorithm 1); writes genotype.json into the run's folder.",
         aliases={"--max-steps": ("--search.max_steps",)},
     )
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
 
     data = open_data(config, options.recipe)
-    folder = Path(options.out)
+    folder = Path(options.output)
     genotype = pipeline.search_stage(
         config, folder, resume=options.resume, listener=listener(options, config), data=data
     )

@@ -20,7 +20,7 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "select",
-        "RUN [RUN ...] --out DIR [--by NAMES] [--holdout validation|random] [--resume] [options]",
+        "RUN [RUN ...] --output DIR [--by NAMES] [--holdout validation|random] [--resume] [options]",
         "Rank the networks that one or several searches derived, had derived after each epoch, or believe in, on "
         "patches that are held out, and take the best by the last ranking that is named. What is not given about data, "
         "budgets, training and machine is the first run's.",
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from compactnas.reporting.progress import RichListener
     from compactnas.selection.run import select_stage
 
-    folder = Path(options.out)
+    folder = Path(options.output)
     folders = [Path(run) for run in options.run]
     selected = select_stage(config, choice, folders, folder, resume=options.resume, listener=RichListener())
     if options.json:

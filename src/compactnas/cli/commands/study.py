@@ -20,16 +20,16 @@ def build() -> Parser:
     """The command's options."""
     parser = Parser(
         "study",
-        "FILE.yaml --out DIR [--plan | --ray | --ray-address HOST:PORT]",
+        "FILE.yaml --output DIR [--plan | --ray | --ray-address HOST:PORT]",
         "Search, select, retrain and evaluate what a study file names, and write its tables and a report. What is "
         "done is not done again; an interrupted study goes on when it is given again.",
     )
     parser.add_argument("file", type=str, help="the study, as in examples/paper.yaml")
-    parser.add_argument("--out", type=str, default="", help="folder of the study")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder of the study")
     parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
     parser.add_argument("--ray", action="store_true", help="run jobs side by side on this machine, by Ray")
-    parser.add_argument("--ray_address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
+    parser.add_argument("--ray-address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
     parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
     parser.add_argument(
         "--ray_gpus", type=float, default=-1.0, help="GPUs of a job, 0.25 for four on one; -1: one if any"
@@ -99,12 +99,12 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parse_args(parser.words(argv))
-    if not options.out:
-        raise UserError("no folder for the study; name one with --out")
+    if not options.output:
+        raise UserError("no folder for the study; name one with --output")
     from compactnas.studies import plan, read_study
     from compactnas.studies.reporting import write_study_report
 
-    study, root = read_study(Path(options.file)), Path(options.out)
+    study, root = read_study(Path(options.file)), Path(options.output)
     if options.plan:
         print("timing some steps of each kind of network ...", file=sys.stderr)
         _show(plan(study, root))

@@ -14,10 +14,10 @@ def build() -> Parser:
 
     parser = Parser(
         "synth",
-        "--out DIR [options]",
+        "--output DIR [options]",
         "Draw cities as Sentinel-2 would see them, and write their patches in So2Sat's own layout.",
     )
-    parser.add_argument("--out", type=str, default="", help="folder to make")
+    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
     parser.add_function_arguments(write_world, None, skip={"path", "progress"})
     return parser
 
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv)).as_dict()
     out = options.pop("out")
     if not out:
-        raise UserError("no folder for the world; name one with --out")
+        raise UserError("no folder for the world; name one with --output")
     from compactnas.reporting.progress import RichListener
     from compactnas.synthetic import write_world
 
@@ -39,5 +39,5 @@ def main(argv: list[str]) -> int:
         write_world(Path(out), **options, progress=lambda name, done, total: listener.step({}))
     finally:
         listener.end()
-    print(f"made: {out}, {cities} cities; next: compactnas run --data.path {out} --recipe quick --out RUN")
+    print(f"made: {out}, {cities} cities; next: compactnas run --data.path {out} --recipe quick --output RUN")
     return 0

@@ -12,7 +12,7 @@ def build(recipe: Recipe) -> Parser:
     """The command's options."""
     parser = Parser(
         "train",
-        "--model MODEL --data.path PATH --out DIR [--recipe NAME] [--resume] [options]",
+        "--model MODEL --data.path PATH --output DIR [--recipe NAME] [--resume] [options]",
         "Train one network from scratch on the whole training part.",
         aliases={"--max-steps": ("--train.max_steps",)},
     )
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
 
     data = open_data(config, options.recipe)
-    folder = Path(options.out)
+    folder = Path(options.output)
     pipeline.train_stage(
         config,
         folder,

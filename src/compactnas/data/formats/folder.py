@@ -55,14 +55,14 @@ class FolderSource:
         root: the folder.
         reader: of its files.
         positions: bands to keep, among those of the files.
-        reduce: side of the block of pixels that is averaged into one.
+        downsample: side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
     root: Path
     reader: Reader
     positions: list[int]
-    reduce: int
+    downsample: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         keys, reader = self.facts.keys, self.reader
@@ -72,10 +72,10 @@ class FolderSource:
             images[place] = reader.read(self.root / keys[index])
         if self.positions != list(range(len(reader.bands))):
             images = images[:, self.positions]
-        return block_mean(images, self.reduce), self.facts.labels[indices]
+        return block_mean(images, self.downsample), self.facts.labels[indices]
 
 
-def open_folder(root: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Source:
+def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
     """List a folder of images by class; classes and files in the order of their names.
 
     Errors:
@@ -100,13 +100,13 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Sou
         name=root.name,
         bands=tuple(reader.bands[position] for position in positions),
         classes=classes,
-        patch_px=reduced_px(reader.pixels, reduce, str(root)),
+        patch_px=reduced_px(reader.pixels, downsample, str(root)),
         labels=np.repeat(np.arange(len(folders)), [len(files[folder]) for folder in folders]).astype(np.int64),
         places=reader.places(everything),
         keys=[f"{file.parent.name}/{file.name}" for file in everything],
         lcz=classes == NAMES,
     )
-    return FolderSource(facts, root, reader, positions, reduce)
+    return FolderSource(facts, root, reader, positions, downsample)
 
 
 def _images(folder: Path) -> list[Path]:

@@ -74,7 +74,7 @@ class _Archive:
         return values
 
 
-def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib: float = np.inf) -> Source:
+def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit_gib: float = np.inf) -> Source:
     """Read an archive whole.
 
     Errors:
@@ -94,7 +94,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib
         name=path.stem,
         bands=tuple(names[position] for position in positions),
         classes=classes,
-        patch_px=reduced_px(pixels, reduce, str(path)),
+        patch_px=reduced_px(pixels, downsample, str(path)),
         labels=labels,
         groups=None if groups is None else groups.astype(np.str_),
         places=_places(archive, patches),
@@ -102,7 +102,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), reduce: int = 1, limit_gib
         keys=[f"{path.name}/{row}" for row in range(patches)] if keys is None else [str(key) for key in keys],
         lcz=classes == NAMES,
     )
-    return ArraySource(facts, block_mean(images, reduce))
+    return ArraySource(facts, block_mean(images, downsample))
 
 
 def _images(archive: _Archive) -> Array:

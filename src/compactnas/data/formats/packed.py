@@ -53,14 +53,14 @@ class PackedSource:
         stored: the map, (patches, row, column, band).
         divisor: what a stored number is divided by; 1 leaves it as it is.
         positions: bands to keep.
-        reduce: side of the block of pixels that is averaged into one.
+        downsample: side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
     stored: NDArray[np.generic]
     divisor: int
     positions: list[int]
-    reduce: int
+    downsample: int
 
     def gather(self, indices: Indices) -> NDArray[np.generic]:
         """Stored numbers of the bands that are kept, (patches, row, column, band), read at once."""
@@ -73,7 +73,7 @@ class PackedSource:
             require_finite(pixels, indices, f"{self.facts.name}: images.npy")
         if self.divisor != 1:
             pixels = np.divide(pixels, np.float32(self.divisor), dtype=np.float32)
-        return block_mean(pixels.transpose(0, 3, 1, 2), self.reduce), self.facts.labels[indices]
+        return block_mean(pixels.transpose(0, 3, 1, 2), self.downsample), self.facts.labels[indices]
 
 
 def is_packed(path: Path) -> bool:
@@ -81,7 +81,7 @@ def is_packed(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> PackedSource:
+def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) -> PackedSource:
     """Open a packed set; labels and names are read, pixels are not.
 
     Errors:
@@ -100,7 +100,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Pac
         name=manifest["name"],
         bands=tuple(names[position] for position in positions),
         classes=classes,
-        patch_px=reduced_px(pixels, reduce, str(path)),
+        patch_px=reduced_px(pixels, downsample, str(path)),
         labels=labels,
         groups=_groups(path, manifest, patches),
         places=_places(path, patches),
@@ -108,7 +108,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), reduce: int = 1) -> Pac
         keys=_keys(path, patches),
         lcz=classes == NAMES,
     )
-    return PackedSource(facts, stored, manifest["divisor"], positions, reduce)
+    return PackedSource(facts, stored, manifest["divisor"], positions, downsample)
 
 
 def _require(ok: bool, file: Path, what: str) -> None:

@@ -63,9 +63,9 @@ class SceneSource:
         files: the scenes.
         scene: which of them each window is of, (windows,).
         corners: row and column of each window's upper left pixel, (windows, 2).
-        window_px: side of a window, before `reduce`.
+        window_px: side of a window, before `downsample`.
         positions: bands to keep.
-        reduce: side of the block of pixels that is averaged into one.
+        downsample: side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
@@ -74,7 +74,7 @@ class SceneSource:
     corners: Indices
     window_px: int
     positions: list[int]
-    reduce: int
+    downsample: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         read: list[NDArray[Any] | None] = [None] * len(indices)
@@ -82,7 +82,7 @@ class SceneSource:
             with opened(self.files[number]) as raster:
                 for place in np.flatnonzero(self.scene[indices] == number):
                     read[place] = self._window(raster, indices[place])
-        return block_mean(np.stack([window for window in read if window is not None]), self.reduce), (
+        return block_mean(np.stack([window for window in read if window is not None]), self.downsample), (
             self.facts.labels[indices]
         )
 
@@ -103,20 +103,25 @@ def is_scenes(path: Path) -> bool:
 
 
 def open_scenes(
-    path: Path, bands: tuple[str, ...] = (), reduce: int = 1, labels: str = "", window_px: int = 32, step_px: int = 0
+    path: Path,
+    bands: tuple[str, ...] = (),
+    downsample: int = 1,
+    labels: str = "",
+    window_px: int = 32,
+    stride_px: int = 0,
 ) -> Source:
     """Find the labelled windows of a scene, or of all scenes of a folder; no pixels are read.
 
-    Windows stand with their middle on a label, `step_px` pixels of the scene apart (0: about 100 m), and in
+    Windows stand with their middle on a label, `stride_px` pixels of the scene apart (0: about 100 m), and in
     each polygon at least one. One that reaches over the scene's edge or over no data is left out.
 
     Args:
         path: a GeoTIFF scene or a folder of them.
         bands: names of the bands to keep.
-        reduce: side of the block of pixels that is averaged into one.
+        downsample: side of the block of pixels that is averaged into one.
         labels: file of labels of a single scene, in place of the one beside it.
         window_px: side of a window in pixels of the scene.
-        step_px: distance of neighbouring windows in pixels of the scene.
+        stride_px: distance of neighbouring windows in pixels of the scene.
 
     Errors:
         UserError: no labels, labels of another coordinate system or of no LCZ, scenes with different
@@ -137,7 +142,7 @@ def open_scenes(
                 raise UserError(f"{file}: is turned or has no place on the ground; warp it to a map first (rio warp)")
             names = own
             require_patch(window_px, len(own), str(file))
-            windows = _windows(raster, Path(labels) if labels else _beside(file), window_px, step_px)
+            windows = _windows(raster, Path(labels) if labels else _beside(file), window_px, stride_px)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
     sizes = [len(windows.classes) for windows in found]
@@ -154,14 +159,14 @@ def open_scenes(
         name=path.stem,
         bands=tuple(names[position] for position in positions),
         classes=NAMES,
-        patch_px=reduced_px(window_px, reduce, str(path)),
+        patch_px=reduced_px(window_px, downsample, str(path)),
         labels=np.concatenate([windows.classes for windows in found]),
         groups=groups,
         places=Places.joined(known) if len(known) == len(files) else None,
         keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
         lcz=True,
     )
-    return SceneSource(facts, files, scene, corners, window_px, positions, reduce)
+    return SceneSource(facts, files, scene, corners, window_px, positions, downsample)
 
 
 def _beside(scene: Path) -> Path:
@@ -173,10 +178,10 @@ def _beside(scene: Path) -> Path:
     raise UserError(f"{scene}: has no labels beside it; write {names}, or name a file with data.labels")
 
 
-def _windows(scene: Any, labels: Path, window_px: int, step_px: int) -> _Labels:
+def _windows(scene: Any, labels: Path, window_px: int, stride_px: int) -> _Labels:
     if not labels.is_file():
         raise UserError(f"data.labels: there is no file {labels}; check the spelling")
-    step = step_px or _pixels(STEP_M, scene.transform.a)
+    step = stride_px or _pixels(STEP_M, scene.transform.a)
     polygons = labels.suffix.lower() in (".geojson", ".json")
     middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
     corners = middles - window_px // 2
@@ -260,7 +265,7 @@ def _picked(raster: Any, stride: int, file: Path) -> tuple[Indices, Indices, NDA
 
 def _require_few(windows: int, file: Path) -> None:
     if windows > MOST_PATCHES:
-        raise UserError(f"{file}: makes more than {MOST_PATCHES} windows; raise data.step_px")
+        raise UserError(f"{file}: makes more than {MOST_PATCHES} windows; raise data.stride_px")
 
 
 def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:

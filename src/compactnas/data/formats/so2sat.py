@@ -84,13 +84,13 @@ class So2SatSource:
         facts: what is known of them.
         files: the files, whose rows follow one another.
         positions: bands to keep, among those of all sensors.
-        reduce: side of the block of pixels that is averaged into one.
+        downsample: side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
     files: tuple[_File, ...]
     positions: list[int]
-    reduce: int
+    downsample: int
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
         ascending = bool((indices[1:] > indices[:-1]).all())
@@ -107,10 +107,10 @@ class So2SatSource:
             images = images[places]
         if self.positions != list(range(images.shape[1])):
             images = images[:, self.positions]
-        return block_mean(images, self.reduce), self.facts.labels[indices]
+        return block_mean(images, self.downsample), self.facts.labels[indices]
 
 
-def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), reduce: int = 1) -> Source:
+def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
     """Open a So2Sat file, or a folder of its parts; labels and cities are read, pixels are not.
 
     Errors:
@@ -133,7 +133,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), r
         name=path.stem,
         bands=tuple(names[position] for position in positions),
         classes=NAMES,
-        patch_px=reduced_px(pixels.pop(), reduce, str(path)),
+        patch_px=reduced_px(pixels.pop(), downsample, str(path)),
         labels=np.concatenate([file.labels for file in files]),
         groups=np.concatenate(cities) if len(cities) == len(files) else None,
         places=Places.joined(places) if len(places) == len(files) else None,
@@ -141,7 +141,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), r
         keys=[f"{file.path.name}/{row}" for file in files for row in range(len(file.labels))],
         lcz=True,
     )
-    return So2SatSource(facts, files, positions, reduce)
+    return So2SatSource(facts, files, positions, downsample)
 
 
 def _paths(path: Path) -> dict[str, Path]:

@@ -80,7 +80,7 @@ def method_of(run: RunFolder) -> str:
         return NAMES.get(name, name)
     search = run.config.get("search")
     if run.search and isinstance(search, dict):
-        return "S" + "+C" * bool(search.get("complexity")) + "+D" * bool(search.get("depth"))
+        return "S" + "+C" * bool(search.get("complexity")) + "+D" * bool(search.get("search_depth"))
     return run.path.resolve().name
 
 
