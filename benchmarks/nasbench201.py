@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.search.strategies.trials import Choices, Chooser, Row, evolution, random_search, regularized_evolution
+from compactnas.search.trials import Choices, Chooser, Row, evolution, random_search, regularized_evolution
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 SOURCES = (0, 0, 1, 0, 1, 2)

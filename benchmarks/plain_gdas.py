@@ -26,7 +26,7 @@ from compactnas.nn.operations import (
     Zero,
 )
 from compactnas.nn.supernet import SuperNet
-from compactnas.search.sampling import Architecture
+from compactnas.search.architecture import Architecture
 
 
 def _plain_operation(operation: nn.Module) -> nn.Module:

@@ -26,23 +26,23 @@ from torch.nn import functional as F
 from compactnas import operations, separable
 from compactnas.config import Precision, SearchConfig
 from compactnas.nn.operations import State, Unit, weighed
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import Searcher
 from compactnas.space.search_space import Space
 
 
 @contextmanager
-def unfrozen(search: Search) -> Iterator[None]:
+def unfrozen(search: Searcher) -> Iterator[None]:
     """Gradients of the weights in the architecture's step too."""
-    whole, parameters = search.alpha_step, search.parameters
+    whole, parameters = search.bilevel.alpha_step, search.bilevel.parameters
 
     def alpha_step(*arguments: Any) -> Any:
-        search.parameters = []
+        search.bilevel.parameters = []
         try:
             return whole(*arguments)
         finally:
-            search.parameters = parameters
+            search.bilevel.parameters = parameters
 
-    with patch.object(search, "alpha_step", alpha_step):
+    with patch.object(search.bilevel, "alpha_step", alpha_step):
         yield
 
 

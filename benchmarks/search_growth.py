@@ -24,8 +24,10 @@ from search_step import Step, make_search, stepper
 
 from compactnas.config import SearchConfig
 from compactnas.nn.network import Sample
-from compactnas.search.sampling import Architecture, Draw, gumbel_softmax, straight_through
+from compactnas.search.architecture import Architecture
+from compactnas.search.sampling import Draw, gumbel_softmax, straight_through
 from compactnas.search.strategies.gdas import Gdas
+from compactnas.search.strategy import Strategy
 from compactnas.space.genotype import OPERATIONS
 from compactnas.space.search_space import Space
 
@@ -42,7 +44,7 @@ GROWTH: dict[str, Sequence[int]] = {
 }
 
 
-class SamePath:
+class SamePath(Strategy):
     """Draws as GDAS does, but always runs `sep_conv_3x3` and `skip_connect` in turn."""
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
@@ -62,7 +64,7 @@ def growth_step(**changes: int) -> Step:
     space = Space(channels=size["channels"], nodes=size["nodes"], operations=ORDER[: size["candidates"]])
     config = SearchConfig(search_depth=False, initial_depth=size["depth"])
     search = make_search(space, size["batch"], config, side=size["side"])
-    search.sampler = SamePath()
+    search.bilevel.strategy = SamePath()
     return stepper(search)
 
 
@@ -106,7 +108,7 @@ def options(layout: str, batch: int, draws: int) -> dict[str, float]:
     searches = {"mixture": mixture}
     for depth in (1, 3, 5):
         searches[f"sampled depth {depth}"] = make_search(space, batch, replace(config, depth_mode="sample"))
-        searches[f"sampled depth {depth}"].sampler = AtDepth(depth)
+        searches[f"sampled depth {depth}"].bilevel.strategy = AtDepth(depth)
     fixed = replace(config, search_depth=False)
     searches["all inputs"] = make_search(space, batch, fixed)
     searches["two inputs"] = make_search(space, batch, replace(fixed, sampled_inputs=2))

@@ -5,7 +5,7 @@
 Patches of 10 x 32 x 32, 17 classes, C = 16, 3 blocks of 3 cells, 4 nodes, 8 operations, all edges; the
 paper's network and the NASNet-like one. In turn in one process, on the same draws:
 
-    ours      `Search.weight_step` and `Search.alpha_step`
+    ours      `Searcher.weight_step` and `Searcher.alpha_step`
     floor     what the sampled path itself costs: the derived network of the same draw with the same
               operations and memory format, one whole step of SGD and one pass with frozen weights whose
               gradient reaches the output of every edge, but no alpha
@@ -42,7 +42,7 @@ from compactnas.data.source import Facts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Backbone, Sample
 from compactnas.nn.operations import candidate_norm, fixed_norm
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import make_fabric, peak_memory_gib
 
@@ -75,17 +75,17 @@ def make_search(
     side: int = SIDE,
     channels_last: bool = True,
     precision: Precision = "32-true",
-) -> Search:
+) -> Searcher:
     """A search of these shapes on one batch of D_T and one of D_V, ready to step."""
     source = Noise(2 * batch, side)
     halves = np.arange(batch), np.arange(batch, 2 * batch)
     plain = Normalisation((0.0,) * BANDS, (1.0,) * BANDS)
     fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads(), precision=precision))
     config = replace(config, batch_size=batch)
-    return Search(space, config, source, halves, plain, 0, fabric, channels_last=channels_last)
+    return Searcher(space, config, SearchData(source, halves, plain), fabric, seed=0, channels_last=channels_last)
 
 
-def batches(search: Search) -> tuple[Batch, Batch]:
+def batches(search: Searcher) -> tuple[Batch, Batch]:
     """The search's batch of D_T and its batch of D_V, unshuffled."""
     batch_t, batch_v = (
         tuple(map(torch.from_numpy, reader.source.batch(reader.indices)))
@@ -94,21 +94,21 @@ def batches(search: Search) -> tuple[Batch, Batch]:
     return batch_t, batch_v
 
 
-def stepper(search: Search) -> Step:
+def stepper(search: Searcher) -> Step:
     """One step of the search, on the same two batches each time."""
     batch_t, batch_v = batches(search)
 
     def step() -> None:
-        search.weight_step(*batch_t, TAU, RATE)
-        search.alpha_step(*batch_v, TAU)
+        search.bilevel.weight_step(*batch_t, TAU, RATE)
+        search.bilevel.alpha_step(*batch_v, TAU)
 
     return step
 
 
-def gumbel(search: Search, seed: int) -> list[Tensor]:
+def gumbel(search: Searcher, seed: int) -> list[Tensor]:
     """The noise that the search will draw in its next step, for the weights and for alpha."""
     generator = torch.Generator().manual_seed(seed)
-    search.generator.manual_seed(seed)
+    search.bilevel.generator.manual_seed(seed)
     shape = search.architecture.alpha.shape
     return [-torch.empty(shape).exponential_(generator=generator).log() for _ in range(2)]
 
@@ -116,7 +116,7 @@ def gumbel(search: Search, seed: int) -> list[Tensor]:
 class Floor:
     """The derived networks of one draw, one for each half-step, with SGD for the weights."""
 
-    def __init__(self, search: Search, noise: list[Tensor]) -> None:
+    def __init__(self, search: Searcher, noise: list[Tensor]) -> None:
         scores = [search.architecture.alpha.detach().log_softmax(dim=-1) + drawn for drawn in noise]
         self.nets = [self._network(search.space, drawn.argmax(dim=-1).tolist()) for drawn in scores]
         self.sgd = torch.optim.SGD(self.nets[0][0].parameters(), lr=RATE, momentum=0.9, weight_decay=3e-4, foreach=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         quick,
         smoke,
     )
+    from compactnas.cost.constraints import Budget, budgets_of
     from compactnas.cost.table import CostTable, count, genotype_cost
     from compactnas.data import Dataset, open_dataset, open_source
     from compactnas.data.batches import Batches
@@ -35,8 +36,19 @@ if TYPE_CHECKING:
     from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
     from compactnas.reporting import write_report
     from compactnas.runs.folder import load
-    from compactnas.search.sampling import Architecture, derive
+    from compactnas.search.architecture import Architecture
+    from compactnas.search.derivation import derive, derive_within
+    from compactnas.search.loading import load_search
+    from compactnas.search.objectives import OBJECTIVES
+    from compactnas.search.sampling import Draw
+    from compactnas.search.searcher import Searcher, conclude
+    from compactnas.search.strategies import STRATEGIES
+    from compactnas.search.strategies.darts import Darts
     from compactnas.search.strategies.gdas import Gdas
+    from compactnas.search.strategies.proxyless import Proxyless
+    from compactnas.search.strategies.snas import Snas
+    from compactnas.search.strategies.uniform import Uniform
+    from compactnas.search.strategy import Strategy
     from compactnas.selection.agreement import kendall_tau
     from compactnas.selection.config import SelectConfig
     from compactnas.selection.run import select_stage
@@ -61,7 +73,19 @@ _NAMES = {
     "pipeline": "evaluate_stage predict run search_stage train_stage",
     "reporting": "write_report",
     "runs.folder": "load",
-    "search.sampling": "Architecture derive",
+    "cost.constraints": "Budget budgets_of",
+    "search.architecture": "Architecture",
+    "search.derivation": "derive derive_within",
+    "search.loading": "load_search",
+    "search.objectives": "OBJECTIVES",
+    "search.sampling": "Draw",
+    "search.searcher": "Searcher conclude",
+    "search.strategies": "STRATEGIES",
+    "search.strategies.darts": "Darts",
+    "search.strategies.proxyless": "Proxyless",
+    "search.strategies.snas": "Snas",
+    "search.strategies.uniform": "Uniform",
+    "search.strategy": "Strategy",
     "selection.agreement": "kendall_tau",
     "selection.config": "SelectConfig",
     "selection.run": "select_stage",
@@ -74,11 +98,16 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "OBJECTIVES",
+    "STRATEGIES",
     "Architecture",
     "Batches",
+    "Budget",
     "CostTable",
+    "Darts",
     "DataConfig",
     "Dataset",
+    "Draw",
     "Evaluation",
     "Gdas",
     "Genotype",
@@ -87,24 +116,33 @@ __all__ = [
     "ModelSpec",
     "Network",
     "PackedSamples",
+    "Proxyless",
     "RunConfig",
     "Sample",
     "SamplesSource",
     "SearchConfig",
+    "Searcher",
     "SelectConfig",
+    "Snas",
     "Space",
+    "Strategy",
     "SuperNet",
     "TrainConfig",
+    "Uniform",
     "UserError",
     "__version__",
+    "budgets_of",
     "build",
+    "conclude",
     "confusion_measures",
     "count",
     "derive",
+    "derive_within",
     "evaluate_stage",
     "genotype_cost",
     "kendall_tau",
     "load",
+    "load_search",
     "open_dataset",
     "open_source",
     "pack",

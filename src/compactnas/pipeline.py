@@ -27,7 +27,7 @@ from compactnas.runs.checkpoints import CheckpointPolicy
 from compactnas.runs.folder import load, load_spec, read_config, save_model, sole_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.search.random_genotype import random_like
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype, full_widths
 from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.optim import process_group_of
@@ -43,7 +43,7 @@ def search_stage(
     listener: Listener | None = None,
     data: Dataset | None = None,
 ) -> Genotype:
-    """Search on the halves of the training part; writes `genotype.json` and `search/`.
+    """Searcher on the halves of the training part; writes `genotype.json` and `search/`.
 
     Args:
         config: the run's.
@@ -57,14 +57,12 @@ def search_stage(
     processes = process_group_of(fabric)
     parts = halves(data.parts["train"], config.seed)
     normalisation = processes.on_rank_zero(lambda: measure_normalisation(data.source, data.parts["train"]))
-    search = Search(
+    search = Searcher(
         config.space,
         config.search,
-        _placed(data.source, config, fabric.device),
-        parts,
-        normalisation,
-        config.seed,
+        SearchData(_placed(data.source, config, fabric.device), parts, normalisation),
         fabric,
+        seed=config.seed,
         channels_last=config.machine.channels_last,
     )
 
@@ -195,7 +193,7 @@ def run(
     listener: Listener | None = None,
     data: Dataset | None = None,
 ) -> Evaluation:
-    """Search, retrain what was found, measure it on the test part: all in one folder."""
+    """Searcher, retrain what was found, measure it on the test part: all in one folder."""
     data = data or open_dataset(config.data)
     processes = process_group_of(make_fabric(config.machine))
     if not processes.on_rank_zero(lambda: resume and (folder / "genotype.json").exists()):

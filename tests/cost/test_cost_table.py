@@ -7,8 +7,8 @@ from torch import nn
 from compactnas.cost.table import ELEMENT_MACS, SEPARABLE_WRITES, CostTable, count, count_elements, genotype_cost, work
 from compactnas.nn.operations import BasicReduction
 from compactnas.nn.separable import SeparableConv
+from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_like
-from compactnas.search.sampling import Architecture
 from compactnas.space.genotype import OPERATIONS, Genotype
 from compactnas.space.search_space import LAYOUTS, Space
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from compactnas.cost.constraints import Budget
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
 from compactnas.export.latency import Call, Row, connected_genotypes, fit, make_call, measure_latency, timed
-from compactnas.search.budget import Budget
+from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
-from compactnas.search.sampling import Architecture
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 

@@ -13,7 +13,7 @@ from plain_gdas import PlainGdas
 from compactnas.config import MachineConfig, SearchConfig
 from compactnas.data import Normalisation
 from compactnas.data.source import ArraySource, Facts
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import LAYOUTS, Space
 from compactnas.training.runtime import make_fabric
 
@@ -22,22 +22,24 @@ BANDS, CLASSES, SIDE, BATCH, DEPTH, TAU = 4, 5, 8, 6, 2, 10.0
 
 def make_search(
     layout: str, dtype: torch.dtype, unsampled: Literal["none", "published"]
-) -> tuple[Search, list[torch.Tensor]]:
+) -> tuple[Searcher, list[torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2 * BATCH, BANDS, SIDE, SIDE, generator=generator)
     labels = torch.arange(2 * BATCH) % CLASSES
     facts = Facts("noise", tuple("abcd"), tuple("vwxyz"), SIDE, labels.numpy())
     rows = torch.arange(2 * BATCH).numpy()
-    search = Search(
+    search = Searcher(
         Space(layout=layout, channels=4, blocks=2),
         SearchConfig(
             complexity=False, search_depth=False, initial_depth=DEPTH, batch_size=BATCH, unsampled_gradient=unsampled
         ),
-        ArraySource(facts, images.numpy()),
-        (rows[:BATCH], rows[BATCH:]),
-        Normalisation((0.0,) * BANDS, (1.0,) * BANDS),
-        0,
+        SearchData(
+            ArraySource(facts, images.numpy()),
+            (rows[:BATCH], rows[BATCH:]),
+            Normalisation((0.0,) * BANDS, (1.0,) * BANDS),
+        ),
         make_fabric(MachineConfig(device="cpu", threads=1)),
+        seed=0,
         channels_last=True,
     )
     search.supernet.to(dtype)
@@ -55,9 +57,9 @@ def used_gradients(parameters: list[torch.Tensor]) -> list[torch.Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
-def same_noise(search: Search, seed: int) -> list[torch.Tensor]:
+def same_noise(search: Searcher, seed: int) -> list[torch.Tensor]:
     """The Gumbel noise of the search's next two draws."""
-    search.generator.manual_seed(seed)
+    search.bilevel.generator.manual_seed(seed)
     generator, alpha = torch.Generator().manual_seed(seed), search.architecture.alpha
     return [-torch.empty_like(alpha).detach().exponential_(generator=generator).log() for _ in range(2)]
 
@@ -70,8 +72,8 @@ def one_step(
     noise, published = same_noise(search, seed), unsampled == "published"
     plain = PlainGdas(search.supernet, search.architecture, published=published)
     loss = plain.weight_step((x, y), noise[0], TAU)
-    found = {"loss of the weights": distance([search.weight_step(x, y, TAU, 0.025)[0]], [loss])}
-    gradients = used_gradients(search.parameters), used_gradients(list(plain.net.parameters()))
+    found = {"loss of the weights": distance([search.bilevel.weight_step(x, y, TAU, 0.025)[0]], [loss])}
+    gradients = used_gradients(search.bilevel.parameters), used_gradients(list(plain.net.parameters()))
     assert len(gradients[0]) == len(gradients[1]) > 0
     least = 1e-3 * max(float(g.norm()) for g in gradients[1])  # what is zero but for rounding has no relative error
     pairs = zip(*gradients, strict=True)
@@ -81,7 +83,7 @@ def one_step(
 
     plain = PlainGdas(search.supernet, search.architecture, published=published)
     loss = plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
-    found["loss of alpha"] = distance([search.alpha_step(x_alpha, y_alpha, TAU)[0]], [loss])
+    found["loss of alpha"] = distance([search.bilevel.alpha_step(x_alpha, y_alpha, TAU)[0]], [loss])
     found["gradient of alpha"] = distance([search.architecture.alpha.grad], [plain.alpha.grad])
     return found
 
@@ -91,18 +93,18 @@ def three_steps(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
     search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, "none")
     plain = PlainGdas(search.supernet, search.architecture)
     alpha, drawn = search.architecture.alpha, set[int]()
-    start = [p.detach().clone() for p in search.parameters]
+    start = [p.detach().clone() for p in search.bilevel.parameters]
     for step in range(3):
         noise = same_noise(search, 3 * seed + step)
         drawn.update((alpha.detach().log_softmax(-1) + noise[1]).argmax(-1).tolist())
         plain.weight_step((x, y), noise[0], TAU)
-        search.weight_step(x, y, TAU, 0.025)
+        search.bilevel.weight_step(x, y, TAU, 0.025)
         plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
-        search.alpha_step(x_alpha, y_alpha, TAU)
+        search.bilevel.alpha_step(x_alpha, y_alpha, TAU)
     assert len(drawn) > 4
-    assert distance(search.parameters, start) > 5e-3
+    assert distance(search.bilevel.parameters, start) > 5e-3
     return {
-        "weights": distance(search.parameters, list(plain.net.parameters())),
+        "weights": distance(search.bilevel.parameters, list(plain.net.parameters())),
         "alpha": distance([alpha], [plain.alpha]),
     }
 

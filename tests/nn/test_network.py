@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from compactnas.nn.network import Network
 from compactnas.nn.operations import HalfInstanceNorm, final_norm
 from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
+from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_genotype
-from compactnas.search.sampling import Architecture
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS, Space

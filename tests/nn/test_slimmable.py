@@ -15,6 +15,7 @@ from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, new_search, tiny_
 from torch import nn
 from torch.nn import functional as F
 
+from compactnas.cost.constraints import USED, Budget
 from compactnas.cost.table import CostTable, genotype_cost
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
@@ -26,10 +27,9 @@ from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
 from compactnas.pipeline import search_stage, train_stage
 from compactnas.reporting import write_report
 from compactnas.runs.folder import read_config
-from compactnas.search.budget import USED, Budget
-from compactnas.search.derivation import derive_within
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive, derive_within
 from compactnas.search.random_genotype import random_genotype
-from compactnas.search.sampling import Architecture, derive
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype
@@ -191,7 +191,7 @@ def test_the_cost_makes_networks_narrower(patches: Path) -> None:
     search = new_search(patches, space={"widths": SHARES}, complexity_weight=50.0, alpha_learning_rate=0.1)
     for _ in range(12):
         x, y = next(iter(search.alpha_batches.epoch(0)))
-        search.alpha_step(x, y, 1.0, len(y))
+        search.bilevel.alpha_step(x, y, 1.0, len(y))
     assert search.architecture.derived_widths() == (1, 2, 4)
 
 

@@ -8,11 +8,11 @@ import pytest
 from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, new_search, tiny_config, write_patches
 
 from compactnas.cli import main
+from compactnas.cost.constraints import USED
 from compactnas.cost.table import CostTable, genotype_cost
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
 from compactnas.runs.folder import read_config
-from compactnas.search.budget import USED
 from compactnas.search.strategies import STRATEGIES
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Silent
@@ -68,9 +68,9 @@ def test_without_c_only_the_derivation_knows_the_budget(patches: Path) -> None:
     for search in (free, bound):
         (x, y) = next(iter(search.alpha_batches.epoch(0)))
         for _ in range(3):
-            search.alpha_step(x, y, 1.0)
-        assert search.budgets[0].of(search.space, search.derived().genotype) <= most
-    assert free.price.state() == [] and any(bound.price.state())
+            search.bilevel.alpha_step(x, y, 1.0)
+        assert search.bilevel.budgets[0].of(search.space, search.derive().genotype) <= most
+    assert free.bilevel.objective.state() == [] and any(bound.bilevel.objective.state())
 
 
 def test_an_impossible_budget_is_one_line_and_leaves_nothing(
@@ -79,7 +79,7 @@ def test_an_impossible_budget_is_one_line_and_leaves_nothing(
     words = f"search --data.path {patches} --recipe smoke --max-macs 1k --output {tmp_path / 'run'}"
     assert main(words.split()) == 2
     said = capsys.readouterr().err.strip().splitlines()
-    assert "search.max_macs: 0.001 M MACs are too few: the fixed parts take" in said[-1]
+    assert "search.max_macs: 0.001 M MACs is too small: the smallest network of the space needs" in said[-1]
     assert not (tmp_path / "run").exists()
 
 
@@ -88,7 +88,7 @@ def test_candidates_that_no_budget_admits_are_an_error(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     """The smallest network fits, but of many that are drawn none does."""
-    monkeypatch.setattr("compactnas.search.strategies.trials.TRIES", 50)
+    monkeypatch.setattr("compactnas.search.trials.TRIES", 50)
     space = {"layout": "nasnet", "blocks": 3, "max_depth": 2}
     least = CostTable.of(tiny_config(patches, space=space).space, 2, **SIZES).fixed
     settings = {"strategy": strategy, "batch_size": 36, "candidates": 4, "max_macs": 1.0 * least}

@@ -5,7 +5,9 @@ import torch
 
 from compactnas.nn.operations import State
 from compactnas.nn.supernet import SuperNet
-from compactnas.search.sampling import Architecture, derive, gumbel_softmax
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive
+from compactnas.search.sampling import gumbel_softmax
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.space.genotype import OPERATIONS, Genotype
 from compactnas.space.search_space import LAYOUTS, Space
@@ -75,10 +77,10 @@ def test_the_gradient_of_the_depth_by_its_formula(mode: str) -> None:
     """d loss / d Omega_j is <gradient, output of cell j>, for every cell that ran."""
     weights = torch.tensor([[0.2, 0.5, 0.3]], dtype=torch.float64, requires_grad=True)
     outputs = [torch.randn(2, 3, 4, 4, dtype=torch.float64) for _ in range(3)]
-    from compactnas.search.sampling import _DrawnDepth, _Mixture
+    from compactnas.search.sampling import _DepthMixture, _DrawnDepth
 
     run = 3 if mode == "mixture" else 2
-    mix = _Mixture(weights, 1) if mode == "mixture" else _DrawnDepth(weights, 1)
+    mix = _DepthMixture(weights, 1) if mode == "mixture" else _DrawnDepth(weights, 1)
     y = mix(outputs[:run], 0)
     (y * 2.0).sum().backward()
     expected = [2.0 * outputs[j].sum() if j < run else torch.zeros((), dtype=torch.float64) for j in range(3)]

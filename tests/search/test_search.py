@@ -81,25 +81,27 @@ def test_the_halves_are_disjoint_and_cover_the_training_part(patches: Path, tmp_
 def test_each_half_step_moves_only_its_own_side(patches: Path) -> None:
     search = new_search(patches)
     x, y = next(iter(search.train_batches.epoch(0)))
-    weights = [p.detach().clone() for p in search.parameters]
+    weights = [p.detach().clone() for p in search.bilevel.parameters]
     alpha = search.architecture.alpha.detach().clone()
-    search.weight_step(x, y, 5.0, 0.025)
+    search.bilevel.weight_step(x, y, 5.0, 0.025)
     assert torch.equal(alpha, search.architecture.alpha)
-    moved = [not torch.equal(a, b) for a, b in zip(weights, search.parameters, strict=True)]
+    moved = [not torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True)]
     assert any(moved) and not all(moved)  # what did not run stays, without decay
-    weights = [p.detach().clone() for p in search.parameters]
-    search.alpha_step(x, y, 5.0)
+    weights = [p.detach().clone() for p in search.bilevel.parameters]
+    search.bilevel.alpha_step(x, y, 5.0)
     assert not torch.equal(alpha, search.architecture.alpha)
-    assert all(torch.equal(a, b) for a, b in zip(weights, search.parameters, strict=True))
-    assert all(p.requires_grad for p in search.parameters)
+    assert all(torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True))
+    assert all(p.requires_grad for p in search.bilevel.parameters)
 
 
 def test_decay_goes_on_for_weights_that_did_not_run_where_asked(patches: Path) -> None:
     search = new_search(patches, unsampled_weights="decay")
     x, y = next(iter(search.train_batches.epoch(0)))
-    weights = [p.detach().clone() for p in search.parameters]
-    search.weight_step(x, y, 5.0, 0.025)
-    assert all(not torch.equal(a, b) for a, b in zip(weights, search.parameters, strict=True) if a.abs().sum() > 0)
+    weights = [p.detach().clone() for p in search.bilevel.parameters]
+    search.bilevel.weight_step(x, y, 5.0, 0.025)
+    assert all(
+        not torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True) if a.abs().sum() > 0
+    )
 
 
 def test_the_temperature_falls_linearly(patches: Path) -> None:

@@ -12,8 +12,9 @@ from support.tiny import new_search, tiny_config, write_patches
 
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
-from compactnas.search.derivation import Guard, derive_within
-from compactnas.search.sampling import Architecture, derive
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive, derive_within
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS, Space
 
@@ -41,10 +42,10 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_more_of_them_than_the_guard_lets_through(layout: str, kept: int) -> None:
     for seed, most in itertools.product(range(3), range(5)):
         architecture = fond_of_skips(seed, layout=layout, inputs_per_node=kept)
-        guard = Guard((SKIP,), most)
+        guard = SkipLimit((SKIP,), most)
         assert guard.count(derive(architecture)) > 4
         assert guard.count(derive_within(architecture, [], guard).genotype) == most
-        assert derive_within(architecture, [], Guard((SKIP,), 99)).genotype == derive(architecture)
+        assert derive_within(architecture, [], SkipLimit((SKIP,), 99)).genotype == derive(architecture)
 
 
 def test_it_is_the_most_probable_of_all_cells_that_it_lets_through() -> None:
@@ -57,7 +58,7 @@ def test_it_is_the_most_probable_of_all_cells_that_it_lets_through() -> None:
         genotype = Genotype((((first, 0),), ((second, source),)), (1, 1, 1), architecture.space.channels)
         tried[genotype] = float(log[0, names.index(first)] + log[edges.index((1, source)), names.index(second)])
     for most in (0, 1, 2):
-        guard = Guard((SKIP,), most)
+        guard = SkipLimit((SKIP,), most)
         allowed = {one: score for one, score in tried.items() if guard.count(one) <= most}
         assert derive_within(architecture, [], guard).genotype == max(allowed, key=lambda one: allowed[one])
 
@@ -65,7 +66,7 @@ def test_it_is_the_most_probable_of_all_cells_that_it_lets_through() -> None:
 def test_a_guard_against_everything_is_an_error() -> None:
     architecture = fond_of_skips(0, operations=(SKIP, "max_pool_3x3"))
     with pytest.raises(UserError, match="within 0 edges of skip_connect, max_pool_3x3; raise a limit"):
-        derive_within(architecture, [], Guard((SKIP, "max_pool_3x3"), 0))
+        derive_within(architecture, [], SkipLimit((SKIP, "max_pool_3x3"), 0))
 
 
 @pytest.mark.parametrize(("guard", "epochs"), [("log", 5), ("limit", 5), ("stop", 2)])
@@ -86,13 +87,13 @@ def test_a_search_says_how_far_it_collapsed_and_does_what_it_is_told(
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert len(rows) == epochs
     assert {row["guarded_edges"] for row in rows} == {5}
-    assert Guard((SKIP,), 1).count(found) == (5 if guard == "log" else 1)
+    assert SkipLimit((SKIP,), 1).count(found) == (5 if guard == "log" else 1)
 
 
 def test_pools_can_be_guarded_too(patches: Path) -> None:
     weightless = (SKIP, "avg_pool_3x3", "max_pool_3x3")
     search = new_search(patches, skip_limit="limit", skip_limit_operations=weightless, skip_limit_edges=0)
-    assert Guard(weightless, 0).count(search.derived().genotype) == 0
+    assert SkipLimit(weightless, 0).count(search.derive().genotype) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_pools_can_be_guarded_too(patches: Path) -> None:
     [
         ({"skip_limit_operations": ("skip",)}, r"skip_limit_operations: \['skip'\] is unknown"),
         ({"skip_limit_edges": -1}, "skip_limit_edges: -1 is negative"),
-        ({"skip_limit": "limit", "strategy": "uniform"}, "skip_limit: uniform moves no architecture"),
+        ({"guard": "limit", "strategy": "uniform"}, "guard: uniform does not train the architecture"),
     ],
 )
 def test_a_guard_that_is_none_is_refused(patches: Path, settings: dict[str, object], message: str) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from itertools import product
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from compactnas.config import MachineConfig, RunConfig, SearchConfig, StrategyName
+from compactnas.config import MachineConfig, RunConfig, SearchConfig
 from compactnas.cost.table import CostTable
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.errors import UserError
@@ -23,20 +23,22 @@ from compactnas.nn.network import Network, Sample
 from compactnas.nn.operations import Zero
 from compactnas.nn.supernet import SuperNet
 from compactnas.pipeline import search_stage
+from compactnas.search.architecture import Architecture
+from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.random_genotype import random_genotype
-from compactnas.search.sampling import Architecture, Draw
-from compactnas.search.searcher import Search
+from compactnas.search.sampling import Draw
+from compactnas.search.searcher import Searcher
 from compactnas.search.strategies import STRATEGIES
+from compactnas.search.strategies.darts import Darts
 from compactnas.search.strategies.gdas import Gdas
-from compactnas.search.strategies.mixtures import Darts, Snas
 from compactnas.search.strategies.proxyless import Proxyless
-from compactnas.search.strategies.uniform import Genotypes
-from compactnas.search.strategies.unrolled import leave_unrolled_gradient
+from compactnas.search.strategies.snas import Snas
+from compactnas.search.unrolled import leave_unrolled_gradient
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS, Space
 
 EVERY = tuple(STRATEGIES)
-LEARNING = ("gdas", "darts", "darts_second_order", "snas", "proxyless")
+LEARNING = tuple(name for name in EVERY if STRATEGIES[name].learns_alpha)
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
 """What `all operations run` costs is what these tests take."""
 
@@ -64,10 +66,10 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
 
 
-def step_of_alpha(search: Search) -> None:
+def step_of_alpha(search: Searcher) -> None:
     """One step of the architecture on the first batches."""
     (x, y), (x_t, y_t) = next(iter(search.alpha_batches.epoch(0))), next(iter(search.train_batches.epoch(0)))
-    search.alpha_step(x, y, 1.0, len(y), (x_t, y_t, len(y_t)))
+    search.bilevel.alpha_step(x, y, 1.0, len(y), (x_t, y_t, len(y_t)))
 
 
 def tiny_net(layout: str = "paper", **changes: object) -> tuple[Architecture, SuperNet]:
@@ -80,8 +82,7 @@ def tiny_net(layout: str = "paper", **changes: object) -> tuple[Architecture, Su
     return architecture, SuperNet(space, (2, 2), 3, 5).double()
 
 
-def test_the_table_and_the_config_name_the_same_strategies() -> None:
-    assert get_args(StrategyName) == EVERY
+def test_the_paper_strategy_is_the_default() -> None:
     assert EVERY[0] == SearchConfig().strategy == "gdas"
 
 
@@ -105,14 +106,14 @@ def test_gradients_reach_alpha_and_the_depth_and_leave_the_weights(
 ) -> None:
     space = {"layout": layout, "blocks": 1}
     search = new_search(patches, space=space, strategy=strategy, depth_mode=depth_mode, complexity=False)
-    before = [p.detach().clone() for p in search.parameters]
-    choices = [p.detach().clone() for p in search.choices]
+    before = [p.detach().clone() for p in search.bilevel.parameters]
+    choices = [p.detach().clone() for p in search.bilevel.choices]
     step_of_alpha(search)
-    for now, start in zip(search.choices, choices, strict=True):
+    for now, start in zip(search.bilevel.choices, choices, strict=True):
         assert now.grad is not None and now.grad.abs().sum() > 0
         assert not torch.equal(now, start)
-    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, search.parameters, strict=True))
-    assert all(p.requires_grad for p in search.parameters)
+    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, search.bilevel.parameters, strict=True))
+    assert all(p.requires_grad for p in search.bilevel.parameters)
 
 
 @pytest.mark.parametrize("strategy", LEARNING)
@@ -139,7 +140,7 @@ def test_as_many_operations_of_an_edge_run_as_promised(patches: Path, strategy: 
         if not most:
             continue
         ran.clear()
-        draw = search.sampler.draw(search.architecture, 1.0, search.generator, gradient=gradient)
+        draw = search.bilevel.draw(1.0, gradient=gradient)
         search.supernet(torch.randn(2, BANDS, SIDE, SIDE), draw.sample)
         mixture, path = draw.sample.mixture, draw.sample.path
         for edge, index in enumerate(path):
@@ -151,8 +152,8 @@ def test_as_many_operations_of_an_edge_run_as_promised(patches: Path, strategy: 
 @pytest.mark.parametrize("strategy", ["gdas", "darts", "snas", "proxyless"])
 def test_the_forward_pass_costs_the_sum_of_what_runs(strategy: str) -> None:
     architecture, supernet = tiny_net()
-    sampler = STRATEGIES[strategy](SearchConfig(strategy=strategy)).sampler  # type: ignore[arg-type]
-    draw = sampler.draw(architecture, 1.0, torch.Generator().manual_seed(3), gradient=True)
+    built = STRATEGIES[strategy].build(SearchConfig(strategy=strategy))
+    draw = built.draw(architecture, 1.0, torch.Generator().manual_seed(3), gradient=True)
     run = torch.zeros_like(architecture.alpha).detach()
     for edge, index in enumerate(draw.sample.path):
         run[edge, list((index,) if draw.sample.mixture is None else draw.sample.mixture.candidates[edge])] = 1
@@ -203,8 +204,8 @@ def test_snas_at_no_temperature_is_gdas_with_the_same_noise(layout: str) -> None
     x = torch.randn(4, 3, 8, 8, dtype=torch.float64)
     for seed in range(3):
         draws = [
-            sampler.draw(architecture, 1e-6, torch.Generator().manual_seed(seed), gradient=False)
-            for sampler in (Snas(), Gdas())
+            strategy.draw(architecture, 1e-6, torch.Generator().manual_seed(seed), gradient=False)
+            for strategy in (Snas(), Gdas())
         ]
         assert draws[0].sample.path == draws[1].sample.path
         torch.testing.assert_close(supernet(x, draws[0].sample), supernet(x, draws[1].sample), rtol=1e-9, atol=1e-9)
@@ -236,8 +237,8 @@ def test_a_mixture_is_the_weighted_sum_and_so_is_its_gradient() -> None:
 def test_proxyless_moves_two_logits_of_an_edge_and_no_other_probability(patches: Path) -> None:
     search = new_search(patches, space=SMALL, strategy="proxyless", search_depth=False)
     alpha, seen = search.architecture.alpha, list[Draw]()
-    draw_of = search._draw
-    search._draw = lambda tau, gradient: seen.append(draw_of(tau, gradient=gradient)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
+    draw_of = search.bilevel.draw
+    search.bilevel.draw = lambda tau, gradient: seen.append(draw_of(tau, gradient=gradient)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
     for _ in range(3):
         before, p = alpha.detach().clone(), search.architecture.probabilities().detach()
         step_of_alpha(search)
@@ -325,7 +326,7 @@ def test_what_learns_no_alpha_takes_the_best_of_its_candidates(
     patches: Path, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when it is killed among them; what is measured is not measured again."""
-    monkeypatch.setattr("compactnas.search.supernet_candidates.KEEP_EVERY", 4)
+    monkeypatch.setattr("compactnas.search.supernet_candidates.SAVE_EVERY", 4)
     settings = {"strategy": strategy, "epochs": 1, "candidates": 60, "complexity_weight": 10.0}
     config = tiny_config(patches, space=SMALL, search=settings)
     found = search_stage(config, tmp_path / "whole")
@@ -345,8 +346,8 @@ def test_what_learns_no_alpha_takes_the_best_of_its_candidates(
     kept = (tmp_path / "cut/search/candidates.jsonl").read_text().splitlines()
     assert len(kept) == 56 and not (tmp_path / "cut/genotype.json").exists()
     measured: list[Genotype] = []
-    accuracy = Search.accuracy
-    monkeypatch.setattr(Search, "accuracy", lambda self, one: measured.append(one) or accuracy(self, one))  # type: ignore[func-returns-value]
+    accuracy = Searcher.accuracy
+    monkeypatch.setattr(Searcher, "accuracy", lambda self, one: measured.append(one) or accuracy(self, one))  # type: ignore[func-returns-value]
     search_stage(config, tmp_path / "cut", resume=True)
     assert len(measured) == 4
     assert outputs(tmp_path / "cut") == outputs(tmp_path / "whole")
@@ -360,7 +361,7 @@ def test_a_uniform_path_does_not_move_alpha_and_is_of_what_a_derivation_gives(pa
     list(search.run_epoch(0))
     assert torch.equal(alpha, search.architecture.alpha)
     for _ in range(300):
-        draws.append(search.sampler.draw(search.architecture, 1.0, search.generator, gradient=False))
+        draws.append(search.bilevel.draw(1.0, gradient=False))
     assert {len([index for index in draw.sample.path if index >= 0]) for draw in draws} == {8}  # two of each node
     assert all(search.space.operations.index("none") not in draw.sample.path for draw in draws)
     assert {depths for draw in draws for depths in draw.sample.depths} == {1, 2}
@@ -373,7 +374,7 @@ def test_a_row_of_choices_is_a_genotype_and_every_genotype_has_one(
 ) -> None:
     operations = ("none", "skip_connect", "sep_conv_3x3")
     space = Space(channels=4, blocks=2, nodes=3, max_depth=2, operations=operations, inputs_per_node=inputs_per_node)
-    genotypes = Genotypes(space, depths)
+    genotypes = GenotypeChoices(space, depths)
     made = [genotypes.genotype(row) for row in product(*map(range, genotypes.choices().options))]
     connected = [one for row, one in zip(product(*map(range, genotypes.choices().options)), made, strict=True)
                  if genotypes.choices().admits(row)]  # fmt: skip
@@ -387,9 +388,9 @@ def test_a_row_of_choices_is_a_genotype_and_every_genotype_has_one(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"strategy": "darts", "sampled_inputs": 2}, r"search\.sampled_inputs: 2 is GDAS's alone"),
-        ({"strategy": "snas", "unsampled_gradient": "published"}, r"search\.unsampled_gradient: published is GDAS's"),
-        ({"strategy": "uniform", "stop_after": 2}, r"search\.stop_after: uniform moves no architecture"),
+        ({"strategy": "darts", "sampled_inputs": 2}, r"search\.sampled_inputs: darts does not have this option"),
+        ({"strategy": "snas", "unsampled_gradient": "published"}, r"search\.unsampled_gradient: snas does not have"),
+        ({"strategy": "uniform", "stop_after": 2}, r"search\.stop_after: uniform does not train the architecture"),
         ({"strategy": "evolution", "candidates": 0}, r"search\.candidates: 0 is less than 1"),
     ],
 )
@@ -401,7 +402,7 @@ def test_what_does_not_go_together_is_told_in_one_line(settings: dict[str, objec
 
 def test_what_the_space_or_the_machine_cannot_is_told_in_one_line() -> None:
     one = Space(operations=("skip_connect",))
-    with pytest.raises(UserError, match=r"space\.operations: search\.strategy=proxyless draws two"):
+    with pytest.raises(UserError, match=r"space\.operations: search\.strategy=proxyless needs at least 2"):
         RunConfig(space=one, search=SearchConfig(strategy="proxyless"))
-    with pytest.raises(UserError, match=r"machine\.precision: 16-mixed scales gradients"):
+    with pytest.raises(UserError, match=r"machine\.precision: search\.strategy=darts_second_order cannot use"):
         RunConfig(search=SearchConfig(strategy="darts_second_order"), machine=MachineConfig(precision="16-mixed"))

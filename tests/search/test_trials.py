@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nasbench201 import CHOOSERS, Table, expected, parse_cell, regrets
 
-from compactnas.search.strategies.trials import Choices, Chooser, Row, evolution, random_search, regularized_evolution
+from compactnas.search.trials import Choices, Chooser, Row, evolution, random_search, regularized_evolution
 
 EACH = pytest.mark.parametrize("choose", CHOOSERS.values(), ids=CHOOSERS)
 

@@ -103,7 +103,7 @@ def test_the_command(searched: list[Path], tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--least 1k --most 2k", "max_macs: 0.001 M MACs are too few"),
+        ("--least 1k --most 2k", "max_macs: 0.001 M MACs is too small"),
         ("--points 1", "points: 1 is outside"),
         ("--holdout nowhere", "--holdout"),
     ],

@@ -23,8 +23,8 @@ from compactnas.io.jsonl import Row
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
 from compactnas.nn.registry import normalise_of
-from compactnas.search.sampling import Architecture, Draw
-from compactnas.search.searcher import Search
+from compactnas.search.sampling import Draw
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype
 from compactnas.training.optim import process_group_of
 from compactnas.training.resumable_loop import Trainer
@@ -58,16 +58,16 @@ TRAININGS: dict[str, dict[str, object]] = {
 
 
 class Watched:
-    """A sampler that notes each draw and the alpha that it was drawn from."""
+    """Notes each draw of a search and the alpha that it was drawn from."""
 
-    def __init__(self, search: Search) -> None:
-        self.sampler, self.seen = search.sampler, []
-        search.sampler = self
+    def __init__(self, search: Searcher) -> None:
+        self.bilevel, self.drawn, self.seen = search.bilevel, search.bilevel.draw, []
+        search.bilevel.draw = self.draw  # type: ignore[method-assign]
 
-    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
-        draw = self.sampler.draw(architecture, tau, generator, gradient=gradient)
-        state = [p.detach().clone() for p in architecture.parameters()]
-        self.seen.append((draw.sample.path, draw.sample.depths, *state, generator.get_state()))
+    def draw(self, tau: float, *, gradient: bool) -> Draw:
+        draw = self.drawn(tau, gradient=gradient)
+        state = [p.detach().clone() for p in self.bilevel.architecture.parameters()]
+        self.seen.append((draw.sample.path, draw.sample.depths, *state, self.bilevel.generator.get_state()))
         return draw
 
 
@@ -85,14 +85,14 @@ def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, 
     """An epoch of a search."""
     config = tiny_config(patches, layout=layout, search=settings)  # type: ignore[arg-type]
     data = open_dataset(config.data)
-    search = Search(
+    search = Searcher(
         config.space,
         SearchConfig(**config.search.__dict__),
-        data.source,
-        halves(data.parts["train"], 0),
-        measure_normalisation(data.source, data.parts["train"]),
-        0,
+        SearchData(
+            data.source, halves(data.parts["train"], 0), measure_normalisation(data.source, data.parts["train"])
+        ),
         fabric,
+        seed=0,
         channels_last=True,
     )
     watched = Watched(search)

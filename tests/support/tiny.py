@@ -9,7 +9,7 @@ import numpy as np
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.data import halves, measure_normalisation, open_dataset
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Silent, make_fabric
 
@@ -50,18 +50,17 @@ def tiny_config(
     )
 
 
-def new_search(data: Path, *, space: dict[str, object] | None = None, **settings: object) -> Search:
+def new_search(data: Path, *, space: dict[str, object] | None = None, **settings: object) -> Searcher:
     """Such a search, ready to step."""
     config = tiny_config(data, space=space, search=settings)
     opened = open_dataset(config.data)
-    return Search(
+    train = opened.parts["train"]
+    return Searcher(
         config.space,
         config.search,
-        opened.source,
-        halves(opened.parts["train"], 0),
-        measure_normalisation(opened.source, opened.parts["train"]),
-        0,
+        SearchData(opened.source, halves(train, 0), measure_normalisation(opened.source, train)),
         make_fabric(config.machine),
+        seed=0,
         channels_last=True,
     )
 

@@ -27,7 +27,7 @@ from compactnas.nn.network import Network
 from compactnas.nn.registry import normalise_of
 from compactnas.pipeline import run
 from compactnas.runs.checkpoints import Checkpoints
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.training.runtime import make_fabric
 from compactnas.training.trainer import Training
 
@@ -52,12 +52,13 @@ def fabric_of(precision: str, scale: float = 2.0**10) -> Fabric:
     return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
 
 
-def new_search(patches: Path, fabric: Fabric, layout: str = "paper", **settings: object) -> Search:
+def new_search(patches: Path, fabric: Fabric, layout: str = "paper", **settings: object) -> Searcher:
     config = tiny_config(patches, layout=layout, search={"batch_size": 8} | settings)  # type: ignore[arg-type]
     data = open_dataset(config.data)
     normalisation = measure_normalisation(data.source, data.parts["train"])
     parts = halves(data.parts["train"], 0)
-    return Search(config.space, config.search, data.source, parts, normalisation, 0, fabric, channels_last=True)
+    searched = SearchData(data.source, parts, normalisation)
+    return Searcher(config.space, config.search, searched, fabric, seed=0, channels_last=True)
 
 
 def new_training(patches: Path, fabric: Fabric, **settings: object) -> Training:
@@ -71,7 +72,7 @@ def new_training(patches: Path, fabric: Fabric, **settings: object) -> Training:
     return Training(network, config.train, data.source, *parts, 0, fabric, channels_last=True)
 
 
-def losses(stage: Search | Training) -> list[float]:
+def losses(stage: Searcher | Training) -> list[float]:
     return [result.shown["loss"] for result in stage.run_epoch(0)]
 
 
@@ -100,8 +101,8 @@ def test_alphas_gradient_in_16_bits_points_where_it_points_in_32(patches: Path, 
     for one in ("32-true", precision):
         search = new_search(patches, fabric_of(one, scale=2.0**12), layout, complexity=False, batch_size=30)
         x, y = next(iter(search.alpha_batches.epoch(0)))
-        search.alpha_step(x, y, 5.0)
-        gradient = torch.cat([p.grad.flatten() for p in search.choices if p.grad is not None])
+        search.bilevel.alpha_step(x, y, 5.0)
+        gradient = torch.cat([p.grad.flatten() for p in search.bilevel.choices if p.grad is not None])
         gradients.append(gradient)  # after the step it is unscaled
     assert torch.cosine_similarity(*gradients, dim=0) > ALONG[precision]
     assert float(gradients[1].norm() / gradients[0].norm()) == pytest.approx(1, abs=0.3)
@@ -130,10 +131,10 @@ def test_raw_values_keep_their_digits_and_losses_are_32_bits_wide(patches: Path)
         lambda module, inputs, output: seen.update(raw=inputs[0], to=output)
     )
     x, y = next(iter(search.train_batches.epoch(0)))
-    loss, hits = search.weight_step(x, y, 5.0, 0.01)
+    loss, hits = search.bilevel.weight_step(x, y, 5.0, 0.01)
     assert seen["raw"] is x and seen["to"].dtype == torch.float32
     assert loss.dtype == hits.dtype == torch.float32
-    gradients = [p.grad for p in search.parameters if p.grad is not None]
+    gradients = [p.grad for p in search.bilevel.parameters if p.grad is not None]
     assert gradients and all(g.dtype == torch.float32 for g in gradients)
 
 
@@ -154,9 +155,9 @@ def test_gradients_are_clipped_at_their_true_size(patches: Path) -> None:
 def test_a_step_that_overflows_is_left_out_and_the_scale_falls(patches: Path) -> None:
     search = new_search(patches, fabric_of("16-mixed", scale=2.0**40))
     x, y = next(iter(search.train_batches.epoch(0)))
-    weights = [p.detach().clone() for p in search.parameters]
-    search.weight_step(x, y, 5.0, 0.01)
-    assert all(torch.equal(a, b) for a, b in zip(weights, search.parameters, strict=True))
+    weights = [p.detach().clone() for p in search.bilevel.parameters]
+    search.bilevel.weight_step(x, y, 5.0, 0.01)
+    assert all(torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True))
     scaler: Any = search.fabric.strategy.precision
     assert scaler.state_dict()["scale"] == 2.0**39
     state = search.state()

@@ -4,18 +4,21 @@ Configs are read and written by the command line (YAML and dotted options); the 
 takes the values that it needs, not the config. Torch is not imported here.
 """
 
+from compactnas.config.choices import OBJECTIVES, STRATEGIES
 from compactnas.config.data import SPLIT_FIELDS, DataConfig, PixelDtype, Split
 from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig, Precision
 from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
-from compactnas.config.search import SearchConfig, StrategyName
+from compactnas.config.search import SearchConfig
 from compactnas.config.train import TrainConfig
 from compactnas.config.values import from_values
 
 __all__ = [
     "MOST_PROCESSORS",
     "NEUTRAL",
+    "OBJECTIVES",
     "RECIPES",
     "SPLIT_FIELDS",
+    "STRATEGIES",
     "DataConfig",
     "MachineConfig",
     "PixelDtype",
@@ -23,7 +26,6 @@ __all__ = [
     "RunConfig",
     "SearchConfig",
     "Split",
-    "StrategyName",
     "TrainConfig",
     "from_values",
     "paper",

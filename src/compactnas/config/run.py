@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compactnas.config.choices import STRATEGIES
 from compactnas.config.data import DataConfig
 from compactnas.config.machine import MachineConfig
 from compactnas.config.requiring import require
@@ -39,15 +40,16 @@ class RunConfig:
             not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
             f"search.initial_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
         )
-        require(
-            self.search.strategy != "proxyless" or len(space.operations) > 1,
-            "space.operations: search.strategy=proxyless draws two of an edge; name another operation",
-        )
-        require(
-            self.search.strategy != "darts_second_order" or self.machine.precision != "16-mixed",
-            "machine.precision: 16-mixed scales gradients, which search.strategy=darts_second_order compares; "
-            "use bf16-mixed or 32-true",
-        )
+        name = self.search.strategy
+        if len(space.operations) == 1:  # a strategy is asked for its traits only if need be: that imports torch
+            least = STRATEGIES[name].least_operations
+            require(least == 1, f"space.operations: search.strategy={name} needs at least {least}; add an operation")
+        if self.machine.precision == "16-mixed":
+            require(
+                STRATEGIES[name].scaled_gradients,
+                f"machine.precision: search.strategy={name} cannot use the scaled gradients of 16-mixed; "
+                "use bf16-mixed or 32-true",
+            )
 
 
 def paper() -> RunConfig:

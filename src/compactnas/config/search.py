@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from compactnas.config.choices import require_choices
 from compactnas.config.requiring import require
 from compactnas.space.genotype import OPERATIONS
-
-StrategyName = Literal["gdas", "darts", "darts_second_order", "snas", "proxyless", "uniform", "evolution"]
-"""How an architecture is drawn and learnt; `compactnas.search.strategies` has them."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,10 @@ class SearchConfig:
     """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives each choice's reason.
 
     Attributes:
-        strategy: how the architecture is drawn and learnt, `gdas` in the paper; `docs/strategies.md` tells of each.
+        strategy: How the architecture is drawn and learnt, `gdas` in the paper; see `docs/strategies.md`.
+        objective: What the cost of the network adds to the loss with setting C: `complexity`, the loss of the paper;
+            `augmented_lagrangian`, which draws the expected cost to just below the budgets; `auto` takes the second
+            one if there is a budget, else the first.
         complexity: setting C, the complexity loss on the cell's alpha.
         search_depth: setting D, the search for each block's depth.
         epochs: passes over D_T.
@@ -67,7 +68,8 @@ class SearchConfig:
             go on from the last checkpoint.
     """
 
-    strategy: StrategyName = "gdas"
+    strategy: str = "gdas"
+    objective: str = "auto"
     complexity: bool = True
     search_depth: bool = True
     epochs: int = 105
@@ -121,11 +123,6 @@ class SearchConfig:
             self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
         )
         require(self.initial_depth >= 1, f"search.initial_depth: {self.initial_depth} is less than 1")
-        for name in ("sampled_inputs", "unsampled_gradient"):
-            require(
-                self.strategy == "gdas" or getattr(self, name) in (0, "none"),
-                f"search.{name}: {getattr(self, name)} is GDAS's alone; leave it out with {self.strategy}",
-            )
         for name in ("max_macs", "max_parameters", "max_latency_ms"):
             require(
                 0 <= getattr(self, name) < 1e15, f"search.{name}: {getattr(self, name):g} is no budget; 0 sets none"
@@ -139,15 +136,8 @@ class SearchConfig:
             not unknown, f"search.skip_limit_operations: {unknown[:1]} is unknown; use some of {', '.join(OPERATIONS)}"
         )
         require(self.skip_limit_edges >= 0, f"search.skip_limit_edges: {self.skip_limit_edges} is negative")
-        require(
-            self.skip_limit == "log" or self.strategy not in ("uniform", "evolution"),
-            f"search.skip_limit: {self.strategy} moves no architecture that could collapse; leave it out",
-        )
         require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
-        require(
-            not self.stop_after or self.strategy not in ("uniform", "evolution"),
-            f"search.stop_after: {self.strategy} moves no architecture that could stand still; leave it out",
-        )
+        require_choices(self)
 
     @property
     def setting(self) -> str:

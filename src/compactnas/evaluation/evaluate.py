@@ -15,6 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from compactnas.data import Facts, Indices, Source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.data.prefetch import fed
+from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
 from compactnas.evaluation.metrics import Measures, confusion_measures
@@ -84,7 +85,7 @@ def probabilities(
     network.eval()
     elements = range(SYMMETRIES if turns else 1)
     memory = torch.channels_last if channels_last else torch.contiguous_format
-    batches = Batches(source, indices, BATCH, seed=0, stream=0, shuffle=False)
+    batches = Batches(source, indices, BATCH, seed=0, stream=Stream.EVALUATION, shuffle=False)
     with torch.inference_mode():
         parts = [
             torch.stack([(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements])

@@ -1,25 +1,27 @@
-"""The supernet, the architecture, and the two half-steps of the search (paper, Algorithm 1).
-
-A step knows neither how an architecture is drawn nor how its loss is made: a strategy is a sampler and a loss
-(`compactnas.search.strategies`).
-"""
+"""The two half-steps of a search (paper, Algorithm 1): weights on a batch of D_T, architecture on a batch of D_V."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import SearchConfig
+from compactnas.cost.constraints import budgets_of
 from compactnas.cost.table import CostTable
 from compactnas.data import Facts, Normalisation
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.nn.supernet import SuperNet
-from compactnas.search.budget import budgets_of, price_of, require_possible
-from compactnas.search.derivation import Guard
-from compactnas.search.sampling import Architecture, Draw
+from compactnas.search.architecture import Architecture
+from compactnas.search.expected_cost import require_possible
+from compactnas.search.objective import ObjectiveContext
+from compactnas.search.objectives import build_objective
+from compactnas.search.sampling import Draw
 from compactnas.search.strategies import STRATEGIES
-from compactnas.search.strategies.unrolled import frozen, leave_unrolled_gradient
 from compactnas.space.search_space import Space
 from compactnas.training.optim import (
     forward_logits,
@@ -30,18 +32,40 @@ from compactnas.training.optim import (
     to_device,
 )
 
+Batch = tuple[Tensor, Tensor, int]
+"""Patches and classes of this process, and the number of patches of the batch in all processes."""
 
-class HalfSteps:
-    """What a search moves, and how: its weights on a batch of D_T, its architecture on a batch of D_V.
+
+class AlphaStepResult(NamedTuple):
+    """Figures of a step of the architecture, without gradients.
+
+    Attributes:
+        loss: Cross-entropy on the batch of D_V.
+        accuracy: Accuracy on the batch.
+        complexity: Loss of the objective on cost.
+        penalty: Loss of the strategy's own; None if it has none.
+    """
+
+    loss: Float[Tensor, ""]
+    accuracy: Float[Tensor, ""]
+    complexity: Float[Tensor, ""]
+    penalty: Float[Tensor, ""] | None = None
+
+
+class BilevelStep:
+    """Supernet, architecture and their optimizers, and one step of each.
+
+    How an architecture is drawn and learnt is the business of its strategy (`compactnas.search.strategies`), what its
+    cost adds to the loss that of its objective (`compactnas.search.objectives`).
 
     Args:
-        space: what is chosen from.
-        config: of the search.
-        facts: of the patches.
-        normalisation: of the training part.
-        seed: of the first weights and of everything that is drawn.
-        fabric: the machine.
-        channels_last: memory format.
+        space: Search space.
+        config: Options of the search.
+        facts: Facts about the patches.
+        normalisation: Normalisation of the training part.
+        fabric: Device, precision and processes.
+        seed: Seed of the first weights and of all draws.
+        channels_last: Whether tensors are kept in the channels-last format.
     """
 
     def __init__(
@@ -50,24 +74,23 @@ class HalfSteps:
         config: SearchConfig,
         facts: Facts,
         normalisation: Normalisation,
-        seed: int,
         fabric: Fabric,
         *,
+        seed: int,
         channels_last: bool,
     ) -> None:
-        self.space, self.config, self.fabric, self.processes = space, config, fabric, process_group_of(fabric)
+        self.config, self.fabric, self.processes = config, fabric, process_group_of(fabric)
         self.generator = torch.Generator().manual_seed(seed)
         self.architecture = Architecture(
             space, config.search_depth, config.initial_depth, config.depth_logit, self.generator
         )
-        self.strategy = STRATEGIES[config.strategy](config)
-        self.sampler = self.strategy.sampler
+        self.strategy = STRATEGIES[config.strategy].build(config)
         built = self.architecture.built_depths
-        self.table = CostTable.of(space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
-        self.budgets = budgets_of(config, space, max(built), len(facts.bands), len(facts.classes), facts.patch_px)
+        sizes = max(built), len(facts.bands), len(facts.classes), facts.patch_px
+        self.table = CostTable.of(space, *sizes)
+        self.budgets = budgets_of(config, space, *sizes)
         require_possible(self.architecture, self.budgets)
-        self.guard = Guard(config.skip_limit_operations, config.skip_limit_edges)
-        self.price = price_of(config, space, self.table, self.budgets)
+        self.objective = build_objective(ObjectiveContext(config, space, self.table, self.budgets))
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
         supernet.normalise.set(normalisation.mean, normalisation.std)
@@ -93,18 +116,18 @@ class HalfSteps:
         self.weights, self.alphas = set_up_optimizer(fabric, weights), set_up_optimizer(fabric, alphas)
 
     def weight_step(self, x: Tensor, y: Tensor, tau: float, rate: float, rows: int = 0) -> tuple[Tensor, Tensor]:
-        """One step of the weights that a drawn architecture uses; gives loss and accuracy.
+        """Train the weights that a drawn architecture uses, and return loss and accuracy.
 
         Args:
-            x: patches, or this process's share of them.
-            y: their classes.
-            tau: temperature.
-            rate: learning rate.
-            rows: patches of the batch in all processes; 0, these are all.
+            x: Patches of D_T, or the share of this process.
+            y: Their classes.
+            tau: Temperature.
+            rate: Learning rate.
+            rows: Patches of the batch in all processes; 0 if these are all.
         """
-        draw = self._draw(tau, gradient=False)
+        draw = self.draw(tau, gradient=False)
         logits = forward_logits(self.fabric, self.supernet, x, draw.sample)
-        loss, hits = loss_and_accuracy(logits, y, rows or len(y))
+        loss, accuracy = loss_and_accuracy(logits, y, rows or len(y))
         self.weights.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         if self.config.unsampled_weights == "decay":
@@ -114,79 +137,96 @@ class HalfSteps:
         for group in self.weights.param_groups:
             group["lr"] = rate
         loss = loss.detach()
-        take_step(self.fabric, self.processes, self.weights, self.parameters, (loss, hits), self.config.gradient_clip)
-        return loss, hits
+        take_step(
+            self.fabric, self.processes, self.weights, self.parameters, (loss, accuracy), self.config.gradient_clip
+        )
+        return loss, accuracy
 
     def alpha_step(
-        self, x: Tensor, y: Tensor, tau: float, rows: int = 0, batch_t: tuple[Tensor, Tensor, int] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of the architecture; gives loss, accuracy and the complexity's loss.
-
-        Weights are frozen, so that nothing is computed for them.
+        self,
+        x: Tensor,
+        y: Tensor,
+        tau: float,
+        rows: int = 0,
+        batch_t: Batch | None = None,
+        progress: float = 0.0,
+    ) -> AlphaStepResult:
+        """Train the architecture.
 
         Args:
-            x: patches of D_V, or this process's share of them.
-            y: their classes.
-            tau: temperature.
-            rows: patches of the batch in all processes; 0, these are all.
-            batch_t: the weights' batch and its patches in all processes, for a strategy that looks through their step.
+            x: Patches of D_V, or the share of this process.
+            y: Their classes.
+            tau: Temperature.
+            rows: Patches of the batch in all processes; 0 if these are all.
+            batch_t: Batch of D_T, for strategies that look through a step of the weights.
+            progress: Share of the search that is done, from 0 to 1.
         """
-        before = self.architecture.alpha.detach().clone() if self.strategy.settle is not None else None
+        before = self.architecture.alpha.detach().clone()
         self.alphas.zero_grad(set_to_none=True)
-        if self.strategy.unrolled:
-            assert batch_t is not None
-            draw, figures = self._unrolled_gradient((x, y, rows), batch_t, tau)
-        else:
-            with frozen(self.parameters):
-                draw = self._draw(tau, gradient=True)
-                loss, *figures = self._architecture_loss(draw, x, y, rows)
-                self.fabric.backward(loss)
-        nll, hits, complexity = figures
-        if self.processes.count > 1:  # alpha's gradient lies on the CPU
-            nll, hits = nll.cpu(), hits.cpu()
-        take_step(self.fabric, self.processes, self.alphas, self.choices, (nll, hits))
-        if self.strategy.settle is not None and before is not None:
-            self.strategy.settle(self.architecture, draw, before)
-        return nll, hits, complexity
+        step = _AlphaStep(self, tau, progress, (x, y, rows or len(y)), batch_t)
+        self.strategy.architecture_gradient(step)
+        draw, found = step.result()
+        self.objective.update(self.architecture, draw)
+        loss, accuracy = found.loss, found.accuracy
+        if self.processes.count > 1:  # the gradient of alpha is on the CPU
+            loss, accuracy = loss.cpu(), accuracy.cpu()
+        take_step(self.fabric, self.processes, self.alphas, self.choices, (loss, accuracy))
+        self.strategy.project_alpha(self.architecture, draw, before)
+        return found._replace(loss=loss, accuracy=accuracy)
 
-    def _architecture_loss(self, draw: Draw, x: Tensor, y: Tensor, rows: int) -> tuple[Tensor, ...]:
-        """The loss of the architecture; without gradient its two terms, NLL and cost, and between them the accuracy."""
-        nll, hits = loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, draw.sample), y, rows or len(y))
-        complexity = self.price(self.architecture, draw)
-        # The cost is no sum over patches: the first process counts it for all.
-        loss = nll + complexity.to(nll.device) if self.processes.is_rank_zero else nll
-        return loss, nll.detach(), hits, complexity.detach()
-
-    def _unrolled_gradient(
-        self, batch_v: tuple[Tensor, Tensor, int], batch_t: tuple[Tensor, Tensor, int], tau: float
-    ) -> tuple[Draw, list[Tensor]]:
-        """Leave the architecture's second-order gradient; all its losses are of one draw."""
-        state, draws, figures = self.generator.get_state(), list[Draw](), list[Tensor]()
-
-        def again() -> Draw:
-            self.generator.set_state(state)
-            draws.append(self._draw(tau, gradient=True))
-            return draws[-1]
-
-        def loss() -> Tensor:
-            total, *figures[:] = self._architecture_loss(again(), *batch_v)
-            return total
-
-        def training_loss() -> Tensor:
-            x, y, rows = batch_t
-            return loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, again().sample), y, rows or len(y))[
-                0
-            ]
-
-        weights = self.weights.optimizer
-        assert isinstance(weights, torch.optim.SGD)
-        leave_unrolled_gradient(training_loss, loss, weights, self.parameters, self.choices, self.processes)
-        return draws[-1], figures
-
-    def _draw(self, tau: float, *, gradient: bool) -> Draw:
-        """What this step runs, in every process the same: generators and alpha are."""
-        draw = self.sampler.draw(self.architecture, tau, self.generator, gradient=gradient)
+    def draw(self, tau: float, *, gradient: bool) -> Draw:
+        """Draw an architecture, the same in all processes because their generators and alphas are."""
+        draw = self.strategy.draw(self.architecture, tau, self.generator, gradient=gradient)
         self.processes.require_same(
             "the drawn architecture", [draw.sample.path, draw.sample.depths, draw.sample.widths]
         )
         return draw
+
+
+class _AlphaStep:
+    """One step of the architecture: its losses, all of one draw (`compactnas.search.strategy.ArchitectureStep`)."""
+
+    def __init__(
+        self, bilevel: BilevelStep, tau: float, progress: float, batch_v: Batch, batch_t: Batch | None
+    ) -> None:
+        self.bilevel, self.tau, self.progress = bilevel, tau, progress
+        self.batch_v, self.batch_t = batch_v, batch_t
+        self.weights: Sequence[torch.nn.Parameter] = bilevel.parameters
+        self.choices: Sequence[torch.nn.Parameter] = bilevel.choices
+        optimizer = bilevel.weights.optimizer
+        assert isinstance(optimizer, torch.optim.SGD)
+        self.optimizer, self.processes = optimizer, bilevel.processes
+        self._generator_state = bilevel.generator.get_state()
+        self._found: tuple[Draw, AlphaStepResult] | None = None
+
+    def validation_loss(self) -> Float[Tensor, ""]:
+        bilevel, (x, y, rows) = self.bilevel, self.batch_v
+        draw = self._draw()
+        logits = forward_logits(bilevel.fabric, bilevel.supernet, x, draw.sample)
+        loss, accuracy = loss_and_accuracy(logits, y, rows)
+        complexity = bilevel.objective.loss(bilevel.architecture, draw)
+        penalty = bilevel.strategy.penalty(bilevel.architecture, draw, self.progress)
+        own = None if penalty is None else penalty.detach()
+        self._found = draw, AlphaStepResult(loss.detach(), accuracy, complexity.detach(), own)
+        if not bilevel.processes.is_rank_zero:  # cost and penalty are not sums over patches: one process counts them
+            return loss
+        loss = loss + complexity.to(loss.device)
+        return loss if penalty is None else loss + penalty.to(loss.device)
+
+    def training_loss(self) -> Float[Tensor, ""]:
+        assert self.batch_t is not None, "this strategy needs the batch of D_T"
+        (x, y, rows), bilevel = self.batch_t, self.bilevel
+        logits = forward_logits(bilevel.fabric, bilevel.supernet, x, self._draw().sample)
+        return loss_and_accuracy(logits, y, rows or len(y))[0]
+
+    def backward(self, loss: Tensor) -> None:
+        self.bilevel.fabric.backward(loss)
+
+    def result(self) -> tuple[Draw, AlphaStepResult]:
+        """Return the draw and the figures of the last loss on D_V."""
+        assert self._found is not None, "the strategy computed no loss on D_V"
+        return self._found
+
+    def _draw(self) -> Draw:
+        self.bilevel.generator.set_state(self._generator_state)
+        return self.bilevel.draw(self.tau, gradient=True)

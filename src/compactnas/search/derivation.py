@@ -1,238 +1,165 @@
-"""Derivation within limits: the most probable network that costs no more.
-
-It is found by counting, not by trying: what a network costs depends only on how many operations of each price its cell
-has, and on its depths. A budget is to be used by what computes the answer: of the cells that use one, those
-with a node that the output does not hear are taken only where there are no others.
-"""
+"""Derivation: the network that an architecture stands for, without limits or within a cost budget."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
-from math import comb
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from compactnas.cost.constraints import USED, Budget, unused
 from compactnas.errors import UserError
-from compactnas.search.budget import USED, Budget, edges_kept, require_possible, unused
-from compactnas.search.sampling import Architecture
+from compactnas.search.architecture import Architecture
+from compactnas.search.cell_counts import Cells, Group, count_cells, groups_of
+from compactnas.search.expected_cost import require_possible
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import Space
-
-MOST_CELLS = 200_000
-"""Ways to share out prices among a cell's edges: more are too many to count."""
-
-MOST_HEARD = 50_000
-"""The same, times the ways to read its nodes: where there are more, it is not asked whether all are heard."""
 
 MOST_DEPTHS = 20_000
-"""Combinations of depths that are looked at; where a space has more, the likeliest of each block are."""
+"""Most combinations of depths that are compared; larger spaces compare the most probable depths of each block."""
 
 
-class Derived(NamedTuple):
-    """A network within its limits.
+@dataclass(frozen=True)
+class Derived:
+    """A derived network.
 
     Attributes:
-        genotype: the network.
-        unused: why less than 95 % of every limit is used; empty where one is.
+        genotype: The network.
+        unused: Why it uses less than 95 % of every budget; empty if it uses 95 % of one.
+        metrics: Figures that the search adds to the last row of its metrics.
     """
 
     genotype: Genotype
-    unused: str
+    unused: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Guard(NamedTuple):
-    """At most so many edges of a cell with some operations: a guard against the collapse to them (P-DARTS).
-
-    Attributes:
-        operations: their names.
-        most: edges.
-    """
-
-    operations: Collection[str]
-    most: int
-
-    def count(self, genotype: Genotype) -> int:
-        """Edges of a cell that have one of the operations."""
-        return sum(name in self.operations for edges in genotype.nodes for name, _ in edges)
-
-
-Edges = tuple[tuple[str, int], ...]
-"""Of a node: operation and source."""
-
-
-class _Cells(NamedTuple):
-    """The likeliest cell of each way to share out prices and to read the nodes.
+class _Choices(NamedTuple):
+    """What a derivation chooses from.
 
     Attributes:
-        counts: edges of each price, (cells, prices).
-        scores: log-probabilities, (cells,).
-        whole: whether the output hears every node, (cells,).
-        nodes: the cells themselves.
+        groups: Operations that cost the same.
+        cells: Cells, with their scores.
+        depths: Combinations of depths, (combinations, blocks).
+        depth_scores: Log-probabilities of these combinations, (combinations,).
     """
 
-    counts: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    whole: NDArray[np.bool_]
-    nodes: list[tuple[Edges, ...]]
+    groups: Sequence[Group]
+    cells: Cells
+    depths: NDArray[np.int64]
+    depth_scores: NDArray[np.float64]
 
 
-class _Way(NamedTuple):
-    """How a node, or the first nodes of a cell, may be filled.
+class _Round(NamedTuple):
+    """One round of the derivation: what a network must fulfil.
 
     Attributes:
-        counts: edges of each price.
-        read: inner states that some node reads.
+        used: Share of at least one budget that it must use.
+        allowed: Cells that may be derived, (cells,).
     """
 
-    counts: tuple[int, ...]
-    read: frozenset[int]
-
-    def __add__(self, other: object) -> _Way:
-        assert isinstance(other, _Way)
-        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
-        return _Way(counts, self.read | other.read)
+    used: float
+    allowed: NDArray[np.bool_]
 
 
-def derive_within(architecture: Architecture, budgets: Sequence[Budget], guard: Guard | None = None) -> Derived:
-    """The most probable network within the limits, of those that use at least 95 % of one where there are any.
+def derive(architecture: Architecture) -> Genotype:
+    """Take the most probable operation of each edge and depth and width of each block (paper, section 3).
 
-    Of these it is one whose output hears every node, where there are such. Without a limit in its way it is what
-    `compactnas.search.sampling.derive` gives.
-
-    Args:
-        architecture: the probabilities.
-        budgets: limits of cost.
-        guard: a limit of operations.
-
-    Errors:
-        UserError: the space has no network within the limits.
+    With ``inputs_per_node`` a node keeps that many edges, those with the most probable operations other than
+    ``none``. Otherwise all edges stay, and ``none`` may win. If ``none`` would cut the output off from every input,
+    the last node gets its most probable other operation on the edge from the first input.
     """
     space = architecture.space
-    prices = _prices(space, budgets, guard)
-    cells = _cells(architecture, prices, guard)
-    depths, likely = _depths(architecture)
-    scores = cells.scores[:, None] + likely[None]
-    every = np.ones_like(cells.whole)
-    tries = [("", cells.whole)] if budgets else []
-    tries += [("", every), ("no network of the space uses 95 % of it", every)]
-    for why, sound in tries:
-        best: tuple[float, Derived] | None = None
-        for widths, score in _widths(architecture):
-            if best is not None and score + scores.max() <= best[0]:
-                break  # the widths that are left are less likely
-            costs = [_costs(budget.at(widths), prices, cells.counts, depths) for budget in budgets]
-            allowed = _allowed(budgets, costs, USED if not why else 0.0) & np.broadcast_to(sound[:, None], scores.shape)
-            for place in np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")[
-                : np.count_nonzero(allowed)
-            ]:
-                cell, combination = np.unravel_index(place, scores.shape)
-                if best is not None and score + scores[cell, combination] <= best[0]:
-                    break
-                channels = tuple(row[w] for row, w in zip(space.block_widths, widths, strict=True)) if widths else ()
-                genotype = Genotype(
-                    cells.nodes[int(cell)], tuple(depths[combination].tolist()), space.channels, space.layout, channels
-                )
-                # What was counted is an upper bound where a node is not heard.
-                left = unused(budgets, [budget.of(space, genotype) for budget in budgets], why or "nodes are not heard")
-                if genotype.connected and (why or not left):
-                    best = (score + float(scores[cell, combination]), Derived(genotype, left))
-                    break
-        if best is not None:
-            return best[1]
+    p = architecture.probabilities().detach()
+    nodes: list[list[tuple[str, int]]] = [[] for _ in range(space.computed)]
+    for node in range(space.computed):
+        rows = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
+        if space.inputs_per_node:
+            best = sorted(((_strongest(p[e], space.operations), e, s) for e, s in rows), reverse=True)
+            kept = sorted(best[: space.inputs_per_node], key=lambda item: item[2])
+            nodes[node] = [(name, s) for (_, name), _, s in kept]
+        else:
+            nodes[node] = [(space.operations[int(p[e].argmax())], s) for e, s in rows]
+    depths = architecture.derived_depths()
+
+    def genotype() -> Genotype:
+        widths = architecture.derived_widths()
+        return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout, widths)
+
+    if not genotype().connected:
+        edge = space.edges.index((space.computed - 1, 0))
+        nodes[-1] = [(_strongest(p[edge], space.operations)[1], 0), *[pair for pair in nodes[-1] if pair[1] != 0]]
+    return genotype()
+
+
+def _strongest(row: Tensor, operations: Sequence[str]) -> tuple[float, str]:
+    return max((float(row[i]), name) for i, name in enumerate(operations) if name != "none")
+
+
+def derive_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None = None) -> Derived:
+    """Derive the most probable network within budgets.
+
+    Prefers networks that use at least 95 % of a budget, and among them those without dead nodes. If no limit is in
+    the way, the result is that of `derive`.
+
+    Args:
+        architecture: Gives the probabilities.
+        budgets: Limits on the cost.
+        limit: Limit on skip connections.
+
+    Raises:
+        UserError: The space has no network within the limits.
+    """
+    groups = groups_of(architecture.space, budgets, limit)
+    cells = count_cells(architecture, groups, limit)
+    choices = _Choices(groups, cells, *_depths(architecture))
+    every = np.ones_like(cells.live)
+    rounds = [_Round(USED, cells.live)] if budgets else []
+    rounds += [_Round(USED, every), _Round(0.0, every)]
+    for one in rounds:
+        derived = _most_probable(architecture, budgets, choices, one)
+        if derived is not None:
+            return derived
     require_possible(architecture, budgets)
-    limits = [budget.describe(budget.most) for budget in budgets]
-    limits += [f"{guard.most} edges of {', '.join(guard.operations)}"] if guard else []
+    limits = [budget.describe(budget.most) for budget in budgets] + ([limit.describe()] if limit else [])
     raise UserError(f"no network of the space is within {' and '.join(limits)}; raise a limit")
 
 
-def _prices(space: Space, budgets: Sequence[Budget], guard: Guard | None) -> list[list[int]]:
-    """Operations that may be derived, those that cost the same in every block and are guarded alike together."""
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for index, name in enumerate(space.operations):
-        if name != "none" or not space.inputs_per_node:
-            column = tuple(float(v) for budget in budgets for v in budget.table.operations[:, index])
-            guarded = float(guard is not None and name in guard.operations)
-            groups.setdefault((guarded, *column), []).append(index)
-    return list(groups.values())
-
-
-def _cells(architecture: Architecture, prices: Sequence[Sequence[int]], guard: Guard | None) -> _Cells:
-    space = architecture.space
-    kept = int(edges_kept(space).sum())
-    if (shares := comb(kept + len(prices) - 1, kept)) > MOST_CELLS:
-        raise UserError(
-            f"space: the {kept} edges that a cell keeps, of {len(prices)} prices, are too many for a budget; "
-            "lower space.nodes or space.inputs_per_node"
-        )
-    inner = _inner(space)
-    if shares * 2 ** len(inner) > MOST_HEARD:
-        inner = frozenset()
-    logs = architecture.probabilities().detach().double().log().numpy()
-    found: dict[_Way, tuple[float, tuple[Edges, ...]]] = {_Way((0,) * len(prices), frozenset()): (0.0, ())}
-    for node in range(space.computed):
-        edges = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
-        ways = _ways(edges, logs, prices, space, inner)
-        longer: dict[_Way, tuple[float, tuple[Edges, ...]]] = {}
-        for (before, (score, nodes)), (way, (own, picks)) in itertools.product(found.items(), ways.items()):
-            key = before + way
-            if key not in longer or score + own > longer[key][0]:
-                longer[key] = (score + own, (*nodes, picks))
-        found = longer
-    if guard is not None:
-        guarded = [place for place, group in enumerate(prices) if space.operations[group[0]] in guard.operations]
-        found = {key: cell for key, cell in found.items() if sum(key.counts[place] for place in guarded) <= guard.most}
-    return _Cells(
-        np.array([key.counts for key in found], np.int64).reshape(len(found), len(prices)),
-        np.array([score for score, _ in found.values()]),
-        np.array([key.read >= inner for key in found], bool),
-        [nodes for _, nodes in found.values()],
-    )
-
-
-def _inner(space: Space) -> frozenset[int]:
-    """States that a node has to read for the output to hear all of them."""
-    layout = space.layout_of
-    if layout.output != "last":
-        return frozenset()
-    return frozenset(range(layout.inputs, layout.inputs + space.computed - 1))
-
-
-def _ways(
-    edges: Sequence[tuple[int, int]],
-    logs: NDArray[np.float64],
-    prices: Sequence[Sequence[int]],
-    space: Space,
-    inner: frozenset[int],
-) -> dict[_Way, tuple[float, Edges]]:
-    """The likeliest way to fill one node at each share of prices and from each set of states."""
-    keep = min(len(edges), space.inputs_per_node or len(edges))
-    nothing = (0,) * len(prices)
-    found: dict[_Way, tuple[float, Edges]] = {_Way(nothing, frozenset()): (0.0, ())}
-    for place, (edge, source) in enumerate(edges):
-        best = [max(group, key=lambda index: float(logs[edge, index])) for group in prices]
-        longer: dict[_Way, tuple[float, Edges]] = {}
-        for way, (score, picks) in found.items():
-            options = []
-            if len(picks) + len(edges) - place - 1 >= keep:  # enough edges are left
-                options.append((way, score, picks))
-            if len(picks) < keep:
-                for price, index in enumerate(best):
-                    name = space.operations[index]
-                    one = tuple(int(price == position) for position in range(len(prices)))
-                    key = way + _Way(one, inner & {source} if name != "none" else frozenset())
-                    options.append((key, score + float(logs[edge, index]), (*picks, (name, source))))
-            for key, total, chosen in options:
-                if key not in longer or total > longer[key][0]:
-                    longer[key] = (total, chosen)
-        found = longer
-    return {way: filled for way, filled in found.items() if len(filled[1]) == keep}
+def _most_probable(
+    architecture: Architecture, budgets: Sequence[Budget], choices: _Choices, given: _Round
+) -> Derived | None:
+    """Find the most probable network of a round; None if the space has no such network."""
+    space, best_score, best = architecture.space, -np.inf, None
+    cells, depths = choices.cells, choices.depths
+    scores = cells.scores[:, None] + choices.depth_scores[None]
+    for widths, score in _widths(architecture):
+        if best is not None and score + scores.max() <= best_score:
+            break  # the widths that are left are less probable
+        costs = [_costs(budget.at(widths), choices.groups, cells.counts, depths) for budget in budgets]
+        allowed = _within(budgets, costs, given.used) & np.broadcast_to(given.allowed[:, None], scores.shape)
+        order = np.argsort(-np.where(allowed, scores, -np.inf), axis=None, kind="stable")
+        for place in order[: np.count_nonzero(allowed)]:
+            cell, combination = np.unravel_index(place, scores.shape)
+            if best is not None and score + scores[cell, combination] <= best_score:
+                break
+            channels = tuple(row[w] for row, w in zip(space.block_widths, widths, strict=True)) if widths else ()
+            chosen = tuple(depths[combination].tolist())
+            genotype = Genotype(cells.nodes[int(cell)], chosen, space.channels, space.layout, channels)
+            # The counted cost is an upper bound if dead nodes cost nothing.
+            exact = [budget.of(space, genotype) for budget in budgets]
+            left = unused(budgets, exact, "no network of the space uses 95 % of it")
+            if genotype.connected and not (given.used and left):
+                best_score, best = score + float(scores[cell, combination]), Derived(genotype, left)
+                break
+    return best
 
 
 def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Combinations of depths, (combinations, blocks), and their log-probabilities."""
+    """List combinations of depths, (combinations, blocks), and their log-probabilities."""
     space = architecture.space
     if architecture.fixed_depths is not None:
         return np.array([architecture.fixed_depths]), np.zeros(1)
@@ -246,7 +173,10 @@ def _depths(architecture: Architecture) -> tuple[NDArray[np.int64], NDArray[np.f
 
 
 def _widths(architecture: Architecture) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Places of the blocks' widths and their log-probability, the likeliest first; one empty row without a search."""
+    """Yield indices of the widths of the blocks with their log-probability, most probable first.
+
+    Yields one empty tuple if widths are not searched for.
+    """
     p = architecture.width_probabilities()
     if p is None:
         yield (), 0.0
@@ -258,8 +188,8 @@ def _widths(architecture: Architecture) -> Iterator[tuple[tuple[int, ...], float
         yield combinations[int(place)], float(scores[place])
 
 
-def _allowed(budgets: Sequence[Budget], costs: Sequence[NDArray[np.float64]], used: float) -> NDArray[np.bool_]:
-    """Where every cost is within its limit, and at least one uses this share of it."""
+def _within(budgets: Sequence[Budget], costs: Sequence[NDArray[np.float64]], used: float) -> NDArray[np.bool_]:
+    """Mark where every cost is within its budget and at least one uses the share ``used`` of it."""
     pairs = list(zip(costs, budgets, strict=True))
     within = np.logical_and.reduce([cost <= budget.most for cost, budget in pairs], initial=True)
     share = np.logical_or.reduce([cost >= used * budget.most for cost, budget in pairs], initial=not used)
@@ -267,10 +197,10 @@ def _allowed(budgets: Sequence[Budget], costs: Sequence[NDArray[np.float64]], us
 
 
 def _costs(
-    budget: Budget, prices: Sequence[Sequence[int]], counts: NDArray[np.int64], depths: NDArray[np.int64]
+    budget: Budget, groups: Sequence[Group], counts: NDArray[np.int64], depths: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Cost of each cell at each combination of depths."""
-    of_price = budget.table.operations.numpy()[:, [group[0] for group in prices]]
-    beside = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
-    costs: NDArray[np.float64] = counts @ (depths @ of_price).T + beside + float(budget.table.fixed)
+    """Compute the cost of each cell at each combination of depths."""
+    per_edge = budget.table.operations.numpy()[:, [group[0] for group in groups]]
+    overhead = budget.table.overhead.numpy()[np.arange(depths.shape[1]), depths - 1].sum(axis=1)
+    costs: NDArray[np.float64] = counts @ (depths @ per_edge).T + overhead + float(budget.table.fixed)
     return costs

@@ -1,4 +1,4 @@
-"""Random networks of a space: the control that a searched network has to beat at the same cost."""
+"""Random networks of a space: the control for a searched network of the same cost."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ TRIES = 20_000
 
 
 def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
-    """A genotype drawn uniformly from those that a search of the space can derive.
+    """Draw a genotype uniformly from those that a search of the space can derive.
 
-    Where nodes keep some of their edges only, these are drawn too, and `none` is not among the
-    operations. Depths are drawn for each block unless they are given, widths where
-    the space has some.
+    If nodes keep only some of their edges, these are drawn too, and `none` is not among the operations. Depths are
+    drawn unless they are given, and widths are drawn if the space has them.
     """
     kept = space.inputs_per_node
     names = [name for name in space.operations if name != "none"] if kept else space.operations
@@ -49,12 +48,12 @@ def random_like(
     patch_px: int,
     tolerance: float = 0.02,
 ) -> Genotype:
-    """A random genotype whose MACs are within `tolerance` of the target's, and whose output hears every node.
+    """Draw a random genotype without dead nodes whose MACs are within ``tolerance`` of the target.
 
-    A node that is not heard costs and does nothing: a control that holds some would be easier to beat.
+    Dead nodes cost MACs and compute nothing: a control with dead nodes would be easier to beat.
 
-    Errors:
-        UserError: none was drawn in many tries.
+    Raises:
+        UserError: Many tries found no such genotype.
     """
     table = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     for _ in range(TRIES):
@@ -65,4 +64,6 @@ def random_like(
             and abs(table.total(space, genotype) - target_macs) <= tolerance * target_macs
         ):
             return genotype
-    raise UserError(f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; is the space's range near it?")
+    raise UserError(
+        f"no random cell of {target_macs / 1e6:.2f} M MACs in {TRIES} tries; choose a space that has such networks"
+    )

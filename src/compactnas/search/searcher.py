@@ -1,9 +1,9 @@
-"""The search (paper, Algorithm 1): weights on D_T, architecture on D_V, in turn, from the first epoch to a genotype."""
+"""A search (paper, Algorithm 1): weights on D_T and architecture on D_V in turn, from the first epoch to a genotype."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +16,65 @@ from compactnas.config import SearchConfig
 from compactnas.data import Indices, Normalisation, Source
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import Batch, fed
+from compactnas.data.streams import Stream
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row, write_rows
-from compactnas.nn.supernet import certain_sample
+from compactnas.nn.supernet import SuperNet, certain_sample
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
-from compactnas.search.bilevel import HalfSteps
-from compactnas.search.derivation import Derived, derive_within
-from compactnas.search.sampling import derive
-from compactnas.search.strategies.trials import Chooser
-from compactnas.search.strategies.uniform import Genotypes
-from compactnas.search.supernet_candidates import Selection
+from compactnas.search.architecture import Architecture
+from compactnas.search.bilevel import BilevelStep
+from compactnas.search.derivation import Derived, derive, derive_within
+from compactnas.search.genotype_choices import GenotypeChoices
+from compactnas.search.records import architecture_values, epoch_figures, uniform_figures
+from compactnas.search.skip_limit import SkipLimit
+from compactnas.search.supernet_candidates import CandidateMeasures, SupernetCandidates
+from compactnas.search.trials import Chooser
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.optim import forward_logits, loss_and_accuracy
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
-from compactnas.training.runtime import Listener, cosine
-
-STREAM_WEIGHTS, STREAM_ALPHA = 1, 2
-"""Numbers that keep the draws of the two readers of data apart."""
+from compactnas.training.runtime import Listener, Silent, cosine
 
 
-class Search(HalfSteps):
-    """One search: the half-steps over the epochs, and what is found.
+@dataclass(frozen=True)
+class SearchData:
+    """Data of a search.
+
+    Attributes:
+        source: The patches.
+        halves: Rows of D_T and D_V.
+        normalisation: Normalisation of the training part.
+    """
+
+    source: Source
+    halves: tuple[Indices, Indices]
+    normalisation: Normalisation
+
+
+class Searcher:
+    """A search over its epochs.
 
     Args:
-        space: what is chosen from.
-        config: how.
-        source: the patches.
-        halves: rows of D_T and D_V.
-        normalisation: of the training part.
-        seed: of everything that is drawn.
-        fabric: the machine.
-        channels_last: memory format.
+        space: Search space.
+        config: Options of the search.
+        data: Patches, and their halves.
+        fabric: Device, precision and processes.
+        seed: Random seed.
+        channels_last: Whether tensors are kept in the channels-last format.
     """
 
     def __init__(
-        self,
-        space: Space,
-        config: SearchConfig,
-        source: Source,
-        halves: tuple[Indices, Indices],
-        normalisation: Normalisation,
-        seed: int,
-        fabric: Fabric,
-        *,
-        channels_last: bool,
+        self, space: Space, config: SearchConfig, data: SearchData, fabric: Fabric, *, seed: int, channels_last: bool
     ) -> None:
-        super().__init__(space, config, source.facts, normalisation, seed, fabric, channels_last=channels_last)
+        self.space, self.config, self.fabric = space, config, fabric
+        self.bilevel = BilevelStep(
+            space, config, data.source.facts, data.normalisation, fabric, seed=seed, channels_last=channels_last
+        )
+        self.processes, self.strategy = self.bilevel.processes, self.bilevel.strategy
+        self.skip_limit = SkipLimit(config.skip_limit_operations, config.skip_limit_edges)
         self.train_batches, self.alpha_batches = (
             Batches(
-                source,
+                data.source,
                 rows,
                 config.batch_size,
                 seed,
@@ -74,10 +83,20 @@ class Search(HalfSteps):
                 drop_last=len(rows) >= config.batch_size,
                 processes=self.processes,
             )
-            for rows, stream in zip(halves, (STREAM_WEIGHTS, STREAM_ALPHA), strict=True)
+            for rows, stream in zip(data.halves, (Stream.SEARCH_WEIGHTS, Stream.SEARCH_ALPHA), strict=True)
         )
         self.steps = min(len(self.train_batches), len(self.alpha_batches))
         self.rate = config.learning_rate  # of the last step
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture that the search trains."""
+        return self.bilevel.architecture
+
+    @property
+    def supernet(self) -> SuperNet:
+        """The supernet whose weights the search trains."""
+        return self.bilevel.supernet
 
     def tau(self, epoch: int) -> float:
         """Temperature of an epoch: linear from start to end."""
@@ -85,89 +104,69 @@ class Search(HalfSteps):
         return first + (last - first) * epoch / max(self.config.epochs - 1, 1)
 
     def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
-        """Run the steps of an epoch, from `first_step` on."""
+        """Run the steps of an epoch, from ``first_step`` on."""
         config, tau = self.config, self.tau(epoch)
-        batches_t = self._fed(self.train_batches, epoch, first_step)
-        batches_v = self._fed(self.alpha_batches, epoch, first_step)
-        on_cpu = self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
+        batches_t = self._prefetched(self.train_batches, epoch, first_step)
+        batches_v = self._prefetched(self.alpha_batches, epoch, first_step)
+        on_cpu = self.fabric.device.type == "cpu"  # on other devices, reading a loss waits for the device
         for step, batch_t, batch_v in zip(range(first_step, self.steps), batches_t, batches_v, strict=False):
             progress = (epoch + step / self.steps) / config.epochs
             self.rate = cosine(config.learning_rate, config.learning_rate_min, progress) * rate_factor
             rows, rows_v = self.train_batches.rows(step), self.alpha_batches.rows(step)
-            loss, hits = self.weight_step(*batch_t, tau, self.rate, rows)
-            means: list[tuple[int, dict[str, Tensor]]] = [(rows, {"loss_weights": loss, "accuracy_weights": hits})]
-            if epoch >= config.warmup and self.strategy.choose is None:
-                loss_v, hits_v, complexity = self.alpha_step(*batch_v, tau, rows_v, (*batch_t, rows))
-                means.append((rows_v, {"loss_alpha": loss_v, "accuracy_alpha": hits_v, "complexity": complexity}))
-            shown = {"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}
-            yield StepResult(tuple(means), shown)
+            loss, accuracy = self.bilevel.weight_step(*batch_t, tau, self.rate, rows)
+            means: list[tuple[int, dict[str, Tensor]]] = [(rows, {"loss_weights": loss, "accuracy_weights": accuracy})]
+            if epoch >= config.warmup and self.strategy.learns_alpha:
+                found = self.bilevel.alpha_step(*batch_v, tau, rows_v, (*batch_t, rows), progress)
+                figures = {
+                    "loss_alpha": found.loss,
+                    "accuracy_alpha": found.accuracy,
+                    "complexity": found.complexity,
+                    "penalty": found.penalty,
+                }
+                means.append((rows_v, {name: value for name, value in figures.items() if value is not None}))
+            yield StepResult(tuple(means), {"loss": float(loss), "accuracy": float(accuracy)} if on_cpu else {})
 
     def epoch_row(self, epoch: int) -> Row:
-        """Temperature, learning rate of the last step, and what the architecture looks like."""
+        """Temperature, learning rate of the last step, and figures of the architecture."""
         return {"tau": round(self.tau(epoch), 6), "learning_rate": round(self.rate, 8)} | self.describe()
 
-    def _fed(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
-        return fed(batches.epoch(epoch, first), self.fabric.device, self.memory)
+    def describe(self) -> Row:
+        """Describe the current architecture."""
+        if not self.strategy.learns_alpha:
+            return uniform_figures(self.architecture)
+        return epoch_figures(self.bilevel, self.derive().genotype, self.skip_limit)
 
     def data_rows(self, epoch: int, step: int) -> Indices:
         """Rows of the data in the two batches of a step."""
         return np.concatenate([batches.chosen(epoch, step) for batches in (self.train_batches, self.alpha_batches)])
 
-    def describe(self) -> Row:
-        """Where the architecture stands: entropy, expected cost, and the network it would give now."""
-        architecture = self.architecture
-        if self.strategy.choose is not None:  # it stands still; all depths are drawn as often
-            even = (self.space.min_depth + self.space.max_depth) / 2
-            return {"depths": [float(d) for d in architecture.fixed_depths or (even,) * self.space.blocks]}
-        genotype = self.derived().genotype
-        p_widths = architecture.width_probabilities()
-        table = self.table.at(None if p_widths is None else p_widths.detach())
-        expected = table.expected(architecture.probabilities().detach(), architecture.depth_weights())
-        row: Row = {
-            "entropy": round(architecture.entropy(), 6),
-            "expected_macs": round(float(expected)),
-            "depths": [round(float(d), 4) for d in architecture.mean_depths()],
-            "derived_depths": list(genotype.depths),
-            "derived_macs": self.table.total(self.space, genotype),
-            "guarded_edges": self.guard.count(derive(architecture)),
-            "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
-        }
-        if self.space.widths:
-            row["derived_widths"] = list(genotype.block_channels)
-        return row | ({"multipliers": [round(m, 6) for m in self.price.state()]} if self.budgets else {})
-
-    def derived(self) -> Derived:
-        """The network that the architecture stands for now."""
-        guard = self.guard if self.config.skip_limit != "log" else None
-        if self.budgets or guard:
-            return derive_within(self.architecture, self.budgets, guard)
-        return Derived(derive(self.architecture), "")
-
     def state(self) -> dict[str, Any]:
-        """All that a resumed search needs to go on to the same bytes."""
+        """Return all that a resumed search needs to end with the same bytes."""
+        bilevel = self.bilevel
         return {
-            "supernet": self.supernet.state_dict(),
-            "architecture": self.architecture.state_dict(),
-            "weights": self.weights.state_dict(),
-            "alphas": self.alphas.state_dict(),
-            "generator": self.generator.get_state(),
+            "supernet": bilevel.supernet.state_dict(),
+            "architecture": bilevel.architecture.state_dict(),
+            "weights": bilevel.weights.state_dict(),
+            "alphas": bilevel.alphas.state_dict(),
+            "generator": bilevel.generator.get_state(),
             "scaler": self.fabric.strategy.precision.state_dict(),
-            "price": self.price.state(),
+            "objective": bilevel.objective.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up such a state."""
-        self.supernet.load_state_dict(state["supernet"])
-        self.architecture.load_state_dict(state["architecture"])
-        self.weights.load_state_dict(state["weights"])
-        self.alphas.load_state_dict(state["alphas"])
-        self.generator.set_state(state["generator"])
-        self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
-        self.price.restore(state.get("price", []))
+        """Load such a state."""
+        bilevel = self.bilevel
+        bilevel.supernet.load_state_dict(state["supernet"])
+        bilevel.architecture.load_state_dict(state["architecture"])
+        bilevel.weights.load_state_dict(state["weights"])
+        bilevel.alphas.load_state_dict(state["alphas"])
+        bilevel.generator.set_state(state["generator"])
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        bilevel.objective.restore(state["objective"])
 
     def finished(self, rows: list[Row]) -> bool:
-        """Whether the cell would collapse, or the genotype has stood still for `stop_after` epochs."""
-        if self.config.skip_limit == "stop" and rows and rows[-1]["guarded_edges"] > self.guard.most:
+        """Check whether the cell has collapsed, or the genotype has not changed for `stop_after` epochs."""
+        if self.config.skip_limit == "stop" and rows and rows[-1]["guarded_edges"] > self.skip_limit.most:
             return len(rows) > self.config.warmup
         wait = self.config.stop_after
         if not wait or len(rows) - self.config.warmup <= wait:
@@ -180,13 +179,13 @@ class Search(HalfSteps):
         )
 
     def run(self, folder: Path, listener: Listener, *, resume: bool, policy: CheckpointPolicy = EACH_EPOCH) -> Genotype:
-        """Search to the end and write metrics, the architecture's probabilities and the genotype.
+        """Search to the end and write metrics, `alpha.json` and `genotype.json`.
 
         Args:
-            folder: of the run; the search's own files go to `folder/search`.
-            listener: is told how it goes.
-            resume: go on from the newest checkpoint, if there is one.
-            policy: when checkpoints are written, and how many are kept.
+            folder: Folder of the run; files of the search go to its folder `search`.
+            listener: Receives progress and warnings.
+            resume: Start from the newest checkpoint, if there is one.
+            policy: When checkpoints are written, and how many are kept.
         """
         loop = ResumableLoop(
             self,
@@ -201,65 +200,102 @@ class Search(HalfSteps):
             policy=policy,
         )
         rows = loop.run(resume=resume)
-        if self.strategy.choose is None:
-            genotype, left = self.derived()
-        else:
-            (genotype, left), best = self._selection(self.strategy.choose).run(
-                folder / "search", listener, resume=resume
-            )
-            rows = [*rows[:-1], rows[-1] | {"accuracy_alpha": best["accuracy"], "derived_macs": best["macs"]}]
+        derived = self.conclude(folder / "search", listener, resume=resume)
 
         def write() -> None:
-            if self.strategy.choose is not None:
-                write_rows(folder / "search" / "metrics.jsonl", rows)
-            write_json(folder / "search" / "alpha.json", self._architecture_values())
-            write_bytes(folder / "genotype.json", genotype.to_json().encode())
+            if derived.metrics:
+                write_rows(folder / "search" / "metrics.jsonl", [*rows[:-1], rows[-1] | dict(derived.metrics)])
+            write_json(folder / "search" / "alpha.json", architecture_values(self.architecture))
+            write_bytes(folder / "genotype.json", derived.genotype.to_json().encode())
 
-        if left:
-            listener.warn(f"budget: {left}")
+        if derived.unused:
+            listener.warn(f"budget: {derived.unused}")
         self.processes.on_rank_zero(write)
-        return genotype
+        return derived.genotype
 
-    def _selection(self, choose: Chooser) -> Selection:
-        """What follows the epochs of a strategy that learns no alpha; two candidates, where only a setting is tried."""
-        return Selection(
-            Genotypes(self.space, self.architecture.fixed_depths),
-            self.budgets,
-            choose,
-            2 if self.config.max_steps else self.config.candidates,
-            self.accuracy,
-            lambda genotype: self.price.of(self.space, genotype),
-            lambda genotype: self.table.total(self.space, genotype),
-            self.alpha_batches.seed,
-            self.processes,
-        )
+    def derive(self) -> Derived:
+        """Derive the most probable network within the budgets and the skip limit."""
+        limit = self.skip_limit if self.config.skip_limit != "log" else None
+        if self.bilevel.budgets or limit:
+            return derive_within(self.architecture, self.bilevel.budgets, limit)
+        return Derived(derive(self.architecture))
+
+    def conclude(
+        self, folder: Path | None = None, listener: Listener | None = None, *, resume: bool = False
+    ) -> Derived:
+        """Choose the network after the last epoch, as the strategy does it.
+
+        Args:
+            folder: Folder for measured candidates; None writes nothing.
+            listener: Receives the progress.
+            resume: Keep the measurements that the folder holds.
+        """
+        return self.strategy.conclude(_Concluding(self, folder, listener or Silent(), resume))
 
     @torch.no_grad()
     def accuracy(self, genotype: Genotype) -> float:
-        """Accuracy on D_V with the supernet's weights, in its unturned batches of the first epoch.
+        """Measure the accuracy of a network on D_V with the weights of the supernet.
 
-        Normalised by each batch's own statistics: those of the weights' training are of mixed paths, and the supernet
-        keeps none.
+        Uses the batches of the first epoch without augmentation. Each batch is normalised by its own statistics: the
+        supernet keeps none, because those of its training mix many paths.
         """
         sample, batches = certain_sample(self.space, genotype), replace(self.alpha_batches, augment="none")
         total, seen = torch.zeros(1, device=self.fabric.device), 0
-        for step, (x, y) in enumerate(self._fed(batches, 0, 0)):
+        for step, (x, y) in enumerate(self._prefetched(batches, 0, 0)):
             rows = batches.rows(step)
-            total += rows * loss_and_accuracy(forward_logits(self.fabric, self.supernet, x, sample), y, rows)[1]
+            logits = forward_logits(self.fabric, self.supernet, x, sample)
+            total += rows * loss_and_accuracy(logits, y, rows)[1]
             seen += rows
         self.processes.sum([total])
         return float(total) / seen
 
-    def _architecture_values(self) -> dict[str, Any]:
-        architecture = self.architecture
-        widths: dict[str, Any] = {}
-        if (p := architecture.width_probabilities()) is not None:
-            widths["widths"] = [list(row) for row in self.space.block_widths]
-            widths["width_probabilities"] = [[round(float(v), 6) for v in row] for row in p.detach()]
-        return widths | {
-            "operations": list(self.space.operations),
-            "edges": [list(edge) for edge in self.space.edges],
-            "probabilities": [[round(float(v), 6) for v in row] for row in architecture.probabilities().detach()],
-            "depths": list(range(1, max(architecture.built_depths) + 1)),
-            "depth_probabilities": [[round(float(v), 6) for v in row] for row in architecture.depth_weights()],
-        }
+    def candidates(self) -> SupernetCandidates:
+        """Return the candidates that the trained supernet can measure; two if only a few steps are tried."""
+        bilevel = self.bilevel
+        return SupernetCandidates(
+            GenotypeChoices(self.space, self.architecture.fixed_depths),
+            bilevel.budgets,
+            2 if self.config.max_steps else self.config.candidates,
+            CandidateMeasures(
+                self.accuracy,
+                lambda genotype: bilevel.objective.cost_of(self.space, genotype),
+                lambda genotype: bilevel.table.total(self.space, genotype),
+            ),
+            self.alpha_batches.seed,
+            self.processes,
+        )
+
+    def _prefetched(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
+        return fed(batches.epoch(epoch, first), self.fabric.device, self.bilevel.memory)
+
+
+@dataclass(frozen=True)
+class _Concluding:
+    """A finished search as its strategy sees it (`compactnas.search.strategy.TrainedSearch`)."""
+
+    search: Searcher
+    folder: Path | None
+    listener: Listener
+    resume: bool
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.search.architecture
+
+    @property
+    def supernet(self) -> SuperNet:
+        return self.search.supernet
+
+    def derive(self) -> Derived:
+        return self.search.derive()
+
+    def accuracy(self, genotype: Genotype) -> float:
+        return self.search.accuracy(genotype)
+
+    def best_candidate(self, choose: Chooser) -> Derived:
+        return self.search.candidates().best(choose, self.folder, self.listener, resume=self.resume)
+
+
+def conclude(search: Searcher) -> Genotype:
+    """Choose the network of a search that has run its epochs, without writing files."""
+    return search.conclude().genotype

@@ -1,4 +1,4 @@
-"""What a strategy that learns no alpha does last: candidates are measured on the supernet, the best is taken."""
+"""Measure candidates on a trained supernet and take the best one."""
 
 from __future__ import annotations
 
@@ -7,118 +7,153 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compactnas.cost.constraints import USED, Budget, unused
 from compactnas.data.batches import drawing
+from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
-from compactnas.search.budget import USED, Budget, unused
 from compactnas.search.derivation import Derived
-from compactnas.search.strategies.trials import Chooser, Evaluate, Trial
-from compactnas.search.strategies.trials import Row as Choice
-from compactnas.search.strategies.uniform import Genotypes
+from compactnas.search.genotype_choices import GenotypeChoices
+from compactnas.search.trials import Chooser, Evaluate, Trial
+from compactnas.search.trials import Row as Choice
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
 
-KEEP_EVERY = 20
-"""Candidates after which what is measured is kept."""
-
-SELECTION = 3
-"""Number that keeps its draws apart from those of the readers of data."""
+SAVE_EVERY = 20
+"""Number of candidates after which the measurements are written."""
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Candidates of a trained supernet, kept in `candidates.jsonl`: it goes on where it was stopped.
+class CandidateMeasures:
+    """How a candidate is measured.
 
     Attributes:
-        genotypes: what is chosen from.
-        budgets: limits of a candidate; where the space has such, at least 95 % of one is used.
-        choose: makes the candidates.
-        evaluations: how many.
-        accuracy: of a genotype on D_V with the supernet's weights.
-        price: what is taken off the accuracy for the genotype's cost; zero without setting C.
-        macs: of a genotype.
-        seed: of the candidates.
-        processes: the processes that measure together; the first one writes.
+        accuracy: Accuracy of a network on D_V with the weights of the supernet.
+        cost: What is subtracted from the accuracy for the cost of a network; zero without setting C.
+        macs: MACs of a network.
     """
 
-    genotypes: Genotypes
-    budgets: Sequence[Budget]
-    choose: Chooser
-    evaluations: int
     accuracy: Callable[[Genotype], float]
-    price: Callable[[Genotype], float]
+    cost: Callable[[Genotype], float]
     macs: Callable[[Genotype], int]
+
+
+@dataclass(frozen=True)
+class SupernetCandidates:
+    """Candidates of a trained supernet, kept in `candidates.jsonl`, so that a stopped selection can be resumed.
+
+    Attributes:
+        genotypes: Networks to choose from.
+        budgets: Limits on the cost of a candidate. A candidate uses at least 95 % of one, if the space has such.
+        evaluations: Number of candidates.
+        measures: How a candidate is measured.
+        seed: Seed of the candidates.
+        processes: Processes that measure together; the first one writes.
+    """
+
+    genotypes: GenotypeChoices
+    budgets: Sequence[Budget]
+    evaluations: int
+    measures: CandidateMeasures
     seed: int
     processes: ProcessGroup
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool) -> tuple[Derived, Row]:
-        """Measure what is left of the candidates; gives the best, the first of equals, and its row of the table.
+    def best(self, choose: Chooser, folder: Path | None, listener: Listener, *, resume: bool) -> Derived:
+        """Measure the remaining candidates and return the best one, the first of equals.
 
-        Errors:
-            UserError: no network that was drawn is within the budgets.
-            StoppedError: SIGTERM or SIGUSR1 asked to stop; what was measured is kept.
-            UserError: the table in the folder is of other candidates.
+        Args:
+            choose: Makes the candidates.
+            folder: Folder of `candidates.jsonl`; None writes nothing.
+            listener: Receives the progress.
+            resume: Keep the measurements that the folder holds.
+
+        Raises:
+            UserError: None of many networks drawn is within the budgets, or the folder holds other candidates.
+            StoppedError: SIGTERM or SIGUSR1 asked to stop; the measurements are kept.
         """
-        file = folder / "candidates.jsonl"
-        rows: list[Row] = self.processes.on_rank_zero(lambda: _read(file) if resume else [])
-        done, count, since = len(rows), 0, time.monotonic()
-        listener.start("selection on D_V", 1, self.evaluations, 0)
+        return _Measuring(self, folder, listener, resume=resume).best(choose)
 
-        def keep() -> None:
-            nonlocal since
-            if self.processes.is_rank_zero:
-                write_rows(file, rows)
-                seconds, now = folder / "seconds.json", time.monotonic()
-                before = float(read_json(seconds, "remove it")) if seconds.exists() else 0.0
-                write_json(seconds, round(before + now - since, 3))
-                since = now
 
-        with stop_requests() as requested:
+class _Measuring:
+    """One run over the candidates, with the rows that are measured so far."""
 
-            def evaluate(choice: Choice) -> float:
-                nonlocal count
-                genotype = self.genotypes.genotype(choice)
-                if count >= len(rows):
-                    rows.append(self._row(count, genotype))
-                    listener.step({"accuracy": float(rows[-1]["accuracy"])})
-                    if len(rows) % KEEP_EVERY == 0:
-                        keep()
-                    if self.processes.any(bool(requested())):
-                        keep()
-                        raise StoppedError(
-                            f"selection: stopped by {requested() or 'another process'} after {len(rows)}; they are kept"
-                        )
-                elif rows[count]["genotype"] != genotype.to_values():
-                    raise UserError(f"{file}: its candidate {count} is of another search; name a new folder")
-                count += 1
-                return float(rows[count - 1]["score"])
+    def __init__(self, given: SupernetCandidates, folder: Path | None, listener: Listener, *, resume: bool) -> None:
+        self.given, self.folder, self.listener = given, folder, listener
+        self.rows: list[Row] = given.processes.on_rank_zero(lambda: _read(folder) if resume and folder else [])
+        self.count, self.written, self.since = 0, len(self.rows), time.monotonic()
+        self._stop_request: Callable[[], str] = str
 
-            try:
-                trials = self._trials(evaluate, USED) or self._trials(evaluate, 0.0)
-            finally:
-                listener.end()
+    def best(self, choose: Chooser) -> Derived:
+        given = self.given
+        self.listener.start("selection on D_V", 1, given.evaluations, 0)
+        try:
+            with stop_requests() as self._stop_request:
+                trials = self._trials(choose, USED) or self._trials(choose, 0.0)
+        finally:
+            self.listener.end()
         if not trials:
             raise UserError("budget: none of many networks drawn is within it; raise the limit")
-        if len(rows) > done:
-            keep()
+        if len(self.rows) > self.written:
+            self._write()
         best = max(range(len(trials)), key=lambda number: trials[number].value)
-        genotype = self.genotypes.genotype(trials[best].row)
-        costs = [budget.of(self.genotypes.space, genotype) for budget in self.budgets]
-        return Derived(genotype, unused(self.budgets, costs, "no network drawn uses 95 % of it")), rows[best]
+        genotype, row = given.genotypes.genotype(trials[best].row), self.rows[best]
+        costs = [budget.of(given.genotypes.space, genotype) for budget in given.budgets]
+        left = unused(given.budgets, costs, "no network drawn uses 95 % of it")
+        return Derived(genotype, left, {"accuracy_alpha": row["accuracy"], "derived_macs": row["macs"]})
 
-    def _trials(self, evaluate: Evaluate, used: float) -> list[Trial]:
-        rng = drawing(self.seed, SELECTION)
-        return self.choose(self.genotypes.choices(self.budgets, used), evaluate, self.evaluations, rng)
+    def _trials(self, choose: Chooser, used: float) -> list[Trial]:
+        given, rng = self.given, drawing(self.given.seed, Stream.CANDIDATES)
+        evaluate: Evaluate = self._evaluate
+        return choose(given.genotypes.choices(given.budgets, used), evaluate, given.evaluations, rng)
 
-    def _row(self, number: int, genotype: Genotype) -> Row:
-        accuracy = round(self.accuracy(genotype), 6)
-        score = round(accuracy - self.price(genotype), 6)
-        row = {"candidate": number, "macs": self.macs(genotype), "accuracy": accuracy, "score": score}
+    def _evaluate(self, choice: Choice) -> float:
+        genotype = self.given.genotypes.genotype(choice)
+        if self.count >= len(self.rows):
+            self.rows.append(self._row(genotype))
+            self.listener.step({"accuracy": float(self.rows[-1]["accuracy"])})
+            self._save_or_stop()
+        elif self.rows[self.count]["genotype"] != genotype.to_values():
+            raise UserError(f"{self._file}: its candidate {self.count} is of another search; name a new folder")
+        self.count += 1
+        return float(self.rows[self.count - 1]["score"])
+
+    def _row(self, genotype: Genotype) -> Row:
+        measures = self.given.measures
+        accuracy = round(measures.accuracy(genotype), 6)
+        score = round(accuracy - measures.cost(genotype), 6)
+        row = {"candidate": self.count, "macs": measures.macs(genotype), "accuracy": accuracy, "score": score}
         return row | {"genotype": genotype.to_values()}
 
+    def _save_or_stop(self) -> None:
+        request = self._stop_request()
+        if len(self.rows) % SAVE_EVERY == 0:
+            self._write()
+        if self.given.processes.any(bool(request)):
+            self._write()
+            raise StoppedError(
+                f"selection: stopped by {request or 'another process'} after {len(self.rows)} candidates; "
+                "resume with --resume"
+            )
 
-def _read(file: Path) -> list[Row]:
+    @property
+    def _file(self) -> Path:
+        assert self.folder is not None
+        return self.folder / "candidates.jsonl"
+
+    def _write(self) -> None:
+        """Write the measurements, and the seconds that they took to a file of its own."""
+        if self.folder is None or not self.given.processes.is_rank_zero:
+            return
+        write_rows(self._file, self.rows)
+        seconds, now = self.folder / "seconds.json", time.monotonic()
+        before = float(read_json(seconds, "remove it")) if seconds.exists() else 0.0
+        write_json(seconds, round(before + now - self.since, 3))
+        self.since = now
+
+
+def _read(folder: Path) -> list[Row]:
+    file = folder / "candidates.jsonl"
     return read_rows(file, "remove it to measure its candidates again") if file.exists() else []

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from compactnas.cost.constraints import Budget, admits
 from compactnas.cost.table import genotype_cost
 from compactnas.errors import UserError
 from compactnas.runs.task import Task
-from compactnas.search.budget import Budget, admits
 from compactnas.search.random_genotype import random_like
 from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig
+from compactnas.cost.constraints import Budget
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.runs.folder import sole_writer, start
-from compactnas.search.budget import Budget
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig
 from compactnas.selection.holdout import Ground

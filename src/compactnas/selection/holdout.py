@@ -13,26 +13,24 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import RunConfig
+from compactnas.cost.constraints import Budget, budgets_of
 from compactnas.cost.table import Cost, CostTable
 from compactnas.data import Dataset, Indices, Normalisation, Source, measure_normalisation
 from compactnas.data.batches import drawing
 from compactnas.data.device_cache import resident
 from compactnas.data.splits import cut
+from compactnas.data.streams import Stream
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.nn.supernet import SuperNet
 from compactnas.runs.task import Task
-from compactnas.search.budget import Budget, budgets_of
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.runtime import make_fabric
-
-HOLDOUT = 4
-"""Number that keeps the draw of the hold-out apart from the halves of a search, which are drawn by the same seed."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Ground:
                     f"{search.folder}: its weights have seen patches of this test part; give the data of the search"
                 )
         if choice.holdout == "random":
-            rng = drawing(config.seed, HOLDOUT)
+            rng = drawing(config.seed, Stream.HOLDOUT)
             holdout, train = (np.sort(rows) for rows in cut(parts["train"], choice.holdout_fraction, None, rng))
         else:
             holdout, train = parts["validation"], parts["train"]

@@ -13,6 +13,7 @@ from torch import nn
 
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import fed
+from compactnas.data.streams import Stream
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.network import Network
 from compactnas.nn.supernet import copy_weights
@@ -28,9 +29,6 @@ PROXY_BATCH = 128
 
 CALIBRATION = 2048
 """Patches whose statistics the normalisation of a supernet's network takes."""
-
-STREAM_PROXY, STREAM_CALIBRATION = 5, 6
-"""Numbers that keep these draws apart from those of trainings."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
         network = to_device(network, ground.fabric.device, ground.memory)
         size = search.config.search.batch_size
         seen = np.setdiff1d(search.weights_rows, ground.holdout)
-        batches = Batches(ground.source, seen, size, ground.config.seed, STREAM_CALIBRATION)
+        batches = Batches(ground.source, seen, size, ground.config.seed, Stream.CALIBRATION)
         recalibrate(network, batches, -(-CALIBRATION // size), ground)
         rows, last = ground.unseen(search), ground.config.machine.channels_last
         accuracies.append(measure(network, ground.source, rows, ground.fabric.device, channels_last=last)[0].oa)
@@ -89,7 +87,7 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
         seed, device = ground.config.seed, ground.fabric.device
         size = min(PROXY_BATCH, len(ground.train))
         images, labels = next(
-            iter(fed(Batches(ground.source, ground.train, size, seed, STREAM_PROXY).epoch(0), device, ground.memory))
+            iter(fed(Batches(ground.source, ground.train, size, seed, Stream.PROXY).epoch(0), device, ground.memory))
         )
         scores = []
         for number in range(ground.choice.initialisations):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig
+from compactnas.cost.constraints import Budget
 from compactnas.data import Indices
 from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.errors import UserError
@@ -22,9 +23,9 @@ from compactnas.nn.supernet import SuperNet
 from compactnas.runs.checkpoints import Checkpoints
 from compactnas.runs.folder import first_difference, read_config
 from compactnas.runs.task import Task
-from compactnas.search.budget import Budget
-from compactnas.search.derivation import Guard, derive_within
-from compactnas.search.sampling import Architecture, derive
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive, derive_within
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import FORMAT, Genotype
 from compactnas.space.search_space import Space
 
@@ -150,8 +151,8 @@ class FinishedSearch:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
             if architecture.width_logits is not None:
                 architecture.width_logits.copy_(widths[0])
-        guard = Guard(config.skip_limit_operations, config.skip_limit_edges) if config.skip_limit != "log" else None
-        return derive_within(architecture, budgets, guard).genotype if budgets or guard else derive(architecture)
+        limit = SkipLimit(config.skip_limit_operations, config.skip_limit_edges) if config.skip_limit != "log" else None
+        return derive_within(architecture, budgets, limit).genotype if budgets or limit else derive(architecture)
 
     @cached_property
     def weights_rows(self) -> Indices:

@@ -15,7 +15,7 @@ import torch
 from compactnas.config import RunConfig
 from compactnas.data import ArraySource, Facts, Normalisation
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.search.searcher import Search
+from compactnas.search.searcher import SearchData, Searcher
 from compactnas.training.cuda_graph import WARM_UP
 from compactnas.training.resumable_loop import Trainer
 from compactnas.training.runtime import make_fabric, peak_memory_gib
@@ -79,7 +79,7 @@ def measure_step(shape: Shape) -> Step:
         both = np.arange(size), np.arange(size, 2 * size)
         setting = replace(config.search, warmup=0)
         source = _random_patches(shape, 2 * size)
-        trainer = Search(config.space, setting, source, both, plain, 0, fabric, channels_last=last)
+        trainer = Searcher(config.space, setting, SearchData(source, both, plain), fabric, seed=0, channels_last=last)
     else:
         rows = np.arange(config.train.batch_size * (steps + 1))
         source, network = _random_patches(shape, len(rows)), build(shape.spec)

@@ -135,7 +135,7 @@ def _evaluations(job: Job, parts: dict[str, int]) -> float:
     """The forward passes of a training's measurements, or of a search that measures candidates at its end, in steps."""
     if job.kind == "search":
         search = job.config.search
-        candidates = search.candidates if STRATEGIES[search.strategy](search).choose is not None else 0
+        candidates = search.candidates if STRATEGIES[search.strategy].measures_candidates else 0
         return FORWARD_OF_STEP * candidates * (parts["train"] // 2) / search.batch_size
     train = job.config.train
     validations = max(1, train.epochs // train.validate_every) if train.validate_every else 1

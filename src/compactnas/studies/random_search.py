@@ -36,21 +36,15 @@ from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import start, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.sampling import DRAWN_WIDTHS
+from compactnas.search.strategies import STRATEGIES
+from compactnas.search.strategy import BACKWARD_TO_MAPS, BACKWARD_TO_WEIGHTS, FORWARD
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Listener, make_fabric
 from compactnas.training.trainer import Training
 
-TRAINING, ARCHITECTURE, FORWARD = 3, 2, 1
-"""Passes over a network: forward, backward to the weights and to the maps; without the weights; forward alone."""
-
-ALPHA_PASSES = {
-    "darts_second_order": 2 * TRAINING + 2 * ARCHITECTURE,  # the step, the loss behind it, both finite differences
-    "proxyless": ARCHITECTURE + FORWARD,  # the open path, and the other one for its gate
-    "uniform": 0,
-    "evolution": 0,
-}
-"""Of a strategy's step of the architecture, where it is not one forward and backward pass over what runs."""
+TRAINING = FORWARD + BACKWARD_TO_WEIGHTS + BACKWARD_TO_MAPS
+"""Passes over a network in a step that trains its weights."""
 
 REDRAWS = 50
 """Draws in a row that gave known candidates, after which the space counts as exhausted."""
@@ -84,7 +78,8 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     fixed: float = count(bare, sizes.bands, sizes.patch_px).macs
     fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
-    single, selects = config.strategy in ("gdas", "proxyless"), config.strategy in ("uniform", "evolution")
+    strategy = STRATEGIES[config.strategy]
+    single, selects = strategy.single_path and strategy.learns_alpha, not strategy.learns_alpha
     kept = (space.inputs_per_node if selects else config.sampled_inputs) or max(inputs)
     edges = sum(min(number, kept) for number in inputs)
     run = 1.0 if single or selects else float(len(space.operations))
@@ -111,9 +106,9 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         else:
             macs = fixed + _evenly(table, edges * run, depths)
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
-        alpha = ALPHA_PASSES.get(config.strategy, ARCHITECTURE) if row["epoch"] > config.warmup else 0
+        alpha = strategy.alpha_passes if row["epoch"] > config.warmup else 0
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
-    if selects:  # candidates cost what a drawn path does
+    if strategy.measures_candidates:  # candidates cost what a drawn path does
         total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     return total
 

@@ -15,11 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compactnas.data.batches import drawing
+from compactnas.data.streams import Stream
 
 Patches = Float[Tensor, "batch bands height width"]
 Targets = Float[Tensor, "batch classes"]
-
-STREAM_MIX, STREAM_LIGHT = 5, 6
 
 
 def jitter_radiometry(
@@ -35,7 +34,7 @@ def jitter_radiometry(
         rows: Number of patches in the whole batch. Factors and offsets are drawn for all of them.
         share: Positions of this process's patches in the batch.
     """
-    rng = drawing(seed[0], STREAM_LIGHT, *seed[1:])
+    rng = drawing(seed[0], Stream.JITTER, *seed[1:])
     drawn = jitter * rng.standard_normal((rows, 1 + x.shape[1], 1, 1), np.float32)[share]
     light = torch.from_numpy(drawn).to(x.device)
     jittered: Tensor = x * light[:, :1].exp() + light[:, 1:] * std
@@ -56,7 +55,7 @@ def mix_patches(
         mixup: Parameter of mixup's beta distribution; 0 turns it off.
         cutmix: Parameter of CutMix's beta distribution; 0 turns it off.
     """
-    rng = drawing(seed[0], STREAM_MIX, *seed[1:])
+    rng = drawing(seed[0], Stream.MIX, *seed[1:])
     cut = bool(cutmix) and (not mixup or bool(rng.integers(2)))
     parameter = cutmix if cut else mixup
     weight = float(rng.beta(parameter, parameter))

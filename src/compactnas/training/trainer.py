@@ -17,6 +17,7 @@ from compactnas.config import TrainConfig
 from compactnas.data import Indices, Source
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import fed
+from compactnas.data.streams import Stream
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.evaluation.evaluate import measure
 from compactnas.io.jsonl import Row
@@ -36,8 +37,6 @@ from compactnas.training.optim import (
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
-
-STREAM_TRAIN = 3
 
 
 class Training:
@@ -90,7 +89,7 @@ class Training:
             train,
             config.batch_size,
             seed,
-            STREAM_TRAIN,
+            Stream.TRAIN,
             config.augment,
             balance=config.balance,
             processes=self.processes,

@@ -3,51 +3,62 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from compactnas.nn.network import Sample
-from compactnas.search.sampling import Architecture, DepthMode, Draw, gumbel_softmax, straight_through, with_backbone
+from compactnas.config import SearchConfig
+from compactnas.search.architecture import Architecture
+from compactnas.search.sampling import DepthMode, Draw, draw_backbone, gumbel_softmax, straight_through
+from compactnas.search.strategy import Strategy
 from compactnas.space.search_space import Space
 
 
 @dataclass(frozen=True)
-class Gdas:
-    """GDAS's sampler: a Gumbel-softmax of which each edge runs the strongest operation only.
+class Gdas(Strategy):
+    """GDAS: each edge runs the strongest operation of a Gumbel-softmax.
 
     Attributes:
-        unsampled_gradient: `none`, or `published`: each operation that did not run gets the sum
-            of the node's gradient, as the published code has it by adding its weight (of value
-            zero) to the node.
-        depth_mode: how depths are drawn.
-        inputs: edges of a node that run: those whose strongest operation other than `none` is the
-            strongest under the same noise. 0: every edge runs its strongest operation.
+        unsampled_gradient: Gradient of operations that did not run: `none`, or `published`, the sum of the gradient
+            of the node, because the published code adds their weight (of value zero) to the node.
+        depth_mode: How depths are drawn.
+        inputs: Number of edges of a node that run: those whose strongest operation other than `none` is the
+            strongest under the same noise. 0 runs every edge.
     """
+
+    single_path: ClassVar[bool] = True
+    options: ClassVar[tuple[str, ...]] = ("sampled_inputs", "unsampled_gradient")
 
     unsampled_gradient: Literal["none", "published"] = "none"
     depth_mode: DepthMode = "mixture"
     inputs: int = 0
 
+    @classmethod
+    def build(cls, config: SearchConfig) -> Gdas:
+        """Build the strategy from the options of a search."""
+        return cls(config.unsampled_gradient, config.depth_mode, config.sampled_inputs)
+
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
-        """Draw one architecture for one forward pass; without `gradient` nothing leads back to it."""
+        """Draw one operation of each edge."""
+        weights: Tensor | None = None
+        silent: Tensor | None = None
         with torch.set_grad_enabled(gradient):
             operations = gumbel_softmax(architecture.alpha, tau, generator)
-            path, runs = self._path(architecture.space, operations.detach())
-            sample = Sample(tuple(index if kept else -1 for index, kept in zip(path.tolist(), runs, strict=True)), ())
+            strongest, runs = self._path(architecture.space, operations.detach())
             if gradient:
-                weights = straight_through(operations, path)
-                sampled = weights.gather(-1, path.unsqueeze(-1)).squeeze(-1)
-                silent = weights.sum(dim=-1) - sampled if self.unsampled_gradient == "published" else None
-                sample = sample._replace(weights=sampled, silent=silent)
-        return with_backbone(architecture, sample, operations, tau, generator, self.depth_mode, gradient=gradient)
+                hard = straight_through(operations, strongest)
+                weights = hard.gather(-1, strongest.unsqueeze(-1)).squeeze(-1)
+                silent = hard.sum(dim=-1) - weights if self.unsampled_gradient == "published" else None
+        path = tuple(index if kept else -1 for index, kept in zip(strongest.tolist(), runs, strict=True))
+        backbone = draw_backbone(architecture, tau, generator, self.depth_mode, gradient=gradient)
+        return backbone.with_cell(path, operations, weights=weights, silent=silent)
 
     def _path(
         self, space: Space, operations: Float[Tensor, "edges operations"]
     ) -> tuple[Int[Tensor, "edges"], list[bool]]:
-        """The operation of each edge, and whether the edge runs."""
+        """Find the operation of each edge, and whether the edge runs."""
         if not self.inputs:
             return operations.argmax(dim=-1), [True] * len(space.edges)
         if "none" in space.operations:
@@ -59,3 +70,6 @@ class Gdas:
             for edge in sorted(edges, key=lambda e: -float(strength[e]))[: self.inputs]:
                 runs[edge] = True
         return path, runs
+
+
+STRATEGY = Gdas

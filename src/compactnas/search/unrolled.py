@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from compactnas.distributed.process_group import ProcessGroup
 
 EPSILON = 0.01
-"""Over the norm of the weights' gradient: how far the weights are moved for the finite difference (section 2.3)."""
+"""Length of the step of the finite difference (section 2.3)."""
 
 
 def leave_unrolled_gradient(
@@ -23,20 +23,21 @@ def leave_unrolled_gradient(
     processes: ProcessGroup,
     epsilon: float = EPSILON,
 ) -> None:
-    """Leave in `choices` the gradient of the loss on D_V behind one step of the weights on D_T (eq. 7 and 8).
+    """Leave the second-order gradient of the loss on D_V in ``choices`` (eq. 7 and 8).
 
-    With w' = w - xi (grad_w L_T + momentum and decay, as in the published code), it is grad_alpha L_V(w', alpha)
-    - xi (grad_alpha L_T(w+, alpha) - grad_alpha L_T(w-, alpha)) / (2 e) with w+- = w +- e grad_w' L_V(w', alpha).
-    The weights are left as they were. With several processes it is this one's part of the sum.
+    With w' = w - xi (grad_w L_T + momentum and decay, as in the published code), the gradient is
+    grad_alpha L_V(w', alpha) - xi (grad_alpha L_T(w+, alpha) - grad_alpha L_T(w-, alpha)) / (2 e), where
+    w+- = w +- e grad_w' L_V(w', alpha). The weights are the same afterwards. With several processes, the gradient is
+    the part of this process.
 
     Args:
-        training_loss: L_T at the weights as they are, each time of the same draw.
-        loss: L_V, in the same way.
-        optimizer: of the weights, with its rate xi, momentum and decay.
+        training_loss: Computes L_T at the current weights; each call must use the same draw.
+        loss: Computes L_V in the same way.
+        optimizer: Optimizer of the weights, which gives xi, momentum and decay.
         weights: w.
-        choices: alpha and the depth logits.
-        processes: the processes.
-        epsilon: over the norm of the weights' gradient, e.
+        choices: Alpha and the logits of depths and widths.
+        processes: Processes of the run.
+        epsilon: e times the norm of the gradient of the weights.
     """
     start = [w.detach().clone() for w in weights]
     settings = optimizer.param_groups[0]
@@ -68,7 +69,7 @@ def leave_unrolled_gradient(
 
 @contextmanager
 def frozen(weights: Sequence[nn.Parameter]) -> Iterator[None]:
-    """While it lasts nothing is computed for these weights' gradients."""
+    """Compute no gradients of these weights inside the block."""
     for w in weights:
         w.requires_grad_(False)
     try:
@@ -79,13 +80,13 @@ def frozen(weights: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 def _gradients(loss: Tensor, of: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Gradients, zero for what the loss does not depend on."""
+    """Compute gradients; zero for parameters that the loss does not depend on."""
     found = torch.autograd.grad(loss, of, allow_unused=True)
     return [torch.zeros_like(p) if g is None else g for g, p in zip(found, of, strict=True)]
 
 
 @torch.no_grad()
 def _move(weights: Sequence[nn.Parameter], start: Sequence[Tensor], direction: Sequence[Tensor], by: float) -> None:
-    """Put each weight at its start plus so much of the direction."""
+    """Set each weight to its start plus ``by`` times the direction."""
     for w, origin, d in zip(weights, start, direction, strict=True):
         w.copy_(torch.add(origin, d, alpha=by) if by else origin)

@@ -1,7 +1,7 @@
-"""Random search and evolution over any row of choices: a supernet's genotypes, or the cells of a table.
+"""Random search and evolution over rows of choices: genotypes of a supernet, or cells of a benchmark table.
 
-A candidate is a row of whole numbers, one for each choice. What it is worth is for the caller to say, once for each
-new candidate and in the order in which they are made.
+A candidate is a row of whole numbers, one for each choice. The caller evaluates each new candidate once, in the order
+in which the candidates are made.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 
 Row = tuple[int, ...]
 Evaluate = Callable[[Row], float]
-"""What a candidate is worth; larger is better."""
+"""Evaluates a candidate; larger is better."""
 
 TRIES, BRED = 1000, 20
-"""Draws in a row that gave no new candidate, after which there is none; and the same for mutants and crosses, whose
+"""Draws without a new candidate after which the space counts as used up; and the same for mutants and crosses, whose
 parents may have no new children left."""
 
 
@@ -27,47 +27,47 @@ class Choices:
     """A space as a row of independent choices.
 
     Attributes:
-        options: of each choice, how many there are.
-        admits: which rows may be candidates.
+        options: Number of options of each choice.
+        admits: Checks whether a row may be a candidate.
     """
 
     options: tuple[int, ...]
     admits: Callable[[Row], bool] = lambda row: True
 
     def draw(self, rng: np.random.Generator) -> Row:
-        """Every choice uniformly."""
+        """Draw every choice uniformly."""
         return tuple(rng.integers(self.options).tolist())
 
     def mutate(self, row: Row, probability: float, rng: np.random.Generator) -> Row:
-        """Each choice drawn anew with this probability."""
+        """Draw each choice again with this probability."""
         changed = rng.random(len(row)) < probability
         return tuple(np.where(changed, rng.integers(self.options), row).tolist())
 
     def change(self, row: Row, rng: np.random.Generator) -> Row:
-        """One choice made otherwise; every choice that has another option is equally likely."""
+        """Change one choice; all choices that have another option are equally likely."""
         open_choices = [place for place, options in enumerate(self.options) if options > 1]
         place = open_choices[int(rng.integers(len(open_choices)))]
         other = (row[place] + 1 + int(rng.integers(self.options[place] - 1))) % self.options[place]
         return (*row[:place], other, *row[place + 1 :])
 
     def cross(self, row: Row, other: Row, rng: np.random.Generator) -> Row:
-        """Each choice from either of the two."""
+        """Take each choice from one of the two rows."""
         return tuple(np.where(rng.random(len(row)) < 0.5, row, other).tolist())
 
 
 class Trial(NamedTuple):
-    """A candidate and what it is worth."""
+    """A candidate and its value."""
 
     row: Row
     value: float
 
 
 Chooser = Callable[[Choices, Evaluate, int, np.random.Generator], list[Trial]]
-"""Makes and evaluates so many candidates, fewer if there are no more; gives them in the order of their making."""
+"""Makes and evaluates this number of candidates, fewer if the space is used up, and returns them in order."""
 
 
 def random_search(choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator) -> list[Trial]:
-    """Different candidates, drawn uniformly."""
+    """Evaluate different candidates, drawn uniformly."""
     seen: dict[Row, float] = {}
     while len(seen) < evaluations and (row := _new(choices, seen, lambda: choices.draw(rng))) is not None:
         seen[row] = evaluate(row)
@@ -75,14 +75,14 @@ def random_search(choices: Choices, evaluate: Evaluate, evaluations: int, rng: n
 
 
 POPULATION, PARENTS, MUTATION = 50, 10, 0.1
-"""Of Single Path One-Shot: candidates of a generation, of which all but the first is made from the best so far."""
+"""Single Path One-Shot: candidates per generation, parents of the next generation, probability of a mutation."""
 
 
 def evolution(choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator) -> list[Trial]:
-    """Evolution as in Single Path One-Shot (Guo et al. 2020, section 3.4 and its published code).
+    """Evolve candidates as in Single Path One-Shot (Guo et al. 2020, section 3.4 and its published code).
 
-    The first generation is random. Half of each further one are mutants of the ten best so far, half crosses of two of
-    them; no candidate is made twice, and where no new one is found a random one takes its place.
+    The first generation is random. Half of each later generation are mutants of the ten best candidates so far, half
+    are crosses of two of them. No candidate is made twice; if no new one is found, a random one takes its place.
     """
     seen: dict[Row, float] = {}
     while len(seen) < evaluations:
@@ -112,14 +112,16 @@ def evolution(choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.ra
 
 
 AGEING_POPULATION, TOURNAMENT = 50, 10
-"""Candidates that live at a time, and how many of them are drawn to find a parent."""
+"""Size of the population, and number of candidates that are drawn from it to find a parent."""
 
 
 def regularized_evolution(
     choices: Choices, evaluate: Evaluate, evaluations: int, rng: np.random.Generator
 ) -> list[Trial]:
-    """Regularized evolution (Real et al. 2019, algorithm 1): the best of a few drawn is changed in one choice, the
-    oldest dies. A candidate may come again."""
+    """Evolve candidates by regularized evolution (Real et al. 2019, algorithm 1).
+
+    The best of a few candidates is changed in one choice, and the oldest one is removed. A candidate may come again.
+    """
     alive: deque[Trial] = deque(maxlen=AGEING_POPULATION)
     trials: list[Trial] = []
     while len(trials) < evaluations:
@@ -137,7 +139,7 @@ def regularized_evolution(
 
 
 def _new(choices: Choices, seen: dict[Row, float], make: Callable[[], Row], tries: int = 0) -> Row | None:
-    """A candidate that is admitted and was not seen yet; None where so many tries, or `TRIES`, make none."""
+    """Make an admitted candidate that was not seen yet; None if ``tries``, by default `TRIES`, are not enough."""
     for _ in range(tries or TRIES):
         row = make()
         if row not in seen and choices.admits(row):

@@ -1,0 +1,71 @@
+"""The complexity loss of the paper: expected MACs, weighted by a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from compactnas.cost.table import CostTable
+from compactnas.search.architecture import Architecture
+from compactnas.search.objective import CostObjective, ObjectiveContext
+from compactnas.search.sampling import Draw
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
+
+
+@dataclass(frozen=True)
+class ComplexityLoss(CostObjective):
+    """C_cpl x L_cpl (paper, section 3), with settings for what the paper leaves open.
+
+    Attributes:
+        table: MACs of each choice of the space.
+        weight: C_cpl.
+        n_ops: N_ops.
+        unit: MACs that count as one.
+        probability: Probability that weighs the MACs of an operation.
+        depth: Depth that multiplies the cost of a cell.
+    """
+
+    table: CostTable
+    weight: float
+    n_ops: int
+    unit: float
+    probability: Literal["softmax", "gumbel", "one_hot"]
+    depth: Literal["expected", "sampled", "derived"]
+
+    @classmethod
+    def build(cls, context: ObjectiveContext) -> ComplexityLoss:
+        """Build the loss from the options of a search."""
+        config, space = context.config, context.space
+        return cls(
+            context.macs,
+            config.complexity_weight if config.complexity else 0.0,
+            len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges)),
+            config.complexity_unit,
+            config.complexity_probability,
+            config.complexity_depth,
+        )
+
+    def loss(self, architecture: Architecture, draw: Draw) -> Float[Tensor, ""]:
+        """Compute the loss; its only gradients are to alpha and to widths."""
+        p = draw.operations if self.probability != "softmax" else architecture.probabilities()
+        if self.probability == "one_hot":
+            hard = torch.zeros_like(p).scatter_(-1, p.argmax(dim=-1, keepdim=True), 1.0)
+            p = hard + (p - p.detach())
+        if self.depth == "derived":
+            depths = torch.tensor(architecture.derived_depths(), dtype=p.dtype)
+        else:
+            depths = architecture.mean_depths(draw.depths if self.depth == "sampled" else None)
+        table = self.table.at(architecture.width_probabilities())
+        return self.weight * table.complexity(p, depths, self.n_ops, self.unit)
+
+    def cost_of(self, space: Space, genotype: Genotype) -> float:
+        """Compute the loss of one network."""
+        return self.weight * float(self.table.cells(space, genotype).sum()) / (self.n_ops * self.unit)
+
+
+OBJECTIVE = ComplexityLoss

@@ -1,0 +1,60 @@
+"""What a search writes about its architecture: figures of an epoch and the content of `alpha.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compactnas.io.jsonl import Row
+from compactnas.search.architecture import Architecture
+from compactnas.search.bilevel import BilevelStep
+from compactnas.search.derivation import derive
+from compactnas.search.skip_limit import SkipLimit
+from compactnas.space.genotype import Genotype
+
+
+def epoch_figures(bilevel: BilevelStep, genotype: Genotype, limit: SkipLimit) -> Row:
+    """Describe a learnt architecture: its entropy, expected cost and the network that it stands for.
+
+    Args:
+        bilevel: Holds architecture, costs and objective.
+        genotype: Network that would be derived now.
+        limit: Gives the operations whose edges are counted.
+    """
+    architecture, space = bilevel.architecture, bilevel.architecture.space
+    p_widths = architecture.width_probabilities()
+    table = bilevel.table.at(None if p_widths is None else p_widths.detach())
+    expected = table.expected(architecture.probabilities().detach(), architecture.depth_weights())
+    row: Row = {
+        "entropy": round(architecture.entropy(), 6),
+        "expected_macs": round(float(expected)),
+        "depths": [round(float(d), 4) for d in architecture.mean_depths()],
+        "derived_depths": list(genotype.depths),
+        "derived_macs": bilevel.table.total(space, genotype),
+        "guarded_edges": limit.count(derive(architecture)),
+        "genotype_nodes": [[list(edge) for edge in edges] for edges in genotype.nodes],
+    }
+    if space.widths:
+        row["derived_widths"] = list(genotype.block_channels)
+    return row | ({"multipliers": [round(m, 6) for m in bilevel.objective.state()]} if bilevel.budgets else {})
+
+
+def uniform_figures(architecture: Architecture) -> Row:
+    """Describe an architecture that is not learnt: the mean depth of its uniform draws."""
+    space = architecture.space
+    mean = (space.min_depth + space.max_depth) / 2
+    return {"depths": [float(d) for d in architecture.fixed_depths or (mean,) * space.blocks]}
+
+
+def architecture_values(architecture: Architecture) -> dict[str, Any]:
+    """List the probabilities of operations, depths and widths for `alpha.json`."""
+    space, widths = architecture.space, dict[str, Any]()
+    if (p := architecture.width_probabilities()) is not None:
+        widths["widths"] = [list(row) for row in space.block_widths]
+        widths["width_probabilities"] = [[round(float(v), 6) for v in row] for row in p.detach()]
+    return widths | {
+        "operations": list(space.operations),
+        "edges": [list(edge) for edge in space.edges],
+        "probabilities": [[round(float(v), 6) for v in row] for row in architecture.probabilities().detach()],
+        "depths": list(range(1, max(architecture.built_depths) + 1)),
+        "depth_probabilities": [[round(float(v), 6) for v in row] for row in architecture.depth_weights()],
+    }

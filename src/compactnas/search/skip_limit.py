@@ -1,0 +1,28 @@
+"""A limit on the skip connections of a cell, against the collapse of a search to them (P-DARTS, DARTS+)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from compactnas.space.genotype import Genotype
+
+
+class SkipLimit(NamedTuple):
+    """Largest number of edges of a cell that may have one of some operations.
+
+    Attributes:
+        operations: Names of these operations, such as `skip_connect`.
+        most: Largest number of edges.
+    """
+
+    operations: Collection[str]
+    most: int
+
+    def count(self, genotype: Genotype) -> int:
+        """Count the edges of a cell that have one of the operations."""
+        return sum(name in self.operations for edges in genotype.nodes for name, _ in edges)
+
+    def describe(self) -> str:
+        """Describe the limit in a message."""
+        return f"{self.most} edges of {', '.join(self.operations)}"

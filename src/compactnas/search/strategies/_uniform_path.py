@@ -1,0 +1,18 @@
+"""A draw in which all networks that a derivation can give are equally likely."""
+
+from __future__ import annotations
+
+import torch
+
+from compactnas.nn.supernet import certain_sample
+from compactnas.search.architecture import Architecture
+from compactnas.search.random_genotype import random_genotype
+from compactnas.search.sampling import Draw
+
+
+def draw_uniform_path(architecture: Architecture, generator: torch.Generator) -> Draw:
+    """Draw a genotype uniformly, with its depths; it has no gradient to the architecture."""
+    space = architecture.space
+    while not (genotype := random_genotype(space, generator, architecture.fixed_depths)).connected:
+        pass
+    return Draw(certain_sample(space, genotype), architecture.probabilities(), None)

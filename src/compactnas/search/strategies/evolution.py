@@ -1,0 +1,36 @@
+"""Single Path One-Shot (Guo et al. 2020): uniform paths, candidates bred by evolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import Derived
+from compactnas.search.sampling import Draw
+from compactnas.search.strategies._uniform_path import draw_uniform_path
+from compactnas.search.strategy import Strategy, TrainedSearch
+from compactnas.search.trials import evolution
+
+
+@dataclass(frozen=True)
+class Evolution(Strategy):
+    """Trains the supernet by uniform paths, then takes the best candidate of an evolution. Alpha does not move."""
+
+    learns_alpha: ClassVar[bool] = False
+    single_path: ClassVar[bool] = True
+    alpha_passes: ClassVar[int] = 0
+    measures_candidates: ClassVar[bool] = True
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        """Draw a genotype uniformly."""
+        return draw_uniform_path(architecture, generator)
+
+    def conclude(self, search: TrainedSearch) -> Derived:
+        """Take the best candidate of an evolution."""
+        return search.best_candidate(evolution)
+
+
+STRATEGY = Evolution
