@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.config import MachineConfig, Precision, SearchConfig
-from compactnas.data import Normalisation
+from compactnas.data import Normalization
 from compactnas.data.source import Facts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Backbone, Sample
@@ -79,7 +79,7 @@ def make_search(
     """A search of these shapes on one batch of D_T and one of D_V, ready to step."""
     source = Noise(2 * batch, side)
     halves = np.arange(batch), np.arange(batch, 2 * batch)
-    plain = Normalisation((0.0,) * BANDS, (1.0,) * BANDS)
+    plain = Normalization((0.0,) * BANDS, (1.0,) * BANDS)
     fabric = make_fabric(MachineConfig(device="cpu", threads=torch.get_num_threads(), precision=precision))
     config = replace(config, batch_size=batch)
     return Searcher(space, config, SearchData(source, halves, plain), fabric, seed=0, channels_last=channels_last)

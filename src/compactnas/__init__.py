@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from compactnas.cost.table import CostTable, count, genotype_cost
     from compactnas.data import Dataset, open_dataset, open_source
     from compactnas.data.batches import Batches
-    from compactnas.data.formats.samples import PackedSamples, SamplesSource
     from compactnas.data.packing.pack import pack, prepare
+    from compactnas.data.samples import PackedSamples, SamplesSource
     from compactnas.errors import UserError
     from compactnas.evaluation.evaluate import Evaluation
     from compactnas.evaluation.metrics import Measures, confusion_measures
@@ -62,7 +62,7 @@ _NAMES = {
     "data": "Dataset open_dataset open_source",
     "data.batches": "Batches",
     "data.packing.pack": "pack prepare",
-    "data.formats.samples": "PackedSamples SamplesSource",
+    "data.samples": "PackedSamples SamplesSource",
     "synthetic": "write_world",
     "errors": "UserError",
     "evaluation.evaluate": "Evaluation",

@@ -14,9 +14,9 @@ import torch
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost.table import count, genotype_cost
-from compactnas.data import Dataset, Normalisation, Source, halves, measure_normalisation, open_dataset, open_source
+from compactnas.data import Dataset, Normalization, Source, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
-from compactnas.data.device_cache import resident
+from compactnas.data.device_cache import on_device
 from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, require_fit
@@ -56,7 +56,7 @@ def search_stage(
     fabric = make_fabric(config.machine)
     processes = process_group_of(fabric)
     parts = halves(data.parts["train"], config.seed)
-    normalisation = processes.on_rank_zero(lambda: measure_normalisation(data.source, data.parts["train"]))
+    normalisation = processes.on_rank_zero(lambda: measure_normalization(data.source, data.parts["train"]))
     search = Searcher(
         config.space,
         config.search,
@@ -107,7 +107,7 @@ def train_stage(
     )
     torch.manual_seed(config.seed)
     network = build(spec)
-    normalisation = processes.on_rank_zero(lambda: measure_normalisation(data.source, data.parts["train"]))
+    normalisation = processes.on_rank_zero(lambda: measure_normalization(data.source, data.parts["train"]))
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(
         network,
@@ -247,7 +247,7 @@ def _begin(
     config: RunConfig,
     folder: Path,
     data: Dataset,
-    normalisation: Normalisation,
+    normalisation: Normalization,
     listener: Listener,
     *,
     resume: bool,
@@ -266,7 +266,7 @@ def _begin(
 
 def _placed(source: Source, config: RunConfig, device: torch.device) -> Source:
     """The source, on the device if the config wants it there."""
-    return resident(source, device) if config.machine.data_on_device else source
+    return on_device(source, device) if config.machine.data_on_device else source
 
 
 def _same_model(file: Path, spec: ModelSpec) -> None:

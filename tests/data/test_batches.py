@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from compactnas.data import ArraySource, Facts, measure_normalisation
+from compactnas.data import ArraySource, Facts, measure_normalization
 from compactnas.data.batches import SYMMETRIES, Batches, moved, symmetry
 from compactnas.errors import UserError
 
@@ -179,7 +179,7 @@ def test_normalisation_is_that_of_the_given_rows() -> None:
     images[1200:] = 1e6
     source = ArraySource(Facts("made", ("a", "b"), ("x", "y"), 6, np.arange(1300) % 2), images)
     rows = rng.permutation(1200)
-    found = measure_normalisation(source, rows)
+    found = measure_normalization(source, rows)
     exact = images[:1200].astype(np.float64)
     np.testing.assert_allclose(found.mean, exact.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(found.std, exact.std((0, 2, 3)), rtol=1e-12)
@@ -188,13 +188,13 @@ def test_normalisation_is_that_of_the_given_rows() -> None:
 def test_a_small_spread_on_a_large_mean_is_not_lost() -> None:
     images = (np.random.default_rng(0).normal(0, 1, (1100, 1, 4, 4)) + 1e9).astype(np.float64)
     source = ArraySource(Facts("made", ("a",), ("x", "y"), 4, np.arange(1100) % 2), images)
-    found = measure_normalisation(source, np.arange(1100))
+    found = measure_normalization(source, np.arange(1100))
     np.testing.assert_allclose(found.std, images.std(), rtol=1e-6)
 
 
 def test_a_constant_band_is_divided_by_one() -> None:
     images = np.full((1000, 1, 3, 3), 0.1, np.float32)
     source = ArraySource(Facts("made", ("a",), ("x", "y"), 3, np.arange(1000) % 2), images)
-    found = measure_normalisation(source, np.arange(1000))
+    found = measure_normalization(source, np.arange(1000))
     assert found.std == (1.0,)
     np.testing.assert_allclose(found.mean, 0.1, rtol=1e-6)

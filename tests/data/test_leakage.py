@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import ArraySource, Facts, open_source
-from compactnas.data.footprints import ORDERS, Places, bounds_of_tfw, overlaps
+from compactnas.data.footprints import ORDERS, Footprints, bounds_of_tfw, overlaps
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.splits import make_parts
 from compactnas.errors import UserError
@@ -24,13 +24,13 @@ from compactnas.synthetic import write_world
 SIDE = 320.0
 
 
-def squares(corners: np.ndarray, epsg: int | np.ndarray = 32633) -> Places:
+def squares(corners: np.ndarray, epsg: int | np.ndarray = 32633) -> Footprints:
     """Patches of 320 m with these lower left corners."""
     corners = np.asarray(corners, float)
-    return Places(np.broadcast_to(np.int64(epsg), len(corners)).copy(), np.hstack((corners, corners + SIDE)))
+    return Footprints(np.broadcast_to(np.int64(epsg), len(corners)).copy(), np.hstack((corners, corners + SIDE)))
 
 
-def by_hand(ours: Places, others: Places) -> tuple[np.ndarray, np.ndarray]:
+def by_hand(ours: Footprints, others: Footprints) -> tuple[np.ndarray, np.ndarray]:
     """Count and greatest share, pair by pair."""
     count, share = [], []
     for mine, system in zip(ours.bounds, ours.epsg, strict=True):
@@ -87,7 +87,7 @@ def scene_cut(places_known: bool) -> ArraySource:
     corners += [(0, 0), (8, 0), (40, 16), (100, 30), (0, 200), (200, 200)]
     images = np.stack([scene[:, r : r + 32, c : c + 32] for r, c in corners])
     places = squares(np.array([(c * 10.0, -r * 10.0 - SIDE) for r, c in corners])) if places_known else None
-    return ArraySource(Facts("cut", ("a", "b", "c"), ("x", "y"), 32, np.arange(16) % 2, places=places), images)
+    return ArraySource(Facts("cut", ("a", "b", "c"), ("x", "y"), 32, np.arange(16) % 2, footprints=places), images)
 
 
 # Of each test window: the share that the training window with most of it holds.
@@ -126,7 +126,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_on_made_cities_the_report_finds_what_was_put_there(world: Path, tmp_path: Path) -> None:
     source = open_source(DataConfig(str(world)))
-    places = source.facts.places
+    places = source.facts.footprints
     assert places is not None
     parts, warnings = make_parts(source.facts, DataConfig(str(world), split="random"))
     found = measure_leakage(source, parts["train"], parts["test"])
@@ -161,9 +161,9 @@ def test_blocks_of_the_ground_leave_nothing_in_common(world: Path) -> None:
     facts = open_source(DataConfig(str(world))).facts
     config = DataConfig(str(world), split="block", block_m=800.0, test_fraction=0.3, validation_fraction=0.2)
     parts, warnings = make_parts(facts, config)
-    assert facts.places is not None
+    assert facts.footprints is not None
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
-        assert not overlaps(facts.places.at(parts[one]), facts.places.at(parts[other])).count.any()
+        assert not overlaps(facts.footprints.at(parts[one]), facts.footprints.at(parts[other])).count.any()
     assert any("are left out" in warning for warning in warnings)
     assert 0.1 < len(parts["test"]) / len(facts.labels) < 0.5
 
@@ -215,7 +215,7 @@ def test_what_cannot_be_split_is_one_error(name: str) -> None:
 
 
 def test_geo_columns_in_any_order_place_the_worlds_patches(world: Path, tmp_path: Path) -> None:
-    expected = open_source(DataConfig(str(world / "training.h5"))).facts.places
+    expected = open_source(DataConfig(str(world / "training.h5"))).facts.footprints
     assert expected is not None
     with h5py.File(world / "training_geo.h5") as file:
         epsg, tfw = file["epsg"][()], file["tfw"][()]
@@ -224,7 +224,7 @@ def test_geo_columns_in_any_order_place_the_worlds_patches(world: Path, tmp_path
         a, d, b, e, c, f = tfw.T
         file["tfw"] = np.column_stack((c - a / 2, a, b, f - e / 2, d, e))  # as GDAL gives it
         file["epsg"] = epsg
-    found = open_source(DataConfig(str(tmp_path / "training.h5"))).facts.places
+    found = open_source(DataConfig(str(tmp_path / "training.h5"))).facts.footprints
     assert found is not None
     np.testing.assert_allclose(found.bounds, expected.bounds)
     np.testing.assert_array_equal(found.epsg, expected.epsg)

@@ -14,9 +14,10 @@ from support.tiny import Killed, tiny_config
 
 from compactnas.cli import main
 from compactnas.config import DataConfig
-from compactnas.data import open_dataset, open_source, packing
-from compactnas.data.formats.samples import PackedSamples
+from compactnas.data import open_dataset, open_source
+from compactnas.data.packing import pack
 from compactnas.data.packing.pack import prepare
+from compactnas.data.samples import PackedSamples
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
 
@@ -83,8 +84,8 @@ def test_what_ten_thousandths_cannot_hold_is_kept_as_float32(tmp_path: Path) -> 
 
 def test_an_interrupted_preparation_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = npz(tmp_path)
-    monkeypatch.setattr(packing, "CHUNK_BYTES", 7 * 4 * 4 * 64)
-    monkeypatch.setattr(packing, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(pack, "CHUNK_BYTES", 7 * 4 * 4 * 64)
+    monkeypatch.setattr(pack, "SAVE_EVERY_S", -1.0)
     whole = prepare(made.config, tmp_path / "whole")
 
     def kill(done: int, total: int) -> None:
@@ -103,8 +104,8 @@ def test_an_interrupted_preparation_ends_with_the_same_bytes(tmp_path: Path, mon
 
 def test_a_changed_source_starts_the_preparation_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = npz(tmp_path)
-    monkeypatch.setattr(packing, "CHUNK_BYTES", 7 * 4 * 4 * 64)
-    monkeypatch.setattr(packing, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(pack, "CHUNK_BYTES", 7 * 4 * 4 * 64)
+    monkeypatch.setattr(pack, "SAVE_EVERY_S", -1.0)
 
     def kill(done: int, total: int) -> None:
         raise Killed
@@ -209,7 +210,7 @@ def test_nothing_is_written_over_and_a_small_disk_is_seen_before(
     (tmp_path / "there").mkdir()
     with pytest.raises(UserError, match="is there already"):
         prepare(made.config, tmp_path / "there")
-    monkeypatch.setattr(packing, "SPARE_BYTES", 2**62)
+    monkeypatch.setattr(pack, "SPARE_BYTES", 2**62)
     with pytest.raises(UserError, match="GiB are free"):
         prepare(made.config, tmp_path / "packed")
     assert not list(tmp_path.glob("packed*"))

@@ -15,10 +15,10 @@ from support.tiny import tiny_config, write_patches
 from compactnas.config import DataConfig
 from compactnas.data import open_source
 from compactnas.data.batches import Batches
-from compactnas.data.device_cache import resident
+from compactnas.data.device_cache import on_device
 from compactnas.data.formats.packed import open_packed
 from compactnas.data.packing.pack import prepare
-from compactnas.data.prefetch import AHEAD, Batch, fed
+from compactnas.data.prefetch import AHEAD, Batch, prefetched
 from compactnas.errors import UserError
 from compactnas.pipeline import run
 
@@ -37,7 +37,7 @@ def batches(count: int, made: list[int], broken: int = -1) -> Iterator[Batch]:
 
 def test_on_the_cpu_a_batch_is_made_when_it_is_asked_for() -> None:
     made: list[int] = []
-    source = fed(batches(4, made), torch.device("cpu"), LAST)
+    source = prefetched(batches(4, made), torch.device("cpu"), LAST)
     for number in range(4):
         assert made == list(range(number))
         images, labels = next(source)
@@ -48,7 +48,7 @@ def test_on_the_cpu_a_batch_is_made_when_it_is_asked_for() -> None:
 def test_a_device_is_kept_some_batches_ahead_and_gets_them_in_order() -> None:
     made: list[int] = []
     sizes = []
-    for images, labels in fed(batches(7, made), META, LAST):
+    for images, labels in prefetched(batches(7, made), META, LAST):
         assert images.device == META and labels.device == META and images.is_contiguous(memory_format=LAST)
         sizes.append(len(images))
         assert len(made) <= len(sizes) + AHEAD
@@ -56,12 +56,12 @@ def test_a_device_is_kept_some_batches_ahead_and_gets_them_in_order() -> None:
 
 
 def test_an_error_comes_in_its_batchs_turn_and_a_reader_that_stops_leaves_no_thread() -> None:
-    source = fed(batches(7, [], broken=3), META, LAST)
+    source = prefetched(batches(7, [], broken=3), META, LAST)
     assert [len(next(source)[0]) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(UserError, match="holds NaN"):
         next(source)
     before = threading.active_count()
-    source = fed(batches(100, []), META, LAST)
+    source = prefetched(batches(100, []), META, LAST)
     next(source)
     source.close()
     assert threading.active_count() <= before
@@ -75,7 +75,7 @@ def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: 
     plain = open_source(DataConfig(str(tmp_path / "set.npz")))
     packed = open_packed(prepare(DataConfig(str(tmp_path / "set.npz")), tmp_path / "packed"), ("band3", "band1"))
     for source in (plain, packed):
-        there = resident(source, torch.device("cpu"))
+        there = on_device(source, torch.device("cpu"))
         assert there.facts is source.facts
         for augment in ("none", "dihedral"):
             host, device = (Batches(s, np.arange(3, 40), 16, 7, 1, augment).epoch(2) for s in (source, there))

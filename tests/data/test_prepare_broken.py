@@ -20,7 +20,7 @@ from compactnas.config import DataConfig
 from compactnas.data import open_streamed
 from compactnas.data.formats.packed import is_packed, open_packed
 from compactnas.data.inspection import look
-from compactnas.data.packing.npy_writer import GrowingArray
+from compactnas.data.packing.npy_writer import NpyWriter
 from compactnas.data.packing.pack import prepare
 from compactnas.data.reflectance_checks import count_faults
 from compactnas.data.source import Facts
@@ -101,11 +101,11 @@ def test_a_disk_that_fills_up_is_one_line(
 ) -> None:
     made = npz(tmp_path)
 
-    def full(self: GrowingArray, rows: object) -> None:
+    def full(self: NpyWriter, rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(GrowingArray, "add", full)
+        patch.setattr(NpyWriter, "add", full)
         assert main(["prepare", made.config.path, str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert "no space left on device; free some and give the same command again" in error and error.count("\n") == 1

@@ -16,9 +16,9 @@ SLOWLY = """
 import sys, time
 from pathlib import Path
 from compactnas.config import DataConfig
-from compactnas.data import packing
-packing.SAVE_EVERY_S = 0.0
-packing.prepare(DataConfig(sys.argv[1]), Path(sys.argv[2]), progress=lambda done, total: time.sleep(0.02))
+from compactnas.data.packing import pack
+pack.SAVE_EVERY_S = 0.0
+pack.prepare(DataConfig(sys.argv[1]), Path(sys.argv[2]), progress=lambda done, total: time.sleep(0.02))
 """
 
 

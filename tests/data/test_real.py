@@ -110,11 +110,11 @@ def test_eurosat_ms_as_it_is_distributed(shared: Path, tmp_path: Path) -> None:
     packed = prepare(config, tmp_path / "packed")
     source = open_source(replace(config, path=str(packed)))
     assert source.facts.bands == tuple(eurosat["band_names"]) and len(source.facts.classes) == 10
-    assert source.facts.keys is not None and source.facts.places is not None
+    assert source.facts.keys is not None and source.facts.footprints is not None
     order = [list(eurosat["filenames"]).index(key.split("/")[1]) for key in source.facts.keys]
     np.testing.assert_array_equal(source.batch(np.arange(200))[0], eurosat["images"][order])
-    np.testing.assert_allclose(source.facts.places.bounds, eurosat["bounds"][order], atol=1e-6)
-    np.testing.assert_array_equal(source.facts.places.epsg, eurosat["epsg"][order])
+    np.testing.assert_allclose(source.facts.footprints.bounds, eurosat["bounds"][order], atol=1e-6)
+    np.testing.assert_array_equal(source.facts.footprints.epsg, eurosat["epsg"][order])
     assert look(source).warnings == ()
     bands = ("B04", "B03", "B02", "B08")
     evaluation = run(

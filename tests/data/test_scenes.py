@@ -14,10 +14,10 @@ from support.map_files import EPSG, LEFT, TOP, write_raster
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import Source, open_dataset, open_source
-from compactnas.data.formats.rasters import opened
-from compactnas.data.formats.samples import PackedSamples, SamplesSource
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.packing.pack import pack, prepare
+from compactnas.data.rasters import opened
+from compactnas.data.samples import PackedSamples, SamplesSource
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 
@@ -40,9 +40,9 @@ def lcz_map(where: Path, name: str = "rome") -> np.ndarray:
 def check_windows(source: Source, labels: np.ndarray, side: int) -> None:
     """Each patch is the window around the middle of its label's 100 m pixel."""
     images, found = source.batch(np.arange(len(source.facts.labels)))
-    assert source.facts.keys is not None and source.facts.places is not None
+    assert source.facts.keys is not None and source.facts.footprints is not None
     seen = set()
-    for image, label, key, bounds in zip(images, found, source.facts.keys, source.facts.places.bounds, strict=True):
+    for image, label, key, bounds in zip(images, found, source.facts.keys, source.facts.footprints.bounds, strict=True):
         row, column = (int(word) for word in key.split("/")[1:])
         np.testing.assert_allclose(image, NUMBERS[:, row : row + side, column : column + side] / 1e4, rtol=1e-6)
         middle_row, middle_column = row + side // 2, column + side // 2
@@ -88,7 +88,7 @@ def test_a_folder_of_scenes_is_grouped_by_city(tmp_path: Path) -> None:
     assert sorted(set(facts.groups)) == ["oslo", "rome"]
     packed = prepare(DataConfig(str(tmp_path / "scenes"), window_px=16), tmp_path / "packed")
     again = open_dataset(DataConfig(str(packed), split="fold", folds=0))
-    assert again.source.facts.places is not None and len(again.parts["train"]) == len(again.parts["test"])
+    assert again.source.facts.footprints is not None and len(again.parts["train"]) == len(again.parts["test"])
 
 
 def feature(ring: list[tuple[float, float]], **properties: object) -> dict[str, Any]:

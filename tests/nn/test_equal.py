@@ -11,7 +11,7 @@ import torch
 from plain_gdas import PlainGdas
 
 from compactnas.config import MachineConfig, SearchConfig
-from compactnas.data import Normalisation
+from compactnas.data import Normalization
 from compactnas.data.source import ArraySource, Facts
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import LAYOUTS, Space
@@ -36,7 +36,7 @@ def make_search(
         SearchData(
             ArraySource(facts, images.numpy()),
             (rows[:BATCH], rows[BATCH:]),
-            Normalisation((0.0,) * BANDS, (1.0,) * BANDS),
+            Normalization((0.0,) * BANDS, (1.0,) * BANDS),
         ),
         make_fabric(MachineConfig(device="cpu", threads=1)),
         seed=0,

@@ -134,7 +134,7 @@ PICTURES = integers(40, 4)
 
 BROKEN: dict[str, tuple[Callable[[Path], DataConfig], str]] = {
     "no path": (lambda _: DataConfig(), "data.path: is not set"),
-    "nothing there": (lambda where: DataConfig(str(where / "no.h5")), "there is nothing at"),
+    "nothing there": (lambda where: DataConfig(str(where / "no.h5")), "does not exist"),
     "a sensor of an archive": (lambda where: replace(npz(where).config, sensor="both"), "data.sensor: both is for"),
     # So2Sat
     "empty file": (content("a.h5", b""), "a.h5: is not an HDF5 file"),

@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from compactnas.config import MachineConfig, SearchConfig, TrainConfig
-from compactnas.data import halves, measure_normalisation, open_dataset
+from compactnas.data import halves, measure_normalization, open_dataset
 from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.evaluation.evaluate import measure
 from compactnas.io.jsonl import Row
@@ -89,7 +89,7 @@ def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, 
         config.space,
         SearchConfig(**config.search.__dict__),
         SearchData(
-            data.source, halves(data.parts["train"], 0), measure_normalisation(data.source, data.parts["train"])
+            data.source, halves(data.parts["train"], 0), measure_normalization(data.source, data.parts["train"])
         ),
         fabric,
         seed=0,
@@ -110,7 +110,7 @@ def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, obj
     torch.manual_seed(0)
     sizes = len(facts.bands), len(facts.classes)
     network = Network(FOUND, *sizes) if name == "found" else BASELINES[name](*sizes)
-    normalisation = measure_normalisation(data.source, train)
+    normalisation = measure_normalization(data.source, train)
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(
         network,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
-from compactnas.data import halves, measure_normalisation, open_dataset
+from compactnas.data import halves, measure_normalization, open_dataset
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Silent, make_fabric
@@ -58,7 +58,7 @@ def new_search(data: Path, *, space: dict[str, object] | None = None, **settings
     return Searcher(
         config.space,
         config.search,
-        SearchData(opened.source, halves(train, 0), measure_normalisation(opened.source, train)),
+        SearchData(opened.source, halves(train, 0), measure_normalization(opened.source, train)),
         make_fabric(config.machine),
         seed=0,
         channels_last=True,

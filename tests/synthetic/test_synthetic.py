@@ -14,8 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compactnas.config import DataConfig
-from compactnas.data import open_dataset
-from compactnas.data.formats import rasters
+from compactnas.data import open_dataset, rasters
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 from compactnas.synthetic import city_seed, geotiff, make_city, write, write_world

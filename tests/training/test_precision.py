@@ -19,7 +19,7 @@ from support.ddp_worker import FOUND
 from support.tiny import tiny_config, write_patches
 
 from compactnas.config import MachineConfig, RunConfig
-from compactnas.data import halves, measure_normalisation, open_dataset
+from compactnas.data import halves, measure_normalization, open_dataset
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
@@ -55,7 +55,7 @@ def fabric_of(precision: str, scale: float = 2.0**10) -> Fabric:
 def new_search(patches: Path, fabric: Fabric, layout: str = "paper", **settings: object) -> Searcher:
     config = tiny_config(patches, layout=layout, search={"batch_size": 8} | settings)  # type: ignore[arg-type]
     data = open_dataset(config.data)
-    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalisation = measure_normalization(data.source, data.parts["train"])
     parts = halves(data.parts["train"], 0)
     searched = SearchData(data.source, parts, normalisation)
     return Searcher(config.space, config.search, searched, fabric, seed=0, channels_last=True)
@@ -66,7 +66,7 @@ def new_training(patches: Path, fabric: Fabric, **settings: object) -> Training:
     data = open_dataset(config.data)
     torch.manual_seed(0)
     network = Network(FOUND, len(data.source.facts.bands), len(data.source.facts.classes))
-    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalisation = measure_normalization(data.source, data.parts["train"])
     normalise_of(network).set(normalisation.mean, normalisation.std)
     parts = data.parts["train"], data.parts["validation"]
     return Training(network, config.train, data.source, *parts, 0, fabric, channels_last=True)

@@ -5,7 +5,7 @@ takes the values that it needs, not the config. Torch is not imported here.
 """
 
 from compactnas.config.choices import OBJECTIVES, STRATEGIES
-from compactnas.config.data import SPLIT_FIELDS, DataConfig, PixelDtype, Split
+from compactnas.config.data import DATA_FORMATS, SPLIT_FIELDS, DataConfig, PixelDtype, Split
 from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig, Precision
 from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
 from compactnas.config.search import SearchConfig
@@ -13,6 +13,7 @@ from compactnas.config.train import TrainConfig
 from compactnas.config.values import from_values
 
 __all__ = [
+    "DATA_FORMATS",
     "MOST_PROCESSORS",
     "NEUTRAL",
     "OBJECTIVES",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from compactnas.config.requiring import require
+from compactnas.registry import Registry
 
 PixelDtype = Literal["auto", "uint8", "uint16", "float32"]
 """Of a packed set's pixels."""
 
+
+DATA_FORMATS: Registry[Any] = Registry("data format", "compactnas.data.formats", "FORMAT")
+"""Names that `data.format` takes, besides `auto`; `compactnas.data.formats` types the entries."""
 
 Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
 """How patches are cut into parts."""
@@ -35,7 +39,7 @@ class DataConfig:
     Attributes:
         path: a So2Sat file or folder, an `.npz` file, a folder of images by class, a GeoTIFF scene
             or a folder of scenes, or a packed set.
-        format: kind of source; `auto` looks at the path.
+        format: Name of a data format; `auto` detects it from the path.
         sensor: So2Sat arrays to read, `sen2`, `sen1` or `both`.
         bands: names of the bands to keep, in this order; none given keeps all.
         downsample: side of the block of pixels that is averaged into one (2 makes 32 px of 64).
@@ -60,7 +64,7 @@ class DataConfig:
     """
 
     path: str = ""
-    format: Literal["auto", "so2sat", "npz", "folder", "scene", "packed"] = "auto"
+    format: str = "auto"
     sensor: Literal["sen2", "sen1", "both"] = "sen2"
     bands: tuple[str, ...] = ()
     downsample: int = 1
@@ -79,6 +83,8 @@ class DataConfig:
     preload_gib: float = 4.0
 
     def __post_init__(self) -> None:
+        if self.format != "auto":
+            DATA_FORMATS.require(self.format, "data.format")
         require(self.downsample >= 1, f"data.downsample: {self.downsample} is less than 1")
         require(self.window_px >= 1, f"data.window_px: {self.window_px} is less than 1")
         require(self.stride_px >= 0, f"data.stride_px: {self.stride_px} is negative; 0 makes it about 100 m")

@@ -1,6 +1,6 @@
 """Labelled patches: sources, splits and normalisation; batches, which need torch, are in `data.batches`."""
 
-from compactnas.data.normalization import Normalisation, measure_normalisation
+from compactnas.data.normalization import Normalization, measure_normalization
 from compactnas.data.opening import Dataset, open_dataset, open_source, open_streamed
 from compactnas.data.source import ArraySource, Facts, Images, Indices, Source
 from compactnas.data.splits import Parts, halves
@@ -11,11 +11,11 @@ __all__ = [
     "Facts",
     "Images",
     "Indices",
-    "Normalisation",
+    "Normalization",
     "Parts",
     "Source",
     "halves",
-    "measure_normalisation",
+    "measure_normalization",
     "open_dataset",
     "open_source",
     "open_streamed",

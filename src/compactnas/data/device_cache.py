@@ -31,7 +31,7 @@ class TensorSource(Protocol):
 
 
 @dataclass(frozen=True)
-class ResidentSource:
+class DeviceSource:
     """A source whose pixels lie on a device too.
 
     Attributes:
@@ -64,7 +64,7 @@ class ResidentSource:
         return pixels.permute(0, 3, 1, 2), self.labels.index_select(0, rows)
 
 
-def resident(source: Source, device: torch.device) -> ResidentSource:
+def on_device(source: Source, device: torch.device) -> DeviceSource:
     """The same source with its pixels on the device; a packed set keeps its 16 bits there.
 
     Errors:
@@ -85,7 +85,7 @@ def resident(source: Source, device: torch.device) -> ResidentSource:
     for start in range(0, patches, CHUNK):
         rows = np.arange(start, min(start + CHUNK, patches))
         stored[start : start + CHUNK] = torch.from_numpy(numbers(rows)).to(device)
-    return ResidentSource(
+    return DeviceSource(
         source, stored, torch.tensor(source.facts.labels, device=device), 1 if packed is None else packed.divisor
     )
 

@@ -20,7 +20,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class Places:
+class Footprints:
     """Where each patch lies.
 
     Attributes:
@@ -31,12 +31,12 @@ class Places:
     epsg: Integers
     bounds: Floats
 
-    def at(self, rows: Integers) -> Places:
+    def at(self, rows: Integers) -> Footprints:
         """Those of some rows."""
-        return Places(self.epsg[rows], self.bounds[rows])
+        return Footprints(self.epsg[rows], self.bounds[rows])
 
     @classmethod
-    def joined(cls, parts: list[Places]) -> Places:
+    def joined(cls, parts: list[Footprints]) -> Footprints:
         """Those of several files, one after the other."""
         return cls(np.concatenate([part.epsg for part in parts]), np.concatenate([part.bounds for part in parts]))
 
@@ -46,8 +46,8 @@ class Places:
         return (self.bounds[:, :2] + self.bounds[:, 2:]) / 2
 
 
-def checked_places(epsg: Integers, bounds: Floats, where: str) -> Places:
-    """Places whose patches have an area.
+def checked_footprints(epsg: Integers, bounds: Floats, where: str) -> Footprints:
+    """Footprints whose patches have an area.
 
     Errors:
         UserError: bounds that are not finite, or not left, bottom, right, top.
@@ -56,7 +56,7 @@ def checked_places(epsg: Integers, bounds: Floats, where: str) -> Places:
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(f"{where}, row {row}: {bounds[row].tolist()} is not left, bottom, right, top")
-    return Places(epsg, bounds)
+    return Footprints(epsg, bounds)
 
 
 def bounds_of_tfw(tfw: Floats, pixels: int, where: str) -> Floats:
@@ -102,7 +102,7 @@ class Overlaps:
     partner: Integers
 
 
-def overlaps(ours: Places, others: Places) -> Overlaps:
+def overlaps(ours: Footprints, others: Footprints) -> Overlaps:
     """Which of `others` each of `ours` overlaps, and by how much; exact, by a grid of cells as large as a patch."""
     count = np.zeros(len(ours.epsg), np.int64)
     share, partner = np.zeros(len(ours.epsg)), np.full(len(ours.epsg), -1)
@@ -126,7 +126,7 @@ def _shares(ours: Floats, others: Floats) -> Floats:
     return areas
 
 
-def _neighbours(ours: Places, others: Places) -> Iterator[tuple[Integers, Integers]]:
+def _neighbours(ours: Footprints, others: Footprints) -> Iterator[tuple[Integers, Integers]]:
     """Pairs of patches in the same or in touching cells; a cell is as large as the largest patch."""
     size = max(float(np.max(places.bounds[:, 2:] - places.bounds[:, :2])) for places in (ours, others))
     corners = np.concatenate([ours.bounds[:, :2], others.bounds[:, :2]])

@@ -79,7 +79,7 @@ def measure_leakage(source: Source, training: Indices, test: Indices, progress: 
     share; the few training patches that share most of a test patch's sketch are then compared with it in
     full. Pixels that were resampled or compressed anew are not the same to this.
     """
-    places = source.facts.places
+    places = source.facts.footprints
     if places is not None:
         found = overlaps(places.at(test), places.at(training))
         partner = np.where(found.partner < 0, -1, training[found.partner])

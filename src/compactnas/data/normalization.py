@@ -135,7 +135,7 @@ class _Layout:
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """What turns raw values into standard scores: (value - mean) / std.
 
     Attributes:
@@ -147,7 +147,7 @@ class Normalisation:
     std: tuple[float, ...]
 
 
-def measure_normalisation(source: Source, indices: Indices) -> Normalisation:
+def measure_normalization(source: Source, indices: Indices) -> Normalization:
     """Mean and standard deviation over all pixels of these rows, streamed, in float64."""
     assert len(indices), "nothing to measure"
     moments, rows = Moments.none(len(source.facts.bands)), np.sort(indices)
@@ -155,4 +155,4 @@ def measure_normalisation(source: Source, indices: Indices) -> Normalisation:
         images = source.batch(rows[start : start + BATCH])[0].astype(np.float64)
         moments = moments.joined(Moments.of(images))
     constant = np.equal(moments.least, moments.greatest)
-    return Normalisation(tuple(moments.mean), tuple(np.where(constant, 1.0, moments.std).tolist()))
+    return Normalization(tuple(moments.mean), tuple(np.where(constant, 1.0, moments.std).tolist()))

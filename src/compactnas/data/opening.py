@@ -1,16 +1,11 @@
-"""From a config to a source and its parts."""
+"""Open the source that a config names, and split it into parts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import MISSING, dataclass, fields, replace
 
 from compactnas.config import DataConfig
-from compactnas.data.formats.folder import open_folder
-from compactnas.data.formats.npz import open_npz
-from compactnas.data.formats.packed import is_packed, open_packed
-from compactnas.data.formats.scenes import is_scenes, open_scenes
-from compactnas.data.formats.so2sat import open_so2sat
+from compactnas.data.formats import FORMATS, format_of
 from compactnas.data.source import Source, in_memory
 from compactnas.data.splits import Parts, make_parts
 from compactnas.errors import UserError
@@ -18,12 +13,12 @@ from compactnas.errors import UserError
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source and how it is cut.
+    """A source and its parts.
 
     Attributes:
-        source: the patches.
-        parts: rows of `train`, `validation` (may be empty) and `test`.
-        warnings: what a reader of the results must know, a line each.
+        source: Source of the patches.
+        parts: Rows of `train`, `validation` (may be empty) and `test`.
+        warnings: Warnings that belong beside every result on this data, one line each.
     """
 
     source: Source
@@ -32,51 +27,38 @@ class Dataset:
 
 
 def open_source(config: DataConfig) -> Source:
-    """Open the patches that a config names, in memory if they fit `preload_gib`.
+    """Open the patches that a config names, in memory if they fit into `preload_gib`.
 
-    Errors:
-        UserError: there is nothing at the path, or not what its format asks for.
+    Raises:
+        UserError: The path is missing, its content does not fit the format, or an option belongs to another format.
     """
-    path = Path(config.path)
-    kind = _kind(config) if config.format == "auto" else config.format
-    if config.sensor != "sen2" and kind != "so2sat":
-        raise UserError(f"data.sensor: {config.sensor} is for So2Sat files; {path} is read as {kind}")
-    if config.labels and kind != "scene":
-        raise UserError(f"data.labels: {config.labels} is for scenes; {path} is read as {kind}")
-    if kind == "npz":
-        return open_npz(path, config.bands, config.downsample, config.preload_gib)
-    source: Source
-    if kind == "scene":
-        source = open_scenes(path, config.bands, config.downsample, config.labels, config.window_px, config.stride_px)
-    elif kind == "so2sat":
-        source = open_so2sat(path, config.sensor, config.bands, config.downsample)
-    else:
-        source = {"packed": open_packed, "folder": open_folder}[kind](path, config.bands, config.downsample)
-    return in_memory(source, config.preload_gib)
+    name = format_of(config)
+    _require_own_options(config, name)
+    chosen = FORMATS[name]
+    source = chosen.open(config)
+    return in_memory(source, config.preload_gib) if chosen.streams else source
 
 
 def open_streamed(config: DataConfig) -> Source:
-    """The same, in memory only where its format leaves no choice: for who reads each patch once."""
-    return open_source(config if config.path.endswith(".npz") else replace(config, preload_gib=0.0))
+    """Open the patches without loading them into memory, if the format allows it; for readers that go through once."""
+    return open_source(replace(config, preload_gib=0.0) if FORMATS[format_of(config)].streams else config)
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """Open the patches and cut them into parts, as the config says."""
+    """Open the patches and split them into parts, as the config says."""
     source = open_source(config)
     parts, warnings = make_parts(source.facts, config)
     return Dataset(source, parts, warnings)
 
 
-def _kind(config: DataConfig) -> str:
-    path = Path(config.path)
-    if not config.path:
-        raise UserError("data.path: is not set; give a So2Sat file or folder, an .npz file or a folder of images")
-    if not path.exists():
-        raise UserError(f"data.path: there is nothing at {path}; check the spelling")
-    if path.is_dir() and is_packed(path):
-        return "packed"
-    if is_scenes(path):
-        return "scene"
-    if path.is_dir():
-        return "so2sat" if any(path.glob("*.h5")) or any(path.glob("*/training.h5")) else "folder"
-    return "npz" if path.suffix == ".npz" else "so2sat"
+def _require_own_options(config: DataConfig, name: str) -> None:
+    """Refuse an option that only other formats have, unless it is left at its default."""
+    defaults = {field.name: field.default for field in fields(DataConfig) if field.default is not MISSING}
+    for other, known in FORMATS.items():
+        for option in known.options:
+            value = getattr(config, option)
+            if option not in FORMATS[name].options and value != defaults[option]:
+                raise UserError(
+                    f"data.{option}: {value!r} is an option of the format `{other}`, but {config.path} is read as "
+                    f"`{name}`; leave it out, or set data.format"
+                )

@@ -18,11 +18,11 @@ AHEAD = 2
 """Batches that are made while the device works on one."""
 
 
-def fed(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Iterator[Batch]:
+def prefetched(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Iterator[Batch]:
     """The same batches on the device, in its memory format.
 
     Where the CPU computes it makes each batch when it is asked for: a thread beside the work would
-    take from it what it gives. An accelerator is fed by a thread that keeps `AHEAD` batches ready, so
+    take from it what it gives. For an accelerator, a thread that keeps `AHEAD` batches ready, so
     that it never waits; what the thread meets, an error too, comes out in the batch's own turn.
     """
     if device.type == "cpu":

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.footprints import Places
+from compactnas.data.footprints import Footprints
 from compactnas.errors import UserError
 
 Indices = NDArray[np.int64]
@@ -32,7 +32,7 @@ class Facts:
         patch_px: side of a patch.
         labels: class of each patch, int64, (patches,).
         groups: name of each patch's group (its city), (patches,), or None.
-        places: where each patch lies, or None.
+        footprints: Footprint of each patch on the ground, or None.
         parts: the source's own parts, each with its rows; empty if it has none.
         keys: a name for each patch (its file's path inside the folder), or None.
         lcz: whether the classes are the 17 Local Climate Zones.
@@ -44,7 +44,7 @@ class Facts:
     patch_px: int
     labels: NDArray[np.int64]
     groups: Groups | None = None
-    places: Places | None = None
+    footprints: Footprints | None = None
     parts: dict[str, Indices] = field(default_factory=dict)
     keys: Sequence[str] | None = None
     lcz: bool = False

@@ -145,19 +145,19 @@ def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
 
 def blocks(facts: Facts, side_m: float) -> Groups:
     """Name of the square of the ground, `side_m` wide, that the middle of each patch lies in."""
-    if facts.places is None:
+    if facts.footprints is None:
         raise UserError(f"data.split: {facts.name} does not say where its patches lie; use group, csv or random")
-    corners = np.floor(facts.places.centres / side_m).astype(np.int64)
-    squares = np.column_stack((facts.places.epsg, corners))
+    corners = np.floor(facts.footprints.centres / side_m).astype(np.int64)
+    squares = np.column_stack((facts.footprints.epsg, corners))
     return np.array([f"{system} {x} {y}" for system, x, y in squares])
 
 
 def _keep_apart(facts: Facts, parts: Parts) -> list[str]:
     """Leave out patches that reach over a border into the part that is tested or chosen by."""
-    assert facts.places is not None
+    assert facts.footprints is not None
     left_out = []
     for part, held in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        across = overlaps(facts.places.at(parts[part]), facts.places.at(parts[held])).count > 0
+        across = overlaps(facts.footprints.at(parts[part]), facts.footprints.at(parts[held])).count > 0
         if across.any():
             left_out.append(f"{across.sum()} patches of the {part} part overlap the {held} part and are left out")
             parts[part] = parts[part][~across]
@@ -242,8 +242,8 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
                 f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
                 f"({_some(shared)}): {REMEMBERS}; show `split: group` beside it"
             )
-    if facts.places is not None:
-        found = overlaps(facts.places.at(parts["test"]), facts.places.at(parts["train"]))
+    if facts.footprints is not None:
+        found = overlaps(facts.footprints.at(parts["test"]), facts.footprints.at(parts["train"]))
         if found.count.any():
             warnings.append(
                 f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "

@@ -14,7 +14,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from compactnas.data import Facts, Indices, Source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
-from compactnas.data.prefetch import fed
+from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
@@ -91,7 +91,7 @@ def probabilities(
             torch.stack([(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements])
             .mean(dim=0)
             .cpu()
-            for x, _ in fed(batches.epoch(0), device, memory)
+            for x, _ in prefetched(batches.epoch(0), device, memory)
         ]
     return torch.cat(parts)
 

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from compactnas.data.formats.polygons import read_polygons
-from compactnas.data.formats.rasters import is_upright, opened, require_rasterio
+from compactnas.data.polygons import read_polygons
+from compactnas.data.rasters import is_upright, opened, require_rasterio
 from compactnas.errors import UserError
 from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
 from compactnas.lcz import CLASSES

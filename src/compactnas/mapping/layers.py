@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.formats.rasters import faults_told, scaled
+from compactnas.data.rasters import faults_told, scaled
 from compactnas.errors import UserError
 from compactnas.mapping.config import Resampling
 from compactnas.mapping.scene import SAME_M, Pixels, Place, Valid, Window

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from compactnas.data.formats.rasters import require_rasterio
+from compactnas.data.rasters import require_rasterio
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json

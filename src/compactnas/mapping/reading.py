@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compactnas.data.formats.rasters import SUFFIXES, opened
+from compactnas.data.rasters import SUFFIXES, opened
 from compactnas.errors import UserError
 from compactnas.mapping.bands import positions
 from compactnas.mapping.config import Reading

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from numpy.typing import NDArray
 
-from compactnas.data.formats.polygons import Polygon, owners
-from compactnas.data.formats.rasters import is_upright
+from compactnas.data.polygons import Polygon, owners
+from compactnas.data.rasters import is_upright
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 from compactnas.mapping.intervals import spans_of, sums_of

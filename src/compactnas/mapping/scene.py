@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from compactnas.data.formats.rasters import is_upright
+from compactnas.data.rasters import is_upright
 from compactnas.errors import UserError
 
 SAME_M = 0.01

@@ -13,7 +13,7 @@ from torch import Tensor
 from compactnas.config import SearchConfig
 from compactnas.cost.constraints import budgets_of
 from compactnas.cost.table import CostTable
-from compactnas.data import Facts, Normalisation
+from compactnas.data import Facts, Normalization
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
@@ -62,7 +62,7 @@ class BilevelStep:
         space: Search space.
         config: Options of the search.
         facts: Facts about the patches.
-        normalisation: Normalisation of the training part.
+        normalisation: Normalization of the training part.
         fabric: Device, precision and processes.
         seed: Seed of the first weights and of all draws.
         channels_last: Whether tensors are kept in the channels-last format.
@@ -73,7 +73,7 @@ class BilevelStep:
         space: Space,
         config: SearchConfig,
         facts: Facts,
-        normalisation: Normalisation,
+        normalisation: Normalization,
         fabric: Fabric,
         *,
         seed: int,

@@ -13,9 +13,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import SearchConfig
-from compactnas.data import Indices, Normalisation, Source
+from compactnas.data import Indices, Normalization, Source
 from compactnas.data.batches import Batches
-from compactnas.data.prefetch import Batch, fed
+from compactnas.data.prefetch import Batch, prefetched
 from compactnas.data.streams import Stream
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row, write_rows
@@ -43,12 +43,12 @@ class SearchData:
     Attributes:
         source: The patches.
         halves: Rows of D_T and D_V.
-        normalisation: Normalisation of the training part.
+        normalisation: Normalization of the training part.
     """
 
     source: Source
     halves: tuple[Indices, Indices]
-    normalisation: Normalisation
+    normalisation: Normalization
 
 
 class Searcher:
@@ -266,7 +266,7 @@ class Searcher:
         )
 
     def _prefetched(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
-        return fed(batches.epoch(epoch, first), self.fabric.device, self.bilevel.memory)
+        return prefetched(batches.epoch(epoch, first), self.fabric.device, self.bilevel.memory)
 
 
 @dataclass(frozen=True)

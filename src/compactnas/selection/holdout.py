@@ -15,9 +15,9 @@ from torch import Tensor
 from compactnas.config import RunConfig
 from compactnas.cost.constraints import Budget, budgets_of
 from compactnas.cost.table import Cost, CostTable
-from compactnas.data import Dataset, Indices, Normalisation, Source, measure_normalisation
+from compactnas.data import Dataset, Indices, Normalization, Source, measure_normalization
 from compactnas.data.batches import drawing
-from compactnas.data.device_cache import resident
+from compactnas.data.device_cache import on_device
 from compactnas.data.splits import cut
 from compactnas.data.streams import Stream
 from compactnas.errors import UserError
@@ -89,7 +89,7 @@ class Ground:
     def source(self) -> Source:
         """The patches, on the device if the config wants them there."""
         source = self.data.source
-        return resident(source, self.fabric.device) if self.config.machine.data_on_device else source
+        return on_device(source, self.fabric.device) if self.config.machine.data_on_device else source
 
     @property
     def memory(self) -> torch.memory_format:
@@ -97,9 +97,9 @@ class Ground:
         return torch.channels_last if self.config.machine.channels_last else torch.contiguous_format
 
     @cached_property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> Normalization:
         """Of the whole training part, as trainings have it."""
-        return measure_normalisation(self.data.source, self.data.parts["train"])
+        return measure_normalization(self.data.source, self.data.parts["train"])
 
     @cached_property
     def supernets(self) -> tuple[SuperNet, ...]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from compactnas.data.batches import Batches
-from compactnas.data.prefetch import fed
+from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.network import Network
@@ -75,7 +75,7 @@ def recalibrate(network: Network, batches: Batches, most: int, ground: Ground) -
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean
     network.train()
-    for x, _ in fed(islice(batches.epoch(0), most), ground.fabric.device, ground.memory):
+    for x, _ in prefetched(islice(batches.epoch(0), most), ground.fabric.device, ground.memory):
         network(x)
     network.eval()
 
@@ -87,7 +87,11 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
         seed, device = ground.config.seed, ground.fabric.device
         size = min(PROXY_BATCH, len(ground.train))
         images, labels = next(
-            iter(fed(Batches(ground.source, ground.train, size, seed, Stream.PROXY).epoch(0), device, ground.memory))
+            iter(
+                prefetched(
+                    Batches(ground.source, ground.train, size, seed, Stream.PROXY).epoch(0), device, ground.memory
+                )
+            )
         )
         scores = []
         for number in range(ground.choice.initialisations):

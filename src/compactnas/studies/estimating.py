@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig
-from compactnas.data import ArraySource, Facts, Normalisation
+from compactnas.data import ArraySource, Facts, Normalization
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.training.cuda_graph import WARM_UP
@@ -72,7 +72,7 @@ def measure_step(shape: Shape) -> Step:
     fabric, last = make_fabric(config.machine), config.machine.channels_last
     warm = WARM if fabric.device.type == "cpu" else WARM_UP + 1  # the one that is recorded is no step to time either
     steps = warm + TIMED
-    plain = Normalisation((0.5,) * shape.bands, (0.3,) * shape.bands)
+    plain = Normalization((0.5,) * shape.bands, (0.3,) * shape.bands)
     trainer: Trainer
     if shape.spec is None:
         size = config.search.batch_size * (steps + 1)

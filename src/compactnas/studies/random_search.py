@@ -26,7 +26,7 @@ from compactnas.cost.table import (
     genotype_cost,
     work,
 )
-from compactnas.data import Dataset, halves, measure_normalisation
+from compactnas.data import Dataset, halves, measure_normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
@@ -139,7 +139,7 @@ def random_search_stage(
     parts = halves(data.parts["train"], config.seed)
     facts = data.source.facts
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
-    normalisation = measure_normalisation(data.source, data.parts["train"])
+    normalisation = measure_normalization(data.source, data.parts["train"])
     start(folder, config, resume=True, stage="search")
     write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
     table = folder / "search" / "candidates.jsonl"

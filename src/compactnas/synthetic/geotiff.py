@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.data.formats.rasters import require_rasterio
+from compactnas.data.rasters import require_rasterio
 from compactnas.lcz import CLASSES
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.scene import Scene

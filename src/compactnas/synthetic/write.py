@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.formats.rasters import require_rasterio
+from compactnas.data.rasters import require_rasterio
 from compactnas.errors import UserError
 from compactnas.synthetic.geotiff import write_scene
 from compactnas.synthetic.materials import BANDS

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from compactnas.config import TrainConfig
 from compactnas.data import Indices, Source
 from compactnas.data.batches import Batches
-from compactnas.data.prefetch import fed
+from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.evaluation.evaluate import measure
@@ -114,7 +114,7 @@ class Training:
     def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
         """Run the steps of an epoch, from `first_step` on."""
         self.network.train()
-        batches = fed(self.batches.epoch(epoch, first_step), self.fabric.device, self.memory)
+        batches = prefetched(self.batches.epoch(epoch, first_step), self.fabric.device, self.memory)
         shares = self.batches.shares(epoch, first_step) if self.teacher_probabilities is not None else repeat(None)
         on_cpu = self.fabric.device.type == "cpu"  # elsewhere, reading a loss waits for the device
         for number, ((x, y), share) in enumerate(zip(batches, shares, strict=False), first_step):

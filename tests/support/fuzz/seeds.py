@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from compactnas.config import RunConfig, smoke
-from compactnas.data.footprints import Places
+from compactnas.data.footprints import Footprints
 from compactnas.data.packing.pack import pack
 from compactnas.data.source import ArraySource, Facts
 from compactnas.lcz import NAMES
@@ -61,7 +61,7 @@ def _facts(patches: int, pixels: int, lcz: bool) -> Facts:
         patch_px=pixels,
         labels=rows % 3,
         groups=np.array(["Rome", "Oslo"])[rows % 2],
-        places=Places(np.full(patches, 32633), np.column_stack((corners, corners + 50))),
+        footprints=Footprints(np.full(patches, 32633), np.column_stack((corners, corners + 50))),
         parts={"train": rows[::2], "test": rows[1::2]},
         keys=[f"a/{row}.png" for row in rows],
         lcz=lcz,
@@ -74,7 +74,7 @@ def packed_sets(folder: Path) -> list[Files]:
     for number, lcz in enumerate((True, False)):
         facts, rng = _facts(12, 4, lcz), np.random.default_rng(number)
         if not lcz:
-            facts = replace(facts, groups=None, places=None, keys=None, parts={})
+            facts = replace(facts, groups=None, footprints=None, keys=None, parts={})
         images = rng.uniform(0, 1, (12, 2, 4, 4)).astype(np.float32)
         where = pack(ArraySource(facts, images), folder / f"packed{number}", "uint16" if lcz else "float32")
         found.append({file.name: file.read_bytes() for file in sorted(where.iterdir())})

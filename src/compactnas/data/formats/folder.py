@@ -9,10 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.footprints import Places
-from compactnas.data.formats import pictures, rasters
-from compactnas.data.formats.pictures import Pictures
-from compactnas.data.formats.tiffs import Tiffs
+from compactnas.data import rasters
+from compactnas.data.footprints import Footprints
+from compactnas.data.formats import DataFormat
+from compactnas.data.formats import _pictures as pictures
+from compactnas.data.formats._pictures import Pictures
+from compactnas.data.formats._tiffs import Tiffs
 from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
@@ -41,7 +43,7 @@ class Reader(Protocol):
         """Pixels of a file, (band, row, column); a UserError for one that is damaged or unlike the first."""
         ...
 
-    def places(self, files: list[Path]) -> Places | None:
+    def footprints(self, files: list[Path]) -> Footprints | None:
         """Where the files lie, from their headers."""
         ...
 
@@ -102,7 +104,7 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
         classes=classes,
         patch_px=reduced_px(reader.pixels, downsample, str(root)),
         labels=np.repeat(np.arange(len(folders)), [len(files[folder]) for folder in folders]).astype(np.int64),
-        places=reader.places(everything),
+        footprints=reader.footprints(everything),
         keys=[f"{file.parent.name}/{file.name}" for file in everything],
         lcz=classes == NAMES,
     )
@@ -122,3 +124,11 @@ def _reader(files: list[Path]) -> Reader:
         other = files[geographic.index(not geographic[0])]
         raise UserError(f"{other}: is of another kind than {files[0].name}; keep GeoTIFF and other images apart")
     return Tiffs(files[0]) if geographic[0] else Pictures(files[0])
+
+
+FORMAT = DataFormat(
+    title="a folder with a subfolder of images for each class",
+    detect=Path.is_dir,
+    open=lambda config: open_folder(Path(config.path), config.bands, config.downsample),
+    fallback=True,
+)

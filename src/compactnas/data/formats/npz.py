@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, require_finite, require_patch
-from compactnas.data.footprints import Places, checked_places
+from compactnas.data.footprints import Footprints, checked_footprints
+from compactnas.data.formats import DataFormat
 from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS, WORDS
@@ -97,7 +98,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit
         patch_px=reduced_px(pixels, downsample, str(path)),
         labels=labels,
         groups=None if groups is None else groups.astype(np.str_),
-        places=_places(archive, patches),
+        footprints=_places(archive, patches),
         parts=_parts(archive, patches),
         keys=[f"{path.name}/{row}" for row in range(patches)] if keys is None else [str(key) for key in keys],
         lcz=classes == NAMES,
@@ -168,7 +169,7 @@ def _band_names(archive: _Archive, channels: int) -> tuple[str, ...]:
     return names
 
 
-def _places(archive: _Archive, patches: int) -> Places | None:
+def _places(archive: _Archive, patches: int) -> Footprints | None:
     if "bounds" not in archive.sizes:
         return None
     bounds, epsg = archive.read("bounds"), archive.of_patches("epsg", patches)
@@ -176,7 +177,7 @@ def _places(archive: _Archive, patches: int) -> Places | None:
         raise UserError(
             f"{archive.path}: `bounds` need left, bottom, right, top of {patches} patches, and `epsg` codes"
         )
-    return checked_places(epsg.astype(np.int64), bounds.astype(np.float64), f"{archive.path}: `bounds`")
+    return checked_footprints(epsg.astype(np.int64), bounds.astype(np.float64), f"{archive.path}: `bounds`")
 
 
 def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:
@@ -196,3 +197,11 @@ def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:
         raise UserError(f"{archive.path}: `{name}` holds {unknown[0]!r}; it can hold train, validation, test")
     parts = np.array([WORDS[str(word).lower()] for word in values])
     return {part: np.flatnonzero(parts == part) for part in PARTS if (parts == part).any()}
+
+
+FORMAT = DataFormat(
+    title="an .npz file",
+    detect=lambda path: path.is_file() and path.suffix == ".npz",
+    open=lambda config: open_npz(Path(config.path), config.bands, config.downsample, config.preload_gib),
+    streams=False,
+)

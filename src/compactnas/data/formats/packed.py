@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_NAME_BYTES, MOST_PATCHES, names_of, require_finite, require_patch
-from compactnas.data.footprints import Places, checked_places
+from compactnas.data.footprints import Footprints, checked_footprints
+from compactnas.data.formats import DataFormat
 from compactnas.data.npy import mapped
 from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
 from compactnas.data.splits import PARTS
@@ -36,7 +37,7 @@ from compactnas.io.atomic import read_json
 from compactnas.io.untrusted import read_text
 from compactnas.lcz import NAMES
 
-FORMAT = "compactnas-packed/1"
+MANIFEST_FORMAT = "compactnas-packed/1"
 MANIFEST = "manifest.json"
 DTYPES = ("uint8", "uint16", "float32")
 LONGEST_KEY = 4096
@@ -103,7 +104,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
         patch_px=reduced_px(pixels, downsample, str(path)),
         labels=labels,
         groups=_groups(path, manifest, patches),
-        places=_places(path, patches),
+        footprints=_places(path, patches),
         parts=_parts(path, patches),
         keys=_keys(path, patches),
         lcz=classes == NAMES,
@@ -140,7 +141,11 @@ KINDS: dict[str, type] = {
 
 def _manifest(file: Path) -> dict[str, Any]:
     values: dict[str, Any] = read_json(file, AGAIN)
-    _require(isinstance(values, dict) and values.get("format") == FORMAT, file, f"is not of format {FORMAT}")
+    _require(
+        isinstance(values, dict) and values.get("format") == MANIFEST_FORMAT,
+        file,
+        f"is not of format {MANIFEST_FORMAT}",
+    )
     for key, kind in KINDS.items():
         _require(type(values.get(key)) is kind, file, f"`{key}` is missing or not a {kind.__name__}")
     for key in ("bands", "classes", *(("groups",) if "groups" in values else ())):
@@ -179,11 +184,11 @@ def _groups(path: Path, manifest: dict[str, Any], patches: int) -> NDArray[np.ch
     return names_of(names, numbers, str(file))
 
 
-def _places(path: Path, patches: int) -> Places | None:
+def _places(path: Path, patches: int) -> Footprints | None:
     if not (path / "bounds.npy").exists():
         return None
     epsg, bounds = _array(path / "epsg.npy", (patches,), "int64"), _array(path / "bounds.npy", (patches, 4), "float64")
-    return checked_places(np.asarray(epsg), np.asarray(bounds), f"{path / 'bounds.npy'}")
+    return checked_footprints(np.asarray(epsg), np.asarray(bounds), f"{path / 'bounds.npy'}")
 
 
 def _parts(path: Path, patches: int) -> dict[str, Indices]:
@@ -203,3 +208,10 @@ def _keys(path: Path, patches: int) -> list[str] | None:
     # Counted before they are made: a name of its own for each byte would take fifty times as much memory.
     _require(content.count("\n") == patches, file, f"has {content.count(chr(10))} lines for {patches} patches")
     return content.split("\n")[:-1]
+
+
+FORMAT = DataFormat(
+    title="a packed set (`compactnas prepare`)",
+    detect=is_packed,
+    open=lambda config: open_packed(Path(config.path), config.bands, config.downsample),
+)

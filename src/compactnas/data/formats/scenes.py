@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, require_patch
-from compactnas.data.footprints import Places
-from compactnas.data.formats.polygons import Polygon, owners, read_polygons
-from compactnas.data.formats.rasters import (
+from compactnas.data.footprints import Footprints
+from compactnas.data.formats import DataFormat
+from compactnas.data.polygons import Polygon, owners, read_polygons
+from compactnas.data.rasters import (
     MOST_PIXELS,
     band_names,
     is_upright,
@@ -162,7 +163,7 @@ def open_scenes(
         patch_px=reduced_px(window_px, downsample, str(path)),
         labels=np.concatenate([windows.classes for windows in found]),
         groups=groups,
-        places=Places.joined(known) if len(known) == len(files) else None,
+        footprints=Footprints.joined(known) if len(known) == len(files) else None,
         keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
         lcz=True,
     )
@@ -311,11 +312,21 @@ def _middles(scene: Any, polygons: list[Polygon], file: Path, missed: Indices, m
     return found
 
 
-def _places(scene: Any, corners: Indices, window_px: int) -> Places | None:
+def _places(scene: Any, corners: Indices, window_px: int) -> Footprints | None:
     place = place_of(scene)
     if place is None:
         return None
     transform = scene.transform
     left, top = transform.c + corners[:, 1] * transform.a, transform.f + corners[:, 0] * transform.e
     bounds = np.column_stack((left, top + window_px * transform.e, left + window_px * transform.a, top))
-    return Places(np.full(len(corners), place[0]), bounds)
+    return Footprints(np.full(len(corners), place[0]), bounds)
+
+
+FORMAT = DataFormat(
+    title="a GeoTIFF scene or a folder of scenes",
+    detect=is_scenes,
+    open=lambda config: open_scenes(
+        Path(config.path), config.bands, config.downsample, config.labels, config.window_px, config.stride_px
+    ),
+    options=("labels",),
+)

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, names_of, require_finite, require_patch
-from compactnas.data.footprints import Places, bounds_of_tfw
-from compactnas.data.formats.hdf5_text import LONGEST, is_variable, read_names
+from compactnas.data.footprints import Footprints, bounds_of_tfw
+from compactnas.data.formats import DataFormat
+from compactnas.data.formats._hdf5_text import LONGEST, is_variable, read_names
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
@@ -33,6 +34,7 @@ BANDS = {
 
 SENSORS = {"sen1": ("sen1",), "sen2": ("sen2",), "both": ("sen1", "sen2")}
 FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing.h5"}
+SUFFIXES = {".h5", ".hdf5"}
 CITY_KEYS = ("city", "cityList")
 
 MOST_CHUNK_BYTES = 2**26
@@ -52,7 +54,7 @@ class _File:
     sensors: tuple[h5py.Dataset, ...]
     labels: NDArray[np.int64]
     cities: Groups | None
-    places: Places | None
+    footprints: Footprints | None
 
     def read(self, rows: Indices) -> NDArray[np.float32]:
         """Pixels of ascending rows as (patches, row, column, band of every sensor)."""
@@ -110,6 +112,13 @@ class So2SatSource:
         return block_mean(images, self.downsample), self.facts.labels[indices]
 
 
+def is_so2sat(path: Path) -> bool:
+    """Tell an HDF5 file, by its name or its first bytes, or a folder of them (version 3 has a folder for each part)."""
+    if path.is_dir():
+        return any(path.glob("*.h5")) or any(path.glob("*/training.h5"))
+    return path.suffix.lower() in SUFFIXES or bool(h5py.is_hdf5(path))
+
+
 def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
     """Open a So2Sat file, or a folder of its parts; labels and cities are read, pixels are not.
 
@@ -124,7 +133,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), d
     names = tuple(band for part in SENSORS[sensor] for band in BANDS[part])
     positions = band_positions(names, bands, f"{path} ({sensor})")
     cities = [file.cities for file in files if file.cities is not None]
-    places = [file.places for file in files if file.places is not None]
+    places = [file.footprints for file in files if file.footprints is not None]
     stops = np.cumsum([len(file.labels) for file in files])
     rows = {
         part: np.arange(stop - len(file.labels), stop) for part, file, stop in zip(paths, files, stops, strict=True)
@@ -136,7 +145,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), d
         patch_px=reduced_px(pixels.pop(), downsample, str(path)),
         labels=np.concatenate([file.labels for file in files]),
         groups=np.concatenate(cities) if len(cities) == len(files) else None,
-        places=Places.joined(places) if len(places) == len(files) else None,
+        footprints=Footprints.joined(places) if len(places) == len(files) else None,
         parts=rows if path.is_dir() else {},
         keys=[f"{file.path.name}/{row}" for file in files for row in range(len(file.labels))],
         lcz=True,
@@ -282,15 +291,23 @@ def _geo_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}_geo.h5")
 
 
-def _places(columns: dict[str, NDArray[np.generic]], path: Path, pixels: int) -> Places | None:
+def _places(columns: dict[str, NDArray[np.generic]], path: Path, pixels: int) -> Footprints | None:
     if not {"epsg", "tfw"} <= columns.keys():
         return None
     where, epsg, tfw = _geo_file(path), columns["epsg"].reshape(-1), columns["tfw"]
     if not (np.isfinite(epsg).all() and (np.abs(epsg.astype(np.float64)) < 2**31).all()):
         raise UserError(f"{where}: epsg holds what is no code of a coordinate system; get the file again")
     with np.errstate(all="ignore"):  # what overflows is refused as no place
-        return Places(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
+        return Footprints(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
 
 
 def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+FORMAT = DataFormat(
+    title="a So2Sat file or folder",
+    detect=is_so2sat,
+    open=lambda config: open_so2sat(Path(config.path), config.sensor, config.bands, config.downsample),
+    options=("sensor",),
+)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 READ_BYTES = 2**20
 
 
-class GrowingArray:
+class NpyWriter:
     """An open file and the SHA-256 of all that was written to it; made by `begun` or `resumed`.
 
     It is written, not mapped: a mapped file would count as memory of this process.
@@ -26,7 +26,7 @@ class GrowingArray:
         self._stream, self._hash = stream, hashlib.sha256()
 
     @classmethod
-    def begun(cls, file: Path, shape: tuple[int, ...], dtype: str) -> GrowingArray:
+    def begun(cls, file: Path, shape: tuple[int, ...], dtype: str) -> NpyWriter:
         """A new file, with its header; the disk's room is taken at once where the system can do that."""
         header = _header(shape, dtype)
         stream = file.open("w+b", buffering=0)
@@ -37,7 +37,7 @@ class GrowingArray:
         return array
 
     @classmethod
-    def resumed(cls, file: Path, shape: tuple[int, ...], dtype: str, rows: int, checksum: str) -> GrowingArray | None:
+    def resumed(cls, file: Path, shape: tuple[int, ...], dtype: str, rows: int, checksum: str) -> NpyWriter | None:
         """A file whose first `rows` rows are written; None where they are not what the checksum says.
 
         What an interrupted call wrote after them is written again.
@@ -56,7 +56,7 @@ class GrowingArray:
             return None
         return array
 
-    def __enter__(self) -> GrowingArray:
+    def __enter__(self) -> NpyWriter:
         return self
 
     def __exit__(self, *error: object) -> None:

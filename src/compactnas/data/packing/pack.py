@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import SPLIT_FIELDS, DataConfig, PixelDtype
-from compactnas.data.formats.packed import FORMAT, MANIFEST
+from compactnas.data.formats.packed import MANIFEST, MANIFEST_FORMAT
 from compactnas.data.normalization import Moments
 from compactnas.data.opening import open_streamed
 from compactnas.data.packing.encoding import DoesNotFitError, Encoding
-from compactnas.data.packing.npy_writer import GrowingArray
+from compactnas.data.packing.npy_writer import NpyWriter
 from compactnas.data.reflectance_checks import is_scaled_twice
 from compactnas.data.source import Facts, Images, Indices, Progress, Source
 from compactnas.data.splits import PARTS
@@ -150,11 +150,11 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
     encoding = Encoding.of(sample.dtype, dtype)
     state, array = State.load(folder / STATE), None
     if state and fingerprint and state.fingerprint == fingerprint and dtype in ("auto", state.encoding.dtype):
-        array = GrowingArray.resumed(file, shape, state.encoding.dtype, state.rows, state.checksum)
+        array = NpyWriter.resumed(file, shape, state.encoding.dtype, state.rows, state.checksum)
     if state is None or array is None:
         state = State(fingerprint, encoding, 0, "", 0.0, Moments.none(len(facts.bands)))
         _make_room(folder, facts, encoding)
-        array = GrowingArray.begun(file, shape, encoding.dtype)
+        array = NpyWriter.begun(file, shape, encoding.dtype)
     make = _ready(source, state.encoding, _about(sample, state.encoding))
     with array:
         state = _stream(make, facts, array, state, folder / STATE, progress)
@@ -185,9 +185,7 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
         yield np.arange(start, min(start + rows, len(facts.labels)))
 
 
-def _stream(
-    make: Make, facts: Facts, array: GrowingArray, state: State, file: Path, progress: Progress | None
-) -> State:
+def _stream(make: Make, facts: Facts, array: NpyWriter, state: State, file: Path, progress: Progress | None) -> State:
     """All that is left, in order: chunks are read and made ready by a thread of their own, and written by this one."""
     saved = time.monotonic()
     for ready in _in_order(make, _chunks(facts, state.rows)):
@@ -262,9 +260,9 @@ def _write_facts(facts: Facts, folder: Path) -> None:
     np.save(folder / "parts.npy", parts)
     if facts.groups is not None:
         np.save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
-    if facts.places is not None:
-        np.save(folder / "epsg.npy", facts.places.epsg)
-        np.save(folder / "bounds.npy", facts.places.bounds)
+    if facts.footprints is not None:
+        np.save(folder / "epsg.npy", facts.footprints.epsg)
+        np.save(folder / "bounds.npy", facts.footprints.bounds)
     if facts.keys is not None and not any("\n" in key or "\r" in key for key in facts.keys):
         write_bytes(folder / "keys.txt", "".join(f"{key}\n" for key in facts.keys).encode())
 
@@ -274,7 +272,7 @@ def _write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, s
     files = sorted(file for file in folder.iterdir() if file.suffix in (".npy", ".txt"))
     groups = {} if facts.groups is None else {"groups": [str(name) for name in np.unique(facts.groups)]}
     manifest = {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "name": facts.name,
         "patches": len(facts.labels),
         "patch_px": facts.patch_px,

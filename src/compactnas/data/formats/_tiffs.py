@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.footprints import Places
-from compactnas.data.formats.rasters import band_names, opened, place_of, reflectance
+from compactnas.data.footprints import Footprints
+from compactnas.data.rasters import band_names, opened, place_of, reflectance
 from compactnas.errors import UserError
 
 LARGEST_PX = 1024
@@ -43,7 +43,7 @@ class Tiffs:
             raise UserError(f"{file}: holds NaN or infinite pixels; repair or leave it out")
         return values
 
-    def places(self, files: list[Path]) -> Places | None:
+    def footprints(self, files: list[Path]) -> Footprints | None:
         """Where all of them lie; None where one does not say so."""
         found = []
         for file in files:
@@ -52,7 +52,7 @@ class Tiffs:
             if place is None:
                 return None
             found.append(place)
-        return Places(np.array([epsg for epsg, _ in found]), np.array([bounds for _, bounds in found]))
+        return Footprints(np.array([epsg for epsg, _ in found]), np.array([bounds for _, bounds in found]))
 
 
 def _dtype(raster: Any, file: Path) -> np.dtype[Any]:

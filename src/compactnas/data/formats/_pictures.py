@@ -45,7 +45,7 @@ class Pictures:
             except (OSError, SyntaxError, ValueError, MemoryError, struct.error) as error:
                 raise UserError(f"{file}: is damaged or cut short ({error}); replace or remove it") from error
 
-    def places(self, files: list[Path]) -> None:
+    def footprints(self, files: list[Path]) -> None:
         """They have none."""
 
 
