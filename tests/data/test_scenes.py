@@ -208,7 +208,7 @@ def test_scenes_of_different_bands_and_labels_of_many_are_errors(tmp_path: Path)
     with pytest.raises(UserError, match=r"has bands B02, B03; oslo\.tif B02, B03, B04"):
         open_source(DataConfig(str(tmp_path / "s")))
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 1, 8, 8)), labels=np.arange(4) % 2)
-    with pytest.raises(UserError, match=r"data.labels: x.tif is for scenes"):
+    with pytest.raises(UserError, match=r"data.labels: 'x.tif' is an option of the format `scenes`"):
         open_source(DataConfig(str(tmp_path / "a.npz"), labels="x.tif"))
 
 

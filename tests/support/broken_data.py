@@ -135,11 +135,14 @@ PICTURES = integers(40, 4)
 BROKEN: dict[str, tuple[Callable[[Path], DataConfig], str]] = {
     "no path": (lambda _: DataConfig(), "data.path: is not set"),
     "nothing there": (lambda where: DataConfig(str(where / "no.h5")), "does not exist"),
-    "a sensor of an archive": (lambda where: replace(npz(where).config, sensor="both"), "data.sensor: both is for"),
+    "a sensor of an archive": (
+        lambda where: replace(npz(where).config, sensor="both"),
+        "data.sensor: 'both' is an option of the format `so2sat`",
+    ),
     # So2Sat
     "empty file": (content("a.h5", b""), "a.h5: is not an HDF5 file"),
     "text": (content("a.h5", b"hello" * 99), "a.h5: is not an HDF5 file"),
-    "some other file": (content("a.bin", b"hello" * 99), "a.bin: is not an HDF5 file, or it is cut short"),
+    "some other file": (content("a.bin", b"hello" * 99), "a.bin is unknown; give one of"),
     "a folder for a file": (lambda where: DataConfig(str(where), format="so2sat"), "holds none of training.h5"),
     "foreign file": (edit(lambda file: [file.pop(key) for key in list(file)]), "has no `label`; it has nothing"),
     "no sensor": (edit(lambda file: file.pop("sen2")), "has no `sen2`; it has label, sen1"),
