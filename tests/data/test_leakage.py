@@ -196,8 +196,8 @@ WRONG: dict[str, tuple[Callable[[], Facts], DataConfig, str]] = {
         DataConfig("x", split="fold", folds=2, fold=2),
         "data.fold: 2 is outside 0 to 1",
     ),
-    "a fold of another split": (lambda: grouped([4, 4]), DataConfig("x", split="random", fold=1), "data.fold: is for"),
-    "no places": (lambda: grouped([4, 4]), DataConfig("x", split="block"), "does not say where its patches lie"),
+    "a fold of another split": (lambda: grouped([4, 4]), DataConfig("x", split="random", fold=1), "data.fold: applies to"),
+    "no places": (lambda: grouped([4, 4]), DataConfig("x", split="block"), "has no coordinates of its patches"),
     "no groups": (
         lambda: Facts("made", ("a",), ("x", "y"), 8, np.arange(8) % 2),
         DataConfig("x", split="fold"),

@@ -151,7 +151,7 @@ def test_the_command_packs_and_says_what_it_lost(tmp_path: Path, capsys: pytest.
     assert "40 patches of 2 x 8 x 8, uint16, largest rounding error 0.0e+00" in capsys.readouterr().out
     assert open_source(DataConfig(str(tmp_path / "packed"))).facts.bands == ("B04", "B02")
     assert main(["prepare", str(tmp_path / "nothing"), str(tmp_path / "other")]) == 2
-    assert "there is nothing at" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 def edited(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from support.data_files import write_csv
 
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, Split
 from compactnas.data import Facts, halves
-from compactnas.data.splits import make_parts
+from compactnas.data.splits import SPLITTERS, make_parts
 from compactnas.errors import UserError
 
 
@@ -52,7 +53,7 @@ def test_parts_never_overlap_and_cover_what_they_should(
     try:
         parts, _ = make_parts(facts, config)
     except UserError as error:  # a small validation part may be of one class
-        if "holds one class" not in str(error):
+        if "has only one class" not in str(error):
             raise
         reject()
     assert tuple(parts) == ("train", "validation", "test")
@@ -181,18 +182,18 @@ def test_patches_that_share_a_key_go_together(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("path,split\nclass 0/0.png,train\nclass 0/0.png,test\n", "line 3: class 0/0.png is listed twice"),
-        ("path,split\nclass 0/0.png,trian\n", "line 2: split 'trian' is none of train, validation, test"),
+        ("path,split\nclass 0/0.png,trian\n", "line 2: unknown split 'trian'; use train, validation or test"),
         ("path,split\nclass 0/99.png,train\n", "line 2: class 0/99.png is not among the patches"),
         ("path,split\n../class 0/0.png,train\n", "line 2: ../class 0/0.png leaves the folder"),
         ("path,split\n/etc/passwd,train\n", "line 2: /etc/passwd leaves the folder"),
         ("path,split\nC:\\data\\0.png,train\n", "leaves the folder"),
-        ("path,split\nclass 0/0.png\n", "line 2: split '' is none of"),
+        ("path,split\nclass 0/0.png\n", "line 2: unknown split ''"),
         ("file,part\nclass 0/0.png,train\n", "has no column path, split; its first line must be path,split"),
         ("", "has no column path, split"),
         ("path,split\n", "the train part of `csv` is empty"),
         ('path,split\n"class 0/0.png,train\n', "is not a CSV file"),
         ("path,split\n\xff,train\n", "is not a CSV file in UTF-8"),
-        ("path,split\nclass 0/0.png,train\nclass 1/1.png,train\nclass 0/2.png,test\n", "holds one class, class 0"),
+        ("path,split\nclass 0/0.png,train\nclass 1/1.png,train\nclass 0/2.png,test\n", "has only one class, class 0"),
     ],
 )
 def test_a_broken_csv_is_one_line_with_its_row(tmp_path: Path, text: str, message: str) -> None:
@@ -217,12 +218,12 @@ def test_a_broken_csv_is_one_line_with_its_row(tmp_path: Path, text: str, messag
             "no group Rome; it has city 0,",
         ),
         (facts_of(20, groups=2), DataConfig("x", split="group", test_groups=("city 0", "city 1")), "train part of"),
-        (facts_of(20), DataConfig("x", split="random", test_groups=("city 0",)), "is for `split: group`"),
-        (facts_of(20), DataConfig("x", split="random", split_csv="a.csv"), "is for `split: csv`"),
+        (facts_of(20), DataConfig("x", split="random", test_groups=("city 0",)), "applies to `split: group`"),
+        (facts_of(20), DataConfig("x", split="random", split_csv="a.csv"), "applies to `split: csv`"),
         (facts_of(20), DataConfig("x", split="random", split_seed=-1), "-1 is negative"),
         (facts_of(20), DataConfig("x", split="csv", split_csv="/nowhere/a.csv"), "cannot be read"),
         (facts_of(1), DataConfig("x", split="random"), "1 patches cannot be cut"),
-        (facts_of(20, classes=1), DataConfig("x", split="random"), "holds one class, class 0"),
+        (facts_of(20, classes=1), DataConfig("x", split="random"), "has only one class, class 0"),
     ],
 )
 def test_a_split_that_cannot_be_made_is_one_line(facts: Facts, config: DataConfig, message: str) -> None:
@@ -230,3 +231,7 @@ def test_a_split_that_cannot_be_made_is_one_line(facts: Facts, config: DataConfi
         make_parts(facts, config)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_every_split_of_the_config_has_a_splitter() -> None:
+    assert set(SPLITTERS) == set(get_args(Split))

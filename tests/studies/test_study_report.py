@@ -17,7 +17,7 @@ from support.study_pages import page_of
 from compactnas import lcz
 from compactnas.config import DataConfig
 from compactnas.data.source import Facts
-from compactnas.data.splits import REMEMBERS, make_parts
+from compactnas.data.splits import MAY_MEMORISE, make_parts
 from compactnas.errors import UserError
 from compactnas.reporting.study.paper import D2_PARTS, PRINTED
 from compactnas.reporting.study.summary import headline
@@ -353,7 +353,7 @@ def test_a_split_file_that_shares_places_counts_as_random(tmp_path: Path) -> Non
     groups = np.array(["a", "b"] * 20)
     facts = Facts("x", ("r",), ("p", "q"), 8, np.arange(40) // 2 % 2, groups=groups)
     warnings = make_parts(facts, DataConfig(split="random"))[1]
-    assert any(REMEMBERS in text for text in warnings), (
+    assert any(MAY_MEMORISE in text for text in warnings), (
         "the warning has other words now: study/reading.py looks for these"
     )
     study = fake_study(
@@ -363,4 +363,4 @@ def test_a_split_file_that_shares_places_counts_as_random(tmp_path: Path) -> Non
     write_fake_study(study, tmp_path, warnings={"near": list(warnings)})
     assert [split.place for split in study_view(study, tmp_path).splits] == ["unknown", "mixed"]
     page = page_of(study, tmp_path)
-    assert page.text.count("the test measures remembering too") == 1, "each warning once"
+    assert page.text.count("test accuracy may include memorised locations") == 1, "each warning once"

@@ -2,8 +2,8 @@
 
 from compactnas.data.normalization import Normalization, measure_normalization
 from compactnas.data.opening import Dataset, open_dataset, open_source, open_streamed
-from compactnas.data.source import ArraySource, Facts, Images, Indices, Source
-from compactnas.data.splits import Parts, halves
+from compactnas.data.source import ArraySource, Facts, Images, Indices, Parts, Source
+from compactnas.data.splits import halves
 
 __all__ = [
     "ArraySource",

@@ -6,8 +6,8 @@ from dataclasses import MISSING, dataclass, fields, replace
 
 from compactnas.config import DataConfig
 from compactnas.data.formats import FORMATS, format_of
-from compactnas.data.source import Source, in_memory
-from compactnas.data.splits import Parts, make_parts
+from compactnas.data.source import Parts, Source, in_memory
+from compactnas.data.splits import make_parts
 from compactnas.errors import UserError
 
 

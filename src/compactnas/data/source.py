@@ -13,6 +13,8 @@ from compactnas.data.footprints import Footprints
 from compactnas.errors import UserError
 
 Indices = NDArray[np.int64]
+Parts = dict[str, Indices]
+"""Rows of the parts `train`, `validation` and `test`."""
 Groups = NDArray[np.character]
 """Names of groups, (patches,); `np.str_` would be a length of its own to a runtime checker."""
 Progress = Callable[[int, int], None]

@@ -1,83 +1,83 @@
-"""How patches are cut into training, validation and test parts: seeded, never overlapping."""
+"""Split patches into training, validation and test parts: seeded, without overlap."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, Split
 from compactnas.data.footprints import overlaps
-from compactnas.data.source import Facts, Groups, Indices
+from compactnas.data.source import Facts, Groups, Indices, Parts
+from compactnas.data.split_csv import PARTS, read_split_csv
 from compactnas.errors import UserError
 
-Parts = dict[str, Indices]
-
-PARTS = ("train", "validation", "test")
-WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""What files call the parts, and what we call them."""
+MAY_MEMORISE = "test accuracy may include memorised locations"
+"""End of a warning that the test part shares locations with the training part."""
 
 
-REMEMBERS = "the test measures remembering too"
-"""How a warning says that the test part shares places with the training part."""
+class Cut(NamedTuple):
+    """Result of a splitter.
+
+    Attributes:
+        parts: Rows of each part; `validation` may be missing.
+        groups: Group of each patch, for warnings, or None.
+        together: Groups that a validation part must not cut through; None allows single patches.
+    """
+
+    parts: Parts
+    groups: Groups | None
+    together: Groups | None
+
+
+Splitter = Callable[[Facts, DataConfig, np.random.Generator], Cut]
 
 
 def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]]:
-    """Rows of each part, ascending, and warnings that a reader of the results must see.
+    """Return the rows of each part in ascending order, and warnings that belong beside every result.
 
-    The validation part is empty unless the source or the CSV has one or
-    `validation_fraction` asks for one. Its rule is that of the test part: whole groups for
-    `group` and `fold`, and for `official` and `csv` where groups are known, whole blocks for
-    `block`; else single patches at random.
+    The validation part is empty unless the source or the CSV has one or `validation_fraction` asks
+    for one. It follows the rule of the test part: whole groups for `group` and `fold` (and for
+    `official` and `csv` if groups are known), whole blocks for `block`, otherwise random patches.
 
-    Errors:
-        UserError: the source has not what the split needs, or a part is empty or of one class.
+    Raises:
+        UserError: The source lacks what the split needs, or a part is empty or has only one class.
     """
+    _require_fitting_options(config)
+    rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
+    found, groups, together = SPLITTERS[config.split](facts, config, rng)
+    parts = _with_validation(found, config.validation_fraction, together, rng)
+    nothing = np.arange(0)
+    parts = {part: np.sort(parts.get(part, nothing)) for part in PARTS}
+    parts, notes = _without_overlaps(facts, parts) if config.split == "block" else (parts, [])
+    assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
+    return parts, (*notes, *_checked(facts, parts, groups, config.split))
+
+
+def _require_fitting_options(config: DataConfig) -> None:
     if config.split_seed < 0:
         raise UserError(f"data.split_seed: {config.split_seed} is negative; give 0 or more")
     for key, split in (("test_groups", "group"), ("split_csv", "csv"), ("fold", "fold")):
         if getattr(config, key) and config.split != split:
-            raise UserError(f"data.{key}: is for `split: {split}`, not for `{config.split}`; leave it out or change it")
-    rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
-    everything = np.arange(len(facts.labels))
-    groups, whole_groups = facts.groups, True
-    if config.split in ("official", "d1"):
-        parts = _official(facts, config.split)
-    elif config.split == "csv":
-        parts, csv_groups = read_split_csv(Path(config.split_csv), facts)
-        groups = groups if csv_groups is None else csv_groups
-    elif config.split == "group":
-        parts = _by_group(facts, config, rng)
-    elif config.split == "fold":
-        parts = _fold(facts, config, rng)
-    elif config.split == "block":
-        groups = blocks(facts, config.block_m)
-        test, train = cut(everything, config.test_fraction, groups, rng)
-        parts = {"train": train, "test": test}
-    else:
-        rows = _official(facts, "d2")["train"] if config.split == "d2" else everything
-        test, train = cut(rows, config.test_fraction, None, rng)
-        parts, whole_groups = {"train": train, "test": test}, False
-    if config.validation_fraction and not len(parts.get("validation", ())):
-        by = groups if whole_groups else None
-        parts["validation"], parts["train"] = cut(parts["train"], config.validation_fraction, by, rng)
-    parts = {part: np.sort(parts.get(part, everything[:0])) for part in PARTS}
-    left_out = _keep_apart(facts, parts) if config.split == "block" else []
-    assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
-    return parts, (*left_out, *_checked(facts, parts, groups, config.split))
+            raise UserError(
+                f"data.{key}: applies to `split: {split}`, not to `split: {config.split}`; leave it out, or change the "
+                "split"
+            )
+
+
+def _with_validation(parts: Parts, fraction: float, together: Groups | None, rng: np.random.Generator) -> Parts:
+    """Take a validation part out of the training part, if one is asked for and there is none yet."""
+    if not fraction or len(parts.get("validation", ())):
+        return parts
+    validation, train = cut(parts["train"], fraction, together, rng)
+    return {**parts, "validation": validation, "train": train}
 
 
 def cut(rows: Indices, fraction: float, groups: Groups | None, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """About this share of the rows, drawn, and the rest; whole groups where groups are given."""
+    """Draw about this share of the rows; return it and the rest. Groups, if given, stay whole."""
     if groups is None:
         if len(rows) < 2:
             raise UserError(f"data.split: {len(rows)} patches cannot be cut into two parts; give more patches")
@@ -95,44 +95,71 @@ def cut(rows: Indices, fraction: float, groups: Groups | None, rng: np.random.Ge
 
 
 def halves(indices: Indices, seed: int) -> tuple[Indices, Indices]:
-    """D_T and D_V of the search (paper, section 4): two disjoint halves; an odd patch goes to D_T."""
+    """Cut rows into D_T and D_V of the search (paper, section 4): two halves; an odd patch goes to D_T."""
     order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(indices)
     middle = (len(indices) + 1) // 2
     return np.sort(order[:middle]), np.sort(order[middle:])
 
 
-def _official(facts: Facts, split: str) -> Parts:
+def _official(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
+    return Cut(_official_parts(facts, config.split), facts.groups, facts.groups)
+
+
+def _official_parts(facts: Facts, split: str) -> Parts:
     if not {"train", "test"} <= facts.parts.keys():
         others = "random, csv or group" if facts.groups is not None else "random or csv"
         raise UserError(f"data.split: {facts.name} has no official parts for `{split}`; use {others}")
     return dict(facts.parts)
 
 
-def _by_group(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
+def _d2(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+    """Cut the official training part at random (paper, section 4)."""
+    test, train = cut(_official_parts(facts, "d2")["train"], config.test_fraction, None, rng)
+    return Cut({"train": train, "test": test}, facts.groups, None)
+
+
+def _random(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+    test, train = cut(np.arange(len(facts.labels)), config.test_fraction, None, rng)
+    return Cut({"train": train, "test": test}, facts.groups, None)
+
+
+def _csv(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
+    parts, groups = read_split_csv(Path(config.split_csv), facts)
+    groups = facts.groups if groups is None else groups
+    return Cut(parts, groups, groups)
+
+
+def _block(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+    squares = blocks(facts, config.block_m)
+    test, train = cut(np.arange(len(facts.labels)), config.test_fraction, squares, rng)
+    return Cut({"train": train, "test": test}, squares, squares)
+
+
+def _group(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
     everything = np.arange(len(facts.labels))
     if facts.groups is None:
         raise UserError(f"data.split: {facts.name} has no groups (cities) to hold out; use official, random or csv")
     if not config.test_groups:
         test, train = cut(everything, config.test_fraction, facts.groups, rng)
-        return {"train": train, "test": test}
+        return Cut({"train": train, "test": test}, facts.groups, facts.groups)
     known = np.unique(facts.groups)
     unknown = [name for name in config.test_groups if name not in known]
     if unknown:
         raise UserError(f"data.test_groups: {facts.name} has no group {', '.join(unknown)}; it has {_some(known)}")
     held_out = np.isin(facts.groups, config.test_groups)
-    return {"train": everything[~held_out], "test": everything[held_out]}
+    return Cut({"train": everything[~held_out], "test": everything[held_out]}, facts.groups, facts.groups)
 
 
-def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
-    """One of K folds of whole groups, of sizes as even as the groups allow; 0 folds leaves out one group at a time."""
+def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+    """Hold out one of K folds of whole groups with sizes as even as possible; 0 folds hold out one group at a time."""
     if facts.groups is None:
-        raise UserError(f"data.split: {facts.name} has no groups (cities) to make folds of; use block or random")
+        raise UserError(f"data.split: {facts.name} has no groups (cities) to make folds from; use block or random")
     names, groups, sizes = np.unique(facts.groups, return_inverse=True, return_counts=True)
     folds = config.folds or len(names)
     if not 2 <= folds <= len(names):
-        raise UserError(f"data.folds: {folds} of {len(names)} groups cannot be made; give 2 to {len(names)}, or 0")
+        raise UserError(f"data.folds: {len(names)} groups cannot make {folds} folds; give 2 to {len(names)}, or 0")
     if config.fold >= folds:
-        raise UserError(f"data.fold: {config.fold} is outside 0 to {folds - 1}; they count from 0")
+        raise UserError(f"data.fold: {config.fold} is outside 0 to {folds - 1}; folds count from 0")
     fold_of, filled = np.arange(len(names)), np.zeros(folds, np.int64)
     if config.folds:
         order = rng.permutation(len(names))
@@ -140,89 +167,45 @@ def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Parts:
             fold_of[group] = filled.argmin()
             filled[fold_of[group]] += sizes[group]
     test = fold_of[groups.ravel()] == config.fold
-    return {"train": np.flatnonzero(~test), "test": np.flatnonzero(test)}
+    return Cut({"train": np.flatnonzero(~test), "test": np.flatnonzero(test)}, facts.groups, facts.groups)
+
+
+SPLITTERS: dict[Split, Splitter] = {
+    "official": _official,
+    "d1": _official,
+    "d2": _d2,
+    "group": _group,
+    "fold": _fold,
+    "block": _block,
+    "random": _random,
+    "csv": _csv,
+}
+"""Function that makes each split; none of them changes its arguments, except for drawing from the generator."""
 
 
 def blocks(facts: Facts, side_m: float) -> Groups:
-    """Name of the square of the ground, `side_m` wide, that the middle of each patch lies in."""
+    """Name the square on the ground, `side_m` wide, that holds the centre of each patch."""
     if facts.footprints is None:
-        raise UserError(f"data.split: {facts.name} does not say where its patches lie; use group, csv or random")
+        raise UserError(f"data.split: {facts.name} has no coordinates of its patches; use group, csv or random")
     corners = np.floor(facts.footprints.centres / side_m).astype(np.int64)
     squares = np.column_stack((facts.footprints.epsg, corners))
     return np.array([f"{system} {x} {y}" for system, x, y in squares])
 
 
-def _keep_apart(facts: Facts, parts: Parts) -> list[str]:
-    """Leave out patches that reach over a border into the part that is tested or chosen by."""
+def _without_overlaps(facts: Facts, parts: Parts) -> tuple[Parts, list[str]]:
+    """Drop training and validation patches that overlap the part they are assessed by; return what is left, and why."""
     assert facts.footprints is not None
-    left_out = []
+    left, notes = dict(parts), []
     for part, held in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        across = overlaps(facts.footprints.at(parts[part]), facts.footprints.at(parts[held])).count > 0
+        across = overlaps(facts.footprints.at(left[part]), facts.footprints.at(left[held])).count > 0
         if across.any():
-            left_out.append(f"{across.sum()} patches of the {part} part overlap the {held} part and are left out")
-            parts[part] = parts[part][~across]
-    return left_out
-
-
-def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
-    """Parts from a file with columns path,split[,group]; patches that it does not list are left out.
-
-    A path is a patch's key; where several patches share a key, they go together.
-    """
-    if facts.keys is None:
-        raise UserError(f"data.split_csv: the patches of {facts.name} have no names to look up; use another split")
-    rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(facts.keys):
-        rows_of.setdefault(str(key), []).append(row)
-    parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    names = [""] * len(facts.labels)
-    seen: set[str] = set()
-    records = _records(path)
-    for line, record in records:
-        key, part = _listed(f"{path}, line {line}", record, seen, rows_of)
-        parts[part] += rows_of[key]
-        for row in rows_of[key]:
-            names[row] = record.get("group") or ""
-    groups = np.array(names) if records and "group" in records[0][1] else None
-    return {part: np.array(rows, np.int64) for part, rows in parts.items()}, groups
-
-
-def _records(path: Path) -> list[tuple[int, dict[str, str | None]]]:
-    """Line number and columns of each row of a split file."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            absent = {"path", "split"} - set(reader.fieldnames or ())
-            if absent:
-                raise UserError(f"{path}: has no column {', '.join(sorted(absent))}; its first line must be path,split")
-            return [(reader.line_num, record) for record in reader]
-    except OSError as error:
-        raise UserError(f"data.split_csv: {path} cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"data.split_csv: {path} is not a CSV file in UTF-8 ({error})") from error
-
-
-def _listed(
-    where: str, record: dict[str, str | None], seen: set[str], rows_of: dict[str, list[int]]
-) -> tuple[str, str]:
-    """Key and part of one row of a split file."""
-    key, word = record["path"] or "", (record["split"] or "").strip().lower()
-    windows = PureWindowsPath(key)
-    if windows.is_absolute() or windows.root or ".." in windows.parts:
-        raise UserError(f"{where}: {key} leaves the folder; give paths inside it")
-    key = str(PurePosixPath(*windows.parts))
-    if word not in WORDS:
-        raise UserError(f"{where}: split {word!r} is none of train, validation, test")
-    if key not in rows_of:
-        raise UserError(f"{where}: {key} is not among the patches; give paths as they are inside data.path")
-    if key in seen:
-        raise UserError(f"{where}: {key} is listed twice; list each path once")
-    seen.add(key)
-    return key, WORDS[word]
+            notes.append(f"{across.sum()} patches of the {part} part overlap the {held} part and are left out")
+            left[part] = left[part][~across]
+    return left, notes
 
 
 def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> tuple[str, ...]:
-    """Warnings about parts that can be used; an error for those that cannot."""
+    """Return warnings about parts that can be used; raise a UserError for those that cannot."""
     anywhere = np.bincount(facts.labels, minlength=len(facts.classes)) > 0
     warnings = _absent(facts, ~anywhere, facts.name)
     for part, rows in parts.items():
@@ -233,28 +216,30 @@ def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> t
             raise UserError(f"data.split: the {part} part of `{split}` is empty; choose another split or fraction")
         if present.sum() == 1:
             only = facts.classes[int(present.argmax())]
-            raise UserError(f"data.split: the {part} part of `{split}` holds one class, {only}; choose another split")
+            raise UserError(
+                f"data.split: the {part} part of `{split}` has only one class, {only}; choose another split"
+            )
         warnings += _absent(facts, anywhere & ~present, f"the {part} part")
     if groups is not None:
         shared = np.setdiff1d(np.intersect1d(groups[parts["train"]], groups[parts["test"]]), [""])
         if len(shared):
             warnings.append(
                 f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
-                f"({_some(shared)}): {REMEMBERS}; show `split: group` beside it"
+                f"({_some(shared)}): {MAY_MEMORISE}; report `split: group` as well"
             )
     if facts.footprints is not None:
         found = overlaps(facts.footprints.at(parts["test"]), facts.footprints.at(parts["train"]))
         if found.count.any():
             warnings.append(
                 f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "
-                f"{found.share.max():.0%} of their area: {REMEMBERS}; see `compactnas leakage`"
+                f"{found.share.max():.0%} of their area: {MAY_MEMORISE}; see `compactnas leakage`"
             )
     return tuple(warnings)
 
 
 def _absent(facts: Facts, absent: NDArray[np.bool_], where: str) -> list[str]:
     names = [name for name, missing in zip(facts.classes, absent, strict=True) if missing]
-    # Some names hold commas.
+    # A semicolon, since some names contain commas.
     return [f"{where} has no patch of {len(names)} of {len(absent)} classes: {'; '.join(names)}"] if names else []
 
 

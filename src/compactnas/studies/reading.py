@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from compactnas.data.npy import lengths
-from compactnas.data.splits import REMEMBERS
+from compactnas.data.splits import MAY_MEMORISE
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.io.jsonl import read_rows
@@ -149,7 +149,7 @@ def _split(study: StudyConfig, split: str, runs: dict[Job, RunFolder]) -> SplitV
     """What a split is, from whichever of its jobs that are done knows it."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
-    shared = any(REMEMBERS in text for run in here for text in run.warnings)
+    shared = any(MAY_MEMORISE in text for run in here for text in run.warnings)
     said = study.places_of(split)
     place: Place = "mixed" if rule in MIXED or shared else said or ("apart" if rule in APART else "unknown")
     parts = next(filter(None, (_parts(run.path / "splits.npz") for run in here)), {})

@@ -24,7 +24,7 @@ from compactnas.data.footprints import Footprints, checked_footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
-from compactnas.data.splits import PARTS, WORDS
+from compactnas.data.split_csv import PARTS, WORDS
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 

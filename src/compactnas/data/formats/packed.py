@@ -31,7 +31,7 @@ from compactnas.data.footprints import Footprints, checked_footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.npy import mapped
 from compactnas.data.source import Facts, Images, Indices, band_positions, block_mean, reduced_px
-from compactnas.data.splits import PARTS
+from compactnas.data.split_csv import PARTS
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.io.untrusted import read_text

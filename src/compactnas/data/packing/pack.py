@@ -28,7 +28,7 @@ from compactnas.data.packing.encoding import DoesNotFitError, Encoding
 from compactnas.data.packing.npy_writer import NpyWriter
 from compactnas.data.reflectance_checks import is_scaled_twice
 from compactnas.data.source import Facts, Images, Indices, Progress, Source
-from compactnas.data.splits import PARTS
+from compactnas.data.split_csv import PARTS
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes, write_json
 
