@@ -1,0 +1,128 @@
+"""What every objective on the cost promises, as checks that raise `AssertionError`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from compactnas.config import SearchConfig
+from compactnas.cost.constraints import Budget
+from compactnas.cost.table import CostTable
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive
+from compactnas.search.expected_cost import expected_cost
+from compactnas.search.objective import CostObjective, ObjectiveContext
+from compactnas.search.sampling import Draw
+from compactnas.search.strategies.gdas import Gdas
+from compactnas.space.search_space import Space
+
+SPACE = Space(
+    channels=4, blocks=2, nodes=3, max_depth=2, inputs_per_node=0, operations=("skip_connect", "sep_conv_3x3")
+)
+TABLE = CostTable.of(SPACE, 2, 4, 3, 8)
+
+
+def architecture_of(scale: float = 1.0) -> Architecture:
+    generator = torch.Generator().manual_seed(0)
+    architecture = Architecture(SPACE, False, 2, 0.0, generator)
+    with torch.no_grad():
+        architecture.alpha.copy_(scale * torch.randn(architecture.alpha.shape, generator=generator))
+    return architecture
+
+
+def most_of(architecture: Architecture) -> float:
+    """A budget in the middle between the fixed parts and what the architecture costs now."""
+    return (float(TABLE.fixed) + float(expected_cost(TABLE, architecture).detach())) / 2
+
+
+def draw_of(architecture: Architecture) -> Draw:
+    return Gdas().draw(architecture, 1.0, torch.Generator().manual_seed(0), gradient=True)
+
+
+def build(cls: type[CostObjective], architecture: Architecture, most: float = 0.0) -> CostObjective:
+    most = most or most_of(architecture)
+    budgets = (Budget("macs", most, TABLE),) if cls.needs_budget else ()
+    config = SearchConfig(complexity_weight=1.0, max_macs=most if budgets else 0.0)
+    return cls.build(ObjectiveContext(config, SPACE, TABLE, budgets))
+
+
+def check_scalar(cls: type[CostObjective]) -> None:
+    """The loss is one finite number on the CPU, in every state of the architecture."""
+    for scale in (0.0, 1.0, 50.0):
+        architecture = architecture_of(scale)
+        loss = build(cls, architecture).loss(architecture, draw_of(architecture))
+        assert loss.shape == () and loss.device.type == "cpu" and bool(loss.isfinite())
+
+
+def check_pure(cls: type[CostObjective]) -> None:
+    """A loss changes nothing: neither itself, nor the architecture, nor torch's random numbers."""
+    architecture = architecture_of()
+    objective, draw = build(cls, architecture), draw_of(architecture)
+    objective.update(architecture, draw)
+    state, alpha, random = objective.state(), architecture.alpha.detach().clone(), torch.get_rng_state()
+    losses = [float(objective.loss(architecture, draw).detach()) for _ in range(3)]
+    assert len(set(losses)) == 1 and objective.state() == state
+    assert torch.equal(alpha, architecture.alpha) and torch.equal(random, torch.get_rng_state())
+
+
+def check_gradient(cls: type[CostObjective]) -> None:
+    """If the cost matters, the gradient reaches alpha, and following it makes networks cheaper."""
+    architecture = architecture_of()
+    objective, draw = build(cls, architecture), draw_of(architecture)
+    before = float(expected_cost(TABLE, architecture).detach())
+    loss = objective.loss(architecture, draw)
+    assert loss.requires_grad, "no gradient reaches alpha"
+    (gradient,) = torch.autograd.grad(loss, architecture.alpha)
+    assert float(gradient.abs().sum()) > 0
+    with torch.no_grad():
+        architecture.alpha.sub_(gradient / gradient.norm() * 0.1)
+    assert float(expected_cost(TABLE, architecture).detach()) < before
+
+
+def check_state(cls: type[CostObjective]) -> None:
+    """A restored objective goes on as if it had not been interrupted."""
+    architecture = architecture_of()
+    draw = draw_of(architecture)
+    one, other = build(cls, architecture), build(cls, architecture)
+    for _ in range(3):
+        one.update(architecture, draw)
+    other.restore(one.state())
+    one.update(architecture, draw)
+    other.update(architecture, draw)
+    assert one.state() == other.state()
+    assert float(one.loss(architecture, draw).detach()) == float(other.loss(architecture, draw).detach())
+
+
+def check_scale(cls: type[CostObjective]) -> None:
+    """Costs have the right size: a budget is met, and a certain architecture costs what its network does."""
+    if not cls.needs_budget:
+        architecture = architecture_of(1000.0)
+        objective, genotype = build(cls, architecture), derive(architecture)
+        loss = float(objective.loss(architecture, draw_of(architecture)).detach())
+        assert loss == pytest.approx(objective.cost_of(SPACE, genotype), rel=1e-4)
+        macs = float(TABLE.total(SPACE, genotype)) - float(TABLE.fixed) - overhead()
+        # C_cpl (MACs of the cells) / (N_ops x 1e6), the definition of a cost that is no budget.
+        assert loss == pytest.approx(macs / (len(SPACE.operations) * 1e6), rel=1e-4)
+        return
+    architecture = architecture_of(0.1)
+    most = most_of(architecture)
+    objective, draw = build(cls, architecture, most), draw_of(architecture)
+    optimizer = torch.optim.Adam([architecture.alpha], lr=0.05)
+    for _ in range(500):
+        optimizer.zero_grad()
+        objective.loss(architecture, draw).backward()
+        objective.update(architecture, draw)
+        optimizer.step()
+    cost = float(expected_cost(TABLE, architecture).detach())
+    assert 0.85 * most < cost < 1.02 * most, f"an expected cost of {cost / most:.3f} of the budget"
+
+
+def overhead() -> float:
+    return float(TABLE.overhead[torch.arange(SPACE.blocks), torch.full((SPACE.blocks,), 1)].sum())
+
+
+CHECKS: dict[str, Callable[[type[CostObjective]], None]] = {
+    name.removeprefix("check_"): check for name, check in globals().copy().items() if name.startswith("check_")
+}
