@@ -190,13 +190,21 @@ def test_no_folds_leave_out_one_city_each() -> None:
 
 
 WRONG: dict[str, tuple[Callable[[], Facts], DataConfig, str]] = {
-    "too many folds": (lambda: grouped([4, 4]), DataConfig("x", split="fold", folds=3), "data.folds: 3 of 2 groups"),
+    "too many folds": (
+        lambda: grouped([4, 4]),
+        DataConfig("x", split="fold", folds=3),
+        "data.folds: 2 groups cannot make 3 folds",
+    ),
     "a fold past the last": (
         lambda: grouped([4, 4]),
         DataConfig("x", split="fold", folds=2, fold=2),
         "data.fold: 2 is outside 0 to 1",
     ),
-    "a fold of another split": (lambda: grouped([4, 4]), DataConfig("x", split="random", fold=1), "data.fold: applies to"),
+    "a fold of another split": (
+        lambda: grouped([4, 4]),
+        DataConfig("x", split="random", fold=1),
+        "data.fold: applies to",
+    ),
     "no places": (lambda: grouped([4, 4]), DataConfig("x", split="block"), "has no coordinates of its patches"),
     "no groups": (
         lambda: Facts("made", ("a",), ("x", "y"), 8, np.arange(8) % 2),

@@ -58,7 +58,7 @@ def _centre(lot: Ints, pitch: Number) -> Floats:
 
 
 @dataclass(frozen=True)
-class Grid:
+class LotGrid:
     """Lots of equal size; for each pixel its lot and where in it the pixel lies.
 
     Attributes:
@@ -96,7 +96,7 @@ class Grid:
         """The lot without the half streets around it."""
         return self.box((self.pitch_u - street_m) / 2, (self.pitch_v - street_m) / 2)
 
-    def split(self, across: int, along: int, street_m: Number = 0.0) -> Grid:
+    def split(self, across: int, along: int, street_m: Number = 0.0) -> LotGrid:
         """Cuts the interior of each lot into `across` x `along` smaller lots."""
         wide, high = self.pitch_u - street_m, self.pitch_v - street_m
         pitch_u, pitch_v = wide / across, high / along
@@ -104,7 +104,7 @@ class Grid:
         b = np.clip(np.floor((self.dv + high / 2) / pitch_v), 0, along - 1).astype(np.int32)
         du = self.du + np.float32(wide / 2) - _centre(a, pitch_u)
         dv = self.dv + np.float32(high / 2) - _centre(b, pitch_v)
-        return Grid(self.i * across + a, self.j * along + b, du, dv, pitch_u, pitch_v, self.salt + 7919)
+        return LotGrid(self.i * across + a, self.j * along + b, du, dv, pitch_u, pitch_v, self.salt + 7919)
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Canvas:
             v = v + np.float32(warp_m) * self.noise(warp_scale_m)
         return u, v
 
-    def grid(self, u: Floats, v: Floats, pitch_u: Number, pitch_v: Number, stagger: Number = 0.0) -> Grid:
+    def grid(self, u: Floats, v: Floats, pitch_u: Number, pitch_v: Number, stagger: Number = 0.0) -> LotGrid:
         """Lots of `pitch_u` x `pitch_v` metres; `stagger` shifts every other row by that share of a lot."""
         j = np.floor(v / np.float32(pitch_v)).astype(np.int32)
         if stagger:
@@ -182,7 +182,7 @@ class Canvas:
         i = np.floor(u / np.float32(pitch_u)).astype(np.int32)
         du = u - _centre(i, pitch_u)
         dv = v - _centre(j, pitch_v)
-        return Grid(i, j, du, dv, pitch_u, pitch_v, int(self.rng.integers(1 << 24)))
+        return LotGrid(i, j, du, dv, pitch_u, pitch_v, int(self.rng.integers(1 << 24)))
 
     def paint(
         self,
@@ -199,7 +199,7 @@ class Canvas:
     def build(
         self,
         where: Mask,
-        lots: Grid,
+        lots: LotGrid,
         height_m: Metres,
         use: int,
         *,
@@ -224,7 +224,7 @@ class Canvas:
         self.paint(where, kind, tone, height_m)
         self.building |= where
 
-    def thin(self, footprint: Mask, lots: Grid, fraction: Number) -> Mask:
+    def thin(self, footprint: Mask, lots: LotGrid, fraction: Number) -> Mask:
         """Leaves so many lots unbuilt that about `fraction` of the canvas stays built."""
         full = float(footprint.mean())
         return footprint if full <= fraction else footprint & (lots.value(903) < fraction / full)
@@ -263,7 +263,7 @@ class Canvas:
     def _crowns(
         self,
         mask: Mask,
-        lots: Grid,
+        lots: LotGrid,
         inside: Floats,
         offset: tuple[Floats, Floats],
         radius: Floats,

@@ -9,10 +9,10 @@ import numpy as np
 from compactnas.data.rasters import require_rasterio
 from compactnas.lcz import CLASSES
 from compactnas.synthetic.materials import BANDS
-from compactnas.synthetic.scene import Scene
+from compactnas.synthetic.scene import CityScene
 
 
-def write_scene(scene: Scene, folder: Path) -> None:
+def write_scene(scene: CityScene, folder: Path) -> None:
     """Writes NAME.tif, digital numbers as Sentinel-2's (reflectance x 10000, uint16), and NAME_lcz.tif.
 
     The map is one band of uint8, 1 to 17, with 0 declared as no data, WUDAPT's colours and the

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from compactnas.synthetic.canvas import Canvas, Grid
+from compactnas.synthetic.canvas import Canvas, LotGrid
 from compactnas.synthetic.materials import Floats, Material
 from compactnas.synthetic.properties import PROPERTIES
 from compactnas.synthetic.urban import within
@@ -41,7 +41,7 @@ def large_low_rise(canvas: Canvas) -> None:
     canvas.trees(0.03 * canvas.climate.greenery, (2, 3.5), (4, 9))
 
 
-def _roof_ridges(canvas: Canvas, u: Floats, v: Floats, lots: Grid) -> None:
+def _roof_ridges(canvas: Canvas, u: Floats, v: Floats, lots: LotGrid) -> None:
     """Rows of skylights and ridges on the roofs."""
     along = np.where(lots.value(931) < 0.5, u, v)
     wave = np.sin(along * (np.float32(2 * math.pi) / lots.between(932, 11, 26)))
@@ -49,7 +49,7 @@ def _roof_ridges(canvas: Canvas, u: Floats, v: Floats, lots: Grid) -> None:
     canvas.tone = np.where(canvas.building, canvas.tone * (1 + strength * wave), canvas.tone).astype(np.float32)
 
 
-def _cars(canvas: Canvas, u: Floats, v: Floats, plots: Grid, road: float) -> None:
+def _cars(canvas: Canvas, u: Floats, v: Floats, plots: LotGrid, road: float) -> None:
     rows = canvas.grid(u, v, 2.6, 17)
     car = (np.abs(np.abs(rows.dv) - 5) < 2.6) & (rows.value(1) < 0.6) & (plots.value(941) < 0.6)
     bright = rows.value(2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 from compactnas.lcz import SO2SAT_TRAIN
 from compactnas.synthetic.plan import CLASSES, PATCH_PX, windows
-from compactnas.synthetic.scene import Scene
+from compactnas.synthetic.scene import CityScene
 
 PURITY = 0.75
 """Least share of a patch that is of its class."""
@@ -36,7 +36,7 @@ class Patches:
     tfw: NDArray[np.float64]
 
 
-def cut_patches(scene: Scene, count: int, side: Side, rng: np.random.Generator) -> Patches:
+def cut_patches(scene: CityScene, count: int, side: Side, rng: np.random.Generator) -> Patches:
     """Draws `count` windows of a scene, or of its west or east half, in random order.
 
     Half of them are spread evenly over the classes, half as So2Sat's are; a class that has too few

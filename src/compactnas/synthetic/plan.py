@@ -31,7 +31,7 @@ _FIRST = (WATER, 0, 9, 1, 2)
 
 
 @dataclass(frozen=True)
-class Plan:
+class CityPlan:
     """A city's zones.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
     lcz: NDArray[np.uint8]
 
 
-def plan_city(seed: int, size: int) -> Plan:
+def plan_city(seed: int, size: int) -> CityPlan:
     """Zones of the city of this seed on `size` x `size` pixels of 10 m.
 
     Borders are drawn again, straighter each time, until every class has a place for a patch in
@@ -102,7 +102,7 @@ def windows(
     return rows[r], cols[c], label[r, c]
 
 
-def _draw(rng: np.random.Generator, size: int, loose: float) -> Plan:
+def _draw(rng: np.random.Generator, size: int, loose: float) -> CityPlan:
     across = max(6, 2 * round(size / _CELL_PX / 2))
     side = size * PIXEL_M / across
     column, row = (axis.ravel() for axis in np.meshgrid(np.arange(across), np.arange(across)))
@@ -111,7 +111,7 @@ def _draw(rng: np.random.Generator, size: int, loose: float) -> Plan:
     classes = _assign(rng, centre_x / (size * PIXEL_M), centre_y / (size * PIXEL_M), column < across // 2)
     zone, other, gap = _voronoi(rng, size, centre_x, centre_y, warp_m=60 * loose)
     lcz = classes[zone[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]] + np.uint8(1)
-    return Plan(zone, other, gap, classes, lcz)
+    return CityPlan(zone, other, gap, classes, lcz)
 
 
 def _assign(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compactnas.synthetic.canvas import FINE_M, Canvas, Mask, hashed, smooth_noise
 from compactnas.synthetic.climate import Climate, draw_climate
 from compactnas.synthetic.materials import Floats, Material, vary
-from compactnas.synthetic.plan import PIXEL_M, SCALE, WATER, Plan, plan_city
+from compactnas.synthetic.plan import PIXEL_M, SCALE, WATER, CityPlan, plan_city
 from compactnas.synthetic.render import cast_shadows, to_sensor, to_surface
 from compactnas.synthetic.zones import COMPANIONS, PAINTERS
 
@@ -19,7 +19,7 @@ _BUILT = 10  # LCZ indices below are built classes
 
 
 @dataclass(frozen=True)
-class Scene:
+class CityScene:
     """One city.
 
     Attributes:
@@ -38,7 +38,7 @@ class Scene:
     transform: tuple[float, float, float, float, float, float]
 
 
-def make_city(seed: int, size: int) -> Scene:
+def make_city(seed: int, size: int) -> CityScene:
     """Draws the city of this seed on `size` x `size` pixels; the same seed gives the same bytes.
 
     Raises:
@@ -55,7 +55,7 @@ def make_city(seed: int, size: int) -> Scene:
     table = np.concatenate([vary(rng, climate.spectra, brightness=0.16, slope=0.1) for _ in plan.classes])
     lookup = plan.zone.astype(np.int32) * np.int32(len(Material)) + ground.material
     surface = to_surface(lookup, table, ground.tone, sunlight, climate)
-    return Scene(to_sensor(surface, climate, rng), plan.lcz, climate.name, climate.epsg, _place(seed, climate))
+    return CityScene(to_sensor(surface, climate, rng), plan.lcz, climate.name, climate.epsg, _place(seed, climate))
 
 
 def _place(seed: int, climate: Climate) -> tuple[float, float, float, float, float, float]:
@@ -66,7 +66,7 @@ def _place(seed: int, climate: Climate) -> tuple[float, float, float, float, flo
     return PIXEL_M, 0.0, float(east), 0.0, -PIXEL_M, float(north + (10_000_000 if climate.latitude_deg < 0 else 0))
 
 
-def _paint(seed: int, plan: Plan, climate: Climate) -> Canvas:
+def _paint(seed: int, plan: CityPlan, climate: Climate) -> Canvas:
     """Every zone drawn on a canvas of its own and laid into the whole."""
     fine = plan.zone.shape[0]
     x = np.broadcast_to((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(FINE_M), (fine, fine))
@@ -107,7 +107,7 @@ def _lay(whole: Canvas, box: tuple[slice, slice], where: Mask, part: Canvas) -> 
         np.copyto(getattr(whole, name)[box], getattr(part, name), where=where)
 
 
-def _borders(plan: Plan, ground: Canvas, climate: Climate) -> None:
+def _borders(plan: CityPlan, ground: Canvas, climate: Climate) -> None:
     """What lies between zones: roads in town, hedges and tracks outside, a beach or a quay along water."""
     near, far = plan.classes[plan.zone], plan.classes[plan.other]
     pair = hashed(
@@ -145,7 +145,7 @@ def _lines(rng: np.random.Generator, ground: Canvas) -> None:
         ground.paint(away < 1.5, Material.GRASS, 0.9)
 
 
-def _hills(rng: np.random.Generator, plan: Plan, climate: Climate) -> Floats:
+def _hills(rng: np.random.Generator, plan: CityPlan, climate: Climate) -> Floats:
     """Direct light on sloping ground against level ground: strong outside the town, none on water."""
     shape = plan.lcz.shape
     hills = smooth_noise(rng, shape, 40.0, octaves=3)

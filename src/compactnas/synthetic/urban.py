@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactnas.synthetic.canvas import Canvas, Grid, Mask
+from compactnas.synthetic.canvas import Canvas, LotGrid, Mask
 from compactnas.synthetic.materials import Floats, Material
 from compactnas.synthetic.natural import crop_field, meadow
 from compactnas.synthetic.properties import PROPERTIES, Range
@@ -23,7 +23,7 @@ def _streets(canvas: Canvas, where: Mask, material: Material | None = None) -> N
     canvas.paint(where, chosen, np.float32(1) + np.float32(0.06) * canvas.noise(40))
 
 
-def _open_ground(canvas: Canvas, where: Mask, lots: Grid, pervious: float, soft: tuple[Material, ...]) -> None:
+def _open_ground(canvas: Canvas, where: Mask, lots: LotGrid, pervious: float, soft: tuple[Material, ...]) -> None:
     """Paves or plants each lot's open ground, so that about `pervious` of the canvas is planted."""
     share = min(1.0, pervious / max(float(where.mean()), 1e-3))
     planted = lots.value(911) < share
@@ -135,7 +135,7 @@ def open_high_rise(canvas: Canvas) -> None:
     canvas.trees(min(0.3, 0.14 * canvas.climate.greenery), (2.5, 4.5), (6, 13), where=canvas.material == Material.GRASS)
 
 
-def _lawns(canvas: Canvas, u: Floats, v: Floats, lots: Grid, impervious: float, road: float) -> None:
+def _lawns(canvas: Canvas, u: Floats, v: Floats, lots: LotGrid, impervious: float, road: float) -> None:
     """Grass between free-standing houses, with access roads and car parks to the wanted share."""
     canvas.paint(np.ones_like(u, np.bool_), Material.GRASS, np.float32(1) + np.float32(0.12) * canvas.noise(30, 2))
     estate = canvas.grid(u, v, lots.pitch_u * 2, lots.pitch_v * 2)
@@ -203,7 +203,7 @@ def open_low_rise(canvas: Canvas) -> None:
     )
 
 
-def _gardens(canvas: Canvas, where: Mask, lots: Grid) -> None:
+def _gardens(canvas: Canvas, where: Mask, lots: LotGrid) -> None:
     dry = lots.value(921) > 0.35 + 0.6 * canvas.climate.plants.grass
     canvas.paint(where, Material.GRASS, np.float32(0.85) + np.float32(0.3) * lots.value(922))
     canvas.paint(where & dry, Material.DIRT, np.float32(0.85) + np.float32(0.3) * lots.value(923))

@@ -21,7 +21,7 @@ from compactnas.synthetic.geotiff import write_scene
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.patches import Patches, Side, cut_patches
 from compactnas.synthetic.plan import CLASSES, PATCH_PX, SMALLEST_PX
-from compactnas.synthetic.scene import Scene, make_city
+from compactnas.synthetic.scene import CityScene, make_city
 
 Progress = Callable[[str, int, int], None]
 _SIDES: dict[str, Side] = {"training": "all", "validation": "west", "testing": "east"}
@@ -175,7 +175,7 @@ class _Part:
         }
         self._filled = 0
 
-    def add(self, scene: Scene, patches: Patches) -> None:
+    def add(self, scene: CityScene, patches: Patches) -> None:
         rows = slice(self._filled, self._filled + len(patches.classes))
         values: dict[str, NDArray[np.generic]] = {
             "sen2": patches.pixels,
