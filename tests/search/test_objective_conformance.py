@@ -77,7 +77,7 @@ def test_a_planted_mistake_is_caught(mistake: type, check: str) -> None:
 
 
 def test_an_objective_that_does_not_fit_the_search_is_refused() -> None:
-    with pytest.raises(UserError, match=r"search\.objective: unknown objective 'complexiti'; did you mean 'complexity'"):
+    with pytest.raises(UserError, match=r"search\.objective: unknown objective 'complexiti'; did you mean"):
         SearchConfig(objective="complexiti")
     with pytest.raises(UserError, match=r"search\.objective: augmented_lagrangian needs a budget; give search\.max_"):
         SearchConfig(objective="augmented_lagrangian")

@@ -108,9 +108,9 @@ def check_penalty(cls: type[Strategy], patches: Path) -> None:
     draw = strategy.draw(architecture, 1.0, torch.Generator().manual_seed(0), gradient=True)
     for progress in (0.0, 0.5, 1.0):
         penalty = strategy.penalty(architecture, draw, progress)
-        assert penalty is None or (
-            penalty.shape == () and penalty.device.type == "cpu" and bool(penalty.isfinite())
-        ), "a penalty is one finite number"
+        assert penalty is None or (penalty.shape == () and penalty.device.type == "cpu" and bool(penalty.isfinite())), (
+            "a penalty is one finite number"
+        )
 
 
 def check_projection(cls: type[Strategy], patches: Path) -> None:

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Stream(IntEnum):
-    """Who draws.
+    """Number of a random stream, by its reader.
 
     Three numbers have two names each. Their readers still draw differently, because the rest of the key differs:
 

@@ -39,7 +39,7 @@ class Derived:
 
 
 class _Choices(NamedTuple):
-    """What a derivation chooses from.
+    """Cells and depths to choose from.
 
     Attributes:
         groups: Operations that cost the same.

@@ -64,6 +64,6 @@ def require_possible(architecture: Architecture, budgets: Sequence[Budget]) -> N
         if least > budget.most:
             raise UserError(
                 f"search.{OPTIONS[budget.measure][0]}: {budget.describe(budget.most)} is too small: the smallest "
-                f"network of the space needs {budget.describe(least)}, of which stem, reductions and head take "
-                f"{budget.describe(float(table.fixed))}; raise the limit or lower space.channels"
+                f"network of the space needs {budget.describe(least)} (stem, reductions and head: "
+                f"{budget.describe(float(table.fixed))}); raise the limit or lower space.channels"
             )

@@ -1,4 +1,4 @@
-"""What the cost of a network adds to the loss of the architecture (setting C)."""
+"""Objectives: losses on the cost of the architecture (setting C)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compactnas.space.search_space import Space
 
 @dataclass(frozen=True)
 class ObjectiveContext:
-    """What an objective can be built from.
+    """Options, space and costs from which an objective is built.
 
     Attributes:
         config: Options of the search.

@@ -1,7 +1,8 @@
-"""What a search writes about its architecture: figures of an epoch and the content of `alpha.json`."""
+"""Figures of a search: rows of its metrics and the content of `alpha.json`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from compactnas.io.jsonl import Row
@@ -43,6 +44,12 @@ def uniform_figures(architecture: Architecture) -> Row:
     space = architecture.space
     mean = (space.min_depth + space.max_depth) / 2
     return {"depths": [float(d) for d in architecture.fixed_depths or (mean,) * space.blocks]}
+
+
+def same_genotype(rows: Sequence[Row]) -> bool:
+    """Check whether these epochs would all derive the same network."""
+    keys = ("genotype_nodes", "derived_depths", "derived_widths")
+    return all(row.get(key) == rows[0].get(key) for row in rows for key in keys)
 
 
 def architecture_values(architecture: Architecture) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a draw from an architecture is, and the parts that all strategies draw in the same way.
+"""Draws from an architecture, and the parts that all strategies draw in the same way.
 
 Sources: GDAS (Dong and Yang 2019, eq. 3 to 7) for the Gumbel-softmax, section 3 of the paper for depths, TAS (Dong and
 Yang 2019) for widths.

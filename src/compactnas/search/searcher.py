@@ -25,7 +25,7 @@ from compactnas.search.architecture import Architecture
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.derivation import Derived, derive, derive_within
 from compactnas.search.genotype_choices import GenotypeChoices
-from compactnas.search.records import architecture_values, epoch_figures, uniform_figures
+from compactnas.search.records import architecture_values, epoch_figures, same_genotype, uniform_figures
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.supernet_candidates import CandidateMeasures, SupernetCandidates
 from compactnas.search.trials import Chooser
@@ -171,12 +171,7 @@ class Searcher:
         wait = self.config.stop_after
         if not wait or len(rows) - self.config.warmup <= wait:
             return False
-        last = rows[-wait - 1 :]
-        return all(
-            row.get(key) == last[0].get(key)
-            for row in last
-            for key in ("genotype_nodes", "derived_depths", "derived_widths")
-        )
+        return same_genotype(rows[-wait - 1 :])
 
     def run(self, folder: Path, listener: Listener, *, resume: bool, policy: CheckpointPolicy = EACH_EPOCH) -> Genotype:
         """Search to the end and write metrics, `alpha.json` and `genotype.json`.

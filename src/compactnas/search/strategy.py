@@ -1,4 +1,4 @@
-"""What a search strategy is: how an architecture is drawn, learnt and concluded on a shared supernet."""
+"""Search strategies: how an architecture is drawn, learnt and concluded on a shared supernet."""
 
 from __future__ import annotations
 
