@@ -100,7 +100,7 @@ def work(job: Job, options: argparse.Namespace) -> None:
         "parameters": plain.parameters,
     }
     if job.row in TURNS:
-        figures["turns"] = evaluate_stage(folder, part="validation", turns=True).measures.oa
+        figures["turns"] = evaluate_stage(folder, part="validation", tta=True).measures.oa
     (folder / "ablation.json").write_text(json.dumps(figures) + "\n")
 
 

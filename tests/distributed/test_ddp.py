@@ -85,11 +85,15 @@ def together(words: Sequence[str], places: Sequence[dict[str, object]]) -> list[
     ]
 
 
+def search_path() -> str:
+    """Where a new process finds the helpers of the tests."""
+    return os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def watched(patches: Path, folder: Path, count: int, cases: Sequence[str]) -> list[Seen]:
     """What each of so many processes saw of these cases."""
-    worker = Path(__file__).with_name("ddp_worker.py")
-    address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    words = [sys.executable, str(worker), str(patches), str(folder), str(count), *cases]
+    address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "PYTHONPATH": search_path()}
+    words = [sys.executable, "-m", "support.ddp_worker", str(patches), str(folder), str(count), *cases]
     for done in together(words, [address | {"LOCAL_RANK": r} for r in range(count)]):
         assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{r}.pt", weights_only=True) for r in range(count)]

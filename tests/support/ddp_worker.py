@@ -1,6 +1,6 @@
 """Searches and trainings step by step, with all that a process saw, for `test_ddp`.
 
-`python ddp_worker.py PATCHES FOLDER PROCESSES DTYPE:CASE...` is one of the processes; it finds its place in the
+`python -m support.ddp_worker PATCHES FOLDER PROCESSES DTYPE:CASE...` is one of the processes; it finds its place in the
 environment.
 """
 

@@ -208,7 +208,7 @@ def test_a_resumed_training_ends_with_the_same_bytes(patches: Path, teacher: Pat
     for file in ("model.safetensors", "train/metrics.jsonl"):
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
     plain = evaluate_stage(tmp_path / "whole")
-    turned = evaluate_stage(tmp_path / "whole", turns=True)
+    turned = evaluate_stage(tmp_path / "whole", tta=True)
     assert turned.macs == 8 * plain.macs and turned.turns and not plain.turns
     assert len(plain.classes) == CLASSES
 
@@ -218,7 +218,7 @@ def test_a_network_learns_by_all_of_it(patches: Path, teacher: Path, tmp_path: P
         patches, train={"epochs": 12, "teachers": (str(teacher),), **ALL, "mixup": 0.1, "ema_decay": 0.5}
     )
     train_stage(config, tmp_path / "run", "resnet8")
-    assert evaluate_stage(tmp_path / "run", turns=False).measures.oa > 0.8  # chance is 0.33
+    assert evaluate_stage(tmp_path / "run", tta=False).measures.oa > 0.8  # chance is 0.33
 
 
 def test_what_is_kept_is_the_average(patches: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 from zlib import crc32
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, distributed
 
 from compactnas.errors import AlreadyReportedError, UserError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -83,7 +84,7 @@ class ProcessGroup:
         if both.tolist() != [number, -number]:
             raise RuntimeError(f"rank {self.rank}: {what} is not the same in all processes; this one has {value}")
 
-    def on_rank_zero(self, work: Callable[[], T]) -> T:
+    def on_rank_zero(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What the first process's work gives, in all of them; they wait for it.
 
         Errors:
@@ -91,7 +92,7 @@ class ProcessGroup:
             AlreadyReportedError: that it did, in the others.
         """
         if self.count == 1:
-            return work()
+            return work(*args, **kwargs)
         if not self.is_rank_zero:
             received: list[tuple[bool, T]] = [None]  # type: ignore[list-item]  # filled by the broadcast
             distributed.broadcast_object_list(received, device=torch.device("cpu"))
@@ -100,7 +101,7 @@ class ProcessGroup:
                 raise AlreadyReportedError(str(result))
             return result
         try:
-            result = work()
+            result = work(*args, **kwargs)
         except UserError as error:
             distributed.broadcast_object_list([(False, str(error))], device=torch.device("cpu"))
             raise

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from compactnas.data import Facts, Indices, Source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
@@ -68,7 +67,7 @@ def probabilities(
     device: torch.device,
     *,
     channels_last: bool = True,
-    turns: bool = False,
+    tta: bool = False,
     temperature: float = 1.0,
 ) -> Float[Tensor, "patches classes"]:
     """Class probabilities of these rows, in their order, on the CPU. Leaves the network in eval mode.
@@ -83,7 +82,7 @@ def probabilities(
         temperature: divides the logits.
     """
     network.eval()
-    elements = range(SYMMETRIES if turns else 1)
+    elements = range(SYMMETRIES if tta else 1)
     memory = torch.channels_last if channels_last else torch.contiguous_format
     batches = Batches(source, indices, BATCH, seed=0, stream=Stream.EVALUATION, shuffle=False)
     with torch.inference_mode():
@@ -97,11 +96,10 @@ def probabilities(
 
 
 def confusion_of(predicted: Float[Tensor, "patches classes"], facts: Facts, indices: Indices) -> NDArray[np.int64]:
-    """Counts of true (rows) against most probable (columns) classes."""
-    metric = MulticlassConfusionMatrix(len(facts.classes), sync_on_compute=False)  # these rows, not all processes'
-    metric.update(predicted, torch.from_numpy(facts.labels[indices]))
-    counts: NDArray[np.int64] = metric.compute().numpy().astype(np.int64)
-    return counts
+    """Count the patches of each true class (rows) by their most probable class (columns)."""
+    classes = len(facts.classes)
+    pairs = facts.labels[indices].astype(np.int64) * classes + predicted.argmax(dim=1).numpy()
+    return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
 def measure(
@@ -111,7 +109,7 @@ def measure(
     device: torch.device,
     *,
     channels_last: bool = True,
-    turns: bool = False,
+    tta: bool = False,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
     """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
@@ -119,7 +117,7 @@ def measure(
     classes = len(source.facts.classes)
     confusion = np.zeros((classes, classes), np.int64)
     if len(own):
-        predicted = probabilities(network, source, own, device, channels_last=channels_last, turns=turns)
+        predicted = probabilities(network, source, own, device, channels_last=channels_last, tta=tta)
         confusion = confusion_of(predicted, source.facts, own)
     processes.sum([torch.from_numpy(confusion)])
     return confusion_measures(confusion, source.facts.lcz), confusion

@@ -43,6 +43,6 @@ def predict_by_teachers(
             raise UserError(f"train.teachers: {folder}: {error}") from None
         network = load(folder).to(device)
         found[rows] += probabilities(
-            network, data.source, rows, device, turns=True, temperature=config.teacher_temperature
+            network, data.source, rows, device, tta=True, temperature=config.teacher_temperature
         )
     return found / len(config.teachers)

@@ -32,6 +32,6 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
     from compactnas.cli.commands.show import print_evaluation
 
-    evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, turns=options.tta)
+    evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, tta=options.tta)
     print_evaluation(evaluation, as_json=options.json)
     return 0

@@ -1,0 +1,84 @@
+"""What the stages of a run share: the machine they compute on, the folder they write to, and the listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+
+from compactnas.config import MachineConfig, RunConfig
+from compactnas.data import Dataset, Normalization, Source
+from compactnas.data.device_cache import on_device
+from compactnas.io.atomic import write_json
+from compactnas.runs.checkpoints import CheckpointPolicy
+from compactnas.runs.folder import sole_writer, start, write_splits
+from compactnas.runs.task import Task
+from compactnas.training.optim import process_group_of
+from compactnas.training.runtime import Listener, Silent, make_fabric
+
+
+class Session:
+    """One stage of a run: its device and processes, its folder, and its listener.
+
+    Args:
+        machine: Device, precision and number of processes.
+        folder: Folder of the run.
+        listener: Receives progress and warnings, in the first process only.
+
+    Attributes:
+        fabric: Device and precision.
+        processes: Processes of the run.
+
+    Raises:
+        UserError: The machine does not have this device, or the device does not support the precision.
+    """
+
+    def __init__(self, machine: MachineConfig, folder: Path, listener: Listener | None = None) -> None:
+        self.machine, self.folder, self.fabric = machine, folder, make_fabric(machine)
+        self.processes = process_group_of(self.fabric)
+        self.on_rank_zero = self.processes.on_rank_zero
+        self.listener: Listener = listener if listener and self.processes.is_rank_zero else Silent()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of this process."""
+        return self.fabric.device
+
+    @property
+    def checkpoint_policy(self) -> CheckpointPolicy:
+        """When checkpoints are written, and how many are kept."""
+        return CheckpointPolicy(60 * self.machine.checkpoint_minutes, self.machine.keep_checkpoints)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the first process the only one that writes to the folder; the others wait until it is.
+
+        Raises:
+            UserError: Another run writes there.
+        """
+        with ExitStack() as stack:
+            self.on_rank_zero(stack.enter_context, sole_writer(self.folder))
+            yield
+
+    def place(self, source: Source) -> Source:
+        """Move the patches to the device if the config asks for it."""
+        return on_device(source, self.device) if self.machine.data_on_device else source
+
+    def begin(
+        self, config: RunConfig, data: Dataset, normalisation: Normalization, *, resume: bool, stage: str
+    ) -> None:
+        """Write everything that is known before the first step of a stage: config, splits, task and normalisation.
+
+        Raises:
+            UserError: The folder has this stage already, or holds another config.
+        """
+        for text in (*start(self.folder, config, resume=resume, stage=stage), *data.warnings):
+            self.listener.warn(text)
+        write_json(self.folder / "warnings.json", list(data.warnings))
+        write_splits(self.folder, data.parts)
+        facts = data.source.facts
+        Task(facts.bands, facts.classes, facts.patch_px, facts.lcz).write(self.folder)
+        bands = zip(facts.bands, normalisation.mean, normalisation.std, strict=True)
+        write_json(self.folder / "normalisation.json", {band: {"mean": mean, "std": std} for band, mean, std in bands})
