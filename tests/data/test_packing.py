@@ -78,7 +78,7 @@ def test_what_ten_thousandths_cannot_hold_is_kept_as_float32(tmp_path: Path) -> 
     config = DataConfig(str(tmp_path / "set.npz"))
     path = prepare(config, tmp_path / "packed")
     np.testing.assert_array_equal(open_source(DataConfig(str(path))).batch(np.arange(2000))[0], images)
-    with pytest.raises(UserError, match="holds values that uint16 cannot"):
+    with pytest.raises(UserError, match="has values that do not fit uint16"):
         prepare(config, tmp_path / "other", "uint16")
 
 
@@ -178,7 +178,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no patches": (edited(lambda m: m.update(patches=0)), "not above 0"),
     "too many patches": (edited(lambda m: m.update(patches=10**12)), "says 1000000000000 patches"),
     "another dtype": (edited(lambda m: m.update(dtype="float32")), "the manifest says float32"),
-    "a dtype of objects": (edited(lambda m: m.update(dtype="object")), "`dtype` is none of"),
+    "a dtype of objects": (edited(lambda m: m.update(dtype="object")), "`dtype` must be one of"),
     "divisor of zero": (edited(lambda m: m.update(divisor=0)), "not above 0"),
     "images cut short": (cut("images.npy", 5000), "images.npy"),
     "images without a header": (cut("images.npy", 3), "images.npy"),
@@ -208,7 +208,7 @@ def test_nothing_is_written_over_and_a_small_disk_is_seen_before(
 ) -> None:
     made = npz(tmp_path)
     (tmp_path / "there").mkdir()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         prepare(made.config, tmp_path / "there")
     monkeypatch.setattr(pack, "SPARE_BYTES", 2**62)
     with pytest.raises(UserError, match="GiB are free"):

@@ -75,7 +75,7 @@ HERE: dict[str, tuple[Callable[[Path], DataConfig], str]] = {
     "cities without end": (wide_cities, "city has 17 values"),
     "a link to itself": (loop, "loop"),
     "an image that links to itself": (loop_inside, "x.png: cannot be read"),
-    "an empty class": (empty_class, "hill: holds no"),
+    "an empty class": (empty_class, "hill: has no"),
 }
 EVERY = BROKEN | HERE
 

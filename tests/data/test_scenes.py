@@ -161,7 +161,7 @@ def raw(where: Path, text: str) -> None:
 
 SQUARE = in_metres(20, 20, 70, 60)
 WRONG = {
-    "no labels": (lambda where: None, "has no labels beside it; write rome_lcz.tif or rome.geojson"),
+    "no labels": (lambda where: None, "no labels found; put rome_lcz.tif or rome.geojson into the same folder"),
     "no LCZ": (lambda where: bad_labels(where, 99), "rome_lcz.tif: holds 99; labels are LCZ numbers"),
     "no label at all": (lambda where: bad_labels(where, 0), "no label has a whole window"),
     "another system": (
@@ -172,7 +172,7 @@ WRONG = {
     "not JSON": (lambda where: raw(where, "{"), "rome.geojson: is not GeoJSON"),
     "deep JSON": (lambda where: raw(where, "[" * 100_000), "rome.geojson: is not GeoJSON"),
     "no features": (lambda where: raw(where, "{}"), "has no list of features"),
-    "no polygon": (lambda where: geojson(where / "rome.geojson"), "holds no polygon"),
+    "no polygon": (lambda where: geojson(where / "rome.geojson"), "has no polygon"),
     "a point": (
         lambda where: geojson(where / "rome.geojson", {"geometry": {"type": "Point", "coordinates": [0, 0]}}),
         "feature 1: is not a Polygon",
@@ -248,7 +248,7 @@ WRONG_FILES = {
     ),
     "another size": (lambda f: write_raster(f / "sea" / "2.tif", NUMBERS[:, :8, :8]), "the first file (3, 16, 16)"),
     "not square": (lambda f: write_raster(f / "sea" / "0.tif", NUMBERS[:, :8, :16]), "patches must be square"),
-    "huge": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)), "far too large"),
+    "huge": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)), "is too large for a patch"),
     "complex": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)), "are of complex64"),
     "NaN": (
         lambda f: [write_raster(f / "sea" / f"{i}.tif", np.full((3, 16, 16), np.nan, np.float32)) for i in (0, 2, 4)],

@@ -95,19 +95,19 @@ def pickled(path: Path) -> None:
 
 PACKED: dict[str, tuple[Callable[[Path], object], str]] = {
     "patches without end": (about(patches=TRILLION), "says 1000000000000 patches, more than"),
-    "patches of a kilometre": (about(patch_px=TRILLION), "are no patch; cut smaller ones"),
+    "patches of a kilometre": (about(patch_px=TRILLION), "are too large for a patch; cut smaller ones"),
     "numbers of 400 digits": (about(patches=10**400), "more than 18 digits"),
     "a name without end": (about(bands=["b" * 9_000_000]), "the manifest says (40, 8, 8, 1)"),
     "a long name in each patch": (about(groups=["g" * 10_000_000, *map(str, range(1, 5))]), "letters is too long"),
     "images without end": (header("images.npy", "<u2", (40, 8, 8, TRILLION)), "its header says uint16 of shape"),
     "labels without end": (header("labels.npy", "<i8", (TRILLION,)), "its header says int64 of shape"),
     "code for a dtype": (header("labels.npy", "'+__import__('os').mkdir('sprung')+'", (40,)), "header is damaged"),
-    "a pickle for labels": (pickled, "header is damaged, or it holds something else than numbers"),
+    "a pickle for labels": (pickled, "header is damaged, or it has other content than numbers"),
     "images that lie outside": (linked("images.npy"), "images.npy: is a link out of its folder"),
     "names that lie outside": (linked("keys.txt"), "keys.txt: is a link out of its folder"),
     "a manifest without end": (lambda path: (path / "manifest.json").write_bytes(b" " * 2**25), "larger than 16 MiB"),
     "a manifest that is nested": (lambda path: (path / "manifest.json").write_text("[" * 10**6), "nested too deeply"),
-    "a pipe for a manifest": (lambda path: _pipe(path / "manifest.json"), "holds no class folders"),
+    "a pipe for a manifest": (lambda path: _pipe(path / "manifest.json"), "has no class folders"),
 }
 
 
@@ -207,7 +207,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a bomb of zeros": (bomb_of_zeros, "its images take 1.0 GiB of memory; raise data.preload_gib, now 0.5"),
     "a pickle in an archive": (pickle_in_an_archive, "array `group` cannot be read"),
     "HDF5 without end": (endless_hdf5, "says that it holds 1000000000000 patches"),
-    "HDF5 of maps": (wide_hdf5, "are no patch"),
+    "HDF5 of maps": (wide_hdf5, "are too large for a patch"),
     "HDF5 in one chunk": (chunky_hdf5, "is stored in chunks of 340 MiB"),
     "a city's name without end": (long_city, "a name of 1000000 letters"),
 }
@@ -267,4 +267,4 @@ def test_what_gdal_reads_beside_a_scene_does_not_grow(tmp_path: Path, capsys: py
     laughs = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "lol">{entities}]>'
     item = '<PAMDataset><Metadata><MDI key="a">&a11;</MDI></Metadata></PAMDataset>'
     path.with_name("rome.tif.aux.xml").write_text(laughs + item)
-    assert "holds no polygon" in refused(tmp_path, capsys, "inspect", str(path))
+    assert "has no polygon" in refused(tmp_path, capsys, "inspect", str(path))

@@ -241,7 +241,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "m.tif: is turned or has no place on the ground",
     ),
     "no such band": ({}, "--band lczFilter", "--band lczFilter: "),
-    "no map": ({}, "gone", "there is no such file"),
+    "no map": ({}, "gone", "does not exist"),
     "degrees": (
         {name: {"crs": "EPSG:4326", "transform": rasterio.Affine(0.1, 0, 9, 0, -0.1, 48)} for name in ("map", "truth")},
         "--purity 0.8",

@@ -196,8 +196,8 @@ BROKEN: dict[str, tuple[Callable[[Path], DataConfig], str]] = {
     "unknown part": (arrays(split=np.array(["train", "dev"] * 20)), "`split` holds 'dev'"),
     "part past the names": (arrays(split=np.full(40, 5)), "`split` holds numbers outside 0 to 2"),
     # Images
-    "empty folder": (nothing, "holds no class folders"),
-    "class without images": (image("empty/readme.txt", lambda path: path.write_text("")), "holds no .jpg"),
+    "empty folder": (nothing, "has no class folders"),
+    "class without images": (image("empty/readme.txt", lambda path: path.write_text("")), "has no .jpg"),
     "not an image": (image("sea/x.png", lambda path: path.write_bytes(b"hello")), "x.png: cannot be read as a JPEG"),
     "empty image": (image("sea/x.jpg", lambda path: path.write_bytes(b"")), "x.jpg: cannot be read as a JPEG"),
     "a GIF named png": (image("sea/x.png", lambda path: grey((8, 8)).save(path, "GIF")), "cannot be read as a JPEG"),

@@ -1,4 +1,4 @@
-"""Labelled patches: sources, splits and normalisation; batches, which need torch, are in `data.batches`."""
+"""Labelled patches: sources, splits and normalization. Batches, which need torch, are in `data.batches`."""
 
 from compactnas.data.normalization import Normalization, measure_normalization
 from compactnas.data.opening import Dataset, open_dataset, open_source, open_streamed

@@ -22,25 +22,25 @@ SYMMETRIES = 8
 
 
 def drawing(seed: int, *place: int) -> np.random.Generator:
-    """What draws at one place of a run (a stream, an epoch, a step), whatever was drawn elsewhere."""
+    """Return the generator for one point of a run (a stream, an epoch, a step), independent of all others."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
 def symmetry(images: Shaped[Tensor, "batch band row column"], element: int) -> Shaped[Tensor, "batch band row column"]:
-    """One of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip from 4 on."""
+    """Apply one of the 8 symmetries of the square: `element` % 4 quarter turns, then a flip if `element` >= 4."""
     rotated = torch.rot90(images, element % 4, (2, 3))
     return rotated.flip(3) if element >= 4 else rotated
 
 
 @cache
 def _origins(height: int, width: int, device: torch.device) -> Int64[Tensor, "symmetry pixel"]:
-    """Under each symmetry, the pixel that comes to each place."""
+    """For each symmetry, the source pixel of each target pixel."""
     pixels = torch.arange(height * width, device=device).view(1, 1, height, width)
     return torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])
 
 
 def _mirrored(height: int, width: int, moves: Int64[Tensor, "batch 2"]) -> Int64[Tensor, "batch pixel"]:
-    """For each move down and to the right, the pixel that comes to each place; beyond an edge the patch is mirrored."""
+    """For each shift down and right, the source pixel of each target pixel; patches are mirrored at their edges."""
     sides = []
     for side, move in zip((height, width), moves.T, strict=True):
         place = (torch.arange(side, device=moves.device) - move.unsqueeze(1)).abs()
@@ -53,7 +53,7 @@ def _mirrored(height: int, width: int, moves: Int64[Tensor, "batch 2"]) -> Int64
 def moved(
     images: Float[Tensor, "batch band row column"], comes_from: Int64[Tensor, "batch pixel"]
 ) -> Float[Tensor, "batch band row column"]:
-    """Each image with the pixels that come to its places; all are brought there at once."""
+    """Rearrange the pixels of each image in one gather: `comes_from` holds the source of each target pixel."""
     batch, bands, height, width = images.shape
     if images.is_contiguous(memory_format=torch.channels_last):
         first = torch.arange(batch, device=images.device).unsqueeze(1) * (height * width)
@@ -65,26 +65,26 @@ def moved(
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of some rows of a source, as raw values; normalising is the network's own part.
+    """Batches of some rows of a source, as raw values; the network normalizes them itself.
 
     Attributes:
-        source: where the patches are.
-        indices: rows to go through.
-        batch_size: patches of a batch; the last one may be smaller.
-        seed: of the order and of the symmetries.
-        stream: number that tells the readers of one run apart, so that they draw differently.
-        augment: `dihedral` draws one of the 8 symmetries of the square for each patch.
-        shuffle: whether each epoch has an order of its own; else the order of `indices`.
-        drop_last: whether a smaller last batch is left out. One of a single patch always is
-            when shuffling, since batch norm needs two values.
-        balance: with what power of minus one of its class's frequency a patch is drawn, with replacement; 0 takes each
-            patch once.
-        processes: the processes among which each batch is shared out; this one gets its share, which may be
-            empty. Order, symmetries and moves are drawn for all.
-        shift: most pixels by which each patch is moved, down or up and right or left; beyond its edge it is mirrored.
+        source: Source of the patches.
+        indices: Rows to iterate over.
+        batch_size: Number of patches in a batch; the last one may be smaller.
+        seed: Seed of the order and of the augmentation.
+        stream: Number of the random stream, so that the readers of one run draw independently.
+        augment: Augmentation; `dihedral` draws one of the 8 symmetries of the square for each patch.
+        shuffle: Whether each epoch has its own random order; otherwise, the order of `indices`.
+        drop_last: Whether to leave out a smaller last batch. When shuffling, a last batch of a single
+            patch is always left out, since batch norm needs two values.
+        balance: Exponent b: patches are drawn with replacement, with weights (frequency of the class) ** -b;
+            0 takes each patch once.
+        processes: Group of processes that share each batch; this process gets its share, which may be empty.
+            Order, symmetries and shifts are drawn for the whole batch.
+        shift: Largest random shift in pixels along each axis; patches are mirrored at their edges.
 
-    Errors:
-        UserError: no batch can be made.
+    Raises:
+        UserError: The shift is too large, or no batch can be made.
     """
 
     source: Source
@@ -103,49 +103,49 @@ class Batches:
         assert self.batch_size >= 1 and self.seed >= 0 and self.stream >= 0
         side = self.source.facts.patch_px
         if not 0 <= self.shift < side:
-            raise UserError(f"train.shift: {self.shift} px are too many for patches of {side}; give at most {side - 1}")
+            raise UserError(
+                f"train.shift: {self.shift} px is too large for patches of {side} px; give at most {side - 1}"
+            )
         if not len(self):
             raise UserError(f"{len(self.indices)} patches make no batch of {self.batch_size}; lower the batch size")
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Return the number of batches in an epoch."""
         whole, rest = divmod(len(self.indices), self.batch_size)
         left_out = self.drop_last or (self.shuffle and rest == 1)
         return whole + (1 if rest and not left_out else 0)
 
     def rows(self, step: int) -> int:
-        """Patches of a batch, in all processes together."""
+        """Count the patches of a batch, over all processes."""
         return min(self.batch_size, len(self.indices) - step * self.batch_size)
 
     def epoch(
         self, epoch: int, start: int = 0
     ) -> Iterator[tuple[Float[Tensor, "batch band row column"], Int64[Tensor, " batch"]]]:
-        """Images and labels of each batch from number `start` on; the same for the same arguments."""
+        """Yield images and labels of each batch from number `start`; a pure function of its arguments."""
         rng, rows = self._order(epoch)
         elements = rng.integers(SYMMETRIES, size=len(rows)) if self.augment == "dihedral" else None
         moves = rng.integers(-self.shift, self.shift + 1, size=(len(rows), 2)) if self.shift else None
         for step in range(start, len(self)):
             share, first = self.processes.share(self.rows(step)), step * self.batch_size
             size = share.stop - share.start
-            chosen = slice(
-                first + share.start, first + share.start + max(size, 1)
-            )  # a source is asked for one at least
+            chosen = slice(first + share.start, first + share.start + max(size, 1))  # a source needs at least one row
             drawn = (None if values is None else values[chosen] for values in (elements, moves))
             images, labels = self._read(rows[chosen], *drawn)
             yield (images, labels) if size else (images[:0], labels[:0])
 
     def chosen(self, epoch: int, step: int) -> Indices:
-        """Rows of a batch, of all processes together."""
+        """Return the rows of a batch, over all processes."""
         return self._order(epoch)[1][step * self.batch_size : (step + 1) * self.batch_size]
 
     def shares(self, epoch: int, start: int = 0) -> Iterator[Indices]:
-        """Rows of this process's part of each batch from number `start` on."""
+        """Yield the rows of this process's share of each batch from number `start`."""
         order = self._order(epoch)[1]
         for step in range(start, len(self)):
             yield order[step * self.batch_size :][: self.batch_size][self.processes.share(self.rows(step))]
 
     def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
-        """The rows in the order of an epoch, and the generator behind them."""
+        """Return the generator of an epoch, and the rows in its order."""
         rng = drawing(self.seed, self.stream, epoch)
         if self.balance:
             labels = self.source.facts.labels[self.indices]
@@ -156,7 +156,7 @@ class Batches:
     def _read(
         self, rows: Indices, elements: NDArray[np.int64] | None, moves: NDArray[np.int64] | None
     ) -> tuple[Tensor, Tensor]:
-        """Images and labels of these rows, each image under its own symmetry and moved by its own way."""
+        """Return images and labels of these rows, each image with its own symmetry and shift."""
         images, labels = self._tensors(rows)
         (height, width), device = images.shape[2:], images.device
         maps = []
@@ -169,7 +169,7 @@ class Batches:
         return moved(images, maps[0] if len(maps) == 1 else maps[0].gather(1, maps[1])), labels
 
     def _tensors(self, rows: Indices) -> tuple[Tensor, Tensor]:
-        """As the source has them: on a device where they live, else from memory, in the source's own order of it."""
+        """Read rows as the source stores them: on its device if it has one, otherwise in host memory."""
         if isinstance(self.source, TensorSource):
             return self.source.tensors(rows)
         pixels, labels = self.source.batch(rows)

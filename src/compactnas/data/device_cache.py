@@ -1,4 +1,4 @@
-"""A whole set on the device that computes: its batches are gathered, decoded and turned there."""
+"""Keep a whole set on the accelerator: batches are gathered, decoded and augmented there."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from compactnas.errors import UserError
 
 CHUNK = 1024
 LEFT_FREE = 0.5
-"""Share of the device's free memory that is left for the network."""
+"""Share of the free memory of the device that is reserved for the network."""
 SIXTEEN_BITS = 0xFFFF
 
 
 @runtime_checkable
 class TensorSource(Protocol):
-    """A source that gives its batches as tensors where they are needed."""
+    """A source that returns batches as tensors on its device."""
 
     def tensors(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Pixels (batch, band, row, column), float32, and labels (batch,), on the device."""
+        """Return pixels (batch, band, row, column) in float32 and labels (batch,), on the device."""
         ...
 
 
 @dataclass(frozen=True)
 class DeviceSource:
-    """A source whose pixels lie on a device too.
+    """A source with a copy of its pixels on a device.
 
     Attributes:
-        host: the source itself, which still answers for what is read once.
-        stored: its numbers on the device, (patches, row, column, band); 16-bit ones as int16 of the same bits.
-        labels: on the device.
-        divisor: what a stored number is divided by.
+        host: Original source, for readers that go through once.
+        stored: Numbers on the device, (patches, row, column, band); uint16 is stored as int16 with the same bits.
+        labels: Labels on the device.
+        divisor: Divisor of a stored number.
     """
 
     host: Source
@@ -65,10 +65,10 @@ class DeviceSource:
 
 
 def on_device(source: Source, device: torch.device) -> DeviceSource:
-    """The same source with its pixels on the device; a packed set keeps its 16 bits there.
+    """Copy the pixels of a source to a device; a packed set keeps its 16 bits there.
 
-    Errors:
-        UserError: they would take more than half of the memory that is free there.
+    Raises:
+        UserError: The pixels would take more than half of the free memory of the device.
     """
     patches = len(source.facts.labels)
     packed = source if isinstance(source, PackedSource) and source.downsample == 1 else None

@@ -1,4 +1,4 @@
-"""Where patches lie on the ground, and which of them overlap."""
+"""Footprints of patches on the ground, and their overlaps."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Footprints:
-    """Where each patch lies.
+    """Bounding box of each patch on the ground.
 
     Attributes:
-        epsg: code of the coordinate system, int64, (patches,).
-        bounds: left, bottom, right, top in its unit, metres for UTM, float64, (patches, 4).
+        epsg: EPSG code of the coordinate system, int64, (patches,).
+        bounds: Left, bottom, right, top in its unit, metres for UTM, float64, (patches, 4).
     """
 
     epsg: Integers
     bounds: Floats
 
     def at(self, rows: Integers) -> Footprints:
-        """Those of some rows."""
+        """Select some rows."""
         return Footprints(self.epsg[rows], self.bounds[rows])
 
     @classmethod
     def joined(cls, parts: list[Footprints]) -> Footprints:
-        """Those of several files, one after the other."""
+        """Concatenate the footprints of several files."""
         return cls(np.concatenate([part.epsg for part in parts]), np.concatenate([part.bounds for part in parts]))
 
     @property
     def centres(self) -> Floats:
-        """x and y of each patch's middle, (patches, 2)."""
+        """Centre (x, y) of each patch, (patches, 2)."""
         return (self.bounds[:, :2] + self.bounds[:, 2:]) / 2
 
 
 def checked_footprints(epsg: Integers, bounds: Floats, where: str) -> Footprints:
-    """Footprints whose patches have an area.
+    """Check that every patch has an area, and return the footprints.
 
-    Errors:
-        UserError: bounds that are not finite, or not left, bottom, right, top.
+    Raises:
+        UserError: Bounds are not finite, or not in the order left, bottom, right, top.
     """
     wrong = ~(np.isfinite(bounds).all(1) & (bounds[:, :2] < bounds[:, 2:]).all(1))
     if wrong.any():
         row = int(wrong.argmax())
-        raise UserError(f"{where}, row {row}: {bounds[row].tolist()} is not left, bottom, right, top")
+        raise UserError(f"{where}, row {row}: {bounds[row].tolist()} are no bounds; give left, bottom, right, top")
     return Footprints(epsg, bounds)
 
 
 def bounds_of_tfw(tfw: Floats, pixels: int, where: str) -> Floats:
-    """Bounds of square patches from the six numbers that place each, whatever order they were written in.
+    """Compute bounds of square patches from six numbers each, in any of the known orders.
 
     A world file (A, D, B, E, C, F) gives the centre of the upper left pixel; GDAL's (C, A, B, F, D, E)
     and the affine order (A, B, C, D, E, F) give its corner. So2Sat's geo files are found in more than one.
 
-    Errors:
-        UserError: numbers that fit no order, or more than one.
+    Raises:
+        UserError: The numbers fit no order, or more than one.
     """
     fitting = [order for order in ORDERS if _fits(tfw[:, ORDERS[order]])]
     if len(fitting) != 1:
@@ -81,7 +81,7 @@ def bounds_of_tfw(tfw: Floats, pixels: int, where: str) -> Floats:
 
 
 def _fits(tfw: Floats) -> bool:
-    """Whether A, D, B, E, C, F could be that: square pixels to the right and down, somewhere on Earth."""
+    """Check that A, D, B, E, C, F describe square pixels that run right and down."""
     a, d, b, e, c, f = tfw.T
     square = (a > 0) & (e < 0) & np.isclose(a, -e)
     return bool(np.isfinite(tfw).all() and (square & (d == 0) & (b == 0) & (np.abs(c) + np.abs(f) > 0)).all())
@@ -89,12 +89,12 @@ def _fits(tfw: Floats) -> bool:
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Of each patch of one set with those of another.
+    """Overlaps of each patch of one set with the patches of another.
 
     Attributes:
-        count: patches of the other set that it overlaps, int64.
-        share: the greatest share of its area that one of them covers, float64, 0 to 1.
-        partner: which one that is, int64; -1 where there is none.
+        count: Number of overlapping patches in the other set, int64.
+        share: Largest share of its area that one of them covers, float64, 0 to 1.
+        partner: Row of that patch, int64; -1 without an overlap.
     """
 
     count: Integers
@@ -103,7 +103,7 @@ class Overlaps:
 
 
 def overlaps(ours: Footprints, others: Footprints) -> Overlaps:
-    """Which of `others` each of `ours` overlaps, and by how much; exact, by a grid of cells as large as a patch."""
+    """Find overlaps of `ours` with `others` exactly, by a grid whose cells are as large as a patch."""
     count = np.zeros(len(ours.epsg), np.int64)
     share, partner = np.zeros(len(ours.epsg)), np.full(len(ours.epsg), -1)
     if not len(count) or not len(others.epsg):
@@ -120,14 +120,14 @@ def overlaps(ours: Footprints, others: Footprints) -> Overlaps:
 
 
 def _shares(ours: Floats, others: Floats) -> Floats:
-    """Share of each of our patches that its pair covers."""
+    """Share of each patch of `ours` that its counterpart covers."""
     low, high = np.maximum(ours[:, :2], others[:, :2]), np.minimum(ours[:, 2:], others[:, 2:])
     areas: Floats = np.prod(np.maximum(high - low, 0), axis=1) / np.prod(ours[:, 2:] - ours[:, :2], axis=1)
     return areas
 
 
 def _neighbours(ours: Footprints, others: Footprints) -> Iterator[tuple[Integers, Integers]]:
-    """Pairs of patches in the same or in touching cells; a cell is as large as the largest patch."""
+    """Yield pairs of patches in the same or in adjacent cells; a cell is as large as the largest patch."""
     size = max(float(np.max(places.bounds[:, 2:] - places.bounds[:, :2])) for places in (ours, others))
     corners = np.concatenate([ours.bounds[:, :2], others.bounds[:, :2]])
     cells = np.floor((corners - corners.min(0)) / size).astype(np.int64) + 1

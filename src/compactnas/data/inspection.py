@@ -1,4 +1,4 @@
-"""What is inside a source: counts by class and group, statistics of the bands, a mosaic, and what looks wrong."""
+"""Inspect a source: counts by class and group, band statistics, a mosaic, and warnings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from compactnas.data.reflectance_checks import count_faults, reflectance_faults
 from compactnas.data.source import Facts, Images, Indices, Source
 
 SAMPLE = 512
-"""Patches that are read for statistics and warnings; labels are all counted."""
+"""Number of patches that are read for statistics and warnings; all labels are counted."""
 SAMPLE_VALUES = 2**25
-"""Pixels of all bands that are read for them at most."""
+"""Limit on the values that are read for them, over all bands."""
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
@@ -24,17 +24,17 @@ MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen.
+    """Result of an inspection.
 
     Attributes:
-        facts: of the source.
-        classes: patches of each class.
-        groups: patches of each group, empty without groups.
-        parts: patches of each part of its own.
-        dtype: of the pixels.
-        sampled: patches that were read.
-        bands: mean, std, min and max of each band over the sample.
-        warnings: what looks wrong, a line each.
+        facts: Facts about the source.
+        classes: Number of patches of each class.
+        groups: Number of patches of each group; empty without groups.
+        parts: Number of patches of each official part.
+        dtype: Dtype of the pixels.
+        sampled: Number of patches that were read.
+        bands: Mean, std, min and max of each band over the sample.
+        warnings: Warnings, one line each.
     """
 
     facts: Facts
@@ -47,7 +47,7 @@ class Look:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values."""
         facts = self.facts
         return {
             "name": facts.name,
@@ -64,7 +64,7 @@ class Look:
 
 
 def look(source: Source, seed: int = 0) -> Look:
-    """Count all labels, and read a random sample of the patches."""
+    """Count all labels, and inspect a random sample of the patches."""
     facts = source.facts
     counts = np.bincount(facts.labels, minlength=len(facts.classes))
     images, rows = sample(source, np.random.default_rng(seed))
@@ -82,7 +82,7 @@ def look(source: Source, seed: int = 0) -> Look:
 
 
 def sample(source: Source, rng: np.random.Generator) -> tuple[Images, Indices]:
-    """Some patches, drawn, and their rows: fewer of large ones."""
+    """Draw some patches, fewer if they are large; return them and their rows."""
     facts = source.facts
     values = facts.patch_px**2 * len(facts.bands)
     count = min(SAMPLE, max(1, SAMPLE_VALUES // max(values, 1)))
@@ -92,7 +92,7 @@ def sample(source: Source, rng: np.random.Generator) -> tuple[Images, Indices]:
 
 def _statistics(images: Images, bands: tuple[str, ...]) -> dict[str, dict[str, float]]:
     moments = Moments.none(len(bands))
-    with np.errstate(all="ignore"):  # of values without measure, infinity is the answer
+    with np.errstate(all="ignore"):  # huge values give infinite statistics
         for start in range(0, len(images), 64):
             moments = moments.joined(Moments.of(images[start : start + 64].astype(np.float64)))
         return moments.by_band(bands)
@@ -121,7 +121,7 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
 
 
 def mosaic(source: Source, seed: int = 0) -> Image.Image:
-    """A row of random patches for each class, in true colour where the bands are known; one stretch for all."""
+    """Draw a row of random patches for each class, in true colour if the bands are known, with one common stretch."""
     facts = source.facts
     colours = next((names for names in TRUE_COLOUR if set(names) <= set(facts.bands)), None)
     bands = (
@@ -144,6 +144,6 @@ def mosaic(source: Source, seed: int = 0) -> Image.Image:
 
 
 def _stretched(image: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.uint8]:
-    """Three bands, each from black at `low` to full at `high`, (row, column, band)."""
+    """Stretch three bands from `low` (0) to `high` (255); return (row, column, band)."""
     shares = np.clip((image.transpose(1, 2, 0) - low) / np.maximum(high - low, 1e-6), 0, 1)
     return np.asarray(shares * 255, np.uint8)

@@ -1,4 +1,4 @@
-"""How much of the test part the training part has seen: by place where it is known, else by the pixels themselves."""
+"""Measure the overlap of the test part with the training part, by location if known, otherwise by pixels."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from compactnas.data.source import Indices, Progress, Source
 Hashes = NDArray[np.uint64]
 
 KEPT = 16
-"""One window in so many is kept in a patch's sketch: some sixty of a patch of 32 pixels."""
+"""One window in 16 is kept in the sketch of a patch: about sixty for a patch of 32 pixels."""
 SIDE = 4
-"""Of a window in pixels: a strip of overlap that is narrower is not seen, and smaller windows of 8-bit colours are
-alike by chance."""
+"""Side of a window in pixels. Narrower overlaps are not found; smaller windows of 8-bit colours match by chance."""
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 COMPARED = 4
-"""Training patches that are compared with a test patch in full."""
+"""Number of training patches that are compared in full with a test patch."""
 BATCH = 512
 STEPS = (0.0, 0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """What test and training part have in common.
+    """Overlap of the test part with the training part.
 
     Attributes:
-        method: `places`, areas on the ground; or `pixels`, the same pixels in both.
-        rows: of the test part.
-        share: of each test patch, the greatest share of it that one training patch holds, 0 to 1.
-        partner: row of that training patch, -1 where there is none.
-        training: patches of the training part.
+        method: `places` (areas on the ground) or `pixels` (identical pixels).
+        rows: Rows of the test part.
+        share: Largest share of each test patch that lies in a single training patch, 0 to 1.
+        partner: Row of that training patch; -1 without an overlap.
+        training: Number of patches in the training part.
     """
 
     method: Literal["places", "pixels"]
@@ -47,15 +46,15 @@ class Leakage:
 
     @property
     def overlapping(self) -> int:
-        """Test patches that have anything in common with a training patch."""
+        """Number of test patches that overlap a training patch."""
         return int((self.share > 0).sum())
 
     def above(self) -> dict[str, int]:
-        """Test patches of which more than 0, 25, 50, 75 % lies in one training patch."""
+        """Count the test patches that lie by more than 0, 25, 50, 75 % in a single training patch."""
         return {f"more than {step:.0%}": int((self.share > step).sum()) for step in STEPS}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; `patches` holds test row, training row and share of each that overlaps."""
+        """Return plain values; `patches` lists test row, training row and share of each overlap."""
         found = np.flatnonzero(self.share > 0)
         return {
             "method": self.method,
@@ -71,13 +70,13 @@ class Leakage:
 
 
 def measure_leakage(source: Source, training: Indices, test: Indices, progress: Progress | None = None) -> Leakage:
-    """Overlap of test and training part.
+    """Measure the overlap of the test part with the training part.
 
-    Where the source knows no places, patches that show the same pixels are found by hashes of all their
-    windows of 4 x 4 pixels (all bands, to the bit; windows with flat places are left out). A window's hash
-    decides whether it is kept in the patch's sketch, so that two patches keep the same ones of what they
-    share; the few training patches that share most of a test patch's sketch are then compared with it in
-    full. Pixels that were resampled or compressed anew are not the same to this.
+    If the source has no footprints, patches with identical pixels are found by hashes of all their windows
+    of 4 x 4 pixels (all bands, exact; windows with equal neighbours are skipped). The hash of a window
+    decides whether it joins the sketch of its patch, so that two patches keep the same windows of the area
+    they share. The few training patches that share most of the sketch of a test patch are then compared with
+    it in full. Pixels that were resampled or compressed again do not match.
     """
     places = source.facts.footprints
     if places is not None:
@@ -110,14 +109,14 @@ def _by_pixels(source: Source, training: Indices, test: Indices, progress: Progr
 
 
 def _votes(sketch: Hashes, known: Hashes, owners: Indices) -> Indices:
-    """How many hashes of a sketch each owner has, up to the last that has one."""
+    """Count the hashes of a sketch that each owner has, up to the last owner with any."""
     first, last = np.searchsorted(known, sketch, "left"), np.searchsorted(known, sketch, "right")
     held = [owners[a:b] for a, b in zip(first, last, strict=True) if a < b]
     return np.bincount(np.concatenate(held)) if held else np.zeros(0, np.int64)
 
 
 def _sketches(source: Source, rows: Indices, progress: Callable[[int], object]) -> tuple[Hashes, Indices]:
-    """Hashes that are kept of all rows, and which of the rows each is of."""
+    """Return the sketches of all rows, and the position of the row of each hash."""
     hashes, owners = [], []
     for start in range(0, len(rows), BATCH):
         windows = _windows(source, rows[start : start + BATCH])
@@ -129,7 +128,7 @@ def _sketches(source: Source, rows: Indices, progress: Callable[[int], object]) 
 
 
 def _windows(source: Source, rows: Indices) -> Hashes:
-    """A hash of each window of SIDE x SIDE pixels, 0 where neighbours in a row are alike, (rows, windows)."""
+    """Hash each window of SIDE x SIDE pixels, (rows, windows); 0 if neighbours in a row are equal."""
     images, _ = source.batch(rows)
     numbers = np.asarray(images, np.float32).view(np.uint32).astype(np.uint64)
     pixels = np.zeros((len(rows), *images.shape[2:]), np.uint64)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each band: of a stream of patches, and of the training part alone."""
+"""Mean and standard deviation of each band, streamed over patches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BATCH = 512
 
 @dataclass(frozen=True)
 class Moments:
-    """Of each band, over the patches so far, in float64.
+    """Moments of each band over the patches so far, in float64.
 
     Attributes:
-        count: pixels.
-        mean: of each band.
-        squares: sum of squared distances from the mean.
-        least: value.
-        greatest: value.
+        count: Number of pixels.
+        mean: Mean of each band.
+        squares: Sum of squared distances from the mean.
+        least: Smallest value.
+        greatest: Largest value.
     """
 
     count: int
@@ -34,21 +34,21 @@ class Moments:
 
     @classmethod
     def none(cls, bands: int) -> Moments:
-        """Of no patches."""
+        """Return the moments of no patches."""
         return cls(0, [0.0] * bands, [0.0] * bands, [np.inf] * bands, [-np.inf] * bands)
 
     @classmethod
     def of(cls, images: Images, about: Sequence[float] | None = None) -> Moments:
-        """Of some patches (patches, band, row, column); summed in their own precision if that is a float's.
+        """Compute the moments of patches (patches, band, row, column), in their own precision if they are floats.
 
         Args:
-            images: the patches.
-            about: a value of each band that is near its mean; their own means if it is not known.
+            images: Patches.
+            about: Value near the mean of each band; None takes the means of these patches.
         """
         layout = _Layout.of(images)
         values, by_band = layout.rows(images), layout.by_band
         precision, count = np.result_type(values.dtype, np.float32), images[:, 0].size
-        # Distances from about the mean: what is large and the same in all is gone before squaring.
+        # Distances from a value near the mean: a large common offset is gone before squaring.
         near = by_band(np.add, values.sum(0)) / count if about is None else np.array(about)
         near = near.astype(precision)
         apart = np.subtract(values, layout.row(near), dtype=precision)
@@ -63,10 +63,10 @@ class Moments:
         )
 
     def joined(self, other: Moments) -> Moments:
-        """With those of more patches.
+        """Join with the moments of more patches.
 
-        Means and squared distances are joined (Chan, Golub, LeVeque 1979), which does not cancel as the
-        difference of two large sums does.
+        Joining means and squared distances (Chan, Golub, LeVeque 1979) avoids the cancellation of a difference
+        of two large sums.
         """
         count = self.count + other.count
         apart = np.array(other.mean) - self.mean
@@ -80,7 +80,7 @@ class Moments:
         )
 
     def scaled(self, factor: float) -> Moments:
-        """Of the same values times a positive factor."""
+        """Return the moments of the same values times a positive factor."""
         mean, least, greatest = (
             (np.array(values) * factor).tolist() for values in (self.mean, self.least, self.greatest)
         )
@@ -95,14 +95,14 @@ class Moments:
         return deviations
 
     def by_band(self, bands: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Mean, standard deviation, least and greatest value by the bands' names."""
+        """Return mean, standard deviation, minimum and maximum by band name."""
         columns = zip(bands, self.mean, self.std, self.least, self.greatest, strict=True)
         return {band: {"mean": mean, "std": std, "min": low, "max": high} for band, mean, std, low, high in columns}
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How patches lie in memory: each a row of numbers, pixel after pixel or band after band."""
+    """Memory layout of patches: each is a row of numbers, pixel by pixel or band by band."""
 
     bands: int
     height: int
@@ -115,12 +115,12 @@ class _Layout:
         return cls(bands, height, width, images.transpose(0, 2, 3, 1).flags.c_contiguous)
 
     def rows(self, images: Images) -> NDArray[Any]:
-        """The patches as rows."""
+        """Return the patches as rows."""
         ordered = images.transpose(0, 2, 3, 1) if self.band_last else np.ascontiguousarray(images)
         return ordered.reshape(len(images), -1)
 
     def by_band(self, reduce: np.ufunc, row: NDArray[Any]) -> NDArray[np.float64]:
-        """A row reduced over its pixels."""
+        """Reduce a row over its pixels."""
         row = row.astype(np.float64)
         if self.band_last:  # over long rows first: numpy is slow over short ones
             row = reduce.reduce(row.reshape(self.height, -1))
@@ -129,18 +129,18 @@ class _Layout:
         return np.asarray(reduce.reduce(row.reshape(self.bands, -1), 1))
 
     def row(self, by_band: NDArray[Any]) -> NDArray[Any]:
-        """A row that has the same value in all pixels of a band."""
+        """Make a row with the same value in all pixels of a band."""
         pixels = self.height * self.width
         return np.tile(by_band, pixels) if self.band_last else np.repeat(by_band, pixels)
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """What turns raw values into standard scores: (value - mean) / std.
+    """Parameters of standard scores: (value - mean) / std.
 
     Attributes:
-        mean: of each band, in the unit of the pixels.
-        std: of each band, in the same unit; 1 for a constant band.
+        mean: Mean of each band, in the unit of the pixels.
+        std: Standard deviation of each band, in the same unit; 1 for a constant band.
     """
 
     mean: tuple[float, ...]
@@ -148,7 +148,7 @@ class Normalization:
 
 
 def measure_normalization(source: Source, indices: Indices) -> Normalization:
-    """Mean and standard deviation over all pixels of these rows, streamed, in float64."""
+    """Measure mean and standard deviation over all pixels of these rows, streamed, in float64."""
     assert len(indices), "nothing to measure"
     moments, rows = Moments.none(len(source.facts.bands)), np.sort(indices)
     for start in range(0, len(rows), BATCH):

@@ -1,6 +1,6 @@
-"""Arrays in numpy's `.npy` form, of plain numbers and text, whose claims are checked before memory is taken.
+"""Read `.npy` arrays of plain numbers and text; headers are checked before memory is allocated.
 
-numpy's own reader evaluates the header as Python literals, warns of some and takes the memory that it names.
+The reader of numpy evaluates the header as a Python literal and allocates the memory that it claims.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ HEADER = re.compile(
 )
 CHUNK_BYTES = 2**24
 LAST_LETTER = 0x10FFFF
-"""Of Unicode; what is above makes no text."""
+"""Last code point of Unicode."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """A file, or what zipfile opens."""
+    """A binary file, or an entry of a zip archive."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -46,9 +46,9 @@ class Stream(Protocol):
 
 
 def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, ...]]:
-    """Dtype, whether columns come first, and shape of the array that follows.
+    """Read a header: dtype, whether the array is in Fortran order, and shape.
 
-    Errors:
+    Raises:
         ValueError: no such header, or one of objects, records or nothing at all.
     """
     start = stream.read(8)
@@ -60,7 +60,7 @@ def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, 
         raise ValueError("its header is too long")
     found = HEADER.fullmatch(stream.read(length).decode("latin-1"))
     if found is None:
-        raise ValueError("its header is damaged, or it holds something else than numbers or text")
+        raise ValueError("its header is damaged, or it has other content than numbers or text")
     try:
         dtype = np.dtype(found[1])
     except TypeError:
@@ -71,15 +71,15 @@ def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, 
 
 
 def claimed_bytes(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> int:
-    """Of an array; a side of no length counts as one, so that no other side can be endless beside it."""
+    """Compute the bytes of an array; a side of length 0 counts as 1, so that the others stay bounded."""
     sides: list[int] = [max(size, 1) for size in shape]
     return math.prod(sides) * dtype.itemsize
 
 
 def mapped(file: Path) -> Array:
-    """The array of a file as a map of it: nothing is read, and nothing is allocated.
+    """Memory-map the array of a file; nothing is read or allocated.
 
-    Errors:
+    Raises:
         ValueError: it is no array, or not as long as it says.
         OSError: it cannot be read.
     """
@@ -97,9 +97,9 @@ def _code_points(text: Array) -> NDArray[np.uint32]:
 
 
 def read_array(opened: Callable[[], Stream], there: int) -> Array:
-    """An array from a stream that holds so many bytes, and no more memory than that.
+    """Read an array from a stream of `there` bytes, allocating no more memory than that.
 
-    Errors:
+    Raises:
         ValueError: it is no array, or not as long as it says.
         EOFError: the stream ends before.
     """
@@ -116,18 +116,18 @@ def read_array(opened: Callable[[], Stream], there: int) -> Array:
                 raise EOFError("it is cut short")
             view = view[read:]
     if dtype.kind == "U" and array.size and _code_points(array).max() > LAST_LETTER:
-        raise ValueError("it holds what is no letter")
+        raise ValueError("it contains an invalid character")
     return array
 
 
 ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""What zipfile raises on a damaged archive, depending on where the damage is; a RuntimeError of an encrypted one."""
+"""Errors of zipfile on a damaged archive, depending on the damage; RuntimeError on an encrypted one."""
 
 
 def lengths(path: Path) -> dict[str, int]:
-    """How many rows each array of an `.npz` archive has, by their headers alone.
+    """Read the number of rows of each array in an `.npz` archive from the headers.
 
-    Errors:
+    Raises:
         ValueError: it is no such archive, or an array in it is damaged.
     """
     found = {}

@@ -1,6 +1,6 @@
-"""Polygons of Local Climate Zones from GeoJSON: what people draw to train with, and to assess a map by.
+"""Read polygons of Local Climate Zones from GeoJSON, for training and for assessing maps.
 
-The property `lcz`, `LCZ`, `class` or `Class` of each holds a number 1 to 17 or a letter A to G.
+The property `lcz`, `LCZ`, `class` or `Class` of a polygon is a number 1 to 17 or a letter A to G.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROPERTIES = ("lcz", "LCZ", "class", "Class")
 LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
 LON_LAT = "EPSG:4326"
 SYSTEM = re.compile(r"(?:urn:ogc:def:crs:EPSG:[\d.]{0,8}:|EPSG:)(\d{4,6})", re.IGNORECASE)
-"""How a GeoJSON file may name a coordinate system: GDAL would open files and addresses by their name."""
+"""Accepted names of coordinate systems; given other names, GDAL could open files and URLs."""
 
 
 class Polygon(NamedTuple):
@@ -33,28 +33,28 @@ class Polygon(NamedTuple):
 
 
 def read_polygons(file: Path, crs: Any) -> list[Polygon]:
-    """All of a file, in its order, in this coordinate system.
+    """Read the polygons of a file, in order, and convert them to a coordinate system.
 
-    Errors:
-        UserError: not such a file, or without a polygon.
+    Raises:
+        UserError: The file is not GeoJSON, or has no polygon.
     """
     polygons = list(_polygons(file, crs))
     if not polygons:
-        raise UserError(f"{file}: holds no polygon; draw some with a property lcz")
+        raise UserError(f"{file}: has no polygon; draw some with a property lcz")
     return polygons
 
 
 def owners(
     polygons: list[Polygon], transform: Any, rows: tuple[int, int], columns: int, file: Path
 ) -> NDArray[np.int32]:
-    """Number of the polygon, from 1, that holds the middle of each pixel; 0 for none, the last of several.
+    """Return the number, from 1, of the polygon at the centre of each pixel; 0 for none, the last of several.
 
     Args:
-        polygons: of `file`.
-        transform: of the whole grid of pixels.
-        rows: first row of it, and the one after the last.
-        columns: of the grid.
-        file: to name in errors.
+        polygons: Polygons of `file`.
+        transform: Affine transform of the whole grid.
+        rows: First row to fill, and the row after the last one.
+        columns: Number of columns of the grid.
+        file: File name for error messages.
     """
     from rasterio import Affine
     from rasterio.errors import RasterioError, ShapeSkipWarning
@@ -70,7 +70,7 @@ def owners(
                 shapes, (stop - start, columns), transform=place, fill=0, dtype="int32"
             )
     except (RasterioError, ShapeSkipWarning, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UserError(f"{file}: holds a polygon that cannot be drawn ({error}); draw it again") from error
+        raise UserError(f"{file}: has a polygon that cannot be rasterized ({error}); draw it again") from error
     return found
 
 
@@ -79,7 +79,7 @@ def _polygons(file: Path, crs: Any) -> Iterator[Polygon]:
     from rasterio.warp import transform_geom
 
     try:
-        content = parse_json(read_text(file, "export the polygons again, without what is not needed"))
+        content = parse_json(read_text(file, "export the polygons again with fewer features or properties"))
     except ValueError as error:
         if isinstance(error, UserError):
             raise
@@ -101,7 +101,7 @@ def _polygons(file: Path, crs: Any) -> Iterator[Polygon]:
 
 
 def _system(content: dict[str, Any], file: Path) -> str:
-    """Longitude and latitude (RFC 7946), or what the older `crs` member names."""
+    """Return the coordinate system: longitude and latitude (RFC 7946), or that of the older `crs` member."""
     try:
         name = content["crs"]["properties"]["name"] if content.get("crs") else LON_LAT
     except (KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Batches brought to the device that computes: on a GPU made ahead in a thread, from pinned memory."""
+"""Bring batches to the device; for a GPU, a thread prepares them ahead in pinned memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Labels = Int64[Tensor, " batch"]
 Batch = tuple[Images, Labels]
 
 AHEAD = 2
-"""Batches that are made while the device works on one."""
+"""Number of batches to prepare ahead."""
 
 
 def prefetched(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Iterator[Batch]:
-    """The same batches on the device, in its memory format.
+    """Yield the batches on the device, in this memory format.
 
     Where the CPU computes it makes each batch when it is asked for: a thread beside the work would
     take from it what it gives. For an accelerator, a thread that keeps `AHEAD` batches ready, so
@@ -45,7 +45,7 @@ def _next(batches: Iterator[Batch], device: torch.device, memory: torch.memory_f
     if batch is None:
         return None
     images, labels = batch[0].contiguous(memory_format=memory), batch[1]
-    if images.device.type == device.type:  # it lives there
+    if images.device.type == device.type:  # already there
         return images, labels
     if device.type == "cuda":
         images, labels = images.pin_memory(), labels.pin_memory()

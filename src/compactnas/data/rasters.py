@@ -1,4 +1,4 @@
-"""GeoTIFF files through rasterio (the `map` extra): what a header says, and pixels, with one error for all faults."""
+"""Read GeoTIFF files through rasterio (the `map` extra); every fault becomes a `UserError`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", 
 
 CACHE_BYTES = {"GTiff": 64 * 2**20, "JP2OpenJPEG": 256 * 2**20}
 """Of GDAL's blocks, which would take a share of the machine's memory (rasterio takes bytes, GDAL itself megabytes). A
-row of tiles of a product's ten bands is 160 MiB; with less, each is unpacked anew for every strip that is read."""
+row of tiles of a product's ten bands is 160 MiB; with less, each tile is decoded again for every strip."""
 MOST_PIXELS = 2**29
 """Of a file: four Sentinel-2 tiles. A small file can claim to hold any number of them."""
 MOST_BLOCK_BYTES = 2**28
@@ -34,27 +34,29 @@ MOST_ROW_VALUES = 2**26
 
 
 def require_rasterio(what: str) -> None:
-    """Raises:
-    UserError: rasterio is not installed.
+    """Check that rasterio is installed.
+
+    Raises:
+        UserError: rasterio is not installed.
     """
     if find_spec("rasterio") is None:
         raise UserError(f"{what}: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
 
 
 DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file"}
-"""What is read, by GDAL's name: no other format that it knows, which could name other files."""
+"""Accepted formats by their GDAL name; other formats could refer to other files."""
 
 
 @contextmanager
 def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
-    """A GeoTIFF, and nothing but a GeoTIFF, or whatever one other driver reads.
+    """Open a GeoTIFF, or a file of one other driver, and nothing else.
 
-    Errors:
-        UserError: it cannot be read, here or while it is open.
+    Raises:
+        UserError: The file cannot be opened, or read while it is open.
     """
     require_rasterio(str(file))
     if not file.exists():
-        raise UserError(f"{file}: there is no such file; check the spelling")
+        raise UserError(f"{file}: does not exist; check the spelling")
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
@@ -70,10 +72,10 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
 
 
 def _open(file: Path, driver: str) -> Any:
-    """Open a file, without Python's words on messages of GDAL that quote bytes of it.
+    """Open a file, and silence the tracebacks that undecodable messages of GDAL cause.
 
-    Rasterio takes every message for UTF-8; where one is not, its logger fails and tells so on stderr, with a traceback
-    (rasterio 1.4, `rasterio._env.log_error`). The message is of a damaged tag; what matters is raised.
+    Rasterio decodes every message as UTF-8; if one is not, its logger prints a traceback on stderr (rasterio 1.4,
+    `rasterio._env.log_error`). Such messages quote damaged tags; real errors are raised anyway.
     """
     import rasterio
 
@@ -92,7 +94,7 @@ _HOOKS = Lock()
 
 @contextmanager
 def faults_told(file: Path, driver: str = "GTiff") -> Iterator[None]:
-    """While it lasts, what GDAL finds wrong is a UserError about this file."""
+    """Turn errors of GDAL inside the block into a UserError about this file."""
     from rasterio._err import CPLE_BaseError  # what GDAL says itself, where rasterio has no error for it
     from rasterio.errors import RasterioError
 
@@ -106,7 +108,7 @@ def faults_told(file: Path, driver: str = "GTiff") -> Iterator[None]:
 
 
 def _require_size(raster: Any, file: Path) -> None:
-    """Look at what a header claims before any memory is taken for it."""
+    """Check the sizes in a header before any memory is allocated."""
     if raster.width * raster.height > MOST_PIXELS:
         raise UserError(f"{file}: says that it is {raster.width} x {raster.height} pixels; cut it into smaller files")
     together = raster.count if raster.interleaving is not None and raster.interleaving.name == "pixel" else 1
@@ -118,7 +120,7 @@ def _require_size(raster: Any, file: Path) -> None:
 
 
 def band_names(raster: Any) -> tuple[str, ...]:
-    """The bands' descriptions; EuroSAT's for 13 that have none; else band1, band2 and so on."""
+    """Return the descriptions of the bands, or EuroSAT's names for 13 bands, or band1, band2, ..."""
     names = tuple(name or "" for name in raster.descriptions)
     if all(names) and len(set(names)) == len(names):
         return names
@@ -128,7 +130,7 @@ def band_names(raster: Any) -> tuple[str, ...]:
 
 
 def is_upright(raster: Any) -> bool:
-    """Whether rows run to the south and columns to the east, as on a map."""
+    """Check that rows run south and columns run east."""
     transform = raster.transform
     if not all(math.isfinite(value) for value in transform[:6]):
         return False
@@ -136,7 +138,7 @@ def is_upright(raster: Any) -> bool:
 
 
 def place_of(raster: Any) -> tuple[int, tuple[float, float, float, float]] | None:
-    """EPSG code and bounds (left, bottom, right, top); None where the file has no such code or is rotated."""
+    """Return EPSG code and bounds (left, bottom, right, top); None if there is no code or the file is rotated."""
     epsg = raster.crs.to_epsg() if raster.crs else None
     if not epsg or not is_upright(raster):
         return None
@@ -145,7 +147,7 @@ def place_of(raster: Any) -> tuple[int, tuple[float, float, float, float]] | Non
 
 
 def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
-    """Values by the file's own scale and offset, float32; the numbers as they are where it has none."""
+    """Apply scale and offset of the file (float32); return the numbers unchanged if it has none."""
     scales, offsets = np.array(raster.scales, np.float32), np.array(raster.offsets, np.float32)
     if (scales == 1).all() and (offsets == 0).all():
         return pixels
@@ -155,15 +157,15 @@ def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
 def scaled(
     pixels: NDArray[Any], scales: NDArray[np.float32], offsets: NDArray[np.float32], name: str
 ) -> NDArray[np.float32]:
-    """Numbers times each band's scale plus its offset, float32; `name` is the file's.
+    """Multiply by the scale of each band and add its offset, in float32; `name` is the name of the file.
 
-    Errors:
-        UserError: a scale of 0, or one that is no number.
+    Raises:
+        UserError: A scale is 0, or a scale or offset is not finite.
     """
     with np.errstate(all="ignore"):
         usable = np.isfinite(1 / scales).all() and np.isfinite(scales).all() and np.isfinite(offsets).all()
     if not usable:
-        raise UserError(f"{name}: has a scale of 0 or a scale or offset that is no number; write it again")
+        raise UserError(f"{name}: has a scale of 0, or a scale or offset that is not finite; write it again")
     # What is a power of ten is divided by, so that 1234 is the float32 nearest to 0.1234.
     divisors = np.round(1 / scales)
     exact = np.allclose(divisors * scales, 1, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""What the values of reflectance say about how they were scaled, and labels about which file they are of."""
+"""Check the scaling of reflectance, and class counts against those of So2Sat."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from compactnas.data.source import Facts
 from compactnas.lcz import SO2SAT_COUNTS
 
 SCALED_TWICE = 0.01
-"""A median below it is no reflectance of any ground."""
+"""Medians below this are too dark for any ground."""
 DIGITAL_NUMBERS = 10.0
-"""A median above it is not reflectance at all."""
+"""Medians above this are digital numbers, not reflectance."""
 BELOW_ZERO = -0.01
-"""Reflectance is not lower, but where an offset was taken from it twice."""
+"""Values below this mean that an offset was subtracted twice."""
 OFFSET = 0.09
-"""The darkest pixel of a patch lies below it, but for products whose offset of 1000 was left in."""
+"""The darkest pixel of a patch is below this, unless the offset of 1000 was left in."""
 
 
 def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
-    """How a sample of patches does not look like reflectance, 0 to about 1; nothing for other pixels."""
+    """List the signs that a sample of patches is not reflectance (0 to about 1); empty for other kinds of pixels."""
     return unlike_reflectance(facts.bands, images)
 
 
 def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str]:
-    """The same for pixels of these bands."""
+    """Do the same for pixels of these bands."""
     if not _is_reflectance(bands, images):
         return []
     middle, least = float(np.median(images)), float(images.min())
@@ -44,7 +44,7 @@ def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str
 
 
 def is_scaled_twice(facts: Facts, images: NDArray[Any]) -> bool:
-    """Whether a sample looks like reflectance that was divided by 10000 again: ten thousandths of it say nothing."""
+    """Check for reflectance that was divided by 10000 twice, which 16 bits cannot store."""
     if not _is_reflectance(facts.bands, images):
         return False
     return bool(images.min() >= BELOW_ZERO and np.median(images) < SCALED_TWICE)
@@ -55,7 +55,7 @@ def _is_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> bool:
 
 
 def count_faults(facts: Facts) -> list[str]:
-    """Parts that are as large as So2Sat's, and hold other numbers of the classes: a damaged or relabelled file."""
+    """List parts that have the size of a So2Sat part but other class counts: damaged or relabelled files."""
     if not facts.lcz:
         return []
     found = []

@@ -1,4 +1,4 @@
-"""Any `torch.utils.data` data set that yields TorchGeo's samples, as a source; and a packed set as such a data set."""
+"""Convert between sources and `torch.utils.data` datasets of TorchGeo's samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compactnas.errors import UserError
 
 @runtime_checkable
 class Samples(Protocol):
-    """A data set whose items are dictionaries with `image` (band, row, column) and `label`."""
+    """A dataset whose items are dictionaries with `image` (band, row, column) and `label`."""
 
     def __len__(self) -> int: ...
 
@@ -24,20 +24,20 @@ class Samples(Protocol):
 
 
 class SamplesSource:
-    """Patches of a data set of samples, `{"image": (band, row, column), "label": class}`.
+    """Patches of a dataset of samples, `{"image": (band, row, column), "label": class}`.
 
-    A sample is asked for when it is read; labels are needed before, so that a data set without
-    `targets` is gone through once. `compactnas.pack` makes it fast: it is read once more, and never again.
+    Samples are read on demand, but labels are needed in advance: a dataset without `targets` is iterated
+    once. `compactnas.pack` reads it a last time and makes later access fast.
 
     Args:
-        samples: the data set.
-        classes: names; the data set's own `classes`, or 0, 1, 2 where none are given.
-        bands: names; R, G, B for three, or band1, band2 where none are given.
-        name: for tables; that of the data set's class where none is given.
-        groups: name of each sample's city, where it is known.
+        samples: Dataset.
+        classes: Class names; by default, `samples.classes`, or 0, 1, 2, ...
+        bands: Band names; by default, R, G, B for three bands, otherwise band1, band2, ...
+        name: Name for tables; by default, the name of the class of the dataset.
+        groups: Name of each sample's group (its city), or None.
 
-    Errors:
-        UserError: no samples, or one that is not like the first.
+    Raises:
+        UserError: There are no samples, or one is unlike the first.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class SamplesSource:
 
 
 class PackedSamples:
-    """A packed set as a `torch.utils.data` data set of TorchGeo's samples.
+    """A packed set as a `torch.utils.data` dataset of TorchGeo's samples.
 
     Args:
-        path: of the packed set.
-        part: `train`, `validation` or `test`; empty takes all patches.
+        path: Folder of the packed set.
+        part: Part to take: `train`, `validation` or `test`; empty takes all patches.
     """
 
     def __init__(self, path: str | Path, part: str = "") -> None:
@@ -127,7 +127,7 @@ class PackedSamples:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`image` float32 (band, row, column) and `label` int64, as tensors."""
+        """Return `image` float32 (band, row, column) and `label` int64 as tensors."""
         import torch
 
         images, labels = self.source.batch(self.rows[[index]])

@@ -1,4 +1,4 @@
-"""What a set of labelled patches is: the protocol that every source follows, and the one in memory."""
+"""Sources of labelled patches: the protocol, its facts, and a source in memory."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Indices = NDArray[np.int64]
 Parts = dict[str, Indices]
 """Rows of the parts `train`, `validation` and `test`."""
 Groups = NDArray[np.character]
-"""Names of groups, (patches,); `np.str_` would be a length of its own to a runtime checker."""
+"""Names of groups, (patches,); runtime type checkers take `np.str_` for a fixed length."""
 Progress = Callable[[int, int], None]
-"""Called with the patches that are done and all of them."""
+"""Called with the finished and the total number of patches."""
 Images = NDArray[np.generic]
 """Patches as (batch, band, row, column), in any real dtype; the values are physical (reflectance, 0-255)."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a source beside its pixels.
+    """Facts about a source, without its pixels.
 
     Attributes:
-        name: short name for tables.
-        bands: band names in the order of the pixels.
-        classes: class names in the order of the labels.
-        patch_px: side of a patch.
-        labels: class of each patch, int64, (patches,).
-        groups: name of each patch's group (its city), (patches,), or None.
+        name: Short name for tables.
+        bands: Band names in the order of the pixels.
+        classes: Class names in the order of the labels.
+        patch_px: Side of a patch.
+        labels: Class of each patch, int64, (patches,).
+        groups: Name of each patch's group (its city), (patches,), or None.
         footprints: Footprint of each patch on the ground, or None.
-        parts: the source's own parts, each with its rows; empty if it has none.
-        keys: a name for each patch (its file's path inside the folder), or None.
-        lcz: whether the classes are the 17 Local Climate Zones.
+        parts: Rows of each official part; empty if the source has none.
+        keys: Name of each patch (its path inside the folder), or None.
+        lcz: Whether the classes are the 17 Local Climate Zones.
     """
 
     name: str
@@ -58,21 +58,21 @@ class Source(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """Labels, names and sizes; no pixels are read for them."""
+        """Labels, names and sizes; no pixels are read."""
         ...
 
     def batch(self, indices: Indices) -> tuple[Images, NDArray[np.int64]]:
-        """Pixels (batch, band, row, column) and labels (batch,) of these rows, in this order."""
+        """Read pixels (batch, band, row, column) and labels (batch,) of these rows, in this order."""
         ...
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Patches that are in memory.
+    """Patches in memory.
 
     Attributes:
-        facts: what is known of them.
-        images: (patches, band, row, column).
+        facts: Facts about the patches.
+        images: Pixels, (patches, band, row, column).
     """
 
     facts: Facts
@@ -87,7 +87,7 @@ class ArraySource:
 
 
 def band_positions(available: tuple[str, ...], wanted: tuple[str, ...], where: str) -> list[int]:
-    """Positions of the wanted bands, in the wanted order; all of them when none is asked for."""
+    """Find the positions of the wanted bands, in their order; all bands if `wanted` is empty."""
     missing = [name for name in wanted if name not in available]
     if missing:
         raise UserError(f"data.bands: {where} has no band {', '.join(missing)}; it has {', '.join(available)}")
@@ -97,7 +97,7 @@ def band_positions(available: tuple[str, ...], wanted: tuple[str, ...], where: s
 
 
 def reduced_px(patch_px: int, downsample: int, where: str) -> int:
-    """Side of a patch after `block_mean`."""
+    """Compute the side of a patch after `block_mean`."""
     if patch_px % downsample:
         raise UserError(f"data.downsample: {downsample} does not divide the {patch_px} pixels of a patch in {where}")
     return patch_px // downsample
@@ -115,7 +115,7 @@ def block_mean(images: Images, downsample: int) -> Images:
 
 
 def in_memory(source: Source, limit_gib: float) -> Source:
-    """The same source read into memory if its pixels take up to `limit_gib`, else the source as it is."""
+    """Read a source into memory if its pixels take at most `limit_gib`; otherwise, return it unchanged."""
     facts, rows = source.facts, np.arange(len(source.facts.labels))
     first, _ = source.batch(rows[:1])
     if len(rows) * first.nbytes > limit_gib * 2**30:

@@ -69,7 +69,7 @@ def _require_fitting_options(config: DataConfig) -> None:
 
 
 def _with_validation(parts: Parts, fraction: float, together: Groups | None, rng: np.random.Generator) -> Parts:
-    """Take a validation part out of the training part, if one is asked for and there is none yet."""
+    """Take a validation part out of the training part, if the config asks for one and the split has not made it."""
     if not fraction or len(parts.get("validation", ())):
         return parts
     validation, train = cut(parts["train"], fraction, together, rng)

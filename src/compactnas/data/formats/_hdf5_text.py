@@ -25,10 +25,10 @@ LONGEST = 1000
 
 
 def read_names(dataset: h5py.Dataset, path: Path) -> list[str]:
-    """The texts of a data set of variable length, in its order.
+    """Read the texts of a dataset of variable length, in order.
 
-    Errors:
-        ValueError: damaged, or stored in a way that is not known here.
+    Raises:
+        ValueError: The text is damaged, or stored in an unsupported way.
     """
     references = _references(dataset, path)
     if len(references) != REFERENCE.size * dataset.size:
@@ -39,7 +39,7 @@ def read_names(dataset: h5py.Dataset, path: Path) -> list[str]:
 
 
 def _references(dataset: h5py.Dataset, path: Path) -> bytes:
-    """Where each text lies, as the file holds it."""
+    """Read the reference of each text, as stored in the file."""
     file, creation = dataset.file.id.get_create_plist(), dataset.id.get_create_plist()
     if file.get_sizes() != (8, 8) or file.get_userblock():
         raise ValueError("the file has addresses of another size")
@@ -81,7 +81,7 @@ class _Heap:
         return self._collections[address][number][:length].rstrip(b"\x00").decode("utf-8", "replace")
 
     def _collection(self, address: int) -> dict[int, bytes]:
-        """Its objects by number, each as far as a name can go."""
+        """Read the objects of a collection by number, each up to the longest name."""
         if address > self._size - COLLECTION.size:
             raise ValueError("a name beyond the file's end")
         self._stream.seek(address)
@@ -101,6 +101,6 @@ class _Heap:
 
 
 def is_variable(dtype: Any) -> bool:
-    """Whether a data set holds text of variable length."""
+    """Check for text of variable length."""
     text = h5py.check_string_dtype(dtype)
     return text is not None and text.length is None

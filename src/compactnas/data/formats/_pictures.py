@@ -14,12 +14,12 @@ from compactnas.data.checks import require_patch
 from compactnas.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-# Modes that turn into 8-bit RGB without a loss of colour; 16-bit and float pixels would be clipped.
+# Modes that convert to 8-bit RGB without loss; 16-bit and float pixels would be clipped.
 MODES = {"RGB", "RGBA", "P", "L"}
 
 
 class Pictures:
-    """Reads them; `folder.Reader` says what is asked of it."""
+    """Reader of JPEG and PNG patches; implements `folder.Reader`."""
 
     bands = ("R", "G", "B")
     dtype = np.dtype(np.uint8)
@@ -32,7 +32,7 @@ class Pictures:
             self.pixels = image.width
 
     def read(self, file: Path) -> NDArray[np.uint8]:
-        """(band, row, column)."""
+        """Read the pixels of a file, (band, row, column)."""
         with _opened(file) as image:
             # The size is compared before anything is decoded, so a huge image costs nothing.
             if image.size != (self.pixels, self.pixels):
@@ -46,16 +46,16 @@ class Pictures:
                 raise UserError(f"{file}: is damaged or cut short ({error}); replace or remove it") from error
 
     def footprints(self, files: list[Path]) -> None:
-        """They have none."""
+        """Return None: these files have no coordinates."""
 
 
 def _opened(file: Path) -> Image.Image:
-    """The image with its header read and nothing decoded."""
+    """Open an image and read its header; decode nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(file, formats=("JPEG", "PNG"))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: is far too large for a patch; cut it into patches of one size") from error
+        raise UserError(f"{file}: is too large for a patch; cut it into patches of one size") from error
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise UserError(f"{file}: cannot be read as a JPEG or PNG image; replace or remove it") from error

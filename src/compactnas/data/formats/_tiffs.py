@@ -17,21 +17,23 @@ LARGEST_PX = 1024
 
 
 class Tiffs:
-    """Reads them; `folder.Reader` says what is asked of it."""
+    """Reader of GeoTIFF patches; implements `folder.Reader`."""
 
     def __init__(self, first: Path) -> None:
         with opened(first) as raster:
             if raster.width != raster.height:
                 raise UserError(f"{first}: is {raster.width} x {raster.height} pixels; patches must be square")
             if raster.width > LARGEST_PX:
-                raise UserError(f"{first}: is far too large for a patch; cut it into patches of one size")
+                raise UserError(
+                    f"{first}: is too large for a patch (over {LARGEST_PX} px); cut it into patches of one size"
+                )
             self.pixels, self.bands = int(raster.width), band_names(raster)
             self.count = int(raster.count)
             self.numbers = _dtype(raster, first)
             self.dtype = reflectance(np.zeros((self.count, 1, 1), self.numbers), raster).dtype
 
     def read(self, file: Path) -> NDArray[Any]:
-        """(band, row, column)."""
+        """Read the pixels of a file, (band, row, column)."""
         with opened(file) as raster:
             shape, wanted = (raster.count, raster.height, raster.width), (self.count, self.pixels, self.pixels)
             if shape != wanted or _dtype(raster, file) != self.numbers:
@@ -44,7 +46,7 @@ class Tiffs:
         return values
 
     def footprints(self, files: list[Path]) -> Footprints | None:
-        """Where all of them lie; None where one does not say so."""
+        """Read the footprints of all files; None if one of them has no coordinates."""
         found = []
         for file in files:
             with opened(file) as raster:
@@ -58,5 +60,5 @@ class Tiffs:
 def _dtype(raster: Any, file: Path) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(raster.dtypes[0])
     if len(set(raster.dtypes)) > 1 or dtype.kind not in "uif":
-        raise UserError(f"{file}: its bands are of {', '.join(sorted(set(raster.dtypes)))}; give one kind of number")
+        raise UserError(f"{file}: its bands are of {', '.join(sorted(set(raster.dtypes)))}; give them one type")
     return dtype

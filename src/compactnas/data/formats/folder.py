@@ -1,4 +1,4 @@
-"""Images by class: a folder of subfolders, one for each class, of JPEG, PNG or GeoTIFF files of one size."""
+"""Images by class: a folder with a subfolder of JPEG, PNG or GeoTIFF files for each class."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ from compactnas.lcz import NAMES
 
 @runtime_checkable
 class Reader(Protocol):
-    """Reads files of one kind and size, as the first file has it."""
+    """Reader of files that have the kind and size of the first one."""
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """Names of the files' bands."""
+        """Names of the bands."""
         ...
 
     @property
     def pixels(self) -> int:
-        """Side of the files."""
+        """Side of an image in pixels."""
         ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of their pixels."""
+        """Dtype of the pixels."""
         ...
 
     def read(self, file: Path) -> NDArray[Any]:
-        """Pixels of a file, (band, row, column); a UserError for one that is damaged or unlike the first."""
+        """Read the pixels of a file, (band, row, column); raise a UserError if it is damaged or unlike the first."""
         ...
 
     def footprints(self, files: list[Path]) -> Footprints | None:
-        """Where the files lie, from their headers."""
+        """Read the footprints of the files from their headers."""
         ...
 
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Patches decoded when they are asked for.
+    """Patches that are decoded on demand.
 
     Attributes:
-        facts: what is known of them; `keys` are the files' paths inside `root`.
-        root: the folder.
-        reader: of its files.
-        positions: bands to keep, among those of the files.
-        downsample: side of the block of pixels that is averaged into one.
+        facts: Facts about the patches; `keys` are the paths of the files inside `root`.
+        root: Folder of the classes.
+        reader: Reader of the files.
+        positions: Positions of the bands to keep.
+        downsample: Side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
@@ -78,11 +78,11 @@ class FolderSource:
 
 
 def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
-    """List a folder of images by class; classes and files in the order of their names.
+    """List a folder of images by class, with classes and files in the order of their names.
 
-    Errors:
-        UserError: no class folders, a class folder without images, images of two kinds, or a first
-            image that is not a square one. The other images are checked as they are decoded.
+    Raises:
+        UserError: There are no class folders, a class folder has no images, images are of two kinds, or the
+            first image is not square. The other images are checked as they are decoded.
     """
     try:
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -90,10 +90,10 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
     except OSError as error:
         raise UserError(f"{root}: cannot be listed ({error.strerror})") from error
     if not folders:
-        raise UserError(f"{root}: holds no class folders; put the images of each class in a subfolder of its name")
+        raise UserError(f"{root}: has no class folders; put the images of each class into a subfolder with its name")
     for folder, found in files.items():
         if not found:
-            raise UserError(f"{folder}: holds no .jpg, .jpeg, .png or .tif file; remove this class folder or fill it")
+            raise UserError(f"{folder}: has no .jpg, .jpeg, .png or .tif file; add images or remove the folder")
     everything = [file for folder in folders for file in files[folder]]
     reader = _reader(everything)
     positions = band_positions(reader.bands, bands, str(root))

@@ -78,7 +78,7 @@ class _Archive:
 def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit_gib: float = np.inf) -> Source:
     """Read an archive whole.
 
-    Errors:
+    Raises:
         UserError: an array is missing, damaged, of the wrong shape, not finite, or larger than
             `limit_gib`; labels that are no classes.
     """

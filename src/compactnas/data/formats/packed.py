@@ -47,14 +47,14 @@ AGAIN = "make it again with `compactnas prepare`"
 
 @dataclass(frozen=True)
 class PackedSource:
-    """Patches gathered from the map.
+    """Patches gathered from a memory-mapped array.
 
     Attributes:
-        facts: what is known of them.
-        stored: the map, (patches, row, column, band).
-        divisor: what a stored number is divided by; 1 leaves it as it is.
-        positions: bands to keep.
-        downsample: side of the block of pixels that is averaged into one.
+        facts: Facts about the patches.
+        stored: Memory-mapped numbers, (patches, row, column, band).
+        divisor: Divisor of a stored number; 1 leaves it unchanged.
+        positions: Positions of the bands to keep.
+        downsample: Side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
@@ -64,7 +64,7 @@ class PackedSource:
     downsample: int
 
     def gather(self, indices: Indices) -> NDArray[np.generic]:
-        """Stored numbers of the bands that are kept, (patches, row, column, band), read at once."""
+        """Read the stored numbers of the bands to keep, (patches, row, column, band)."""
         numbers = self.stored[indices]
         return numbers if self.positions == list(range(numbers.shape[3])) else numbers[..., self.positions]
 
@@ -78,15 +78,15 @@ class PackedSource:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a folder looks like a packed set."""
+    """Check for a manifest."""
     return (path / MANIFEST).is_file()
 
 
 def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) -> PackedSource:
     """Open a packed set; labels and names are read, pixels are not.
 
-    Errors:
-        UserError: no manifest, one of another kind, or files that are not as it says.
+    Raises:
+        UserError: The manifest is missing or of another kind, or a file does not match it.
     """
     manifest = _manifest(path / MANIFEST)
     patches, pixels, names = manifest["patches"], manifest["patch_px"], tuple(manifest["bands"])
@@ -118,7 +118,7 @@ def _require(ok: bool, file: Path, what: str) -> None:
 
 
 def _require_inside(file: Path) -> None:
-    """A set is copied and unpacked as a folder: a link in it could show any file of who opens it."""
+    """Refuse links out of the folder: in a set from elsewhere, they could expose files of the reader."""
     try:
         inside = file.resolve().is_relative_to(file.parent.resolve())
     except (OSError, RuntimeError):  # a link to itself
@@ -136,7 +136,7 @@ KINDS: dict[str, type] = {
     "divisor": int,
     "files": dict,
 }
-"""What a manifest has to hold."""
+"""Required keys of a manifest, with their types."""
 
 
 def _manifest(file: Path) -> dict[str, Any]:
@@ -157,12 +157,12 @@ def _manifest(file: Path) -> dict[str, Any]:
         _require(values[key] > 0, file, f"`{key}` is not above 0")
     _require(values["patches"] <= MOST_PATCHES, file, f"says {values['patches']} patches, more than {MOST_PATCHES}")
     _require(values["divisor"] <= 2**16, file, f"`divisor` is above {2**16}")
-    _require(values["dtype"] in DTYPES, file, f"`dtype` is none of {', '.join(DTYPES)}")
+    _require(values["dtype"] in DTYPES, file, f"`dtype` must be one of {', '.join(DTYPES)}")
     return values
 
 
 def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
-    """A mapped array of exactly this shape and dtype: nothing is allocated by what a header claims."""
+    """Map an array of exactly this shape and dtype; nothing is allocated on the word of a header."""
     _require_inside(file)
     try:
         array = mapped(file)

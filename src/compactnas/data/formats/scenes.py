@@ -57,16 +57,16 @@ class _Labels:
 
 @dataclass(frozen=True)
 class SceneSource:
-    """Windows read from the scenes when they are asked for.
+    """Windows that are read from the scenes on demand.
 
     Attributes:
-        facts: what is known of them.
-        files: the scenes.
-        scene: which of them each window is of, (windows,).
-        corners: row and column of each window's upper left pixel, (windows, 2).
-        window_px: side of a window, before `downsample`.
-        positions: bands to keep.
-        downsample: side of the block of pixels that is averaged into one.
+        facts: Facts about the windows.
+        files: Paths of the scenes.
+        scene: Number of the scene of each window, (windows,).
+        corners: Row and column of each window's upper left pixel, (windows, 2).
+        window_px: Side of a window before downsampling.
+        positions: Positions of the bands to keep.
+        downsample: Side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
@@ -99,7 +99,7 @@ class SceneSource:
 
 
 def is_scenes(path: Path) -> bool:
-    """Whether a path is a scene, or a folder that holds some."""
+    """Check for a GeoTIFF file, or a folder with some."""
     return path.suffix.lower() in (".tif", ".tiff") if path.is_file() else any(path.glob("*.tif"))
 
 
@@ -120,11 +120,11 @@ def open_scenes(
         path: a GeoTIFF scene or a folder of them.
         bands: names of the bands to keep.
         downsample: side of the block of pixels that is averaged into one.
-        labels: file of labels of a single scene, in place of the one beside it.
+        labels: Label file of a single scene; empty takes the one in the same folder.
         window_px: side of a window in pixels of the scene.
         stride_px: distance of neighbouring windows in pixels of the scene.
 
-    Errors:
+    Raises:
         UserError: no labels, labels of another coordinate system or of no LCZ, scenes with different
             bands, or no window that lies inside.
     """
@@ -176,12 +176,12 @@ def _beside(scene: Path) -> Path:
         if candidate.is_file():
             return candidate
     names = " or ".join(candidate.name for candidate in candidates)
-    raise UserError(f"{scene}: has no labels beside it; write {names}, or name a file with data.labels")
+    raise UserError(f"{scene}: no labels found; put {names} into the same folder, or set data.labels")
 
 
 def _windows(scene: Any, labels: Path, window_px: int, stride_px: int) -> _Labels:
     if not labels.is_file():
-        raise UserError(f"data.labels: there is no file {labels}; check the spelling")
+        raise UserError(f"data.labels: {labels} does not exist; check the spelling")
     step = stride_px or _pixels(STEP_M, scene.transform.a)
     polygons = labels.suffix.lower() in (".geojson", ".json")
     middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
@@ -203,7 +203,7 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np.bool_]:
-    """Whether the scene's own mask has no hole in each window."""
+    """Check that each window is free of no-data pixels, by the mask of the scene."""
     from rasterio.windows import Window
 
     count = np.zeros(len(corners), np.int64)
@@ -298,7 +298,7 @@ def _owners(scene: Any, polygons: list[Polygon], file: Path) -> Iterator[tuple[i
 
 
 def _middles(scene: Any, polygons: list[Polygon], file: Path, missed: Indices, middle: Indices) -> list[Indices]:
-    """Row, column and number of the pixel of each polygon before which so many of its pixels lie."""
+    """Find the pixel of each missed polygon at index `middle` of its pixels: row, column, number."""
     found, before = [], np.zeros(len(missed), np.int64)
     for start, owner in _owners(scene, polygons, file):
         place = np.flatnonzero(owner)

@@ -43,12 +43,12 @@ ROWS = 4096
 """Labels that are read at a time."""
 
 READ_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
-"""What h5py raises on a damaged file, depending on where the damage is."""
+"""Errors of h5py on a damaged file, depending on the location of the damage."""
 
 
 @dataclass(frozen=True)
 class _File:
-    """One open file, whose handle lives as long as its data sets do."""
+    """One open file; its handle lives as long as its datasets."""
 
     path: Path
     sensors: tuple[h5py.Dataset, ...]
@@ -57,7 +57,7 @@ class _File:
     footprints: Footprints | None
 
     def read(self, rows: Indices) -> NDArray[np.float32]:
-        """Pixels of ascending rows as (patches, row, column, band of every sensor)."""
+        """Read ascending rows as (patches, row, column, band of every sensor)."""
         shape = self.sensors[0].shape
         pixels = np.empty((len(rows), *shape[1:3], sum(sensor.shape[3] for sensor in self.sensors)), np.float32)
         # Neighbours are read at once: a slice is far cheaper in HDF5 than a list of rows.
@@ -80,13 +80,13 @@ class _File:
 
 @dataclass(frozen=True)
 class So2SatSource:
-    """Patches read from open files, a batch at a time.
+    """Patches that are read from open files, a batch at a time.
 
     Attributes:
-        facts: what is known of them.
-        files: the files, whose rows follow one another.
-        positions: bands to keep, among those of all sensors.
-        downsample: side of the block of pixels that is averaged into one.
+        facts: Facts about the patches.
+        files: Open files, whose rows are concatenated.
+        positions: Positions of the bands to keep, among the bands of all sensors.
+        downsample: Side of the block of pixels that is averaged into one.
     """
 
     facts: Facts
@@ -122,8 +122,8 @@ def is_so2sat(path: Path) -> bool:
 def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
     """Open a So2Sat file, or a folder of its parts; labels and cities are read, pixels are not.
 
-    Errors:
-        UserError: not HDF5 or cut short, a missing key, a wrong shape, labels that are not one-hot.
+    Raises:
+        UserError: The file is not HDF5 or cut short, a key is missing, a shape is wrong, or labels are not one-hot.
     """
     paths = _paths(path)
     files = tuple(_open(file, SENSORS[sensor]) for file in paths.values())
@@ -154,7 +154,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), d
 
 
 def _paths(path: Path) -> dict[str, Path]:
-    """Files by part; a single file is one without a part's meaning."""
+    """Find the files by part; a single file belongs to no part."""
     if not path.is_dir():
         return {"all": path}
     paths = {part: path / name for part, name in FILES.items() if (path / name).is_file()}
@@ -211,7 +211,7 @@ def _handle(path: Path) -> h5py.File:
 
 
 def _dataset(file: h5py.File, path: Path, key: str, text: bool = False) -> h5py.Dataset:
-    """A data set that lies in this file; links and external storage could point anywhere."""
+    """Open a dataset of this file; refuse links and external storage, which could point anywhere."""
     try:
         keys = sorted(file.keys())
         if key not in keys:
@@ -248,7 +248,7 @@ def _values(dataset: h5py.Dataset, path: Path, rows: slice | tuple[()] = ()) -> 
 
 
 def _texts(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
-    """Names of any kind of text."""
+    """Read names from any kind of text."""
     if dataset.dtype.kind != "O":
         return _values(dataset, path)
     try:
@@ -258,7 +258,7 @@ def _texts(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
 
 
 def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.generic]]:
-    """What is known of each patch's place, from the file itself or the `*_geo.h5` beside it."""
+    """Read the city and the location of each patch, from the file itself or its `*_geo.h5`."""
     geo, found = _geo_file(path), {}
     for holder, where in ((_handle(geo) if geo.is_file() else None, geo), (file, path)):
         for key in (*CITY_KEYS, "epsg", "tfw"):

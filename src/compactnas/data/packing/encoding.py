@@ -1,4 +1,4 @@
-"""How a packed set keeps pixels: integers as they are, reflectance as ten thousandths in 16 bits."""
+"""Encoding of pixels in a packed set: integers unchanged, reflectance as ten-thousandths in 16 bits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ REFLECTANCE_DIVISOR = 10_000
 
 
 class DoesNotFitError(Exception):
-    """A value that the chosen numbers cannot hold."""
+    """A value does not fit the dtype of the encoding."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pixels become stored numbers: value x divisor, rounded.
+    """Encoding of pixels as stored numbers: value x divisor, rounded.
 
     Attributes:
-        dtype: of the stored numbers.
-        divisor: what they are divided by to get the value again.
+        dtype: Dtype of the stored numbers.
+        divisor: Divisor that turns a stored number back into its value.
     """
 
     dtype: str
@@ -31,7 +31,7 @@ class Encoding:
 
     @classmethod
     def of(cls, dtype: np.dtype[Any], asked: PixelDtype) -> Encoding:
-        """The narrowest for pixels of this dtype: integers as they are, reflectance as 10000ths."""
+        """Choose the narrowest encoding for pixels of this dtype."""
         if asked == "float32":
             return cls("float32", 1)
         if dtype.kind in "ui":
@@ -39,10 +39,10 @@ class Encoding:
         return cls("uint16", REFLECTANCE_DIVISOR)
 
     def encode(self, pixels: NDArray[Any]) -> tuple[NDArray[Any], float]:
-        """The numbers to store, and the largest rounding error in the pixels' unit.
+        """Return the numbers to store, and the largest rounding error in the unit of the pixels.
 
-        Errors:
-            DoesNotFitError: a value is negative or too large.
+        Raises:
+            DoesNotFitError: A value is negative or too large.
         """
         if self.dtype == "float32":
             numbers = np.asarray(pixels, np.float32)
@@ -51,7 +51,7 @@ class Encoding:
             if not (pixels.min() >= 0 and pixels.max() <= np.iinfo(self.dtype).max):
                 raise DoesNotFitError
             return pixels.astype(self.dtype, copy=False), 0.0
-        # What is out of range becomes another number or none, and lies more than 0.5 from it.
+        # A value out of range wraps around or becomes NaN, so it differs by more than 0.5.
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.multiply(pixels, np.float32(self.divisor), dtype=np.float32)
             numbers = np.rint(scaled).astype(self.dtype)

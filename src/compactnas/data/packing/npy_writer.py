@@ -1,4 +1,4 @@
-"""A `.npy` file that grows patch by patch, with the checksum of what it holds so far."""
+"""Write a `.npy` file patch by patch, with a running checksum."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ READ_BYTES = 2**20
 
 
 class NpyWriter:
-    """An open file and the SHA-256 of all that was written to it; made by `begun` or `resumed`.
+    """An open `.npy` file and the SHA-256 of its content; create it with `begun` or `resumed`.
 
-    It is written, not mapped: a mapped file would count as memory of this process.
+    The file is not memory-mapped, since its pages would count as memory of this process.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -27,7 +27,7 @@ class NpyWriter:
 
     @classmethod
     def begun(cls, file: Path, shape: tuple[int, ...], dtype: str) -> NpyWriter:
-        """A new file, with its header; the disk's room is taken at once where the system can do that."""
+        """Create a file with its header, and reserve the disk space if the system can."""
         header = _header(shape, dtype)
         stream = file.open("w+b", buffering=0)
         with suppress(AttributeError, OSError):
@@ -38,9 +38,9 @@ class NpyWriter:
 
     @classmethod
     def resumed(cls, file: Path, shape: tuple[int, ...], dtype: str, rows: int, checksum: str) -> NpyWriter | None:
-        """A file whose first `rows` rows are written; None where they are not what the checksum says.
+        """Open a file after its first `rows` rows; None if they do not match the checksum.
 
-        What an interrupted call wrote after them is written again.
+        Later rows of an interrupted call are written again.
         """
         left = len(_header(shape, dtype)) + rows * math.prod(shape[1:]) * np.dtype(dtype).itemsize
         try:
@@ -63,12 +63,12 @@ class NpyWriter:
         self._stream.close()
 
     def add(self, rows: NDArray[Any]) -> None:
-        """More rows, of the dtype and shape that were named."""
+        """Append rows of the dtype and shape of the file."""
         self._write(np.ascontiguousarray(rows).data.cast("B"))
 
     @property
     def checksum(self) -> str:
-        """Of all that was written."""
+        """SHA-256 of everything written so far."""
         return self._hash.hexdigest()
 
     def _write(self, content: memoryview) -> None:

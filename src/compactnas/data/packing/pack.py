@@ -1,6 +1,6 @@
-"""Any source, streamed once into a packed set (`packed.py`): bounded memory, resumable, whole at the end or not there.
+"""Stream a source into a packed set (`formats/packed.py`) with bounded memory; resumable and atomic.
 
-The set grows in a folder beside its place, `DEST.part`, and is moved there when it is whole.
+The set grows in the folder `DEST.part`, which is renamed to `DEST` when the set is complete.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes, write_json
 
 CHUNK_BYTES = 2 * 2**20
-"""Of the patches that are worked on at a time, as float32: few enough to stay in a core's cache."""
+"""Size of a chunk of patches as float32: small enough for the cache of a core."""
 AHEAD = 4
-"""Chunks that are made ready before they are written."""
+"""Number of chunks that are encoded ahead of writing."""
 SAMPLE = 64
-"""Patches that are looked at before any is written."""
+"""Number of patches that are checked before any is written."""
 SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
@@ -45,15 +45,15 @@ SPARE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class State:
-    """How far a set has come.
+    """Progress of a preparation.
 
     Attributes:
-        fingerprint: of the source and of what is taken of it.
-        encoding: of the pixels.
-        rows: patches that are done.
-        checksum: of the file of pixels up to there: a call that goes on trusts nothing else.
-        error: largest rounding error so far.
-        moments: of the patches so far.
+        fingerprint: Fingerprint of the source and of the options.
+        encoding: Encoding of the pixels.
+        rows: Number of finished patches.
+        checksum: Checksum of the pixel file up to that row; resuming relies on it alone.
+        error: Largest rounding error so far.
+        moments: Moments of the patches so far.
     """
 
     fingerprint: str
@@ -65,7 +65,7 @@ class State:
 
     @classmethod
     def load(cls, file: Path) -> State | None:
-        """The state of an interrupted preparation, None where there is none that can be read."""
+        """Load the state of an interrupted preparation; None if there is no readable one."""
         try:
             raw = json.loads(file.read_text(encoding="utf-8"))
             encoding, moments = Encoding(**raw.pop("encoding")), Moments(**raw.pop("moments"))
@@ -77,17 +77,17 @@ class State:
 def prepare(
     config: DataConfig, destination: Path, dtype: PixelDtype = "auto", progress: Progress | None = None
 ) -> Path:
-    """Write the patches that a config names as a packed set; goes on where an earlier call was stopped.
+    """Write the patches that a config names as a packed set; resume an interrupted call.
 
     Args:
-        config: of the source; its split is not used.
-        destination: folder to make.
-        dtype: of the stored numbers; `auto` takes the narrowest that loses at most 5e-5.
-        progress: hears how far it is.
+        config: Config of the source; the split is ignored.
+        destination: Folder to create.
+        dtype: Dtype of the stored numbers; `auto` takes the narrowest one with an error of at most 5e-5.
+        progress: Called with the finished and the total number of patches.
 
-    Errors:
-        UserError: the destination is there already, the disk is too small, a value does not fit the
-            dtype that was asked for, or whatever the source finds wrong.
+    Raises:
+        UserError: The destination exists, the disk is too small, a value does not fit the dtype, or the source is
+            broken.
     """
     how = {name: value for name, value in asdict(config).items() if name not in ("path", "preload_gib", *SPLIT_FIELDS)}
     _require_free(destination)
@@ -102,17 +102,17 @@ def pack(
     progress: Progress | None = None,
     fingerprint: str = "",
 ) -> Path:
-    """Write the patches of any source as a packed set; `prepare` is this for what a config names.
+    """Write the patches of any source as a packed set; `prepare` does this for a config.
 
     Args:
-        source: read once, in order.
-        destination: folder to make.
-        dtype: of the stored numbers.
-        progress: hears how far it is.
-        fingerprint: of the source; a call that was stopped goes on only for the same one. Empty never does.
+        source: Source, which is read once, in order.
+        destination: Folder to create.
+        dtype: Dtype of the stored numbers.
+        progress: Called with the finished and the total number of patches.
+        fingerprint: Fingerprint of the source. An interrupted call is resumed only if it matches, and never if empty.
 
-    Errors:
-        UserError: as `prepare`.
+    Raises:
+        UserError: As for `prepare`.
     """
     destination = Path(destination)
     _require_free(destination)
@@ -120,17 +120,17 @@ def pack(
         return _pack(source, destination, fingerprint, dtype, progress)
     except DoesNotFitError:
         if dtype != "auto":
-            raise UserError(f"{source.facts.name}: holds values that {dtype} cannot; leave dtype at auto") from None
+            raise UserError(f"{source.facts.name}: has values that do not fit {dtype}; use --dtype auto") from None
         return _pack(source, destination, fingerprint, "float32", progress)
 
 
 def _require_free(destination: Path) -> None:
     if destination.exists():
-        raise UserError(f"{destination}: is there already; remove it, or name another folder")
+        raise UserError(f"{destination}: exists already; remove it, or choose another folder")
 
 
 def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
-    """Hash of names, sizes and times of a source's files, and of what is taken of them."""
+    """Hash names, sizes and times of the files of a source, and the options."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     found = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
     return hashlib.sha256(json.dumps([found, taken]).encode()).hexdigest()
@@ -145,7 +145,7 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
         middle = np.median(sample.astype(np.float64))
         raise UserError(
             f"{facts.name}: the median of a sample is {middle:.1e}: reflectance that was divided by 10000 twice? "
-            "Multiply it again, or keep it as it is with --dtype float32"
+            "Multiply it by 10000, or keep it as it is with --dtype float32"
         )
     encoding = Encoding.of(sample.dtype, dtype)
     state, array = State.load(folder / STATE), None
@@ -166,7 +166,7 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
-    """An empty folder on a disk that can take the set."""
+    """Create an empty folder; refuse if the disk has no room for the set."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -186,7 +186,7 @@ def _chunks(facts: Facts, first: int) -> Iterator[Indices]:
 
 
 def _stream(make: Make, facts: Facts, array: NpyWriter, state: State, file: Path, progress: Progress | None) -> State:
-    """All that is left, in order: chunks are read and made ready by a thread of their own, and written by this one."""
+    """Write the remaining patches in order; one thread reads and encodes chunks, this one writes them."""
     saved = time.monotonic()
     for ready in _in_order(make, _chunks(facts, state.rows)):
         array.add(ready.numbers)
@@ -205,7 +205,7 @@ def _stream(make: Make, facts: Facts, array: NpyWriter, state: State, file: Path
 
 
 class _Ready(NamedTuple):
-    """A chunk as it is stored, its rounding error, and the moments of what is stored."""
+    """A chunk as it is stored, its rounding error, and its moments."""
 
     numbers: NDArray[Any]
     error: float
@@ -213,13 +213,11 @@ class _Ready(NamedTuple):
 
 
 Make = Callable[[Indices], _Ready]
-"""Reads a chunk and makes it ready."""
+"""Reads and encodes a chunk."""
 
 
 def _about(sample: Images, encoding: Encoding) -> list[float] | None:
-    """Whole numbers near the means of the bands: the sums of distances from them are exact. None for numbers that are
-    not whole.
-    """
+    """Return whole numbers near the band means, since sums of distances from them are exact; None for floats."""
     if encoding.dtype == "float32":
         return None
     whole: list[float] = np.rint(sample.mean((0, 2, 3), dtype=np.float64) * encoding.divisor).tolist()
@@ -227,7 +225,7 @@ def _about(sample: Images, encoding: Encoding) -> list[float] | None:
 
 
 def _ready(source: Source, encoding: Encoding, about: list[float] | None) -> Make:
-    """What reads a chunk and makes it ready."""
+    """Return the function that reads and encodes a chunk."""
 
     def make(rows: Indices) -> _Ready:
         images, _ = source.batch(rows)
@@ -239,7 +237,7 @@ def _ready(source: Source, encoding: Encoding, about: list[float] | None) -> Mak
 
 
 def _in_order(make: Make, chunks: Iterator[Indices]) -> Iterator[_Ready]:
-    """What is made of each chunk, some ahead, in the chunks' order."""
+    """Encode the chunks in order, some ahead."""
     with ThreadPoolExecutor(1) as reader:  # a source is read by one thread at a time
         waiting = deque(reader.submit(make, rows) for rows in islice(chunks, AHEAD))
         try:
@@ -268,7 +266,7 @@ def _write_facts(facts: Facts, folder: Path) -> None:
 
 
 def _write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, str]) -> None:
-    """The manifest; `known` are checksums that need not be computed again."""
+    """Write the manifest; `known` holds checksums that need not be computed again."""
     files = sorted(file for file in folder.iterdir() if file.suffix in (".npy", ".txt"))
     groups = {} if facts.groups is None else {"groups": [str(name) for name in np.unique(facts.groups)]}
     manifest = {
