@@ -1,19 +1,19 @@
-"""The one kind of error that is the user's to mend."""
+"""Errors that the user can fix."""
 
 import difflib
 import unicodedata
 from collections.abc import Sequence
 
 MOST_LETTERS = 1000
-"""Of a message: names in it come from files, and can be of any length."""
+"""Longest message. Names from files can have any length."""
 
 
 class UserError(ValueError):
-    """Bad input from outside: one line that says what is wrong, where, and what to do next.
+    """Invalid input. The message is one line that says what is wrong, where, and what to do next.
 
-    The command line prints it without a traceback and exits with code 2. Broken
-    invariants of our own are `assert`s instead. What is not printable is replaced (a name in a
-    file must not steer the terminal), and the middle of a long message is left out.
+    The command line prints it without a traceback and exits with code 2. Broken invariants of the code are
+    `assert`s instead. Characters that cannot be printed are replaced, because a name in a file could contain
+    terminal codes, and the middle of a long message is left out.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -21,7 +21,7 @@ class UserError(ValueError):
 
 
 class AlreadyReportedError(UserError):
-    """A `UserError` of a run of several processes that another of them tells."""
+    """A `UserError` that another process of the same run reports."""
 
 
 def _one_line(message: str) -> str:
@@ -35,7 +35,7 @@ def _one_line(message: str) -> str:
 
 
 HIDDEN = ("Cc", "Cf", "Cs")
-"""Control characters, those that turn the order of letters around, and halves of characters."""
+"""Unicode categories of control characters, changes of text direction, and surrogates."""
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:

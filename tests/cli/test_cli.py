@@ -118,7 +118,7 @@ MISTAKES = [
     ("search --config none.yaml", "File does not exist"),
     ("search --config BROKEN", "not YAML"),
     ("search --config UNKNOWN", "does not accept option 'epocs'"),
-    ("search --config SEQUENCE", "holds no names with values"),
+    ("search --config SEQUENCE", "not a mapping of names to values"),
     ("search --data.path x.npz", "name one with --output"),
     ("search --output DIR", "data.path: is not set"),
     ("run --output DIR --data.path nothing.npz", "nothing"),

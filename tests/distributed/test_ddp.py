@@ -216,7 +216,7 @@ def started_by(monkeypatch: pytest.MonkeyPatch, **names: object) -> None:
         ),
         ({"SLURM_NTASKS": 4, "SLURM_NNODES": 1, "SLURM_PROCID": 0}, 4, 1, ""),  # a batch script without srun
         ({}, 2, 1, ""),
-        ({}, 2, 2, "2 nodes are joined by torchrun or srun"),
+        ({}, 2, 2, "2 nodes need torchrun or srun"),
     ],
 )
 def test_devices_and_nodes_are_those_that_were_started(
@@ -245,7 +245,7 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
     started_by(monkeypatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(UserError, match="4 GPUs wanted, but this process sees 2; give --devices 2"):
+    with pytest.raises(UserError, match="4 GPUs requested, but this process sees 2; use --devices 2"):
         make_fabric(MachineConfig(device="cuda", devices=4))
     with pytest.raises(UserError, match=r"machine\.devices: 0 is less than 1"):
         MachineConfig(devices=0)
@@ -387,7 +387,7 @@ def _goes_on_alone(folder: Path, whole: Path) -> None:
 
     config = read_config(folder)
     run(replace(config, machine=replace(config.machine, devices=1)), folder, resume=True, listener=Ear())
-    assert any("begun on 2 x 1 devices, goes on on 1 x 1" in text for text in heard)
+    assert any("resuming on 1 device (started on 2): the last digits may differ" in text for text in heard)
     same_rows(folder / "search/metrics.jsonl", whole / "search/metrics.jsonl")
     same_rows(folder / "train/metrics.jsonl", whole / "train/metrics.jsonl")
 

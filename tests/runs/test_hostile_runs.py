@@ -98,16 +98,16 @@ def test_a_checkpoint_that_is_a_pickle(tmp_path: Path, capsys: pytest.CaptureFix
         buffer = BytesIO()
         torch.save({"rows": [], "step": 1, "state": Trap(tmp_path)}, buffer)
         file.write_bytes(buffer.getvalue())
-        with pytest.raises(UserError, match="not a checkpoint of ours"):
+        with pytest.raises(UserError, match="not a checkpoint of compactnas"):
             load_checkpoint(file)
     line = refused(tmp_path, capsys, "search", "--resume", "--output", str(tmp_path / "run"))
-    assert "not a checkpoint of ours" in line
+    assert "not a checkpoint of compactnas" in line
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_checkpoint_that_is_a_bare_pickle(protocol: int, tmp_path: Path) -> None:
     (tmp_path / "checkpoint-1.pt").write_bytes(pickle.dumps(Trap(tmp_path), protocol))
-    with pytest.raises(UserError, match="not a checkpoint of ours"):
+    with pytest.raises(UserError, match="not a checkpoint of compactnas"):
         load_checkpoint(tmp_path / "checkpoint-1.pt")
     assert not (tmp_path / MARKER).exists()
 

@@ -143,7 +143,7 @@ def test_the_newest_checkpoint_that_can_be_read_is_taken(patches: Path, tmp_path
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     for file in (tmp_path / "cut" / "search").glob(PATTERN):
         file.write_bytes(b"nothing")
-    with pytest.raises(UserError, match="no other one can be read"):
+    with pytest.raises(UserError, match="no other checkpoint is readable"):
         search_stage(config, tmp_path / "cut", resume=True)
 
 
@@ -157,7 +157,7 @@ def test_a_folder_has_one_writer(patches: Path, tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match=f"process {holder.pid} on .* writes here"):
+        with pytest.raises(UserError, match=f"process {holder.pid} on .* is writing here"):
             search_stage(config_of(patches), folder)
         assert not (folder / "config.yaml").exists()
         (folder / ".model.json.1-2.part").write_text("half")

@@ -353,7 +353,7 @@ def test_the_command_plans_runs_and_reports(
 WRONG = {
     "no file": (None, "No such file"),
     "not YAML": ("a: [", "not YAML"),
-    "a list": ("- a", "holds no names with values"),
+    "a list": ("- a", "not a mapping of names to values"),
     "an unknown recipe": ("recipe: grand", "recipe 'grand' is unknown"),
     "an unknown name": ("seeds: 4", "seeds"),
     "an unknown method": ("methods: [T]", "methods: 'T' is unknown; use some of S, S+C, S+D, S+C+D, or names of"),

@@ -84,6 +84,6 @@ def test_a_replayed_training_goes_on_where_it_stopped(patches: Path, tmp_path: P
 
 def test_dropout_is_drawn_anew_in_each_replay() -> None:
     ones = torch.ones(1000, device="cuda")
-    step = replay.Replayed(lambda x: (torch.nn.functional.dropout(x, 0.5),))
+    step = replay.ReplayedStep(lambda x: (torch.nn.functional.dropout(x, 0.5),))
     drawn = [step(ones)[0].clone() for _ in range(replay.WARM_UP + 4)]
     assert all(not torch.equal(a, b) for a, b in pairwise(drawn))

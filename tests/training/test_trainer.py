@@ -155,7 +155,7 @@ def test_another_model_is_not_resumed(patches: Path, tmp_path: Path) -> None:
         train_stage(config, tmp_path / "run", "sen2lcz", resume=True)
     (checkpoint,) = (tmp_path / "run" / "train").glob(PATTERN)
     checkpoint.write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(UserError, match="not a checkpoint of ours"):
+    with pytest.raises(UserError, match="not a checkpoint of compactnas"):
         train_stage(config, tmp_path / "run", "resnet8", resume=True)
 
 
@@ -170,6 +170,6 @@ def test_a_checkpoint_executes_nothing(patches: Path, tmp_path: Path) -> None:
     train_stage(config, tmp_path / "run", "resnet8")
     (checkpoint,) = (tmp_path / "run" / "train").glob(PATTERN)
     checkpoint.write_bytes(pickle.dumps(Bomb(), protocol=2))
-    with pytest.raises(UserError, match="not a checkpoint of ours"):
+    with pytest.raises(UserError, match="not a checkpoint of compactnas"):
         train_stage(replace(config), tmp_path / "run", "resnet8", resume=True)
     assert not (tmp_path / "bang").exists()

@@ -1,1 +1,1 @@
-"""The processes that compute one run together."""
+"""Several processes that compute one run together."""

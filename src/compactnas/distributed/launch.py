@@ -1,8 +1,7 @@
-"""How the processes of a run on several devices are started, and how one of them finds its place.
+"""Start the processes of a run on several devices, or join those that torchrun or srun has started.
 
-`compactnas` starts them itself (lightning-fabric runs the same command once more for each further
-device), or torchrun or Slurm's srun has started them. What does not fit is found before any of them waits
-for another. Torch is imported only where processes are joined.
+By default `compactnas` starts them itself: lightning-fabric runs the same command again for each further device.
+Mismatches are found before any process waits for another. Torch is imported late, to keep `--help` fast.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 Starter = Literal["torchrun", "srun", "itself"]
 
 WATCH_S = 1.0
-"""Seconds between two looks of a started process at whether the one that started it lives."""
+"""Seconds between two checks that the parent process is alive."""
 
 
 def starter() -> Starter:
-    """Who starts the processes. A batch script of Slurm that does not use srun starts one process as any shell does."""
+    """Detect how the processes are started. A Slurm batch script without srun counts as a plain shell."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return "torchrun"
     return "srun" if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 else "itself"
 
 
 def rank() -> int:
-    """This process's number among those of its run, 0 where it is alone, by the environment."""
+    """Rank of this process, from the environment; 0 for a single process."""
     names: dict[Starter, tuple[str, ...]] = {
         "torchrun": ("RANK",),
         "srun": ("SLURM_PROCID",),
@@ -46,26 +45,26 @@ def rank() -> int:
 
 
 def world_size(machine: MachineConfig) -> int:
-    """How many processes compute a run."""
+    """Number of processes of a run."""
     return machine.devices * machine.nodes
 
 
 def is_rank_zero(machine: MachineConfig) -> bool:
-    """Whether this process speaks for its run."""
+    """Check whether this process reports for its run."""
     return world_size(machine) == 1 or rank() == 0
 
 
 def require_processes(machine: MachineConfig) -> None:
-    """Raise a UserError where torchrun or srun has started other processes than these devices and nodes.
+    """Raise a `UserError` if the number of processes does not match the devices and nodes of the config.
 
-    It is told by the first process alone.
+    Only the first process reports it.
     """
     by, devices, nodes = starter(), machine.devices, machine.nodes
     if by == "itself":
         if nodes > 1 and "MASTER_ADDR" not in os.environ:
             raise UserError(
-                f"machine.nodes: {nodes} nodes are joined by torchrun or srun, which start compactnas on each of them; "
-                "docs/devices.md has both"
+                f"machine.nodes: {nodes} nodes need torchrun or srun to start compactnas on each of them; "
+                "see docs/devices.md"
             )
         return
     names = ("WORLD_SIZE", "LOCAL_WORLD_SIZE") if by == "torchrun" else ("SLURM_STEP_NUM_TASKS", "SLURM_NNODES")
@@ -78,18 +77,18 @@ def require_processes(machine: MachineConfig) -> None:
         )
         raise UserError(text) if rank() == 0 else AlreadyReportedError(text)
     if by == "srun" and "SLURM_NTASKS_PER_NODE" not in os.environ:
-        os.environ["SLURM_NTASKS_PER_NODE"] = str(per_node)  # fabric wants it; `srun -n` does not set it
+        os.environ["SLURM_NTASKS_PER_NODE"] = str(per_node)  # fabric needs it, and `srun -n` does not set it
 
 
 def join(machine: MachineConfig, device: str) -> Fabric:
-    """Start the other processes, or find those that have been started; gives this one's place among them.
+    """Start the processes of a run, or join those that are running, and return this process's Fabric.
 
-    Gradients are summed by hand (`ProcessGroup.sum`), so that fabric starts the processes and brings precision
-    and optimisers, but wraps no module: DDP would look for the unused parameters of each step's path
-    and knows nothing of alpha.
+    Fabric provides processes, precision and optimisers, but wraps no module: gradients are summed by
+    `ProcessGroup.sum`, because DDP would search for the unused parameters of each sampled path and does not
+    handle alpha.
 
-    Errors:
-        UserError: there are not so many devices, or not so many processes.
+    Raises:
+        UserError: The machine has too few devices, or there is another number of processes.
     """
     import torch
     from lightning_fabric import Fabric
@@ -100,9 +99,9 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     _require_devices(machine, device)
     if device == "cpu" and not machine.threads and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(_cores()) // machine.devices))
-    if machine.nodes == 1:  # nothing leaves the machine
+    if machine.nodes == 1:  # communicate within the machine only
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
-    if "OMP_NUM_THREADS" not in os.environ:  # else fabric sets a number of its own
+    if "OMP_NUM_THREADS" not in os.environ:  # else fabric sets its own number
         os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fresh, started = not distributed.is_initialized(), starter() == "itself" and rank() > 0
@@ -117,7 +116,7 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     fabric.launch()
     if fresh and started:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    if fresh:  # else threads of its backends may outlive the interpreter, which ends the process by SIGABRT
+    if fresh:  # backend threads that outlive the interpreter would abort the process (SIGABRT)
         atexit.register(_leave)
     return fabric
 
@@ -130,12 +129,12 @@ def _require_devices(machine: MachineConfig, device: str) -> None:
     import torch
 
     if device == "mps":
-        raise UserError(f"machine.devices: {machine.devices} devices need CUDA or --machine.device cpu, not mps")
+        raise UserError(f"machine.devices: mps has one device, not {machine.devices}; use --machine.device cpu or cuda")
     if device == "cuda" and torch.cuda.device_count() < machine.devices:
         there = torch.cuda.device_count()
         raise UserError(
-            f"machine.devices: {machine.devices} GPUs wanted, but this process sees {there}; give --devices {there}, "
-            "or under Slurm let each task see all GPUs of its node (--gpus-per-node, not --gpus-per-task)"
+            f"machine.devices: {machine.devices} GPUs requested, but this process sees {there}; use --devices {there}, "
+            "or with Slurm let each task see all GPUs of its node (--gpus-per-node, not --gpus-per-task)"
         )
 
 
@@ -151,7 +150,7 @@ def _environment() -> ClusterEnvironment:
 
 
 def _end_with(parent: int) -> None:
-    """End when the process that started this one has ended: NCCL alone would wait for it for minutes."""
+    """Exit when the parent process has ended, because NCCL would wait for it for minutes."""
     while os.getppid() == parent:
         time.sleep(WATCH_S)
     os._exit(1)

@@ -1,9 +1,8 @@
-"""The processes that compute one run together, and the few sums and messages that they exchange.
+"""Communication between the processes of a run.
 
-A batch, a gradient and a metric are of the whole run: a process (a rank) takes its share of the rows,
-and sums go over all of them. With one process nothing here does anything. A run on GPUs speaks over
-NCCL for what lies there and over gloo for what lies on the CPU, so that alpha's gradient and the
-checks wait for no device.
+Each process (rank) takes its share of a batch's rows; gradients and metrics are summed over all processes. With one
+process, nothing here has an effect. On GPUs, tensors on the device go over NCCL and tensors on the CPU over gloo, so
+that the gradient of alpha and the checks do not wait for the device.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among those of a run.
+    """The processes of a run, as seen from one of them.
 
     Attributes:
-        rank: of this process, from 0; the first one writes files and speaks.
-        count: of processes.
+        rank: Rank of this process, from 0. Rank 0 writes files and reports progress.
+        count: Number of processes.
     """
 
     rank: int = 0
@@ -38,18 +37,19 @@ class ProcessGroup:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Check whether this process writes files and reports progress."""
         return self.rank == 0
 
     def share(self, rows: int) -> slice:
-        """Which of so many rows are this process's: a run of neighbours, of lengths that differ by one at most.
+        """Range of this process's rows in a batch of `rows` rows.
 
-        All shares together are all rows, each once, in order. With fewer rows than processes some are empty.
+        The ranges of all processes cover each row once, in order, and their lengths differ by at most one. With fewer
+        rows than processes some are empty.
         """
         return slice(rows * self.rank // self.count, rows * (self.rank + 1) // self.count)
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Add up each tensor over the processes, in place; all on one device, the same shapes everywhere."""
+        """Sum each tensor over the processes, in place. All must be on one device, with the same shapes everywhere."""
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -59,7 +59,7 @@ class ProcessGroup:
             tensor.copy_(part.view(tensor.shape))
 
     def any(self, here: bool) -> bool:
-        """Whether it is so in any of the processes."""
+        """Return True if the value is true in any process."""
         if self.count == 1:
             return here
         flag = torch.tensor(float(here))
@@ -67,7 +67,7 @@ class ProcessGroup:
         return bool(flag)
 
     def gather(self, row: Float[Tensor, "values"]) -> Float[Tensor, "processes values"]:
-        """The row of each process."""
+        """Gather the row of each process."""
         if self.count == 1:
             return row.unsqueeze(0)
         rows = [torch.empty_like(row) for _ in range(self.count)]
@@ -75,7 +75,7 @@ class ProcessGroup:
         return torch.stack(rows)
 
     def require_same(self, what: str, value: object) -> None:
-        """Stop where a plain value differs between the processes: what follows would wait for ever, or be wrong."""
+        """Raise a `RuntimeError` if a plain value differs between processes, before they deadlock or diverge."""
         if self.count == 1:
             return
         number = crc32(json.dumps(value).encode())
@@ -85,11 +85,11 @@ class ProcessGroup:
             raise RuntimeError(f"rank {self.rank}: {what} is not the same in all processes; this one has {value}")
 
     def on_rank_zero(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the first process's work gives, in all of them; they wait for it.
+        """Call a function in the process of rank 0 and return its result in all of them.
 
-        Errors:
-            UserError: the work raised one, in the first process.
-            AlreadyReportedError: that it did, in the others.
+        Raises:
+            UserError: The function raised one (in the process of rank 0).
+            AlreadyReportedError: The function raised a `UserError` (in the other processes).
         """
         if self.count == 1:
             return work(*args, **kwargs)
@@ -110,4 +110,4 @@ class ProcessGroup:
 
 
 SINGLE_PROCESS = ProcessGroup()
-"""One process computes all."""
+"""Group of a run with one process."""

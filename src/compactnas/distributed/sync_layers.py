@@ -1,7 +1,7 @@
-"""A network whose batch is spread over several processes: normalised and thinned out as the whole batch is.
+"""Batch norm and dropout for a batch that is split over several processes.
 
-Batch norm and dropout are the two layers that look beyond one patch. Torch's own synchronised batch norm
-runs on CUDA alone; this one runs wherever the processes can add up numbers.
+They are the two layers whose output depends on the whole batch. Torch's `SyncBatchNorm` needs CUDA; this one runs on
+any device.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ DIMS = (0, 2, 3)
 
 
 class GlobalBatchNorm(nn.Module):
-    """Batch norm with the statistics of the whole batch, its parts in several processes.
+    """Batch norm with the statistics of the whole batch, whose parts are in several processes.
 
-    Holds the parameters and buffers of the layer in whose place it stands, under the same names: a
-    state goes from one to the other. A process's part of the batch may be empty.
+    It takes over the parameters and buffers of a `BatchNorm2d` under the same names, so their state dicts are
+    interchangeable. A process's part of the batch may be empty.
 
     Args:
-        norm: the layer.
-        processes: the processes.
+        norm: Layer to replace.
+        processes: Processes of the run.
     """
 
     weight: Tensor | None
@@ -51,7 +51,7 @@ class GlobalBatchNorm(nn.Module):
         return self.scaled(x, self.weight, self.bias)
 
     def scaled(self, x: Map, weight: Channels | None, bias: Channels | None = None) -> Map:
-        """Normalised with this weight and bias in the place of the layer's own."""
+        """Normalise with a given weight and bias instead of the layer's own."""
         if not self.training and self.running_mean is not None:
             return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps)
         y, mean, variance, total = _normalise(x, weight, bias, self.eps, self.processes)
@@ -96,7 +96,7 @@ class _Normalise(torch.autograd.Function):
         x, weight, mean, deviations, total = ctx.saved_tensors
         wide, centred = _wide(grad), _wide(x) - _across(mean)
         sums = torch.stack([wide.sum(DIMS), (wide * centred).sum(DIMS) * deviations])
-        grad_bias, grad_weight = sums.clone()  # of this process's rows: summed with all other gradients
+        grad_bias, grad_weight = sums.clone()  # of this process's rows; summed later with the other gradients
         grad_x = None
         if ctx.needs_input_grad[0]:
             ctx.processes.sum([sums])
@@ -116,7 +116,7 @@ _normalise: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]] = _Normalise.ap
 
 
 def _wide(x: Tensor) -> Tensor:
-    """At least 32 bits: sums over a batch lose all digits in 16."""
+    """Convert to at least 32 bits, because sums over a batch are too large for 16."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -125,16 +125,16 @@ def _across(channels: Tensor) -> Tensor:
 
 
 def memory_of(x: Map) -> torch.memory_format:
-    """How a map lies in memory."""
+    """Memory format of a feature map."""
     last = x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
 
 
 class GlobalDropout(nn.Module):
-    """Dropout that draws for the whole batch and takes this process's rows of it.
+    """Dropout that draws for the whole batch and uses this process's rows.
 
-    So the processes' generators, seeded alike, stay alike, and on the CPU each patch meets the draw that it
-    meets in one process.
+    The generators of all processes stay in the same state, and on the CPU each patch gets the same draw as with
+    one process.
     """
 
     def __init__(self, p: float, processes: ProcessGroup) -> None:
@@ -152,7 +152,7 @@ class GlobalDropout(nn.Module):
 
 
 def use_global_layers(network: nn.Module, processes: ProcessGroup) -> None:
-    """Put layers of the whole batch in the place of those that look beyond one patch; nothing with one process."""
+    """Replace batch norm and dropout by their versions for several processes. Does nothing with one process."""
     if processes.count == 1:
         return
     for name, child in network.named_children():

@@ -1,4 +1,4 @@
-"""Measures of a trained network on a part of a data set."""
+"""Measure the accuracy of a trained network on a part of a dataset."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network scored on one part, and what it costs.
+    """Accuracy and cost of a network on one part.
 
     Attributes:
-        model: its name.
+        model: Name of the network.
         part: `train`, `validation` or `test`.
-        measures: accuracies.
-        classes: names, in the order of the confusion matrix.
-        confusion: counts, rows true, columns predicted.
-        macs: multiply-accumulates of one patch.
-        parameters: trained weights.
-        depths: cells in each block of a searched network, else None.
-        turns: whether it is the mean over the 8 symmetries of the square; `macs` holds all eight passes then.
+        measures: Accuracy measures.
+        classes: Names of the classes, in the order of the confusion matrix.
+        confusion: Number of patches by true class (rows) and predicted class (columns).
+        macs: Multiply-accumulates for one patch.
+        parameters: Number of trained parameters.
+        depths: Number of cells in each block of a searched network, else None.
+        turns: Whether predictions are averaged over the 8 symmetries of a patch; `macs` then counts all 8 passes.
     """
 
     model: str
@@ -50,11 +50,11 @@ class Evaluation:
 
     @property
     def n(self) -> int:
-        """Patches that were measured."""
+        """Number of patches."""
         return int(self.confusion.sum())
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Evaluation as JSON values."""
         raw = asdict(self) | {"n": self.n, "confusion": self.confusion.tolist(), "classes": list(self.classes)}
         raw["depths"] = None if self.depths is None else list(self.depths)
         return raw
@@ -70,16 +70,16 @@ def probabilities(
     tta: bool = False,
     temperature: float = 1.0,
 ) -> Float[Tensor, "patches classes"]:
-    """Class probabilities of these rows, in their order, on the CPU. Leaves the network in eval mode.
+    """Predict class probabilities of patches, on the CPU. Leaves the network in eval mode.
 
     Args:
-        network: raw patches in, logits out.
-        source: the patches.
-        indices: rows.
-        device: where the network is.
-        channels_last: memory format.
-        turns: take the mean over the 8 symmetries of the square, at eight times the work.
-        temperature: divides the logits.
+        network: Network from raw patches to logits.
+        source: Patches.
+        indices: Rows to predict.
+        device: Device of the network.
+        channels_last: Whether to use the channels-last memory format.
+        tta: Average over the 8 symmetries of each patch (test-time augmentation), at eight times the cost.
+        temperature: Divisor of the logits.
     """
     network.eval()
     elements = range(SYMMETRIES if tta else 1)
@@ -112,7 +112,7 @@ def measure(
     tta: bool = False,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
-    """Accuracies and confusion matrix of a network on these rows; each process predicts its share of them."""
+    """Accuracy measures and confusion matrix of a network. Each process predicts its share of the rows."""
     own = indices[processes.share(len(indices))]
     classes = len(source.facts.classes)
     confusion = np.zeros((classes, classes), np.int64)
@@ -124,11 +124,13 @@ def measure(
 
 
 def require_fit(facts: Facts, bands: int, classes: int) -> None:
-    """Raise a UserError where a source does not go with a model's bands and classes."""
+    """Raise a `UserError` if the data does not have a model's number of bands and classes."""
     if len(facts.bands) != bands:
         raise UserError(
             f"{facts.name}: {len(facts.bands)} bands ({', '.join(facts.bands)}), but the model takes {bands}; "
-            "choose them with data.bands"
+            "choose the bands with --data.bands"
         )
     if len(facts.classes) != classes:
-        raise UserError(f"{facts.name}: {len(facts.classes)} classes, but the model answers {classes}")
+        raise UserError(
+            f"{facts.name}: {len(facts.classes)} classes, but the model predicts {classes}; use data with its classes"
+        )

@@ -1,7 +1,7 @@
-"""Accuracy measures, all in closed form from a confusion matrix (rows true, columns predicted).
+"""Accuracy measures, computed from a confusion matrix (rows true, columns predicted).
 
-One matrix of counts says everything that a test has to say, adds up over batches and devices
-without error, and is what the run folder keeps; so nothing here sees a prediction.
+A confusion matrix is enough for all of them, can be summed over batches and devices without rounding, and is
+kept in the run folder.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from compactnas.errors import UserError
 
 @dataclass(frozen=True)
 class Measures:
-    """Accuracy on one part; all are fractions, kappa may be negative.
+    """Accuracy on one part. All measures are fractions; kappa may be negative.
 
     Attributes:
-        oa: OA, overall accuracy.
-        aa: AA, the mean of the recall of each class present.
-        kappa: Cohen's kappa: OA above what the same marginals would give by chance. 1 where a
-            single class is all there is, in truth and in prediction (0/0).
-        macro_f1: the mean of the F1 of each class present.
-        classes_present: classes with at least one true patch: those that `aa` and `macro_f1` average.
-        classes: classes that the model knows.
-        oa_weighted: OAw, each error weighed by how similar the two LCZ are (WUDAPT).
-        oa_urban: OAu, OA among the patches that are built in truth and in prediction.
-        oa_built_natural: OAbu, OA of built against natural; LCZ E is left out, in truth and in prediction.
-        accuracy_on_built: OA of the patches that are built in truth. Deep-learning papers call this "OAbu".
+        oa: Overall accuracy (OA).
+        aa: Average accuracy (AA): mean recall of the classes present.
+        kappa: Cohen's kappa: accuracy above that expected by chance from the same marginals. 1 if there is
+            a single class in truth and prediction (0/0).
+        macro_f1: Mean F1 score of the classes present.
+        classes_present: Number of classes with at least one true patch, over which `aa` and `macro_f1` average.
+        classes: Number of classes of the model.
+        oa_weighted: Weighted accuracy (OAw): errors weighted by the similarity of the two LCZ (WUDAPT).
+        oa_urban: Accuracy (OAu) among the patches that are built in truth and in prediction.
+        oa_built_natural: Accuracy of built against natural (OAbu), without LCZ E in truth or prediction.
+        accuracy_on_built: Accuracy of the patches that are built in truth. Deep-learning papers call this "OAbu".
 
-    The last four are None for classes other than LCZ, and where no patch is there to count.
+    The last four are None for classes other than LCZ, and if there is no patch to count.
     """
 
     oa: float
@@ -49,14 +49,14 @@ class Measures:
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """Accuracy of each class, all of shape (class,).
+    """Accuracy of each class, as arrays of shape (class,).
 
     Attributes:
-        support: true patches.
-        predicted: patches that were given this class.
-        recall: share of the true patches that were found; NaN for a class without any.
-        precision: share of the predicted patches that are right; NaN for a class never predicted.
-        f1: harmonic mean of the two, 0 for a class that is only in one of them; NaN for one in neither.
+        support: Number of true patches.
+        predicted: Number of predicted patches.
+        recall: Share of the true patches that are predicted right; NaN for a class without true patches.
+        precision: Share of the predicted patches that are right; NaN for a class that is never predicted.
+        f1: Harmonic mean of recall and precision; 0 if one of them is NaN, NaN if both are.
     """
 
     support: NDArray[np.int64]
@@ -67,7 +67,7 @@ class ClassMeasures:
 
 
 def class_measures(confusion: NDArray[np.int64]) -> ClassMeasures:
-    """Recall, precision and F1 of each class; `confusion` is (true, predicted), in patches."""
+    """Compute recall, precision and F1 of each class from a confusion matrix (true, predicted)."""
     hits, support, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     return ClassMeasures(
         support=support,
@@ -79,15 +79,15 @@ def class_measures(confusion: NDArray[np.int64]) -> ClassMeasures:
 
 
 def confusion_measures(confusion: NDArray[np.int64], lcz: bool) -> Measures:
-    """All measures of a confusion matrix.
+    """Compute all measures from a confusion matrix.
 
     Args:
-        confusion: (true, predicted), in patches.
-        lcz: whether the classes are the 17 Local Climate Zones in their order; adds OAw, OAu, OAbu
+        confusion: Number of patches, (true, predicted).
+        lcz: Whether the classes are the 17 Local Climate Zones in their order. Adds OAw, OAu, OAbu
             and the accuracy on built classes (Bechtel et al. 2017, doi:10.3390/urbansci1020015).
 
     Raises:
-        UserError: the matrix is empty.
+        UserError: The matrix is empty.
     """
     assert confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1], confusion.shape
     assert confusion.min(initial=0) >= 0, "a count is negative"

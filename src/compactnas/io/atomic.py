@@ -1,7 +1,7 @@
-"""Files written so that a dying process breaks nothing.
+"""Write files atomically.
 
-Every file is written beside its place and moved there, so that a reader finds the old one or
-the new one, never half of one.
+Every file is written under a temporary name and then renamed, so that readers see the old file or the new one,
+never a part of it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from compactnas.io.untrusted import parse_json, read_text
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two machines may write here, and processes of the same number on both.
+    # Processes on two machines may have the same id.
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with beside.open("wb") as file:
@@ -32,12 +32,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write a JSON file atomically."""
     write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file; `what` says in an error what to do, which command writes it."""
+    """Read a JSON file. `what` says in the error message what to do if it cannot be read."""
     text = read_text(path, what)
     try:
         return parse_json(text)

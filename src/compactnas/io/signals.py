@@ -1,4 +1,4 @@
-"""Requests to stop: SIGTERM, as schedulers send before they kill, and SIGUSR1, Slurm's warning."""
+"""Handle requests to stop: SIGTERM, which schedulers send before they kill, and SIGUSR1, Slurm's warning."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasa
 
 
 class StoppedError(Exception):
-    """A run was asked to stop; all that it has done is on disk, and it can go on."""
+    """A run was asked to stop. Its work is on disk and can be resumed."""
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """A handler for where nothing is lost by stopping here."""
+    """Signal handler that raises `StoppedError` at once."""
     raise StoppedError(f"stopped by {signal.Signals(number).name}")
 
 
 @contextmanager
 def stopping_at_once() -> Iterator[None]:
-    """While it lasts, a request raises `StoppedError`, unless somebody else listens to it already."""
+    """Raise `StoppedError` on a request to stop, unless the signal has another handler."""
     with _handled(stop_at_once, (signal.SIG_DFL,)):
         yield
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], str]]:
-    """While it lasts, a request is noted; gives what tells the name of the first one, empty if none came."""
+    """Record requests to stop. Yields a function that returns the name of the first signal; empty if none came."""
     noted: list[str] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -41,9 +41,9 @@ def stop_requests() -> Iterator[Callable[[], str]]:
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
-    """While it lasts, Ctrl-C and SIGTERM are noted, whoever listened to them; gives what tells whether one came.
+    """Record Ctrl-C and SIGTERM instead of raising. Yields a function that returns whether one came.
 
-    For where an exception in a handler could be raised inside another library's callback, which loses it.
+    Use it if an exception could be raised, and lost, inside a callback of another library.
     """
     noted: list[int] = []
     with _handled(lambda number, frame: noted.append(number), None, (signal.SIGINT, signal.SIGTERM)):
@@ -56,7 +56,7 @@ def _handled(
     instead: tuple[object, ...] | None,
     numbers: tuple[signal.Signals, ...] = SIGNALS,
 ) -> Iterator[None]:
-    """Set a handler for the signals whose handler is one of these, None: any; only the main thread may."""
+    """Set a handler in the main thread for signals whose current handler is in `instead` (None: any)."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in numbers:

@@ -1,7 +1,7 @@
-"""Text from outside, read as plain values and within limits.
+"""Read text files as plain values, within limits.
 
-A file may come from a stranger: nothing in it is executed or imported, and what is made of it in memory stays far
-below a gigabyte, whatever it claims.
+Files are untrusted input: nothing in them is executed or imported, and reading one takes far less than a gigabyte of
+memory, whatever its content.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from compactnas.errors import UserError
 
 MOST_BYTES = 16 * 2**20
-"""Of a text that is parsed: what is made of it can take forty times as much memory."""
+"""Largest text to parse, in bytes. The parsed values can take forty times as much memory."""
 MOST_YAML_BYTES = 2**18
-"""Of a config or a study; the parser takes a second for so many."""
+"""Largest config or study, in bytes. The parser takes about a second for it."""
 MOST_DEPTH = 32
-"""Of YAML's lists and mappings inside one another."""
+"""Deepest nesting of lists and mappings in YAML."""
 MOST_DIGITS = 18
-"""Of a whole number, so that it fits 64 bits wherever it goes."""
+"""Most digits of a whole number, so that it fits in 64 bits."""
 
 
 def read_text(path: Path, what: str, most: int = MOST_BYTES, errors: str = "strict") -> str:
-    """Read a text file of at most so many bytes in UTF-8; `what` says in an error what to do."""
+    """Read a UTF-8 file of at most `most` bytes. `what` says in the error message what to do."""
     if path.exists() and not path.is_file():
-        raise UserError(f"{path}: is not a file; {what}")  # a pipe would be waited for
+        raise UserError(f"{path}: is not a file; {what}")  # reading a pipe could block
     try:
         with path.open("rb") as file:
             content = file.read(most + 1)
@@ -41,10 +41,11 @@ def read_text(path: Path, what: str, most: int = MOST_BYTES, errors: str = "stri
 
 
 def parse_json(text: str) -> Any:
-    """Values of a JSON text.
+    """Parse JSON.
 
-    Errors:
-        ValueError: not JSON, nested too deeply, or a whole number that does not fit 64 bits; in one line.
+    Raises:
+        ValueError: The text is not JSON, is nested too deeply, or has a whole number that does not fit in 64 bits.
+            The message is one line.
     """
     try:
         return json.loads(text, parse_int=_whole)
@@ -53,26 +54,26 @@ def parse_json(text: str) -> Any:
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping; `what` says in an error what to do."""
+    """Read a YAML file with one mapping. `what` says in the error message what to do."""
     text = read_text(path, what, MOST_YAML_BYTES)
     try:
         values = parse_yaml(text)
     except ValueError as error:
         raise UserError(f"{path}: not YAML ({error}); {what}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no names with values; {what}")
+        raise UserError(f"{path}: not a mapping of names to values; {what}")
     return values
 
 
 def parse_yaml(text: str) -> Any:
-    """Plain values of a YAML text: mappings by name, lists, text, numbers, true and false, null.
+    """Parse YAML to plain values: mappings with text keys, lists, text, numbers, booleans and null.
 
-    Aliases are refused, since what they repeat can double with each line of the file.
+    Aliases are refused, because repeated aliases grow exponentially.
 
-    Errors:
-        ValueError: anything else, in one line.
+    Raises:
+        ValueError: The text has anything else. The message is one line.
     """
-    import yaml  # late: only who reads a config needs it
+    import yaml  # late, because most commands read no YAML
 
     depth = 0
     try:
@@ -84,7 +85,7 @@ def parse_yaml(text: str) -> Any:
                 raise ValueError("it is nested too deeply")
         values = yaml.safe_load(text)
     except (yaml.YAMLError, LookupError, AttributeError, TypeError, OverflowError) as error:
-        # Beside its own errors: what its constructors raise for a value that is not of its tag's kind.
+        # Besides YAML's own errors, its constructors raise these for a value that does not fit its tag.
         raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from None
     return _plain(values)
 
@@ -103,7 +104,7 @@ def _plain(value: Any) -> Any:
 
 def _plain_name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueError(f"{str(name)[:40]!r} is no name")
+        raise ValueError(f"{str(name)[:40]!r} is not a name")
     return name
 
 
@@ -114,21 +115,21 @@ def _whole(digits: str) -> int:
 
 
 IMPORTING = ("class_path", "init_args", "dict_kwargs")
-"""Names by which jsonargparse is told of a class, whose module it imports: a stranger would choose what runs."""
+"""Keys with which jsonargparse imports a class. A config must not use them: its author would choose what runs."""
 
 LONGEST_TEXT, MOST_BRACKETS = 4096, 32
 
 
 def require_plain(kind: Any, values: Any) -> None:
-    """Check values for a config dataclass before jsonargparse sees them: configs by their fields, and no classes.
+    """Check values for a config dataclass before jsonargparse parses them.
 
-    Errors:
-        TypeError: a class is named, a config is not given by the names of its fields, or a text is more than a text.
+    Raises:
+        TypeError: A value names a class, a config is not a mapping of its fields, or a text has YAML syntax.
     """
     configs = {field.name: field.default_factory for field in fields(kind) if is_dataclass(field.default_factory)}
     for name, value in values.items():
         if not isinstance(name, str) or "." in name:
-            raise TypeError(f"{str(name)[:40]!r} is no name of a value")
+            raise TypeError(f"{str(name)[:40]!r} is not the name of an option")
         if name in configs and not isinstance(value, Mapping):
             raise TypeError(f"{name}: expected names and values, found {str(value)[:40]!r}")
         if name in configs:
@@ -139,12 +140,12 @@ def require_plain(kind: Any, values: Any) -> None:
 
 def _require_plain_value(name: Any, value: Any) -> None:
     if name in IMPORTING:
-        raise TypeError(f"{name}: a config names no classes")
+        raise TypeError(f"{name}: a config cannot name a class")
     if isinstance(value, str):
-        # It is read as YAML once more, where an alias (*) can double what it repeats (&) with each line.
+        # It will be parsed as YAML again, in which aliases (* of &) grow exponentially.
         brackets = value.count("[") + value.count("{")
         if len(value) > LONGEST_TEXT or brackets > MOST_BRACKETS or {"&", "*"} <= set(value):
-            raise TypeError(f"{name}: {value[:40]!r} is not such a value")
+            raise TypeError(f"{name}: {value[:40]!r} is not a valid value")
     elif isinstance(value, Mapping):
         for inner in value.items():
             _require_plain_value(*inner)

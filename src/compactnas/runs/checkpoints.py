@@ -1,6 +1,6 @@
-"""A stage's whole state on disk: the last few, each whole, of which the newest that can be read is taken.
+"""Checkpoints of a stage: keep the last few, and load the newest readable one.
 
-Checkpoints hold tensors and plain values only and are read as such.
+They hold tensors and plain values only, and loading executes nothing.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ EACH_EPOCH = CheckpointPolicy(every_s=0.0)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints in a folder, named by the epochs and steps that are done.
+    """Checkpoints in a folder, named after the number of finished epochs and steps.
 
     Attributes:
-        folder: where they are.
-        last: how many are kept.
+        folder: Folder of the checkpoints.
+        last: Number of checkpoints to keep.
     """
 
     folder: Path
     last: int
 
     def files(self) -> list[Path]:
-        """The newest first, by their names: a clock that is set back changes nothing."""
+        """Files, newest first. They are sorted by name, so a clock that is set back does no harm."""
         return sorted(self.folder.glob(PATTERN), reverse=True)
 
     def save(self, epochs: int, steps: int, state: Mapping[str, Any]) -> None:
-        """Store a state, then let go of those that are too many."""
+        """Write a checkpoint and delete the oldest ones beyond `last`."""
         buffer = BytesIO()
         torch.save(dict(state), buffer)
         write_bytes(self.folder / f"checkpoint-{epochs:06d}-{steps:09d}.pt", buffer.getvalue())
@@ -63,10 +63,10 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def newest(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest state that can be read, None if there is no file; and a warning for each that cannot.
+        """Load the newest readable state, or None if there is no checkpoint; and warn about each unreadable one.
 
-        Errors:
-            UserError: there are files, and none can be read.
+        Raises:
+            UserError: There are checkpoints, but none is readable.
         """
         warnings: list[str] = []
         for file in self.files():
@@ -75,25 +75,25 @@ class Checkpoints:
             except UserError as error:
                 warnings.append(str(error))
         if warnings:
-            raise UserError(f"{warnings[0]}; no other one can be read: remove them to start this stage again")
+            raise UserError(f"{warnings[0]}; no other checkpoint is readable: delete them to start this stage again")
         return None, []
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """A stage's whole state. Nothing in it is executed.
+    """Load the state of a stage. Nothing in the file is executed.
 
-    Errors:
-        UserError: the file is not a checkpoint of ours.
+    Raises:
+        UserError: The file is not a checkpoint of compactnas.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a damaged file's odd protocol
+            warnings.simplefilter("ignore")  # about the pickle protocol of a damaged file
             state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or not {"rows", "step", "state"} <= state.keys():
-            raise ValueError("holds no state of a stage")
+            raise ValueError("the keys of a stage are missing")
     except LOAD_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a checkpoint of ours ({reason})") from None
+        raise UserError(f"{path}: not a checkpoint of compactnas ({reason})") from None
     return state
 
 
@@ -101,4 +101,4 @@ LOAD_ERRORS = (
     *(OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
     *(MemoryError, OverflowError, pickle.UnpicklingError, struct.error),
 )
-"""What torch raises on a damaged file, depending on where the damage is."""
+"""Errors that torch raises on damaged files."""

@@ -1,4 +1,4 @@
-"""The folder of a run: what it holds, each file whole or not at all, and who may write to it."""
+"""Read and write the folder of a run: config, environment, splits and model. Only one process may write to it."""
 
 from __future__ import annotations
 
@@ -30,23 +30,26 @@ from compactnas.nn.registry import ModelSpec, build
 from compactnas.version import __version__
 
 LOCK, OWNER = ".lock", ".writer"
-"""The lock of a run's folder, and who has it, for the error message of others."""
+"""Lock file of a run's folder, and the file that names its owner in error messages."""
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:
-    """A config as plain values, as `config.yaml` holds it."""
+    """Config as plain values, as in `config.yaml`."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return values
 
 
 def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
-    """Make a run folder and write config and environment, or check that a resumed one has this config.
+    """Create a run folder with config and environment, or check that a resumed one has the same config.
 
-    Options that the folder's version did not know stand at their defaults. Devices and nodes may be others; gives
-    the warning that says so.
+    Options that the folder's version did not know have their defaults. The number of devices and nodes may differ;
+    a warning says so.
 
-    Errors:
-        UserError: the folder holds this stage already and `resume` is off; or it holds another config.
+    Returns:
+        Warnings.
+
+    Raises:
+        UserError: The folder has this stage already and `resume` is off, or it holds another config.
     """
     file = folder / "config.yaml"
     if file.exists() and resume:
@@ -57,23 +60,22 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
         key = first_difference(config_values(moved), config_values(config))
         if key:
             raise UserError(
-                f"{file}: differs from the given config in {key}; resume with the same, or name a new folder"
+                f"{file}: differs from the given config in {key}; resume with the same value, or choose a new folder"
             )
         if (machine.devices, machine.nodes) == (now.devices, now.nodes):
             return []
-        return [
-            f"begun on {machine.devices} x {machine.nodes} devices, goes on on {now.devices} x {now.nodes}: sums in "
-            "another order, so that results may differ in their last digits"
-        ]
+        started, devices = machine.devices * machine.nodes, now.devices * now.nodes
+        plural = "s" * (devices > 1)
+        return [f"resuming on {devices} device{plural} (started on {started}): the last digits may differ"]
     if (folder / stage).exists():
-        raise UserError(f"{folder}: has a {stage} already; go on with --resume, or name a new folder")
+        raise UserError(f"{folder}: already has a {stage}; resume it with --resume, or choose a new folder")
     write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
     write_json(folder / "environment.json", environment())
     return []
 
 
 def read_config(folder: Path) -> RunConfig:
-    """The config that a run was started with."""
+    """Read the config of a run."""
     file = folder / "config.yaml"
     values = read_yaml(file, "name a run folder")
     try:
@@ -83,7 +85,7 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str:
-    """Dotted name of the first value that differs, empty if none does."""
+    """Dotted name of the first value that differs; empty if all are equal."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*after, *(key for key in before if key not in after)]:
             found = first_difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
@@ -94,7 +96,7 @@ def first_difference(before: Any, after: Any, path: str = "") -> str:
 
 
 def environment() -> dict[str, Any]:
-    """What the results of a run depend on beside its config."""
+    """Versions and hardware, on which the results of a run depend besides its config."""
     return {
         "compactnas": __version__,
         "python": platform.python_version(),
@@ -109,7 +111,7 @@ def environment() -> dict[str, Any]:
 
 
 def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits.npz") -> None:
-    """Store the rows of each part."""
+    """Write the rows of each part."""
     buffer = BytesIO()
     np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # numpy types the flag beside the arrays
     write_bytes(folder / name, buffer.getvalue())
@@ -117,28 +119,30 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
 
 @contextmanager
 def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """While it lasts, no other process writes to a run's folder. The lock goes with its process, however that ends.
+    """Lock a run's folder, so that no other process writes to it. The lock ends with the process.
 
-    Files that a killed writer left half-written are removed.
+    Half-written files of a killed process are removed.
 
     Args:
-        folder: of the run; made if it is not there.
-        wait_s: how long to wait for another writer to end.
+        folder: Folder of the run; created if it does not exist.
+        wait_s: Seconds to wait for another process to finish.
 
-    Errors:
-        UserError: another process writes there.
+    Raises:
+        UserError: Another process is writing to the folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; name a new one for the run")
+        raise UserError(f"{folder}: not a folder; choose a new folder for the run")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, is_singleton=True)  # a stage inside a job locks what the job has locked
+    lock = FileLock(
+        folder / LOCK, is_singleton=True
+    )  # a stage of a study's job locks the folder that the job has locked
     try:
         lock.acquire(timeout=wait_s)
     except Timeout:
         with suppress(OSError):
             owner = (folder / OWNER).read_text(encoding="utf-8").strip()
-            raise UserError(f"{folder}: {owner} writes here; wait for it, or name another folder") from None
-        raise UserError(f"{folder}: another process writes here; wait for it, or name another folder") from None
+            raise UserError(f"{folder}: {owner} is writing here; wait for it, or choose another folder") from None
+        raise UserError(f"{folder}: another process is writing here; wait for it, or choose another folder") from None
     try:
         if lock.lock_counter == 1:
             (folder / OWNER).write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
@@ -150,26 +154,26 @@ def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
-    """Store a trained network: its description, and its weights with the normalisation."""
+    """Write a trained network: its description, and its weights with the normalisation."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(folder / "model.safetensors", save_tensors(tensors))
     write_json(folder / "model.json", spec.to_json())
 
 
 def load_spec(folder: Path) -> ModelSpec:
-    """The description of the network that a run trained."""
+    """Read the description of a run's trained network."""
     file = folder / "model.json"
     return ModelSpec.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
 
 
 def load(folder: str | Path) -> nn.Module:
-    """The trained network of a run, in eval mode.
+    """Load the trained network of a run, in eval mode.
 
-    It takes raw patches (batch, bands, height, width) in the units of its data (reflectance, or
-    0 to 255) and gives logits (batch, classes).
+    Its input are raw patches (batch, bands, height, width) in the units of its training data (reflectance, or
+    0 to 255); its output are logits (batch, classes).
 
-    Errors:
-        UserError: there is no trained network, or its weights are not those of its description.
+    Raises:
+        UserError: The folder has no trained network, or the weights do not match its description.
     """
     folder = Path(folder)
     spec, file = load_spec(folder), folder / "model.safetensors"
@@ -179,14 +183,14 @@ def load(folder: str | Path) -> nn.Module:
 
 
 HEADER_BYTES = 2**22
-"""Of a file of weights, beside the weights: names, dtypes and places."""
+"""Largest header of a file of weights: names, dtypes and offsets."""
 
 
 def load_weights(network: nn.Module, file: Path) -> None:
-    """Put a file's weights into a network.
+    """Load weights from a file into a network.
 
-    Errors:
-        UserError: there is no such file, or its weights are not this network's by name, shape and dtype.
+    Raises:
+        UserError: The file does not exist, or its weights have other names, shapes or dtypes.
     """
     wanted = network.state_dict()
     expected = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
@@ -198,10 +202,10 @@ def load_weights(network: nn.Module, file: Path) -> None:
         found = load_tensors(file.read_bytes())
         odd = [name for name in found if name not in wanted or found[name].dtype != wanted[name].dtype]
         if odd:
-            raise RuntimeError(f"{odd[0]!r} is of another name or dtype")
+            raise RuntimeError(f"{odd[0]!r} has an unexpected name or dtype")
         network.load_state_dict(found)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}; train a model here first with `compactnas train`") from None
-    except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # a dtype that torch has not is a KeyError
+    except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # an unknown dtype is a KeyError
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{file}: not the weights of {file.with_name('model.json')} ({reason})") from None

@@ -1,1 +1,1 @@
-"""Epochs, steps and recipes that train a network."""
+"""Train networks: optimiser steps, augmentation, targets, and a loop that can be interrupted."""

@@ -1,7 +1,7 @@
-"""A step of many small kernels that is launched as one: recorded as a CUDA graph, and replayed from then on.
+"""Record a training step as a CUDA graph and replay it.
 
-A compact network leaves a GPU waiting for its launches: a step of a few hundred kernels of some microseconds each takes
-as long as Python takes to launch them. Source: CUDA graphs as `torch.cuda.graph` has them.
+A step of a compact network has a few hundred kernels of a few microseconds each. Launching them from Python takes
+longer than running them; a CUDA graph launches all of them at once. See `torch.cuda.graph`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import torch
 from torch import Tensor
 
 WARM_UP = 3
-"""Calls that run as they are before one is recorded: libraries choose their kernels, optimisers make their state."""
+"""Calls before recording, in which libraries choose kernels and optimisers create their state."""
 
 
-class Replayed:
-    """A step on a CUDA device that does the same for all inputs of one shape, and never asks the device for a number.
+class ReplayedStep:
+    """Step on a CUDA device that is recorded once and then replayed.
 
-    What the step changes besides its outputs (weights, momentum, running averages) must stay in the same memory from
-    call to call; where it is put elsewhere, the step has to be recorded anew by a new object.
+    The step must do the same for all inputs and must not read values from the device. Everything that it changes
+    besides its outputs (weights, momentum, running averages) must stay at the same memory address: make a new
+    object if a tensor has moved, such as after restoring a checkpoint.
 
     Args:
-        step: tensors in, tensors out, all on the current device.
+        step: Function from tensors to tensors, all on the current device.
     """
 
     def __init__(self, step: Callable[..., tuple[Tensor, ...]]) -> None:
@@ -33,10 +34,10 @@ class Replayed:
         self.outputs: tuple[Tensor, ...] = ()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The step's outputs, which lie in the same memory each time after the first calls: read them before the next.
+        """Run the step. The next call overwrites the outputs.
 
         Args:
-            inputs: of the same shapes in each call.
+            inputs: Tensors with the same shapes in each call.
         """
         self.calls += 1
         if self.calls <= WARM_UP:
@@ -48,7 +49,7 @@ class Replayed:
         return self.outputs
 
     def _aside(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The step as it is, on the stream that it will be recorded on."""
+        """Run the step without recording, on the stream that will record it."""
         current = torch.cuda.current_stream()
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
@@ -59,7 +60,7 @@ class Replayed:
     def _record(self, inputs: tuple[Tensor, ...]) -> torch.cuda.CUDAGraph:
         self.inputs = tuple(torch.empty_like(given) for given in inputs)
         graph = torch.cuda.CUDAGraph()
-        # Batches are made in another thread meanwhile, which may take memory from the device.
+        # The prefetch thread may allocate memory on the device meanwhile.
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             self.outputs = self.step(*self.inputs)
         return graph

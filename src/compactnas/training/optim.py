@@ -1,8 +1,8 @@
-"""One step of an optimiser, in any precision, alone or together with other processes.
+"""Optimiser steps in any precision, on one or several processes.
 
-What a batch gives (loss, accuracy, gradients) is of the whole batch: each process computes its rows'
-part of the sums, and the parts are added up. In fp16 the loss is scaled before the backward pass, and
-gradients are clipped at their true size.
+Loss, accuracy and gradients refer to the whole batch: each process computes the sums over its own rows,
+and the sums are added up. In fp16 the loss is scaled before the backward pass, and gradients are unscaled
+before they are clipped.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from compactnas.distributed.process_group import ProcessGroup
 
 
 class DivergedError(ArithmeticError):
-    """A loss is no finite number. No step was taken with it where reading a loss is cheap."""
+    """A loss is not finite. On the CPU it is raised before the step; on a GPU a few steps may follow first."""
 
 
 def process_group_of(fabric: Fabric) -> ProcessGroup:
-    """This process's place among those of its run."""
+    """Process group of a Fabric."""
     return ProcessGroup(fabric.global_rank, fabric.world_size)
 
 
@@ -34,14 +34,14 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def to_device(network: Module, device: torch.device, memory: torch.memory_format) -> Module:
-    """The network on a device, its weights in this format."""
+    """Move a network to a device and memory format."""
     return network.to(device, memory_format=memory)  # type: ignore[no-any-return, call-overload]  # absent from torch's stubs
 
 
 def forward_logits(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Tensor, "batch classes"]:
-    """Logits, computed in the run's precision and given in at least 32 bits, as losses want them.
+    """Compute logits in the run's precision, and return them in at least 32 bits for the loss.
 
-    Inputs stay as they are: raw values are normalised before they lose digits.
+    Inputs keep their precision, because raw values must be normalised before they are rounded.
     """
     with fabric.autocast():
         logits: Tensor = network(*inputs)
@@ -51,9 +51,9 @@ def forward_logits(fabric: Fabric, network: nn.Module, *inputs: Any) -> Float[Te
 def loss_and_accuracy(
     logits: Float[Tensor, "batch classes"], y: Int64[Tensor, " batch"], rows: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Cross-entropy and accuracy, means over a batch of so many rows, of which these may be a part.
+    """Cross-entropy and accuracy of this process's rows, divided by the number of `rows` in the whole batch.
 
-    The sums of both over the parts of a batch are the batch's means, whatever the parts' sizes.
+    Summed over the processes, both are the means over the batch.
     """
     hits = (logits.detach().argmax(dim=-1) == y).float()
     if len(y) == rows:
@@ -62,7 +62,7 @@ def loss_and_accuracy(
 
 
 def set_up_optimizer(fabric: Fabric, optimizer: torch.optim.Optimizer) -> _FabricOptimizer:
-    """The optimiser with a step in the run's precision."""
+    """Wrap an optimiser so that it steps in the run's precision."""
     found = fabric.setup_optimizers(optimizer)
     assert isinstance(found, _FabricOptimizer)
     return found
@@ -76,12 +76,20 @@ def take_step(
     figures: Sequence[Tensor],
     clip: float = 0.0,
 ) -> None:
-    """One step with the gradient of the whole batch; afterwards `figures`, on the gradient's device, are sums too.
+    """Sum the gradients over the processes and take a step. `figures` are summed in place too.
 
-    All processes have run the same path, so that the same parameters have a gradient in each of them.
+    All processes must have run the same path, so that the same parameters have gradients.
 
-    Errors:
-        DivergedError: the first figure, the loss, lies on the CPU and is no finite number.
+    Args:
+        fabric: Device and precision.
+        processes: Processes of the run.
+        optimizer: Optimiser of the parameters.
+        parameters: Parameters to update.
+        figures: This process's sums, on the gradients' device. The first one is the loss.
+        clip: Largest norm of the gradient; 0 does not clip.
+
+    Raises:
+        DivergedError: The loss is on the CPU and not finite.
     """
     processes.sum([*(p.grad for p in parameters if p.grad is not None), *figures])
     if figures[0].device.type == "cpu" and not math.isfinite(float(figures[0])):

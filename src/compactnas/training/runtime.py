@@ -1,4 +1,4 @@
-"""What a search and a training share: the machine, the schedule, running means, and who is told."""
+"""Shared parts of searches and trainings: device, learning rate schedule, running means, and listeners."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from compactnas.io.jsonl import Row
 
 @runtime_checkable
 class Listener(Protocol):
-    """Who is told how a run goes."""
+    """Interface for progress and warnings of a run."""
 
     def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
-        """A stage of so many epochs of so many steps begins, or goes on after `done` epochs."""
+        """A stage starts, or resumes after `done` epochs. It has `epochs` epochs of `steps` steps each."""
 
     def step(self, metrics: dict[str, float]) -> None:
-        """A step is done."""
+        """A step has finished."""
 
     def epoch(self, metrics: Row) -> None:
-        """An epoch is done."""
+        """An epoch has finished."""
 
     def warn(self, text: str) -> None:
-        """Something the reader of the results must know."""
+        """Report something that a reader of the results should know."""
 
     def end(self) -> None:
-        """The stage is done."""
+        """The stage has ended."""
 
 
 class Silent:
-    """A listener that says nothing."""
+    """Listener that ignores everything."""
 
     def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None: ...
     def step(self, metrics: dict[str, float]) -> None: ...
@@ -48,10 +48,10 @@ class Silent:
 
 
 def make_fabric(machine: MachineConfig) -> Fabric:
-    """The device, threads and precision of a run; with several devices, also the processes that share it.
+    """Set up the device, threads and precision of a run, and its processes if it has several devices.
 
-    Errors:
-        UserError: the device is not there, or not so many of them, or it cannot compute in this precision.
+    Raises:
+        UserError: The machine does not have these devices, or the device does not support the precision.
     """
     if machine.threads:
         torch.set_num_threads(machine.threads)
@@ -60,19 +60,19 @@ def make_fabric(machine: MachineConfig) -> Fabric:
         next(name for name in ("cuda", "mps", "cpu") if found[name]) if machine.device == "auto" else machine.device
     )
     if not found[device]:
-        raise UserError(f"machine.device: no {device} on this machine; use auto or cpu")
+        raise UserError(f"machine.device: this machine has no {device} device; use auto or cpu")
     if device != "cuda" and machine.precision == "16-mixed":
         raise UserError(f"machine.precision: 16-mixed needs CUDA, not {device}; use bf16-mixed or 32-true")
     if device == "cpu":
         _keep_freed_memory()
     if world_size(machine) > 1:
         return join(machine, device)
-    # Alone is alone, also in a task of a cluster whose environment speaks of others.
+    # Ignore a cluster's environment variables: this run has one process even if the job has more.
     return Fabric(accelerator=device, devices=1, precision=machine.precision, plugins=[LightningEnvironment()])
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next maps: pages that come fresh from the kernel cost as much as a ReLU."""
+    """Make glibc reuse freed memory: fresh pages for a feature map cost as much time as a ReLU."""
     if sys.platform == "linux":
         import ctypes
 
@@ -84,12 +84,12 @@ def _keep_freed_memory() -> None:
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """Cosine from start (progress 0) to end (progress 1)."""
+    """Cosine schedule from `start` (progress 0) to `end` (progress 1)."""
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Means:
-    """Running means over an epoch, kept where they are computed until they are asked for."""
+    """Running means over an epoch. They stay on their device until they are read."""
 
     def __init__(self) -> None:
         self.sums: dict[str, torch.Tensor] = {}
@@ -103,27 +103,27 @@ class Means:
             self.counts[name] = self.counts.get(name, 0) + count
 
     def result(self) -> dict[str, float]:
-        """All means, rounded to 6 decimals."""
+        """Means, rounded to 6 decimals."""
         return {name: round(float(total) / self.counts[name], 6) for name, total in self.sums.items()}
 
     def finite(self) -> bool:
-        """Whether all sums are numbers; waits for the device that has them."""
+        """Check that all sums are finite. Waits for the device."""
         return all(math.isfinite(float(total)) for total in self.sums.values())
 
     def state(self) -> dict[str, Any]:
-        """The sums and counts as they are."""
+        """Sums and counts, for a checkpoint."""
         return {"sums": {name: total.cpu() for name, total in self.sums.items()}, "counts": dict(self.counts)}
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> Means:
-        """The means of such a state."""
+        """Restore means from such a state."""
         means = cls()
         means.sums, means.counts = dict(state["sums"]), dict(state["counts"])
         return means
 
 
 def duration(seconds: float) -> str:
-    """A time that somebody will wait, in the unit that fits it."""
+    """Format a duration in seconds, minutes or hours."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 7200:
@@ -132,11 +132,11 @@ def duration(seconds: float) -> str:
 
 
 def peak_memory_gib() -> float:
-    """Most memory that this process has held, on the GPU if it uses one, in GiB."""
+    """Peak memory of this process in GiB: GPU memory if it uses a GPU, else main memory."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**30
     status = Path("/proc/self/status")
-    if status.exists():  # on Linux getrusage starts from what the parent held when it started this process
+    if status.exists():  # on Linux, getrusage includes the memory of the parent at the start
         return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**20
     import resource  # absent on Windows
 

@@ -1,4 +1,4 @@
-"""Training a network from scratch (paper, Algorithm 1, last line, and section 4)."""
+"""Train a network from scratch (paper, Algorithm 1, last line, and section 4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from compactnas.io.jsonl import Row
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.training.augment import jitter_radiometry, mix_patches
-from compactnas.training.cuda_graph import Replayed
+from compactnas.training.cuda_graph import ReplayedStep
 from compactnas.training.ema import WeightAverage
 from compactnas.training.optim import (
     forward_logits,
@@ -40,17 +40,17 @@ from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
 
 
 class Training:
-    """One training of one network, searched or not, under one recipe.
+    """Training of one network; the trainer of a `ResumableLoop`.
 
     Args:
-        network: raw patches in, logits out; its normalisation is set.
-        config: the recipe.
-        source: the patches.
-        train: rows to train on.
-        validation: rows to watch; may be empty.
-        seed: of the order of the data and of dropout.
-        fabric: the machine.
-        channels_last: memory format.
+        network: Network from raw patches to logits; its normalisation is set.
+        config: Training config.
+        source: Patches.
+        train: Rows to train on.
+        validation: Rows to validate on; may be empty.
+        seed: Random seed for the order of the data, augmentation and dropout.
+        fabric: Device and precision.
+        channels_last: Whether to use the channels-last memory format.
         teacher_probabilities: Mean probabilities of the config's teachers for each row of the source, if it has any.
     """
 
@@ -76,13 +76,13 @@ class Training:
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
         self.network = to_device(network, fabric.device, self.memory)
         self.parameters = list(network.parameters())
-        # A fused step would take the scale of fp16 out of the gradient after it was clipped.
+        # In fp16 a fused step would unscale the gradient only after clipping.
         scaled = bool(fabric.strategy.precision.state_dict())
         self.optimizer = set_up_optimizer(fabric, _optimizer(network, config, fused=not scaled))
         self.replays = (
             fabric.device.type == "cuda" and self.processes.count == 1 and config.optimizer == "sgd" and not scaled
         )
-        self.replayed: Replayed | None = None
+        self.replayed: ReplayedStep | None = None
         self.average = WeightAverage(self.network, config.ema_decay) if config.ema_decay else None
         self.batches = Batches(
             source,
@@ -104,7 +104,7 @@ class Training:
         return self.average.network if self.average else self.network
 
     def learning_rate(self, epoch: int, step: int) -> float:
-        """Rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
+        """Learning rate of a step: a cosine for SGD, halved every 5 epochs for Nadam (Qiu et al. 2020)."""
         config = self.config
         if config.optimizer == "nadam":
             return config.learning_rate * 0.5 ** (epoch // 5)
@@ -157,17 +157,17 @@ class Training:
         return x, y, targets
 
     def _step(self, rate: float, given: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
-        """Take a step; gives the batch's loss and accuracy. One process on a CUDA device replays whole batches."""
+        """Take a step and return loss and accuracy. One process on a CUDA device replays full batches."""
         take = partial(self._take, rows=rows)
         if not self.replays or rows < self.config.batch_size:
             return take(rate, *given)
-        self.replayed = self.replayed or Replayed(take)
+        self.replayed = self.replayed or ReplayedStep(take)
         return self.replayed(torch.full((), rate, device=self.fabric.device), *given)
 
     def _take(
         self, rate: float | Tensor, x: Tensor, y: Tensor, targets: Tensor | None = None, *, rows: int
     ) -> tuple[Tensor, Tensor]:
-        """A step with this process's share of a batch of so many rows."""
+        """Take a step with this process's share of a batch of `rows` patches."""
         logits = forward_logits(self.fabric, self.network, x)
         loss, hits = (
             loss_and_accuracy(logits, y, rows) if targets is None else soft_loss_and_accuracy(logits, targets, y, rows)
@@ -196,7 +196,7 @@ class Training:
         return round(measures.oa, 6)
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed training needs to go on to the same bytes."""
+        """Everything that a resumed training needs to end with the same bytes."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -204,8 +204,8 @@ class Training:
         } | ({"averaged": self.average.state()} if self.average else {})
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up such a state."""
-        self.replayed = None  # the optimiser's state comes to lie elsewhere
+        """Restore such a state."""
+        self.replayed = None  # the state of the optimiser has new addresses
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
@@ -215,7 +215,7 @@ class Training:
     def run(
         self, folder: Path, listener: Listener, *, resume: bool, name: str, policy: CheckpointPolicy = EACH_EPOCH
     ) -> list[Row]:
-        """Train to the end; metrics and checkpoints go to `folder/train`."""
+        """Run the remaining epochs. Metrics and checkpoints go to `folder/train`."""
         loop = ResumableLoop(
             self,
             listener,
