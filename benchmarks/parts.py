@@ -1,7 +1,8 @@
 """What limits a searched network, part by part, on real data: EuroSAT RGB at 32 px, places held out.
 
     python scripts/eurosat_folder.py NPZ DATA
-    python benchmarks/parts.py --data DATA --out RUNS --cell results/beyond/cell.json --seeds 2
+    python benchmarks/kept.py show results/beyond_trials.jsonl parts genotype > cell.json
+    python benchmarks/parts.py --data DATA --out RUNS --cell cell.json --seeds 2
 
 One cell in the paper's network, with one part of the lean layout, with the other, and with both; then in the lean
 layout with smaller kernels, with fewer first channels, and with attention to the bands. Where a part saves cost,

@@ -19,19 +19,19 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from kept import load_genotype
 
 from compactnas.config import MachineConfig, TrainConfig
 from compactnas.data import ArraySource, Facts
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
-from compactnas.space.genotype import Genotype
 from compactnas.training import cuda_graph as replay
 from compactnas.training.runtime import make_fabric
 from compactnas.training.trainer import Training
 
 CLASSES, BANDS, PX, STEPS, SEEN = 10, 3, 32, 80, 12
-FOUND = Path(__file__).parent.parent / "results/beyond/jobs/train_8_percent_on_spatial_seed_0/genotype.json"
-NETWORKS = {"resnet20": "", "resnet110": "", "found at 8 %": str(FOUND)}
-"""By name: a baseline, or the file of a genotype."""
+RESULTS = Path(__file__).parent.parent / "results" / "beyond.jsonl"
+NETWORKS = {"resnet20": "", "resnet110": "", "found at 8 %": "train_8_percent_on_spatial_seed_0"}
+"""Networks by name: empty for a baseline, else the name of a line of `RESULTS` with a genotype."""
 
 
 def source() -> ArraySource:
@@ -48,7 +48,7 @@ def steps(name: str, *, replayed: bool) -> tuple[float, list[float]]:
     machine = MachineConfig(device="cuda", threads=1, precision="bf16-mixed")
     fabric, patches = make_fabric(machine), source()
     rows, losses = np.arange(len(patches.facts.labels)), []
-    genotype = Genotype.load(NETWORKS[name]) if NETWORKS[name] else None
+    genotype = load_genotype(RESULTS, NETWORKS[name]) if NETWORKS[name] else None
     spec = ModelSpec(SEARCHED if genotype else name, BANDS, CLASSES, PX, genotype)
     torch.manual_seed(0)
     config = TrainConfig(epochs=100, learning_rate=0.1, augment="dihedral", validate_every=0)

@@ -89,7 +89,7 @@ def write(archive: Path, dest: Path) -> None:
     training = np.random.default_rng(SEED).permutation(np.flatnonzero(split == 0))
     fifth = round(0.2 * len(training))
     forth, back = ([path for path, part in zip(paths, split, strict=True) if part == number] for number in (0, 1))
-    forth.sort()  # drawn by this generator, as the figures of results/beyond were made
+    forth.sort()  # drawn by this generator, as for results/beyond.jsonl
     random.Random(SEED).shuffle(forth)
     held = set(forth[: len(back)])
     splits = {
