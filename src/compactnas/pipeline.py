@@ -19,7 +19,7 @@ from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, r
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.runs.folder import load, load_spec, read_config, save_model, write_splits
+from compactnas.runs.folder import load, load_spec, read_config, require_data, save_model, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype, full_widths
@@ -146,7 +146,9 @@ def evaluate_stage(
     """
     run_config = read_config(folder)
     machine = machine or replace(run_config.machine, devices=1, nodes=1)
-    data = data or open_dataset(config or run_config.data)
+    if data is None:
+        require_data(folder, config or run_config.data)
+        data = open_dataset(config or run_config.data)
     spec, network, facts = load_spec(folder), load(folder), data.source.facts
     require_fit(facts, spec.bands, spec.classes)
     rows = data.parts[part]
@@ -207,6 +209,7 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         part: Part to predict; empty for all patches.
     """
     spec, network = load_spec(folder), load(folder)
+    require_data(folder, config)
     data = open_dataset(config) if part else None
     source = open_source(config) if data is None else data.source
     facts = source.facts

@@ -113,7 +113,7 @@ def test_predictions_are_a_row_a_patch(patches: Path, tmp_path: Path) -> None:
 
 def test_a_random_cell_needs_to_know_what_it_should_cost(patches: Path, tmp_path: Path, genotype: str) -> None:
     config = tiny_config(patches, train={"epochs": 1})
-    with pytest.raises(UserError, match="needs `like`"):
+    with pytest.raises(UserError, match=r"needs a genotype whose cost.*pass it as `like`"):
         train_stage(config, tmp_path / "run", "random")
     assert not (tmp_path / "run").exists()
     train_stage(config, tmp_path / "run", "random", like=genotype)
@@ -148,10 +148,27 @@ def test_a_model_of_other_bands_or_classes_is_one_line(patches: Path, tmp_path: 
         evaluate_stage(tmp_path / "run", config=DataConfig(path=str(other)))
 
 
+def test_data_that_has_moved_is_named_with_what_to_do(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(patches, train={"epochs": 1})
+    monkeypatch.chdir(patches.parent)
+    config = replace(config, data=replace(config.data, path=patches.name))
+    train_stage(config, tmp_path / "run", "resnet8")
+    evaluate_stage(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    told = rf"run: its data {patches.name} does not exist in .*; if the data has moved, pass --data\.path"
+    with pytest.raises(UserError, match=told):
+        evaluate_stage(tmp_path / "run")
+    with pytest.raises(UserError, match=told):
+        predict(tmp_path / "run", config.data, tmp_path / "out.csv")
+    assert evaluate_stage(tmp_path / "run", config=replace(config.data, path=str(patches))).n == 24
+
+
 def test_another_model_is_not_resumed(patches: Path, tmp_path: Path) -> None:
     config = tiny_config(patches, train={"epochs": 1})
     train_stage(config, tmp_path / "run", "resnet8")
-    with pytest.raises(UserError, match="another network is trained here"):
+    with pytest.raises(UserError, match="this folder holds the training of another network"):
         train_stage(config, tmp_path / "run", "sen2lcz", resume=True)
     (checkpoint,) = (tmp_path / "run" / "train").glob(PATTERN)
     checkpoint.write_bytes(b"PK\x03\x04 nothing")

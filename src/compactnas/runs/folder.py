@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from compactnas.config import NEUTRAL, RunConfig, from_values
+from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
 from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
@@ -82,6 +82,14 @@ def read_config(folder: Path) -> RunConfig:
         return from_values(RunConfig, values)
     except (TypeError, UserError) as error:
         raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
+
+
+def require_data(folder: Path, config: DataConfig) -> None:
+    """Raise a `UserError` if the data of a run does not exist, as after the run folder or the data was moved."""
+    path = Path(config.path)
+    if config.path and not path.exists():
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise UserError(f"{folder}: its data {path} does not exist{where}; if the data has moved, pass --data.path")
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str:
