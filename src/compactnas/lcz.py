@@ -62,7 +62,7 @@ NAMES = tuple(lcz.name for lcz in CLASSES)
 """Names in the order of So2Sat's labels."""
 
 BUILT = 10
-"""The first so many classes are built, the others natural."""
+"""Number of built classes, which come first; the others are natural."""
 
 BARE_ROCK = 14
 """Row of LCZ E, bare rock or paved: OAbu leaves it out, since it is built and natural alike."""

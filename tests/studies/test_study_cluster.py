@@ -109,8 +109,8 @@ def test_a_wrong_address_is_one_line_at_once(
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     file = write_study(tmp_path)
     for address, said in (
-        ("127.0.0.1:1", "nobody answers there (connection refused)"),
-        ("127.0.0.1:99999", "nobody answers there"),
+        ("127.0.0.1:1", "no Ray answers there (connection refused)"),
+        ("127.0.0.1:99999", "no Ray answers there"),
         (no_ray, "not a Ray head"),
         ("ray://127.0.0.1:1", "is not HOST:PORT or auto"),
         ("head", "is not HOST:PORT or auto"),

@@ -42,7 +42,7 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 @dataclass(frozen=True)
 class Share:
-    """What a job takes of a machine."""
+    """Resources that a job takes of a machine."""
 
     cpus: float
     gpus: float
@@ -51,12 +51,12 @@ class Share:
 
 @dataclass(frozen=True)
 class RayOptions:
-    """Which Ray, and what a job takes of it.
+    """Address of a Ray cluster, and the resources of a job.
 
     Attributes:
         address: `HOST:PORT` of a cluster, or `auto` for the one that runs here; empty starts one on this machine.
-        cpus: of a job; 0 takes as many as it has threads.
-        gpus: of a job, and a fraction lets several share one; -1 takes one where the study's device is one and the
+        cpus: CPUs of a job; 0 takes one for each of its threads.
+        gpus: GPUs of a job; a fraction lets several share one; -1 takes one where the study's device is one and the
             cluster has any.
     """
 
@@ -71,11 +71,11 @@ class RayOptions:
             raise UserError(f"--ray-gpus: {self.gpus:g} is neither a fraction of one GPU nor a whole number of them")
 
     def share(self, machine: MachineConfig, nodes: Sequence[Mapping[str, Any]]) -> Share:
-        """What a job takes.
+        """Compute the resources of a job.
 
         Args:
             machine: the study's.
-            nodes: of the cluster, as `ray.nodes()` tells them.
+            nodes: Nodes of the cluster, as `ray.nodes()` lists them.
 
         Errors:
             UserError: no node has as much.
@@ -130,7 +130,7 @@ def session(options: RayOptions, log: Path) -> Iterator[Any]:
 
 
 def raise_cause(error: Any) -> NoReturn:
-    """Raise here what a task raised; what a user did wrong is told as such."""
+    """Raise here the error of a task; a user's mistake stays a `UserError`."""
     if isinstance(error.cause, UserError):
         raise UserError(str(error.cause)) from None
     raise error.cause from error
@@ -148,7 +148,7 @@ def _on_sigterm(handler: Any) -> None:
 
 @contextmanager
 def _errors_to(descriptor: int) -> Iterator[None]:
-    """What Ray's C++ code writes to stderr while it connects says the same as the exception, many times."""
+    """Silence Ray's C++ code while it connects: it repeats the exception many times on stderr."""
     sys.stderr.flush()
     before = os.dup(2)
     os.dup2(descriptor, 2)
@@ -189,7 +189,7 @@ def _connect(ray: Any, address: str, folder: str | None) -> None:
 
 
 def _reachable(address: str) -> str:
-    """The address with `auto` resolved, if somebody listens there; Ray itself would try for minutes."""
+    """Resolve `auto` and check that the address answers; Ray itself would try for minutes."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "") or _running()
     host, _, port = address.rpartition(":")
@@ -201,7 +201,7 @@ def _reachable(address: str) -> str:
     except (OSError, OverflowError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UserError(
-            f"--ray-address {address}: nobody answers there ({reason}); start one with `ray start`"
+            f"--ray-address {address}: no Ray answers there ({reason}); start one with `ray start`"
         ) from None
     if not known:
         raise UserError(f"--ray-address {address}: not a Ray head; take the address that `ray start --head` printed")
@@ -209,7 +209,7 @@ def _reachable(address: str) -> str:
 
 
 def _speaks_grpc(connection: socket.socket) -> bool:
-    """Whether the other side greets in HTTP/2, as a Ray head does (RFC 9113, sections 3.4 and 6.5)."""
+    """Check whether the other side greets in HTTP/2, as a Ray head does (RFC 9113, sections 3.4 and 6.5)."""
     settings = 4
     connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, settings, 0, 0, 0, 0, 0]))
     header = connection.recv(9, socket.MSG_WAITALL)
@@ -217,7 +217,7 @@ def _speaks_grpc(connection: socket.socket) -> bool:
 
 
 def _on_loopback(address: str) -> bool:
-    """Whether a Ray can be reached on this machine's own name alone, and not by its address in the network."""
+    """Check whether a Ray is reachable by this machine's name alone, and not by its network address."""
     host, _, port = address.rpartition(":")
     if host not in LOCAL:
         return False
@@ -265,7 +265,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def task_options(share: Share) -> dict[str, Any]:
-    """What Ray is told of every job; retries are ours, since only we know what is worth one."""
+    """Options of every Ray task; the study decides about retries itself."""
     threads = str(share.threads)
     # As in the command line's entry: a waiting thread that spins costs the others their time.
     spin = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}

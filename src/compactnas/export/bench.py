@@ -33,20 +33,21 @@ BATCHES = (1, 256)
 
 @dataclass(frozen=True)
 class Timing:
-    """What one network took at one batch size.
+    """Time of one network at one batch size.
 
     Attributes:
         network: file of the export, or a ResNet's name.
         engine: that ran it.
         batch: patches of a call.
         calls: that were timed, over all rounds.
-        median_ms: of a call.
+        median_ms: Median time of a call.
         p90_ms: nine of ten calls took no longer.
-        cpu_ms: of all threads for a call, the median over the rounds: other programs disturb it less than the clock.
-        patches_per_s: at the median.
+        cpu_ms: Processor time of all threads for a call, the median over the rounds; other programs disturb it less
+            than the clock.
+        patches_per_s: Patches per second at the median time.
         peak_mb: most memory that its process held, libraries and all, in 10^6 bytes; 0 where it is not known.
         file_bytes: size of its file.
-        parameters: of the network.
+        parameters: Number of trained weights.
     """
 
     network: str
@@ -85,8 +86,8 @@ def bench_export(
         export: folder of `compactnas export`.
         rounds: how often each network has its turn at each batch size.
         seconds: that a turn measures for.
-        threads: of each engine, 0 as many as it likes.
-        progress: is told how many turns are over, and of how many.
+        threads: Number of threads of each engine; 0 leaves the engine's choice.
+        progress: Function that receives the number of finished rounds and their total.
 
     Returns:
         What was measured on, and `timings`, a `Timing` each, as JSON values.
@@ -172,7 +173,7 @@ def _summary(subject: _Subject, batch: int, results: list[dict[str, Any]]) -> Ti
 
 
 def _circumstances(threads: int, rounds: int) -> dict[str, Any]:
-    """What the figures depend on beside the networks."""
+    """Conditions that the figures depend on besides the networks."""
     import onnxruntime
     import torch
 

@@ -72,7 +72,7 @@ def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
 
 
 def _front(title: str, task: Task, parity: Parity) -> dict[str, Any]:
-    """What a hub reads: plain words only, beside the name of the data."""
+    """Metadata that model hubs read: plain words and the name of the data."""
     words = [
         "remote-sensing",
         "sentinel-2",

@@ -32,13 +32,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Checking:
-    """What compares the files of a folder with a network.
+    """Comparison of the files of an export with its network.
 
     Attributes:
-        folder: of the export.
+        folder: Folder of the export.
         network: that it was made of, in eval mode.
         task: its bands and classes.
-        progress: is told how far it is.
+        progress: Function that receives the number of finished patches and their total.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""What computes a network's probabilities: torch, or onnxruntime with the files of an export."""
+"""Engines that compute a network's probabilities: torch, or onnxruntime with the files of an export."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
         path: the folder.
         engine: `torch`; `onnx` or `int8` of an export; `auto` takes `onnx` where onnxruntime is installed and the
             folder is an export, else `torch`.
-        threads: of the engine, 0 as many as it likes. Torch has one number for the whole process.
+        threads: Number of threads of the engine; 0 leaves the engine's choice. Torch has one number per process.
 
     Errors:
         UserError: no network is there, the engine is not installed or not in the folder, a file is damaged.
@@ -177,14 +177,14 @@ def open_session(content: bytes, task: Task, file: Path, threads: int = 0) -> An
     """An onnxruntime session on an ONNX file's bytes.
 
     Errors:
-        UserError: onnxruntime is not installed; the file is none of ours, or not for this task.
+        UserError: onnxruntime is not installed, or the file is not an export of this project for this task.
     """
     read_onnx(content, task, file)
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what goes wrong is told once, below
+    options.log_severity_level = 4  # errors are reported once, below
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no other common class

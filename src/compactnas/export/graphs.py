@@ -26,7 +26,7 @@ OPSET = 20
 BATCH = "batch"
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
-"""What a traced node remembers of where it came from: lines of files on this machine."""
+"""Source locations in a traced node: they name files of this machine."""
 
 
 class Answering(nn.Module):
@@ -90,7 +90,7 @@ def described(model: Any, texts: dict[str, str]) -> bytes:
     for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
         del part.metadata_props[:]
-    del graph.value_info[:]  # whoever reads the file works them out
+    del graph.value_info[:]  # readers infer them
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     graph.name, model.producer_name, model.producer_version = "compactnas", "", ""
@@ -101,7 +101,7 @@ def described(model: Any, texts: dict[str, str]) -> bytes:
 
 
 def metadata(task: Task, network: nn.Module) -> dict[str, str]:
-    """What an ONNX file says of itself, as JSON texts by name."""
+    """Metadata of an ONNX file, as JSON texts by name."""
     normalise = normalise_of(network)
     return {
         "bands": json.dumps(task.bands),
@@ -117,7 +117,7 @@ def metadata(task: Task, network: nn.Module) -> dict[str, str]:
 
 @contextmanager
 def quiet(logger: logging.Logger) -> Iterator[None]:
-    """Without what a converter says of libraries that are not there."""
+    """Silence the converter's messages about libraries that are not installed."""
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -2,8 +2,8 @@
 
 An operation is timed as it stands in a cell, its result added to another map, in a row of a few; what a call costs of
 itself is known from a row of one addition. What a network costs beside its edges, and how much of the sum of its
-operations of a kind the engine takes for the whole, are fitted to whole networks. Onnxruntime leaves out the nodes that
-a cell's output does not hear from; torch computes them.
+operations of a kind the engine takes for the whole, are fitted to whole networks. Onnxruntime leaves out dead nodes;
+torch computes them.
 """
 
 from __future__ import annotations
@@ -84,16 +84,16 @@ def measure_latency(
 
     Args:
         space: whose operations, at depths up to its greatest.
-        bands: of a patch.
-        classes: of the answer.
+        bands: Number of bands of a patch.
+        classes: Number of classes.
         patch_px: side of a patch.
         engine: onnxruntime or torch, on the CPU.
         batch: patches of a call.
-        threads: of the engine.
+        threads: Number of threads of the engine.
         networks: random networks of the space that are measured as a whole.
-        rounds: of measurements, in turn over everything; the least counts.
-        seed: of the networks.
-        tell: hears what is going on, how many of how many.
+        rounds: Number of measurements of everything in turn; the shortest time counts.
+        seed: Random seed of the networks.
+        tell: Function that receives the stage, the number of finished items and their total.
 
     Errors:
         UserError: the engine is not installed.
@@ -121,8 +121,8 @@ def measure_latency(
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     kinds = np.array([[kind_of(name) == kind for name in space.operations] for kind in KINDS])
     parts = [CostTable(torch.from_numpy(columns * kind), torch.zeros_like(macs.overhead), 0) for kind in kinds]
-    heard = engine == "onnx"
-    sums = np.array([[float(p.cells(space, one, heard=heard).sum()) for p in parts] for one in genotypes])
+    live_only = engine == "onnx"
+    sums = np.array([[float(p.cells(space, one, heard=live_only).sum()) for p in parts] for one in genotypes])
     beside = [float(macs.overhead[range(space.blocks), [d - 1 for d in one.depths]].sum()) for one in genotypes]
     sums = np.column_stack([sums, beside])
     whole = seconds[-len(genotypes) :]
@@ -223,7 +223,7 @@ def _nanoseconds(seconds: NDArray[np.float64]) -> tuple[tuple[int, ...], ...]:
 
 
 def connected_genotypes(space: Space, generator: torch.Generator, count: int) -> list[Genotype]:
-    """Random networks that hear their input."""
+    """Draw random networks whose output depends on their input."""
     found: list[Genotype] = []
     while len(found) < count:
         genotype = random_genotype(space, generator)

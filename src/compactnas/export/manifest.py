@@ -19,7 +19,7 @@ FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, GENOTYPE, PARITY, CARD, ITEM)
 """All that an export may hold beside its manifest."""
 
 EngineName = Literal["auto", "torch", "onnx", "int8"]
-"""What computes a network; `auto` takes onnxruntime for an export if it is installed."""
+"""Name of an engine; `auto` takes onnxruntime for an export if it is installed."""
 
 INPUT, OUTPUT = "reflectance", "probabilities"
 """Names of the tensors that go into a graph and come out of it."""
@@ -30,7 +30,7 @@ MOST_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an export holds.
+    """Contents of an export.
 
     Attributes:
         task: bands, classes and patch side of the network.
@@ -56,7 +56,7 @@ class Manifest:
         """Read and check the manifest of an export; its files are looked at when they are read.
 
         Errors:
-            UserError: it is none, or names a file that no export has.
+            UserError: The file is not a manifest, or names a file that no export has.
         """
         file = folder / NAME
         raw = read_json(file, "make one with `compactnas export`")
@@ -89,7 +89,7 @@ class Manifest:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder says that it is an export."""
+    """Check whether a folder has the manifest of an export."""
     return (folder / NAME).is_file()
 
 

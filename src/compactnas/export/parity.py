@@ -1,4 +1,4 @@
-"""How near the answers of an export's files are to those of the network itself, on real patches."""
+"""Parity: compare the predictions of an export's files with those of the network, on real patches."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Agreement:
     """One file's answers beside the network's.
 
     Attributes:
-        largest_difference: of a probability.
-        mean_difference: of a probability.
+        largest_difference: Largest difference of a probability.
+        mean_difference: Mean difference of a probability.
         same_class: share of the patches with the same most probable class.
         oa: overall accuracy of the file's answers; None where there are no labels.
     """
@@ -55,7 +55,7 @@ class Rows:
     """Patches that something was measured on.
 
     Attributes:
-        part: of the data; `made` where there was no data.
+        part: Part of the data; `made` if random patches were used.
         n: how many.
     """
 
@@ -82,14 +82,14 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class Parity:
-    """What was measured when an export was made.
+    """Measurements made while a network was exported.
 
     Attributes:
         data: name of the data.
         rows: patches of the comparison.
         oa: overall accuracy of the network itself there; None where there are no labels.
         files: name -> agreement.
-        int8: how the 8-bit file was made, None if there is none.
+        int8: how the 8-bit file was made, None without an 8-bit file.
     """
 
     data: str
@@ -109,8 +109,8 @@ def answers(asked: Mapping[str, Ask], source: Source, rows: Indices, done: Calla
     Args:
         asked: name -> who is asked.
         source: where the patches are.
-        rows: of the patches.
-        done: is told how many patches are through.
+        rows: Rows of the patches.
+        done: Function that receives the number of finished patches.
     """
     found: dict[str, list[np.ndarray]] = {name: [] for name in asked}
     for start in range(0, len(rows), BATCH):

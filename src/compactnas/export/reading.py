@@ -16,7 +16,7 @@ OPERATIONS = frozenset(
     "ReduceLogSumExp ReduceMax ReduceMean ReduceSum Relu Reshape Shape Slice Softmax Squeeze Sub Transpose "
     "Unsqueeze".split()
 )
-"""What exported networks are made of. None runs a graph of its own, reads a file, or makes sizes out of values."""
+"""Operators of exported networks. None runs a graph of its own, reads a file, or makes sizes out of values."""
 
 
 def require_extra(*modules: str) -> None:

@@ -45,9 +45,9 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
     """Write the item beside the files that it names.
 
     Args:
-        folder: of the export.
-        spec: of the network.
-        network: with its normalisation.
+        folder: Folder of the export.
+        spec: Description of the network.
+        network: Network with its normalisation.
         task: bands and classes.
         parity: what was measured.
         made: when the network was trained.

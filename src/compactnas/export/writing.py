@@ -43,7 +43,7 @@ def export_run(
         out: folder to make; it appears whole or not at all.
         data: where the run's data is now, if not where it was.
         without_data: check the files on made patches; no 8-bit file, since it needs real ones, and no accuracy.
-        progress: is told how many patches are through, and of how many.
+        progress: Function that receives the number of finished patches and their total.
 
     Errors:
         UserError: `out` is there already or being made, the `export` extra is not installed, there is no trained

@@ -1,4 +1,4 @@
-"""How good a map is: its cells against a reference, as WUDAPT's users report it, with bootstrap intervals.
+"""Accuracy of a map: its cells against a reference, as WUDAPT's users report it, with bootstrap intervals.
 
 The LCZ Generator gives OA, OAu, OAbu, OAw and the F1 of each class over 25 bootstraps of the training polygons
 (Demuzere et al. 2021, doi:10.3389/fenvs.2021.637455). A finished map cannot be trained again, so that here its
@@ -40,7 +40,7 @@ class Score:
     """Accuracy over some of a map's cells.
 
     Attributes:
-        measures: of all of them.
+        measures: Measures over all cells.
         confusion: counts, rows true, columns mapped, in the order of the 17 classes.
         intervals: 95 % interval of each measure, and of the F1 of each class as `f1_1` to `f1_17`; those that some
             draws have, nothing where less than two units have cells.
@@ -90,7 +90,7 @@ class Assessment:
         unit: what was drawn for the intervals: polygons or blocks.
         draws: how often.
         unmapped: cells that have a class in the reference alone; they are left out.
-        share: of the reference's pixels in a cell that are of its class, the mean; None for polygons.
+        share: Mean share of the reference's pixels in a cell that have the cell's class; None for polygons.
     """
 
     map: str
@@ -126,11 +126,11 @@ def assess(
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
         truth_file: GeoTIFF in the same coordinate system, of any cells, or GeoJSON polygons with a property `lcz`.
-        band: of the map, its number or its description; the first where it is empty.
+        band: Band of the map, by number or description; empty takes the first.
         purity: also measure the cells whose window is of one class by this share, above 0.5 and up to 1; 0 for none.
         window_m: side of the window in metres: that of So2Sat's patches.
         draws: bootstrap samples that the 95 % intervals stand on; 0 for none.
-        seed: of the draws.
+        seed: Random seed of the bootstrap.
 
     Errors:
         UserError: files that are no such map and reference, in different systems or places, or no cell to compare.
@@ -166,7 +166,7 @@ def assess(
 
 @dataclass
 class _Counts:
-    """What adds up over the strips of a map."""
+    """Counts that add up over the strips of a map."""
 
     every: Confusions
     pure: Confusions

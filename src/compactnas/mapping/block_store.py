@@ -16,7 +16,7 @@ from compactnas.mapping.blocks import Accepted
 from compactnas.mapping.exact import BlockProbabilities
 
 STEPS = 10_000
-"""A probability is kept in so many steps, as whole numbers of 16 bits: finer than a network's answer means anything."""
+"""Number of steps in which a probability is stored, as 16-bit integers: finer than a network is precise."""
 NO_CELL = 65_535
 """In place of the probabilities of a cell that has none."""
 
@@ -36,12 +36,12 @@ def in_steps(probabilities: BlockProbabilities, accepted: Accepted) -> Numbers:
 
 
 class Kept:
-    """The finished blocks of one map in a folder of their own.
+    """The finished blocks of one map, in their own folder.
 
     Args:
-        folder: of the blocks.
+        folder: Folder of the blocks.
         shapes: rows and columns of each block.
-        classes: of the network.
+        classes: Number of classes of the network.
     """
 
     def __init__(self, folder: Path, shapes: list[tuple[int, int]], classes: int) -> None:
@@ -51,7 +51,7 @@ class Kept:
         """Take the folder for one map, or check that it is this map's.
 
         Args:
-            fingerprint: of model, scenes and options.
+            fingerprint: Hashes of model, scenes and options.
             about: hashes of these by name, for the error message.
 
         Errors:
@@ -61,7 +61,7 @@ class Kept:
         if not file.exists():
             write_json(file, {"fingerprint": fingerprint, "of": about})
             return
-        before = read_json(file, f"remove {self._folder} to begin anew")
+        before = read_json(file, f"remove {self._folder} to start again")
         if isinstance(before, dict) and before.get("fingerprint") == fingerprint:
             return
         of = before.get("of") if isinstance(before, dict) else None
@@ -81,7 +81,7 @@ class Kept:
         return [number for number in range(len(self._shapes)) if self._read(number) is None]
 
     def any(self) -> bool:
-        """Whether a block is done."""
+        """Check whether a block is finished."""
         return any(self._file(number).exists() for number in range(len(self._shapes)))
 
     def put(self, number: int, probabilities: Numbers) -> None:

@@ -18,7 +18,7 @@ Accepted = Bool[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class Block:
-    """What some cells are judged by.
+    """Pixels that the classes of some cells are computed from.
 
     The window of the cell in row r and column c is `pixels[:, r * step : r * step + window, c * step : ...]`.
 
@@ -51,9 +51,9 @@ def read_block(scene: Scene, grid: Grid, cells: Cells, min_valid: float) -> Bloc
     """Read the pixels of some cells' windows.
 
     Args:
-        scene: to read from.
+        scene: Scene to read from.
         grid: its cells.
-        cells: of the block.
+        cells: Cells of the block.
         min_valid: least share of valid pixels of an accepted window.
     """
     rows, columns = (
@@ -79,7 +79,7 @@ def _mirrored(first: int, count: int, side: int) -> NDArray[np.int64]:
 
 
 def _accepted(valid: Valid, grid: Grid, min_valid: float) -> Accepted:
-    """Whether enough pixels of each window are valid, and one at least: by sums over rectangles."""
+    """Check whether enough pixels of each window are valid, and at least one: by sums over rectangles."""
     sums = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int64)
     np.cumsum(valid, axis=0, out=sums[1:, 1:])
     np.cumsum(sums, axis=1, out=sums)

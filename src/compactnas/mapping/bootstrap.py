@@ -1,4 +1,4 @@
-"""How far a map's measures would differ had other polygons, or other blocks of the ground, been its reference."""
+"""Bootstrap intervals: how a map's measures vary if other polygons or blocks of ground are its reference."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def intervals_of(confusions: Confusions, draws: int, generator: np.random.Genera
     """The middle 95 % of each measure, where as many units as there are are drawn with putting back.
 
     Args:
-        confusions: of each unit.
+        confusions: Confusion matrix of each unit.
         draws: how often.
-        generator: of the draws.
+        generator: Random generator of the draws.
     """
     found: dict[str, list[float]] = {}
     for drawn in _drawn(confusions, draws, generator):

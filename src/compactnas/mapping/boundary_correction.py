@@ -1,4 +1,4 @@
-"""From shared features to what the network would say of each window alone: a linear map, learnt on some windows.
+"""Map shared features to the logits of each window computed alone: a linear map, learnt on some windows.
 
 Run alone, a window is surrounded by zeros in every layer; in a strip, by its neighbours. So the shared features differ
 from the window's own near its frame. What that does to the logits is much the same for like windows: ridge regression
@@ -51,7 +51,7 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Likeness:
-    """What the network would say, and where that is in doubt.
+    """Predicted logits of the windows, and where they are in doubt.
 
     Attributes:
         ridge: features to logits.
@@ -75,7 +75,7 @@ class Likeness:
 
     @property
     def figures(self) -> dict[str, float]:
-        """What it promises, measured on the sample."""
+        """Expected agreement, measured on the sample."""
         return {"judged_alone": self.alone, "agreement": self.agreement}
 
     def to_json(self) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def learn(features: Features, logits: Logits, groups: Int64[Tensor, " windows"],
     """Learn from windows that were judged both ways.
 
     Args:
-        features: of the strip, at each window.
-        logits: of each window alone.
+        features: Features of the strip at each window.
+        logits: Logits of each window computed alone.
         groups: number of each window's neighbourhood; those of one are left out together.
         agreement: share of windows that should get the class that they get alone.
     """

@@ -1,4 +1,4 @@
-"""What can be chosen of a map: how it is made, how scenes are read, which files it has."""
+"""Options of a map: how it is made, how scenes are read, which files are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Resampling = Literal["nearest", "bilinear"]
 
 @dataclass(frozen=True)
 class MapConfig:
-    """What can be chosen of a map.
+    """Options of a map.
 
     Attributes:
         mode: `exact` judges each window on its own; `dense` computes once what neighbouring windows share.
@@ -46,11 +46,12 @@ class Reading:
 
     Attributes:
         bands: names of the file's bands in order, `B02,B03,...`, in place of its own descriptions.
-        scale: of the file's numbers; not given: the file's own, else 1/10000 for numbers of 16 bits and 1 for others.
+        scale: Scale of the file's numbers; by default the file's own, else 1/10000 for 16-bit
+            integers and 1 for others.
         offset: added to the file's numbers before they are scaled, -1000 for processing baseline 04.00 on; not given:
             what the product says, and none for a GeoTIFF.
         mask: raster on the scene's grid that is not 0 where the scene is not to be read; for several, `A.tif,B.tif`.
-        cloud_classes: of a product's scene classification (SCL) that are not read; none: `-`.
+        cloud_classes: Classes of a product's scene classification (SCL) that are masked; `-` masks none.
         resampling: how bands of 20 m are brought to 10 m; as in the network's training.
         pixel_m: side of the pixels that the network was trained on.
     """
@@ -90,7 +91,7 @@ class Reading:
         return tuple(name.strip() for name in self.bands.split(",")) if self.bands else ()
 
     def for_scenes(self, scenes: int) -> tuple[Reading, ...]:
-        """One for each of so many scenes, with its mask.
+        """Give each scene its reading options and its mask.
 
         Errors:
             UserError: more or fewer masks than scenes.
@@ -103,10 +104,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Which files a map has.
+    """Files that a map writes.
 
     Attributes:
-        name: with which their names begin; not given: the scene's.
+        name: Prefix of the file names; by default the scene's name.
         lonlat: also a copy of the map in degrees, EPSG:4326.
     """
 

@@ -28,7 +28,7 @@ AGREEMENT = 0.985
 TILE = 7
 """Cells along the side of a tile of the sample; those at its border are not taken."""
 MOST_TILES, FEWEST_TILES, CELLS_A_TILE = 96, 24, 400
-"""Tiles of a sample; between the first two, one for so many cells of the map."""
+"""Least and largest number of tiles in a sample, and the number of map cells per tile."""
 BORDER_PX = 8
 """Pixels around a block that are mirrored: a multiple of every stride."""
 COLUMNS = 48
@@ -42,7 +42,7 @@ class Dense:
     """Cells by shared features, and those in doubt, or with pixels that are not valid, by the exact mode.
 
     Attributes:
-        levels: of the network.
+        levels: Levels of the network.
         exact: the same network, window by window.
         likeness: what was learnt of this scene.
     """
@@ -87,7 +87,7 @@ def learn_likeness(
     """Judge the sample both ways and learn from it; None where it is too small to learn anything.
 
     Args:
-        levels: of the network.
+        levels: Levels of the network.
         exact: the same network.
         tiles: blocks of `TILE` x `TILE` cells (`sample`).
         agreement: share of cells that should have the class of the exact mode.
@@ -108,12 +108,12 @@ def learn_likeness(
 
 
 def sample(read: Callable[[Cells], Block], grid: Grid, tiles: int = 0) -> Iterator[Block]:
-    """Tiles spread over a scene, by chance but always the same, all of whose pixels are valid.
+    """Draw tiles of valid pixels all over a scene, always the same ones.
 
     Args:
         read: gives the block of these cells.
         grid: the scene's.
-        tiles: how many, if there are so many; 0 takes more for a larger scene.
+        tiles: Largest number of tiles; 0 takes more for a larger scene.
     """
     left = tiles or min(MOST_TILES, max(FEWEST_TILES, grid.rows * grid.columns // CELLS_A_TILE))
     for row, column in _places(grid)[: 4 * left]:

@@ -39,9 +39,9 @@ class Plan:
     Attributes:
         job: what is mapped.
         engine: the network.
-        grid: of the cells.
-        place: of the map.
-        blocks: of the cells.
+        grid: Grid of the cells.
+        place: Georeference of the map.
+        blocks: Blocks of cells.
         notes: what was assumed of the scenes.
         likeness: what the dense mode has learnt of them.
     """
@@ -112,7 +112,7 @@ def fill(kept: Kept, plan: Plan, spread: Spread, progress: Progress, warn: Warn)
 
 
 def _likeness(kept: Kept, plan: Plan, warn: Warn) -> Likeness | None:
-    """What the dense mode has learnt of the scenes, now or before the map was stopped."""
+    """Load or learn the dense mode's boundary correction for the scenes."""
     if plan.job.config.mode == "exact":
         return None
     likeness = _kept_likeness(kept) or learnt(plan.job, plan.engine, plan.grid)
@@ -130,11 +130,11 @@ def _likeness(kept: Kept, plan: Plan, warn: Warn) -> Likeness | None:
 def _kept_likeness(kept: Kept) -> Likeness | None:
     if not kept.likeness.exists():
         return None
-    anew = f"remove {kept.likeness.parent} to begin anew"
+    again = f"remove {kept.likeness.parent} to start again"
     try:
-        return Likeness.from_json(read_json(kept.likeness, anew))
+        return Likeness.from_json(read_json(kept.likeness, again))
     except ValueError as error:
-        raise UserError(f"{kept.likeness}: {error}; {anew}") from None
+        raise UserError(f"{kept.likeness}: {error}; {again}") from None
 
 
 def judged_here(plan: Plan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:

@@ -35,8 +35,8 @@ class Grid:
     """The cells of a scene.
 
     Attributes:
-        rows: of cells.
-        columns: of cells.
+        rows: Number of rows of cells.
+        columns: Number of columns of cells.
         step: side of a cell in pixels, and distance of neighbouring windows.
         window: side of a window in pixels.
         first: pixel of the scene, along both axes, at which the first window begins; negative where it reaches over the
@@ -54,7 +54,7 @@ class Grid:
         """The cells of a scene.
 
         Args:
-            place: of the scene.
+            place: Georeference of the scene.
             step: side of a cell in pixels.
             window: side of a window in pixels.
             edges: `mirror` covers the whole scene, from its corner, with cells whose windows reach over the edge;
@@ -81,7 +81,7 @@ class Grid:
         return cls(rows, columns, step, window, first)
 
     def place(self, scene: Place) -> Place:
-        """Where the map lies."""
+        """Georeference of the map."""
         corner, at = self.first + inset(self.window, self.step), scene.transform
         moved = type(at)(self.step * at.a, 0.0, at.c + corner * at.a, 0.0, self.step * at.e, at.f + corner * at.e)
         return Place(scene.crs, moved, self.rows, self.columns)

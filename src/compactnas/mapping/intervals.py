@@ -1,4 +1,4 @@
-"""Which pixels of one raster lie in each cell of another, along one axis, and sums over them."""
+"""Intervals of one raster's pixels in each cell of another, along one axis, and sums over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Spans(NamedTuple):
 
     @property
     def edges(self) -> Int[np.ndarray, " edges"]:
-        """Where a span begins or ends, in order."""
+        """Sorted first and last pixels of all spans."""
         return np.unique(np.concatenate(self))
 
     @property
@@ -36,11 +36,11 @@ class Spans(NamedTuple):
 def spans_of(
     cells: NDArray[np.int64], place: tuple[float, float], own: tuple[float, float], window: float, size: int
 ) -> Spans:
-    """Pixels whose middles lie in each cell, or in a window around its middle; the one under it where there is none.
+    """Pixels whose middles lie in each cell, or in a window around its middle; else the pixel under the middle.
 
     Args:
         cells: numbers of the cells along the axis.
-        place: of the map, its edge and the side of its cells.
+        place: Edge of the map and side of its cells.
         own: the same of the reference.
         window: side of a window, 0 for the cell itself.
         size: pixels of the reference along the axis.

@@ -31,10 +31,10 @@ class Job:
     Attributes:
         model: folder of a run or an export.
         engine: that computes it.
-        threads: of the engine, 0 as many as it likes.
+        threads: Number of threads of the engine; 0 leaves the engine's choice.
         scenes: one, or several seasons of the same ground.
         readings: how each is read.
-        config: of the map.
+        config: Options of the map.
     """
 
     model: Path
@@ -45,7 +45,7 @@ class Job:
     config: MapConfig
 
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of what two maps can differ in; the number of threads is none of it."""
+        """Hash everything that two maps can differ in; the number of threads changes nothing."""
         masks = [Path(reading.mask) for reading in self.readings if reading.mask]
         reading = asdict(self.readings[0]) | {"mask": ""}
         how = {"format": FORMAT, "version": __version__, "engine": self.engine, "reading": reading}

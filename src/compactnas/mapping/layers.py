@@ -36,16 +36,16 @@ class Layer:
         return self.repeated(self.cut(numbers, window), window)
 
     def cut(self, numbers: Sequence[int], window: Window, margin: int = 0) -> NDArray[Any]:
-        """Its own pixels that cover a window of the scene, and so many more around them as there are."""
+        """Cut the layer's pixels that cover a window of the scene, with a margin as far as the layer reaches."""
         return self._cut(lambda part: self.raster.read(list(numbers), window=part), window, margin)
 
     def shown(self, window: Window) -> Valid:
-        """Where a mask or alpha band inside the file does not hide its own pixels that cover a window of the scene."""
+        """Mark the valid pixels of a window by the mask or alpha band inside the file."""
         shown: Valid = self._cut(lambda part: self.raster.dataset_mask(window=part), window, 0) != 0
         return shown
 
     def repeated(self, values: NDArray[Any], window: Window) -> NDArray[Any]:
-        """What was cut for a window, as the scene's pixels: each value repeated (nearest neighbour)."""
+        """Bring cut pixels to the scene's pixels: each value repeated (nearest neighbour)."""
         n = self.times
         if n == 1:
             return values
@@ -54,7 +54,7 @@ class Layer:
         return spread[..., top : top + window.height, left : left + window.width]
 
     def interpolated(self, values: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-        """What was cut for a window with a margin of 1, as the scene's pixels: bilinear, constant beyond the edges."""
+        """Bring pixels cut with a margin of 1 to the scene's pixels: bilinear, constant beyond the edges."""
         found = values
         for axis, first, count, side in (
             (-2, window.row, window.height, self.raster.height),
@@ -109,11 +109,11 @@ class Bands:
 
     Attributes:
         layer: that holds them.
-        numbers: in the layer, from 1.
+        numbers: Band numbers in the layer, from 1.
         places: among the scene's bands.
-        added: to each band's numbers.
-        scales: of each band.
-        offsets: of each band, in the values' unit.
+        added: Offset added to each band's numbers.
+        scales: Scale of each band.
+        offsets: Offset of each band, in the values' unit.
     """
 
     layer: Layer
@@ -151,8 +151,8 @@ class Mask:
     """A layer that says where a scene shows no ground.
 
     Attributes:
-        layer: of one band that counts.
-        number: of that band, from 1.
+        layer: Layer with the mask's band.
+        number: Number of that band, from 1.
         classes: that are masked; none: whatever is not 0.
     """
 
@@ -161,7 +161,7 @@ class Mask:
     classes: tuple[int, ...]
 
     def clear(self, window: Window) -> Valid:
-        """Where nothing is masked."""
+        """Mark the pixels that the mask leaves valid."""
         found = self.layer.read((self.number,), window)[0]
         clear: Valid = ~np.isin(found, self.classes) if self.classes else found == 0
         return clear
@@ -178,7 +178,7 @@ class LayeredScene:
         bands: names.
         place: where it lies.
         parts: that give the bands.
-        resampling: of bands whose pixels are larger than the scene's.
+        resampling: Resampling of bands with larger pixels than the scene's.
         masks: that hide pixels.
         notes: what was assumed.
     """
@@ -205,7 +205,7 @@ class LayeredScene:
 
 
 def _has_mask(part: Bands) -> bool:
-    """Whether a file hides pixels by a mask or an alpha band of its own."""
+    """Check whether a file hides pixels by its own mask or alpha band."""
     raster = part.layer.raster
     flags = (flag.name for number in part.numbers for flag in raster.mask_flag_enums[number - 1])
     return raster.nodata is None and "per_dataset" in flags

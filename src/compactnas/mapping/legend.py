@@ -34,9 +34,9 @@ class Entry:
     """One class.
 
     Attributes:
-        number: in the map, from 1.
+        number: Number of the class in the map, from 1.
         label: short, as people write it; empty where the name is all there is.
-        name: of the class.
+        name: Name of the class.
         colour: "#RRGGBB".
     """
 

@@ -1,4 +1,4 @@
-"""What neighbouring windows share: the maps of a network over a whole strip, and their means over each window.
+"""Features that neighbouring windows share: a network's maps over a strip, and their means over each window.
 
 A level of a network is what it does between two halvings of the side. Every level runs once on the strip, and a window
 is told by the means of each level's last map over its place. Windows that begin between two pixels of a level, as every
@@ -100,7 +100,7 @@ def window_means(
     """Means over each window of the positive part of each level's last map: of all of it, and without its frame.
 
     Args:
-        levels: of the network.
+        levels: Levels of the network.
         strip: raw pixels.
         rows: first row of each row of windows.
         columns: first column of each column of windows.
@@ -129,7 +129,7 @@ def window_means(
 
 
 def _parts_of(first: Float[Tensor, " windows"], side: float, pixels: int) -> Float[Tensor, "windows pixels"]:
-    """Which part of each window's length every pixel of an axis is."""
+    """Share of each window's length that every pixel of an axis covers."""
     place = torch.arange(pixels, dtype=first.dtype)
     inside = torch.minimum(first[:, None] + side, place + 1) - torch.maximum(first[:, None], place)
     return inside.clamp(0, 1) / side

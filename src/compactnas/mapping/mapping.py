@@ -23,7 +23,7 @@ from compactnas.runs.folder import sole_writer
 from compactnas.version import __version__
 
 DONE, PART = "map.json", "map.part"
-"""What a finished map's folder holds, and where a map grows."""
+"""Names of a finished map's files and of the folder in which a map grows."""
 
 
 def make_map(
@@ -35,8 +35,8 @@ def make_map(
         job: what to map.
         out: folder to make.
         outputs: which files.
-        progress: hears how many cells are done, and of how many.
-        warn: hears what was assumed.
+        progress: Function that receives the number of finished cells and their total.
+        warn: Function that receives warnings about assumptions.
         spread: who judges the blocks.
 
     Errors:
@@ -83,7 +83,7 @@ def make_map(
 
 @contextmanager
 def _nothing_left(out: Path, kept: Kept) -> Iterator[None]:
-    """What is wrong before anything is done leaves nothing behind."""
+    """Leave nothing behind if a mistake is found before the first block."""
     there = out.exists()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which mode a map is made in, ready to judge blocks."""
+"""Modes of a map, ready to compute blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compactnas.mapping.reading import open_scene
 
 
 def mode_of(job: Job, engine: Engine, likeness: Likeness | None) -> Mode:
-    """What judges the cells of a block.
+    """Function that computes the cells of a block.
 
     Args:
         job: what to map.
@@ -29,7 +29,7 @@ def mode_of(job: Job, engine: Engine, likeness: Likeness | None) -> Mode:
 
 
 def learnt(job: Job, engine: Engine, grid: Grid) -> Likeness | None:
-    """What the dense mode learns from windows of each scene; None where too few can be used.
+    """Learn the dense mode's boundary correction from windows of each scene; None if too few are usable.
 
     Errors:
         UserError: the dense mode is not for this network, or a scene cannot be read.

@@ -37,7 +37,7 @@ def write_outputs(
         outputs: which files.
         kept: the blocks.
         blocks: their cells.
-        place: of the map.
+        place: Georeference of the map.
         legend: its classes; LCZ have labels.
 
     Errors:

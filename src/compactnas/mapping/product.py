@@ -69,12 +69,12 @@ class Product:
         return names
 
     def added(self, name: str) -> float:
-        """What is added to a band's numbers."""
+        """Offset added to a band's numbers."""
         return float(self.offsets.get(name, 0))
 
 
 def find_product(path: Path) -> Product:
-    """Look for the files of a product, and for its offset: in its metadata, failing these in its name."""
+    """Look for the files of a product, and for its offset: in its metadata, or else in its name."""
     files: dict[str, list[tuple[Path, str]]] = defaultdict(list)
     for file in _files(path):
         found = FILE.search(file.name)

@@ -32,8 +32,8 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
         reading: how.
 
     Errors:
-        UserError: it is none, lacks a band or says no order of bands, is no map in metres with such pixels, or its
-            files do not lie on one another.
+        UserError: The file is not a scene, lacks a band, does not name its bands, has no coordinates in metres with
+            such pixels, or its files do not lie on one another.
     """
     with ExitStack() as files:
         mask = _mask(files, reading) if reading.mask else None
@@ -91,7 +91,9 @@ def _names(raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path) -
 
 def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
     if reading.bands:
-        raise UserError(f"--bands: {product.path} is a folder, whose files are told apart by their names; leave it out")
+        raise UserError(
+            f"--bands: {product.path} is a folder; its files are recognised by their names, so leave --bands out"
+        )
     names = product.chosen(wanted)
     rasters = [_finest(files, product, name) for name in names]
     base = min(rasters, key=lambda raster: raster.transform.a)

@@ -1,4 +1,4 @@
-"""What a map is measured against: a raster or polygons of Local Climate Zones, brought to the map's own cells.
+"""References of a map: a raster or polygons of Local Climate Zones, brought to the map's own cells.
 
 A map is gone through by strips of rows, so that memory is bounded, and a reference may be much finer than it is.
 """
@@ -24,7 +24,7 @@ from compactnas.mapping.intervals import spans_of, sums_of
 STRIP_PIXELS = 2**22
 """Of a map or of its reference, that are looked at at a time."""
 CELL_PIXELS = 64
-"""A cell takes as much memory as so many pixels: counts of each class, between the edges of overlapping windows."""
+"""Memory of a cell, in pixels: counts of each class, between the edges of overlapping windows."""
 BLOCK_M = 1000.0
 """Side of the blocks of cells that are drawn as one, where the reference is a raster: neighbours are alike."""
 MOST_BLOCKS = 10_000
@@ -123,8 +123,8 @@ class PolygonReference:
 
     Attributes:
         map: the map, open.
-        file: of the polygons.
-        polygons: in the map's coordinate system.
+        file: File of the polygons.
+        polygons: Polygons in the map's coordinate system.
     """
 
     map: Any
@@ -138,7 +138,7 @@ class PolygonReference:
 
     @property
     def unit(self) -> str:
-        """What one is called."""
+        """Noun for the reference's units in messages."""
         return "polygon"
 
     @property
@@ -163,7 +163,7 @@ class RasterReference:
     Attributes:
         map: the map, open.
         raster: the reference, open, in the map's coordinate system.
-        file: of the reference.
+        file: File of the reference.
         purity: least share of a window's pixels that are of one class; 0 asks for no windows.
         window: side of the window around a cell, in units of the coordinate system.
     """
@@ -228,4 +228,4 @@ class RasterReference:
 
 
 Reference = PolygonReference | RasterReference
-"""What a map can be measured by."""
+"""A reference that a map can be assessed against."""

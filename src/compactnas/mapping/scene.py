@@ -1,4 +1,4 @@
-"""What a map is made of: a scene with its place on the ground, read window by window."""
+"""A scene with its place on the ground, read window by window."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a raster lies.
+    """Georeference of a raster.
 
     Attributes:
         crs: its coordinate system, rasterio's.
-        transform: from column and row to x and y of a pixel's upper left corner, an affine one.
+        transform: Affine transform from column and row to x and y of a pixel's upper left corner.
         height: rows.
         width: columns.
     """
@@ -50,14 +50,14 @@ class Place:
         return cls(raster.crs, raster.transform, raster.height, raster.width)
 
     def same_grid(self, other: Place) -> bool:
-        """Whether the pixels of both are the same squares of the ground, to a centimetre."""
+        """Check whether the pixels of both are the same squares of ground, to a centimetre."""
         corners = zip(self.corners, other.corners, strict=True)
         same = all(abs(a - b) < SAME_M for a, b in corners)
         return self.crs == other.crs and (self.height, self.width) == (other.height, other.width) and same
 
     @property
     def text(self) -> str:
-        """What a person compares."""
+        """Describe the georeference for messages."""
         crs = self.crs.to_string() if self.crs else "no coordinate system"
         left, top, _, _ = self.corners
         return f"{crs[:40]}, corner {left:.2f} {top:.2f}, {self.width} x {self.height} pixels of {self.transform.a:g} m"
@@ -95,7 +95,7 @@ def require_map(raster: Any, pixel_m: float, where: str) -> None:
     """Check that a raster is a map in metres, with pixels of this side.
 
     Errors:
-        UserError: it is none; says how to make it one.
+        UserError: The file is not such a scene; the message names the command that makes one.
     """
     crs = raster.crs
     if crs is None:

@@ -39,7 +39,7 @@ def smoothed(labels: UInt8[np.ndarray, "rows columns"], cell_m: float) -> UInt8[
     A kernel is square and ends at its radius, so that below 50 m a side of cells water stays as it is. Cells
     without a class, and those outside, take no part: a smoothed value is the class's share of the weight on cells
     that have one, so that at an edge wide kernels lose nothing to narrow ones. Where classes are equal the cell keeps
-    its own, and if that is none of them, takes the lowest number.
+    its own, and if that class is not among them, takes the lowest number.
 
     The same map gives the same bytes, whole or in parts with a halo of `HALO_M` around them.
 

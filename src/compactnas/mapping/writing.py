@@ -33,7 +33,7 @@ class Writer:
     Args:
         out: folder that they get to.
         working: folder on the same disk in which they are made.
-        place: of the map.
+        place: Georeference of the map.
         legend: its classes.
     """
 
@@ -105,7 +105,7 @@ class Writer:
         return self._out / name
 
     def _named(self, path: Path) -> Path:
-        """Names of classes: GeoTIFF has no place for them, so that GDAL looks for them in a file beside it."""
+        """Write the names of the classes to the file beside a GeoTIFF in which GDAL looks for them."""
         names = ["", *(escape(entry.text) for entry in self._legend)]
         categories = "".join(f"    <Category>{name}</Category>\n" for name in names)
         text = (
@@ -146,7 +146,7 @@ def _require_whole(file: Path) -> None:
 
 
 def judged(numbers: Numbers) -> tuple[Labels, Labels]:
-    """Most probable class of each cell, from 1, and its probability in percent, at least 1; 0 where there is none."""
+    """Most probable class of each cell, from 1, and its probability in percent, at least 1; 0 without a class."""
     none = numbers[..., 0] == NO_CELL
     percent = np.rint(numbers.max(axis=-1) * (100 / STEPS)).clip(1, 100)
     labels, sure = (np.where(none, 0, plane).astype(np.uint8) for plane in (1 + numbers.argmax(axis=-1), percent))

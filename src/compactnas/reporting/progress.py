@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run: a bar, the latest figures, and the time that is left.
+"""Progress of a run on a terminal: a bar, the latest figures, and the remaining time.
 
 Everything goes to stderr, so that results on stdout can be piped. Without a terminal it is quiet.
 """

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """A `Listener` that writes each epoch's figures as scalars and tells another one all that it hears.
+    """A `Listener` that writes each epoch's figures as scalars and passes every event to another listener.
 
     Each stage is a run of its own to TensorBoard; a resumed one goes on in its folder, and is shown as one curve.
 
     Args:
-        inner: who is told too.
+        inner: Listener that receives every event too.
         folder: where events go, to `search` and `train` in it.
 
     Errors:

@@ -1,4 +1,4 @@
-"""Which of the networks that searches came upon is worth its training: the paper's future work.
+"""Choose the network that is worth training among those that searches found: the paper's future work.
 
 Candidates are what one or several searches derived, had derived after each epoch, or believe in (`candidates`); they
 are ranked (`rankings`) by the supernet's weights, by proxies that train nothing and by short trainings, on patches that

@@ -1,4 +1,4 @@
-"""How far two rankings of the same candidates agree: Kendall's tau, and whether chance explains it."""
+"""Agreement of two rankings of the same candidates: Kendall's tau, and whether chance explains it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Agreement:
 
     @property
     def evidence(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Check whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Agreement:
         return f"tau {self.tau:+.2f} ({self.low:+.2f} to {self.high:+.2f})" + ", no evidence" * (not self.evidence)
 
     def to_json(self) -> dict[str, Any]:
-        """The figures, with null for what is none, and the verdict in words."""
+        """The figures as JSON values, null if undefined, and the verdict in words."""
         figures = {name: getattr(self, name) for name in ("tau", "low", "high")}
         rounded = {name: round(value, 4) if np.isfinite(value) else None for name, value in figures.items()}
         return rounded | {"n": self.n, "verdict": "evidence" if self.evidence else "no evidence"}
@@ -62,7 +62,7 @@ def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0
         a: a number for each candidate, the same order of candidates as in `b`.
         b: the other ranking's.
         draws: bootstrap samples.
-        seed: of the samples.
+        seed: Seed of the bootstrap samples.
     """
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert first.ndim == 1 and first.shape == second.shape
@@ -91,9 +91,9 @@ def agreements(scores: Mapping[str, Sequence[float]], *, draws: int = DRAWS, see
     """Of each pair of rankings, as JSON values.
 
     Args:
-        scores: of each ranking, a number for each candidate.
+        scores: Scores of each ranking, one number for each candidate.
         draws: bootstrap samples.
-        seed: of the samples; the same ones for each pair.
+        seed: Seed of the bootstrap samples, which are the same for each pair.
     """
     return [
         {"a": a, "b": b} | kendall_tau(scores[a], scores[b], draws=draws, seed=seed).to_json()

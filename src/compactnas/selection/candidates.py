@@ -51,9 +51,9 @@ def make_candidates(
     are these, the best first); the rest is drawn from what the searches believe at their end, from each in turn.
 
     Args:
-        searches: of one space.
+        searches: Searches of one space.
         count: how many candidates are wanted.
-        seed: of the draws.
+        seed: Random seed of the draws.
         budgets: limits of a candidate.
         random: how many of them are random cells that cost what the first search's network does, within 2 %.
 
@@ -106,7 +106,7 @@ def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Geno
 
 
 def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:
-    """What a search came by before its end, in a number that leaves room for what is sampled."""
+    """Genotypes that a search derived before its end, few enough to leave room for samples."""
     measured = [(number, genotype) for number, genotype in search.measured() if genotype != search.found]
     for number, genotype in measured[:each]:
         yield genotype, f"measured {number}"

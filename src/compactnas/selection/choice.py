@@ -1,4 +1,4 @@
-"""What was asked for when a selection or a front began: who goes on with it asks for the same."""
+"""Options with which a selection or a front began; resuming needs the same ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a selection can be told, as a frozen dataclass. Torch is not imported here."""
+"""Options of a selection, as a frozen dataclass. Torch is not imported here."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class SelectConfig:
     Attributes:
         by: the rankings; the last one decides.
         candidates: how many networks are compared.
-        random: of these, cells drawn at random that cost what the first search's network costs: the control.
+        random: Number of these that are random cells of the cost of the first search's network: the control.
         holdout: patches that rankings measure on: the `validation` part, or `random` ones of the training part.
         holdout_fraction: share of the training part that `random` holds out.
-        initialisations: of a network's weights, over which `synflow`, `naswot` and `gradnorm` are the mean.
-        epochs: of the first rung of `halving`; each further rung ends after `eta` times as many.
-        eta: of each rung one in so many goes on.
+        initialisations: Number of initialisations of a network's weights; `synflow`, `naswot` and `gradnorm` are means
+            over them.
+        epochs: Number of epochs of the first rung of `halving`; each further rung ends after `eta` times as many.
+        eta: Of each rung, one candidate in `eta` continues.
         rungs: how many.
     """
 

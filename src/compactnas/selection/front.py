@@ -39,7 +39,7 @@ class Point:
         most: MACs that it may have.
         genotype: the network.
         macs: that it has.
-        parameters: of it.
+        parameters: Number of its trained weights.
         supernet: accuracy on the held-out patches with the searches' weights.
         tried: networks within the budget that the supernets judged.
     """
@@ -83,11 +83,11 @@ def front_stage(
 
     Args:
         config: the data, the trainings and the machine.
-        choice: of the budgets.
-        folders: of the searches.
-        folder: of the front.
+        choice: Options of the front.
+        folders: Folders of the searches.
+        folder: Folder of the front.
         resume: go on where a front in this folder stopped.
-        listener: is told how it goes.
+        listener: Receives the progress.
         data: the opened data of the config, if it is open already.
 
     Returns:
@@ -126,7 +126,7 @@ def front_stage(
 
 
 def _trained(folder: Path) -> Row:
-    """What a retrained network reached: on the validation part, by which the front is drawn, and on the test part."""
+    """Accuracy of a retrained network: on the validation part, by which the front is drawn, and on the test part."""
     again = "remove its folder to train it again"
     try:
         last = read_rows(folder / "train" / "metrics.jsonl", again)[-1]
@@ -154,7 +154,7 @@ def marked(rows: Sequence[Row], by: str) -> list[Row]:
 
 
 def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, seed: int) -> list[Genotype]:
-    """What each search derives within a budget, and samples of each; every network once."""
+    """Derive networks within a budget from each search, with samples; every network once."""
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence((seed, int(budget.most))).generate_state(1)[0])
     )

@@ -14,7 +14,7 @@ from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
 from compactnas.training.trainer import Training
 
-AGAIN = "remove the folder and select anew"
+AGAIN = "remove the folder and select again"
 
 
 def rungs_of(epochs: int, eta: int, rungs: int) -> list[int]:
@@ -31,18 +31,18 @@ def goes_on(scores: dict[int, float], eta: int) -> list[int]:
 def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener: Listener) -> list[float]:
     """Train and drop candidates until the last rung is done; it goes on where it was stopped.
 
-    A training goes on where the rung before ended it: its cosine is that of the longer training from there on, so that
+    A training goes on where the rung before ended it: its cosine is from then that of the longer training, so that
     each rung ends at the lowest learning rate and compares networks that have settled.
 
     Args:
-        genotypes: of the candidates.
+        genotypes: Genotypes of the candidates.
         ground: where they are trained and measured.
         folder: for `halving.jsonl`, a row for each training of a rung, and the trainings.
-        listener: is told how it goes.
+        listener: Receives the progress.
 
     Returns:
-        For each candidate the epochs of its last rung, plus its accuracy on the hold-out after these: whoever got
-        further is better.
+        For each candidate the epochs of its last rung, plus its accuracy on the hold-out after these: a candidate
+        that got further is better.
     """
     choice, file = ground.choice, folder / "halving.jsonl"
     done = {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)}
@@ -67,7 +67,7 @@ def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener:
 
 
 def _train(genotype: Genotype, number: int, epochs: int, ground: Ground, folder: Path, listener: Listener) -> float:
-    """Train a candidate up to so many epochs; gives its accuracy on the hold-out."""
+    """Train a candidate up to a number of epochs; gives its accuracy on the hold-out."""
     config, seed = ground.config, ground.config.seed
     training = Training(
         ground.network(genotype, seed),

@@ -1,4 +1,4 @@
-"""What candidates are ranked on: patches that are held out, those that are left to train on, and the searches."""
+"""Data that candidates are ranked on: patches that are held out, those that are left to train on, and the searches."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from compactnas.training.runtime import make_fabric
 
 @dataclass(frozen=True)
 class Ground:
-    """Where rankings measure. The test part is not in it.
+    """Patches on which rankings measure, without the test part.
 
     Attributes:
         data: the opened data.
         searches: that the candidates come from.
-        config: of the trainings, the budgets of candidates, and the machine.
-        choice: of the selection.
+        config: Options of the trainings, of the candidates' budgets, and of the machine.
+        choice: Options of the selection.
         fabric: the machine.
         train: rows to train on.
         holdout: rows to measure on.
@@ -115,7 +115,7 @@ class Ground:
         """The held-out rows that a search's weights were not trained on.
 
         Errors:
-            UserError: there are none.
+            UserError: The part has no patches.
         """
         rows = np.setdiff1d(self.holdout, search.weights_rows)
         if not len(rows):

@@ -1,4 +1,4 @@
-"""Proxies: what an untrained network says of the trained one. All are larger where a network is held to be better."""
+"""Proxies: scores of an untrained network that predict the trained one. A larger score is better."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NORMS = (nn.BatchNorm2d,)
 def synflow(network: nn.Module, images: Images, labels: Labels) -> float:
     """Synaptic flow: the sum of w dR/dw over all weights (Tanaka et al. 2020; Abdelfattah et al. 2021).
 
-    R is the sum of the answers to an image of ones, with |w| in the place of w and without normalisation. In float64,
+    R is the sum of the answers to an image of ones, with |w| instead of w and without normalisation. In float64,
     since it grows with the product of the layers. Of the images, only the shape is used.
 
     Args:
@@ -75,7 +75,7 @@ def _weights(network: nn.Module) -> list[nn.Parameter]:
 
 
 def _without_norms(network: nn.Module) -> nn.Module:
-    """The network with the identity in the place of each normalisation."""
+    """Copy the network with the identity instead of each normalisation."""
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, NORMS):

@@ -38,7 +38,7 @@ class Ranking:
     Attributes:
         source: who proposed it.
         needs: what it takes beside the genotypes.
-        score: of one candidate; None, candidates are compared with each other (`compactnas.selection.halving`).
+        score: Function that scores one candidate; None if candidates compete (`compactnas.selection.halving`).
     """
 
     source: str

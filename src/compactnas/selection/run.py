@@ -27,12 +27,12 @@ from compactnas.training.runtime import Listener, Silent
 
 @dataclass(frozen=True)
 class Selected:
-    """What a selection found.
+    """Result of a selection.
 
     Attributes:
         rows: one for each candidate, as in `table.jsonl`.
         winner: number of the one that is taken.
-        agreements: of each pair of rankings, as in `ranks.json`.
+        agreements: Agreement of each pair of rankings, as in `ranks.json`.
         patches: that were held out.
     """
 
@@ -56,11 +56,11 @@ def select_stage(
 
     Args:
         config: the data, the budgets (of `search`), the short trainings and the machine.
-        choice: of candidates and rankings.
-        folders: of the searches.
-        folder: of the selection.
+        choice: Options of candidates and rankings.
+        folders: Folders of the searches.
+        folder: Folder of the selection.
         resume: go on where a selection in this folder stopped; it may have other rankings then.
-        listener: is told how it goes.
+        listener: Receives the progress.
         data: the opened data of the config, if it is open already.
 
     Errors:

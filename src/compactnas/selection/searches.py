@@ -37,7 +37,7 @@ class FinishedSearch:
     """A search that has ended.
 
     Attributes:
-        folder: of its run.
+        folder: Folder of its run.
         config: that it was started with.
         found: the network that it gave.
     """
@@ -63,7 +63,7 @@ class FinishedSearch:
 
     @property
     def space(self) -> Space:
-        """What it chose from."""
+        """Search space of the run."""
         return self.config.space
 
     @property
@@ -84,7 +84,7 @@ class FinishedSearch:
             raise UserError(f"{where}: a block of {max(genotype.depths)} cells, its supernet has {max(self.built)}")
 
     def after_epochs(self) -> list[tuple[int, Genotype]]:
-        """What would have been derived after each epoch; nothing for a strategy that learns no alpha."""
+        """Genotypes derived after each epoch; empty for a strategy that learns no alpha."""
         file = self.folder / "search" / "metrics.jsonl"
         found = []
         for row in read_rows(file, AGAIN):
@@ -96,7 +96,7 @@ class FinishedSearch:
         return found
 
     def measured(self) -> list[tuple[int, Genotype]]:
-        """What `uniform` and `evolution` measured on their supernet, by candidate, the best first."""
+        """Candidates that `uniform` and `evolution` measured on their supernet, the best first."""
         file = self.folder / "search" / "candidates.jsonl"
         if not file.exists():
             return []
@@ -133,7 +133,7 @@ class FinishedSearch:
         block's depth and width as well, and a node keeps the edges that are surest after the noise.
 
         Args:
-            generator: of the noise.
+            generator: Random generator of the noise.
             budgets: limits, which the derivation keeps to, as it does to the search's own guard.
         """
         return self._derived([_noisy(logs, generator) for logs in self._beliefs], budgets)

@@ -1,4 +1,4 @@
-"""What a study compares, read from one YAML file."""
+"""Methods, splits and seeds that a study compares, read from one YAML file."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class StudyConfig:
         random: also random cells that cost what the last method's network costs, one for each retraining.
         random_search: also the best of such cells by a random search that computes as much as the last method's
             searches together; or names of methods, for a random search as long as each one's.
-        random_epochs: of each of its candidates.
-        searches: of each method, with seeds from 0.
+        random_epochs: Number of epochs of each candidate of the random search.
+        searches: Number of searches of each method, with seeds from 0.
         selection: `best` retrains the search with the best accuracy on D_V (the paper's "best selected model"), `each`
             retrains search after search, so that the spread is that of the whole method.
-        retrainings: of each network on each split, with seeds from 0.
+        retrainings: Number of trainings of each network on each split, with seeds from 0.
         space: what the searches choose from.
         search: the searches; `complexity` and `depth` are the methods', where these are the paper's.
         train: the trainings.
@@ -128,7 +128,7 @@ class StudyConfig:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """What a searched network has to beat at the same cost; names that no other network may have."""
+        """Names of the controls that a searched network has to beat at the same cost; reserved."""
         return (RANDOM, RANDOM_SEARCH, *self.random_searches)
 
     def search_of(self, method: str) -> SearchConfig:
@@ -149,7 +149,7 @@ class StudyConfig:
             raise UserError(f"methods.{method}: {' '.join(str(error).split())[:300]}") from None
 
     def space_of(self, method: str) -> Space:
-        """What a method's search chooses from."""
+        """Search space of a method."""
         fields = self.methods[method].get("space", {}) if isinstance(self.methods, dict) else {}
         try:
             return from_values(Space, fields, asdict(self.space))
@@ -157,7 +157,7 @@ class StudyConfig:
             raise UserError(f"methods.{method}: space: {' '.join(str(error).split())[:300]}") from None
 
     def network_of(self, name: str) -> Genotype:
-        """A network of one's own."""
+        """A network that the study's file describes."""
         value = self.networks[name]
         try:
             if isinstance(value, str):
@@ -167,7 +167,7 @@ class StudyConfig:
             raise UserError(f"networks.{name}: {error}") from None
 
     def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
-        """Where the test patches of a split lie, as far as the study says so."""
+        """Location of the test patches of a split, if the study states it."""
         places = self.splits.get(split, {}).get("places") if isinstance(self.splits, dict) else None
         if places not in (None, "apart", "mixed"):
             raise UserError(f"splits.{split}: places: {places!r} is unknown; use apart or mixed")

@@ -1,4 +1,4 @@
-"""What a job will take: a few steps of it on random patches, each kind of network once, in a process of its own."""
+"""Estimate the time of a job: a few steps of it on random patches, each kind of network once, in a subprocess."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from compactnas.training.runtime import make_fabric, peak_memory_gib
 from compactnas.training.trainer import Training
 
 WARM, TIMED = 1, 3
-"""Steps that are not counted where the CPU computes, and those of which the median is; sampled paths differ."""
+"""Warm-up steps on a CPU, and steps whose median counts; sampled paths differ."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Shape:
     """All that the time of a step depends on.
 
     Attributes:
-        config: of the run; its data and seed are left out.
+        config: Config of the run without its data and seed.
         spec: the network of a training, None for a search.
-        bands: of a patch.
-        classes: of the answer.
+        bands: Number of bands of a patch.
+        classes: Number of classes.
         patch_px: side of a patch.
     """
 

@@ -17,7 +17,7 @@ from compactnas.space.search_space import Space
 from compactnas.studies.config import RANDOM, StudyConfig
 
 LAST = "job.json"
-"""What is written when a job is done: its name, and the jobs that it needed."""
+"""File that is written when a job is done: its name, and the jobs that it needed."""
 
 DEFAULTS = 1
 """Raised when a default of `RunConfig` changes: a job's key holds what differs from the defaults, so that a new
@@ -31,11 +31,11 @@ class Job:
     Attributes:
         kind: which of them.
         method: a setting of the search, a baseline's name, `random`, or the name of a random search.
-        split: of the training and the test; empty for a search.
-        config: of the run.
-        needs: the searches of which one gives the genotype, by seed, for a random search also the budget; none for a
+        split: Split of training and test; empty for a search.
+        config: Config of the run.
+        needs: Searches, one of them gives the genotype, by seed, for a random search also the budget; none for a
             search or a baseline.
-        genotype: of a network that was not found here.
+        genotype: Genotype of a network that the study does not search for.
     """
 
     kind: Literal["search", "random_search", "train"]
@@ -62,7 +62,7 @@ class Job:
         return root / "jobs" / self.key
 
     def done(self, root: Path) -> bool:
-        """Whether its last file is there; files are whole or not at all."""
+        """Check whether the last file exists; files are written whole or not at all."""
         return (self.folder(root) / LAST).exists()
 
     def finish(self, root: Path) -> None:
@@ -102,7 +102,7 @@ def expand(study: StudyConfig) -> list[Job]:
 
 
 def _taken(study: StudyConfig, searches: tuple[Job, ...], seed: int) -> tuple[Job, ...]:
-    """Of which searches the best is retrained with this seed."""
+    """Searches whose best network is retrained with this seed."""
     return searches if study.selection == "best" else (searches[seed % len(searches)],)
 
 
@@ -119,7 +119,7 @@ def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[Job, .
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
-    """What was searched stands in `needs` alone."""
+    """Options of a search are in `needs` alone."""
     config = RunConfig(
         study.data_of(split), Space(), SearchConfig(search_depth=False), study.train, study.machine, seed
     )
@@ -133,7 +133,7 @@ def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[J
 
 
 def _chosen(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """What differs from the defaults."""
+    """Values that differ from the defaults."""
     return {
         name: _chosen(value, defaults[name]) if isinstance(value, dict) else value
         for name, value in values.items()

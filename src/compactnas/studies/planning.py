@@ -1,4 +1,4 @@
-"""What a study will do and take, from its file, the labels of its data and a few steps of each network."""
+"""Plan a study: its jobs and their time, from its file, the labels of its data and a few steps of each network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Planned:
     Attributes:
         job: itself.
         done: whether it is done.
-        steps: of all its epochs.
+        steps: Number of steps of all epochs.
         macs: multiply-accumulates of its network for one patch; None where that is still to be found.
         seconds: that the whole job would take on this machine. A network that is still to be found is taken to be a
             random one of the space, of the depth that a search starts with.
@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Data:
-    """What is known of the patches of a config: facts, patches of each part, and the memory that they take."""
+    """Facts about the patches of a config: facts, patches of each part, and the memory that they take."""
 
     facts: Facts
     parts: dict[str, int]
@@ -104,7 +104,7 @@ def _data(config: DataConfig) -> _Data:
 
 
 def _shape(job: Job, study: StudyConfig, facts: Facts) -> Shape:
-    """What the time of a step of a job depends on; jobs that differ in the rest share it."""
+    """Key that determines the time of a job's step; jobs with the same key share it."""
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
     config = replace(job.config, data=DataConfig(), seed=0)
     if job.kind == "search":

@@ -52,7 +52,7 @@ REDRAWS = 50
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the cost of a network of the data depends on."""
+    """Sizes of the data that a network's cost depends on."""
 
     bands: int
     classes: int
@@ -68,10 +68,10 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
 
     Args:
         rows: one an epoch.
-        config: of the search.
-        space: of the search.
-        sizes: of the data.
-        patches: in the half of the training part that a search steps through.
+        config: Config of the search.
+        space: Space of the search.
+        sizes: Sizes of the data.
+        patches: Number of patches in the half of the training part that a search steps through.
     """
     with torch.device("meta"):
         bare = Network(empty_genotype(space, (1,) * space.blocks), sizes.bands, sizes.classes)
@@ -114,7 +114,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
 
 
 def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
-    """MACs of all cells where each runs so many operations, all kinds as often."""
+    """MACs of all cells that run a number of operations each, all kinds equally often."""
     cells = float(operations * table.operations.mean(dim=1) @ torch.tensor(depths, dtype=torch.float64))
     known = range(1, table.overhead.shape[1] + 1)
     return cells + sum(float(np.interp(d, known, row)) for d, row in zip(depths, table.overhead.numpy(), strict=True))
@@ -129,10 +129,10 @@ def random_search_stage(
 
     Args:
         config: `train` is the short training of a candidate, `space` what is drawn from.
-        folder: of the run.
+        folder: Folder of the run.
         like: candidates cost what this network costs.
         budget: work to spend, in the unit of `search_work`; at least one candidate is trained.
-        listener: is told how it goes.
+        listener: Receives the progress.
         data: the opened data of the config.
     """
     fabric = make_fabric(config.machine)

@@ -146,7 +146,7 @@ def _training(job: Job, run: RunFolder) -> TrainingView | None:
 
 
 def _split(study: StudyConfig, split: str, runs: dict[Job, RunFolder]) -> SplitView:
-    """What a split is, from whichever of its jobs that are done knows it."""
+    """Describe a split, from the first finished job that records it."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
     shared = any(MAY_MEMORISE in text for run in here for text in run.warnings)
@@ -196,7 +196,7 @@ def _warnings(runs: dict[Job, RunFolder], search_split: str) -> tuple[str, ...]:
 
 
 def _environment(runs: list[RunFolder]) -> tuple[tuple[str, str], ...]:
-    """What the results depend on; several values where jobs ran in several environments."""
+    """Environments that the results depend on; several values if jobs ran in several environments."""
     values: dict[str, dict[str, Any]] = {}
     for run in runs:
         for name, value in run.environment.items():

@@ -35,8 +35,8 @@ def run_study(
     Args:
         study: what is compared.
         root: folder of the study; several studies may share it, and then share their jobs.
-        listener: is told how each job goes.
-        told: hears which job begins.
+        listener: Receives the progress of each job.
+        told: Function that receives each job that begins.
         tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
     """
     jobs, opened = expand(study), _Opened()

@@ -117,9 +117,9 @@ class Canvas:
         rng: the zone's own draws.
         style: the draws of its class in this city, the same in each of its zones: how this city
             builds its suburbs, say.
-        climate: of the city.
+        climate: Climate of the city.
         material: what covers each pixel.
-        height_m: of what stands there, above ground.
+        height_m: Height of the objects above ground.
         tone: brightness against the material's spectrum, 1 for as is.
         building: where buildings stand (tanks too).
     """
@@ -211,7 +211,7 @@ class Canvas:
         Args:
             where: their footprints.
             lots: whose lot number draws roof and tone.
-            height_m: of the roofs.
+            height_m: Height of the roofs.
             use: 0 low, 1 high, 2 industrial: the row of the city's roofs.
             roofs: shares of roof materials in place of the city's.
             contrast: spread of the roofs' tone.
@@ -225,7 +225,7 @@ class Canvas:
         self.building |= where
 
     def thin(self, footprint: Mask, lots: LotGrid, fraction: Number) -> Mask:
-        """Leaves so many lots unbuilt that about `fraction` of the canvas stays built."""
+        """Leave lots unbuilt so that about `fraction` of the canvas stays built."""
         full = float(footprint.mean())
         return footprint if full <= fraction else footprint & (lots.value(903) < fraction / full)
 

@@ -1,4 +1,4 @@
-"""What a city is: where it lies, when it is seen, what it is built of, through which air."""
+"""Traits of a city: where it lies, when it is seen, what it is built of, through which air."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Climate:
         haze: aerosol optical depth at 550 nm.
         relief: strength of the hills' shading.
         rock: share of LCZ E that is rock rather than paved, 0 to 1.
-        gain: of the sensor and the light together, (band,).
+        gain: Gain of sensor and light together, (band,).
         noise: standard deviation of the sensor's noise in reflectance.
         mixing: largest share of a zone that is in the manner of another class.
         scale: how much larger lots, blocks and fields are than usual.

@@ -68,7 +68,7 @@ def heavy_industry(canvas: Canvas) -> None:
 
 
 def _yard(canvas: Canvas) -> None:
-    """Trodden ground between the plants: dirt and gravel, grass where nobody goes, tracks."""
+    """Trodden ground between the plants: dirt and gravel, grass off the tracks."""
     patch = canvas.noise(70, 3)
     tone = np.float32(0.9) + np.float32(0.1) * canvas.noise(25, 2)
     canvas.paint(np.ones_like(patch, np.bool_), Material.DIRT, tone)

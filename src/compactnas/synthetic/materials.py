@@ -1,4 +1,4 @@
-"""What things reflect: material spectra in the ten Sentinel-2 bands, and how a city and a zone vary them."""
+"""Reflectance of materials: spectra in the ten Sentinel-2 bands, and how a city and a zone vary them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEASURED: dict[str, tuple[float, ...]] = {
 
 
 class Material(IntEnum):
-    """What a fine pixel is covered by."""
+    """Cover of a fine pixel."""
 
     ASPHALT = 0
     ROAD = 1
@@ -82,7 +82,7 @@ class Vegetation:
     """State of the plants in a season, each 0 (bare, dry) to 1 (full, green).
 
     Attributes:
-        leaves: of broadleaved trees.
+        leaves: Leaf state of broadleaved trees.
         grass: greenness of grass.
         shrub: greenness of bushes.
         crop: greenness of crops.

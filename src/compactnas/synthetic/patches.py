@@ -1,4 +1,4 @@
-"""Which windows of a scene become patches, so that each part holds all 17 classes."""
+"""Choose the windows of a scene that become patches, so that each part holds all 17 classes."""
 
 from __future__ import annotations
 

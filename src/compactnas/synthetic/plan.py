@@ -1,4 +1,4 @@
-"""Where the zones of a city lie: from the core to the edge, along a coast or a river, every class in each half."""
+"""Lay out the zones of a city: from the core to the edge, along a coast or a river, every class in each half."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _assign(
 
 
 def _shore(rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each place is from the coast (north or south of the city) or from the river through it."""
+    """Distance of each place from the coast (north or south of the city) or from the river through it."""
     turn = rng.uniform(-0.6, 0.6)
     across = math.cos(turn) * (y - 0.5) + math.sin(turn) * (x - 0.5)
     if rng.random() < 0.5:

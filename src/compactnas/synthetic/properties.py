@@ -14,13 +14,13 @@ Range = tuple[Number, Number]
 
 @dataclass(frozen=True)
 class Properties:
-    """What one class is made of.
+    """Composition of one class.
 
     Attributes:
         building: fraction of the ground under buildings.
         impervious: fraction that is paved or rock.
         pervious: fraction that is soil, plants or water.
-        height_m: of buildings, or of trees; an open end of the table is closed at what is usual.
+        height_m: Height of buildings or trees; an open end of the table is closed at what is usual.
     """
 
     building: Range

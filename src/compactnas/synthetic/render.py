@@ -19,15 +19,15 @@ _COARSE_BANDS = (3, 4, 5, 7, 8, 9)  # B05 B06 B07 B8A B11 B12 are measured at 20
 
 
 def cast_shadows(height_m: Floats, azimuth_deg: float, elevation_deg: float) -> Mask:
-    """Which pixels something taller stands before, seen from the sun.
+    """Mark shaded pixels: a taller object stands between them and the sun.
 
     The horizon S(p) = max over t of h(p + t d) - t tan(e) is built by doubling: the horizon over
     2n steps is the larger of that over n steps here, and that over n steps n steps further on.
 
     Args:
         height_m: above ground, (row, column) of fine pixels.
-        azimuth_deg: of the sun, clockwise from north.
-        elevation_deg: of the sun above the horizon.
+        azimuth_deg: Azimuth of the sun, clockwise from north.
+        elevation_deg: Elevation of the sun above the horizon.
     """
     drop = FINE_M * math.tan(math.radians(elevation_deg))
     east, south = math.sin(math.radians(azimuth_deg)), -math.cos(math.radians(azimuth_deg))

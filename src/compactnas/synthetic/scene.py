@@ -25,7 +25,7 @@ class CityScene:
     Attributes:
         reflectance: top of atmosphere, (band, row, column), bands as in `materials.BANDS`, 10 m.
         lcz: LCZ number 1 to 17 of each pixel.
-        name: of the city.
+        name: Name of the city.
         epsg: code of its UTM zone.
         transform: (a, b, c, d, e, f) so that x = a col + b row + c and y = d col + e row + f at
             the pixel's upper left corner, in metres.
@@ -108,7 +108,7 @@ def _lay(whole: Canvas, box: tuple[slice, slice], where: Mask, part: Canvas) -> 
 
 
 def _borders(plan: CityPlan, ground: Canvas, climate: Climate) -> None:
-    """What lies between zones: roads in town, hedges and tracks outside, a beach or a quay along water."""
+    """Draw the ground between zones: roads in town, hedges and tracks outside, a beach or a quay along water."""
     near, far = plan.classes[plan.zone], plan.classes[plan.other]
     pair = hashed(
         np.minimum(plan.zone, plan.other).astype(np.int32), np.maximum(plan.zone, plan.other).astype(np.int32), 17

@@ -47,11 +47,11 @@ def write_world(
 
     Args:
         path: folder to make; it must not exist, or be empty.
-        cities: of the training part.
-        test_cities: of the other two parts.
-        patches: of the training part in all.
+        cities: Number of cities of the training part.
+        test_cities: Number of cities of the other two parts.
+        patches: Total number of patches of the training part.
         scene_px: side of a city's scene in pixels of 10 m.
-        seed: of the world; city k is `make_city(city_seed(seed, k), scene_px)`.
+        seed: Seed of the world; city k is `make_city(city_seed(seed, k), scene_px)`.
         scenes: also writes each city as GeoTIFF, `scenes/NAME.tif` and `scenes/NAME_lcz.tif`.
         dtype: of `sen2`; float64 is So2Sat's own and takes twice the room.
         progress: told the name of the city just finished, how many are, and of how many.

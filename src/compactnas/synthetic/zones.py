@@ -1,4 +1,4 @@
-"""Which painter draws which class."""
+"""Painter of each class."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ COMPANIONS: tuple[tuple[int, ...], ...] = (
     (13, 12),
     (),
 )
-"""What stands in small patches among each class: a supermarket in a suburb, a grove in a meadow."""
+"""Small patches inside each class: a supermarket in a suburb, a grove in a meadow."""

@@ -31,7 +31,7 @@ RATE_CUT, MOST_CUTS = 0.5, 5
 
 
 class StepResult(NamedTuple):
-    """What a step gives to the loop.
+    """Result of a step.
 
     Attributes:
         means: Pairs of a number of patches and means over them, which the loop averages over the epoch.
@@ -44,7 +44,7 @@ class StepResult(NamedTuple):
 
 @runtime_checkable
 class Trainer(Protocol):
-    """What a `ResumableLoop` needs from a training or a search."""
+    """Interface that a `ResumableLoop` needs from a training or a search."""
 
     def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Generator[StepResult, None, None]:
         """Run the steps of an epoch, one for each result. The loop may close the generator after any of them.
@@ -62,7 +62,7 @@ class Trainer(Protocol):
         """Rows of the data in the batch of a step."""
 
     def finished(self, rows: list[Row]) -> bool:
-        """Whether to stop early, given the rows of all epochs so far."""
+        """Decide whether to stop early, given the rows of all epochs so far."""
 
     def state(self) -> dict[str, Any]:
         """The whole state, as tensors and plain values."""
@@ -217,7 +217,7 @@ class ResumableLoop:
             raise StoppedError(message)
 
     def _stop_message(self) -> str:
-        """Describe who asked to stop and where; empty if nobody did."""
+        """Describe the request to stop and where it came; empty without one."""
         request, state = self._stop_request(), self.state
         if not self.processes.any(bool(request)):
             return ""

@@ -1,4 +1,4 @@
-"""What the stages of a run share: the machine they compute on, the folder they write to, and the listener."""
+"""Session of a run: the machine that its stages compute on, the folder they write to, and the listener."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where the blocks of a map are computed."""
+"""Executors that compute the blocks of a map."""

@@ -30,11 +30,11 @@ Judged = tuple[list[tuple[int, Numbers]], list[str]]
 
 
 def on_ray(address: str, threads: int) -> Spread:
-    """Who judges blocks on Ray.
+    """Make an executor that computes blocks on Ray.
 
     Args:
-        address: of a cluster, `HOST:PORT` or `auto`; empty starts one on this machine.
-        threads: of a task.
+        address: Address of a cluster, `HOST:PORT` or `auto`; empty starts Ray on this machine.
+        threads: Number of threads of a task.
     """
 
     def spread(plan: Plan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
@@ -74,7 +74,7 @@ def on_ray(address: str, threads: int) -> Spread:
 
 
 def judge(job: Job, numbers: tuple[int, ...], likeness: Likeness | None) -> Judged:
-    """What a task does: judge blocks of these numbers by what the dense mode has learnt, if it is that mode."""
+    """Compute the blocks with these numbers, with the dense mode's correction if there is one."""
     warnings: list[str] = []
     return [*judged_here(replace(_plan(job), likeness=likeness), numbers, warnings.append)], warnings
 

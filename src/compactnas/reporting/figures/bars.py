@@ -16,7 +16,7 @@ class Part:
     """A part of a bar.
 
     Attributes:
-        name: for its tooltip.
+        name: Text of the tooltip.
         value: its length.
         colour: class of its colour.
         text: written on it where there is room.

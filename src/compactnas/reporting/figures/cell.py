@@ -68,7 +68,7 @@ def cell_figure(genotype: Genotype) -> ET.Element:
 
 
 def state_name(state: int, inputs: int) -> str:
-    """What figures call a state: the paper counts its one input as node 0; DARTS has two inputs."""
+    """Name a state in figures: the paper counts its one input as node 0; DARTS has two inputs."""
     if inputs == 1:
         return str(state)
     return (f"k{MINUS}2", f"k{MINUS}1")[state] if state < inputs else str(state - inputs)

@@ -42,7 +42,7 @@ class Series:
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """What can be drawn of it."""
+        """Points of the series that can be drawn."""
         return [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if drawable(x) and drawable(y)]
 
 
@@ -89,7 +89,7 @@ def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch
 
 
 def drawable(value: float) -> bool:
-    """Whether an axis can hold it."""
+    """Check whether an axis can hold the value."""
     return math.isfinite(value) and abs(value) <= MOST
 
 

@@ -1,4 +1,4 @@
-"""Which curves a search and a training are read by."""
+"""Curves of a search and of a training."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from compactnas.space.search_space import LAYOUTS
 DIGITS_FROM_PX = 24.0
 """Cells of at least this side hold their figure."""
 LABELS_UP_TO = 80
-"""Beyond so many classes, names would be smaller than can be read."""
+"""Largest number of classes whose names are still readable."""
 
 
 @cache

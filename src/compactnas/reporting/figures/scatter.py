@@ -42,8 +42,8 @@ class Size:
     """Of a figure.
 
     Attributes:
-        width: in px.
-        height: in px.
+        width: Width in px.
+        height: Height in px.
         least: px of width below which it scrolls instead of shrinking.
         inset: room for labels left of the cheapest dot, as a share of the dots' span.
     """
@@ -71,9 +71,9 @@ def plane(
 
     Args:
         dots: what is drawn; those without a finite place are left out.
-        title: of the figure.
+        title: Title of the figure.
         cost: name of the axis, and the unit behind a figure.
-        size: of the figure.
+        size: Size of the figure.
         front: indices of the dots that none beats, by rising cost; with some, the others are drawn hollow.
     """
     known = {index: dot for index, dot in enumerate(dots) if dot.x > 0 and drawable(dot.y)}
@@ -149,7 +149,7 @@ def _to_label(x: float, y: float, x_end: float, y_end: float, colour: int) -> ET
 
 
 def _free_place(x: float, y: float, width: float, taken: list[Box], size: Size) -> tuple[float, float, str]:
-    """Where a dot's label meets nothing: x, y and anchor. Beside the dot if it can be, else further up or down."""
+    """Find a free place for a dot's label: x, y and anchor; next to the dot if possible."""
     rows = [0.0, *(sign * step * LABEL_PX / 2 for step in range(1, 80) for sign in (-1.0, 1.0))]
     for shift in rows:
         for anchor, left in (("start", x + 11), ("end", x - 11 - width)):

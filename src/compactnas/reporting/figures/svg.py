@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 Number = int | float
-"""What a coordinate may be: checkers at run time do not take an int for a float."""
+"""Type of a coordinate: run-time checkers do not take an int for a float."""
 
 CHARACTER_PX = 6.9
 """Width of a character of 12 px text, on the generous side: fonts differ."""

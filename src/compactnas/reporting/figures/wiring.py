@@ -1,4 +1,4 @@
-"""Where the nodes and edges of a cell stand in its drawing: no edge crosses a label, no two edges share a line.
+"""Layout of a cell's drawing: no edge crosses a label, no two edges share a line.
 
 Nodes stand in a row. An edge between neighbours is straight; every other leaves its source up or
 down, runs along a lane of its own, and enters its target. Labels sit on lanes between two columns
@@ -29,7 +29,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Route:
-    """Where an edge runs.
+    """Route of an edge.
 
     Attributes:
         edge: the edge.
@@ -82,7 +82,7 @@ class Wiring:
 
 
 def wire(edges: Sequence[Edge], columns: int, inputs: int, *, tapped: bool = False) -> Wiring:
-    """Place `columns` nodes, of which the first `inputs` are inputs, and their edges.
+    """Place `columns` nodes and their edges; the first `inputs` nodes are inputs.
 
     `tapped` keeps a port free below each computed node, between its incoming and outgoing edges.
     """

@@ -31,17 +31,17 @@ from compactnas.reporting.run.tables import (
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one run; figures are markup, empty where there is nothing to draw.
+    """Contents of the page for one run; figures are markup, empty if there is nothing to draw.
 
     Attributes:
-        anchor: of the section.
+        anchor: Anchor of the section.
         method: the network's name.
         folder: the run's folder.
         notes: warnings.
         tiles: headline figures as (name, value, unit).
         cell: the found cell.
         backbone: the macro network.
-        curves: of the search.
+        curves: Curves of the search.
         alpha: probabilities of operations and of depths.
         training: curves of the training.
         confusion: the confusion matrix.
@@ -70,9 +70,9 @@ def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path
     """Write one HTML file that shows these runs, needs no network, and holds no script.
 
     Args:
-        folders: of the runs, in the order of the results table.
+        folders: Folders of the runs, in the order of the results table.
         output: the file to write.
-        title: of the page; empty names it after the first run.
+        title: Title of the page; empty takes the first run's name.
 
     Errors:
         UserError: a folder holds no run, a file in it is damaged, or `output` cannot be written.
@@ -84,7 +84,7 @@ def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path
 
 
 def _values(runs: Sequence[RunFolder], title: str) -> dict[str, Any]:
-    """What the template asks for."""
+    """Values of the template."""
     labels = labels_of(runs)
     points = [
         (label, run.evaluation.macs / 1e6, 100 * run.evaluation.measures.oa)

@@ -23,7 +23,7 @@ AGAIN = "remove it, or write it again with compactnas"
 
 @dataclass(frozen=True)
 class Alpha:
-    """What the search believed at its end (`search/alpha.json`).
+    """Probabilities at the end of a search (`search/alpha.json`).
 
     Attributes:
         edges: (computed node, source state) of each edge.
@@ -104,7 +104,7 @@ def read_run(folder: Path) -> RunFolder:
 
 
 def _text(file: Path, most: int = MOST_BYTES) -> str:
-    """A text file as it is, empty if there is none; what is no UTF-8 in it is replaced."""
+    """Read a text file, empty if it does not exist; bytes that are not UTF-8 are replaced."""
     return read_text(file, AGAIN, most, errors="replace") if file.exists() else ""
 
 

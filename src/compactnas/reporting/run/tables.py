@@ -74,7 +74,7 @@ class Result:
 
 
 def method_of(run: RunFolder) -> str:
-    """What tables call a run's network: the setting of its search, a baseline's name, or else the folder's name."""
+    """Name of a run's network in tables: the setting of its search, a baseline's name, or else the folder's name."""
     name = run.evaluation.model if run.evaluation else run.spec.name if run.spec else SEARCHED
     if name != SEARCHED:
         return NAMES.get(name, name)
@@ -94,7 +94,7 @@ def labels_of(runs: Sequence[RunFolder]) -> tuple[str, ...]:
 
 
 def comparable(runs: Sequence[RunFolder]) -> bool:
-    """Whether several runs were measured on as many patches of the same part and classes."""
+    """Check whether several runs were evaluated on as many patches of the same part and classes."""
     known = [run.evaluation for run in runs if run.evaluation]
     return len(known) > 1 and len({(e.part, e.n, e.classes) for e in known}) == 1
 
@@ -175,7 +175,7 @@ def _per_cent(share: np.float64) -> float | None:
 
 
 def notes_of(run: RunFolder) -> tuple[str, ...]:
-    """What a reader must know before believing the figures of a run."""
+    """Caveats that a reader must know before relying on the figures of a run."""
     notes = list(run.warnings)
     if run.genotype:
         notes += _notes_of_cell(run.genotype)
@@ -201,7 +201,7 @@ def notes_of(run: RunFolder) -> tuple[str, ...]:
 
 
 def _notes_of_cell(genotype: Genotype) -> list[str]:
-    """What of a cell does nothing."""
+    """Describe the parts of a cell that do nothing."""
     inputs, idle = LAYOUTS[genotype.layout].inputs, idle_states(genotype)
     output = inputs + len(genotype.nodes) - 1
     if LAYOUTS[genotype.layout].output == "last" and output in idle:

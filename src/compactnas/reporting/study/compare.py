@@ -1,4 +1,4 @@
-"""Which method is shown, and how searched methods compare with the others, seed by seed."""
+"""Choose the method that is shown, and compare searched methods with the others, seed by seed."""
 
 from __future__ import annotations
 

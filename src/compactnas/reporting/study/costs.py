@@ -1,4 +1,4 @@
-"""What a study cost: measured time by cores, of searches and of trainings."""
+"""Cost of a study: measured time times cores, of searches and of trainings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Cost:
     Attributes:
         method: the method.
         searches: how many searches were timed; for random search, its candidates.
-        search: of all of them together.
+        search: Total time of all searches.
         trainings: how many trainings were timed.
-        training: of all of them together.
+        training: Total time of all trainings.
     """
 
     method: Method

@@ -1,4 +1,4 @@
-"""Which figures a study is read by: accuracy against cost, searches, operations, confusion."""
+"""Figures of a study: accuracy against cost, searches, operations, confusion."""
 
 from __future__ import annotations
 

@@ -28,12 +28,12 @@ class Small:
 
 @dataclass(frozen=True)
 class Found:
-    """What a method found.
+    """Network that a method found.
 
     Attributes:
-        name: of the method.
-        facts: of the network that is trained, as (name, value).
-        cell: its cell; empty for random cells, of which there are several.
+        name: Name of the method.
+        facts: Facts about the trained network, as (name, value).
+        cell: its cell; empty for random cells, since there are several.
         backbone: its blocks.
         others: heading of the small ones.
         small: cells of all searches, or of the random cells.

@@ -1,4 +1,4 @@
-"""What a reader must know before believing the figures of a study."""
+"""Caveats that a reader must know before relying on the figures of a study."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _places(view: StudyView) -> list[str]:
 
 
 def note_of_pairs(counts: set[int]) -> str:
-    """What so few pairs can show at best; `counts` are the numbers of pairs that occur."""
+    """Describe the smallest p that so few pairs allow; `counts` are the numbers of pairs that occur."""
     sentences = []
     for n in sorted(counts):
         p, pairs = least_p(n), "1 pair" if n == 1 else f"{n} pairs"

@@ -37,7 +37,7 @@ def write_study_page(view: StudyView, output: Path) -> Path:
 
 
 def _values(view: StudyView) -> dict[str, Any]:
-    """What the template asks for; what there is nothing of is empty, and its section is left out."""
+    """Values of the template; an empty value leaves its section out."""
     names = [split.name for split in view.splits]
     classes = view.trainings[0].evaluation.classes if view.trainings else ()
     tables = [table for name in names if (table := split_table(view, name)) is not None]

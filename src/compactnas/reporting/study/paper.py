@@ -18,7 +18,7 @@ SENTINEL_2 = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B1
 D2_PARTS = {"train": 281_893, "test": 70_473}
 """d2: 80 and 20 % of the official training part."""
 SIGMAS = 6.0
-"""How far a class of d2's test part may be from its share, in standard deviations of the draw."""
+"""Largest distance of a class of d2's test part from its share, in standard deviations of the draw."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def printed_for(split: SplitView, evaluation: Evaluation) -> dict[str, Printed]:
     """The paper's figures for a split of ours; none unless the data is So2Sat LCZ42 itself, cut as the paper cut it.
 
     Made worlds and other sets have the same classes and bands, so what is asked is the test part's patches of each
-    class: for d1 exactly those of So2Sat's test file; for d2, whose test part is drawn, its size and, of each class,
+    class; for d1 exactly those of So2Sat's test file; for d2, whose test part is drawn, its size and, of each class,
     what such a draw gives within `SIGMAS` standard deviations.
     """
     if evaluation.classes != lcz.NAMES or split.bands != SENTINEL_2 or evaluation.part != "test":

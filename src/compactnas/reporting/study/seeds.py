@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EXACT_UP_TO = 16
-"""Pairs up to which every one of the 2^n signs is tried; with more, so many are drawn."""
+"""Largest number of pairs for which all 2^n signs are tried, and the number of draws beyond it."""
 DRAWS = 1 << EXACT_UP_TO
 
 
@@ -18,7 +18,7 @@ class Spread:
     """Values over seeds.
 
     Attributes:
-        mean: of them.
+        mean: Mean of the values.
         deviation: standard deviation with n - 1 below; 0 for a single value.
         n: how many.
         low: the least.
@@ -45,7 +45,7 @@ class Spread:
 
     @property
     def varies(self) -> bool:
-        """Whether the values differ."""
+        """Check whether the values differ."""
         return self.low < self.high
 
 
@@ -70,8 +70,8 @@ class Paired:
 
     Attributes:
         n: pairs.
-        mean: of the differences.
-        deviation: of the differences, n - 1 below; 0 for a single pair.
+        mean: Mean of the differences.
+        deviation: Standard deviation of the differences (n - 1); 0 for a single pair.
         p: two-sided, of the sign-flip test.
         exact: whether all signs were tried.
     """
@@ -84,7 +84,7 @@ class Paired:
 
     @property
     def least_p(self) -> float:
-        """The smallest p that so many pairs can have."""
+        """Smallest p that this number of pairs can have."""
         return least_p(self.n)
 
 

@@ -71,7 +71,7 @@ class Entry:
         text: the mean over seeds.
         spread: the standard deviation; empty where the values do not differ.
         best: whether its mean is the best of its row.
-        printed: the paper's figure, empty where there is none.
+        printed: the paper's figure, empty if the paper has none.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What the page of a study shows, as plain values: whoever has the jobs fills it in."""
+"""Contents of a study's page, as plain values that the study fills in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compactnas.space.genotype import Genotype
 
 Kind = Literal["baseline", "given", "searched", "random"]
 Place = Literal["apart", "mixed", "unknown"]
-"""Where a test part lies: in other places than the training part, in the same ones, or who knows."""
+"""Location of a test part: in other places than the training part, in the same ones, or unknown."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Spent:
     """Wall time of a stage, pauses and all, and the threads that it had.
 
     Attributes:
-        seconds: from the stage's own clock.
-        threads: of the process.
+        seconds: Wall time by the stage's own clock.
+        threads: Number of threads of the process.
         gpu: name of the GPU that computed, empty for a CPU.
     """
 
@@ -60,12 +60,12 @@ class SearchView:
 
     Attributes:
         method: its key.
-        seed: of the search; a candidate's number.
+        seed: Seed of the search, or number of the candidate.
         genotype: what it found.
         accuracy: on D_V at its end, by which one is selected; NaN where it was not measured.
         selected: whether it is the one that is trained.
         rows: one an epoch, of its metrics; none for a candidate.
-        macs: of the network that it found; None where that is not known.
+        macs: MACs of the network that it found; None if unknown.
         spent: None where no clock ran, and for candidates.
     """
 
@@ -86,9 +86,9 @@ class TrainingView:
     Attributes:
         method: its key.
         split: its split.
-        seed: of the training.
+        seed: Seed of the training.
         evaluation: on the test part.
-        genotype: of a searched or random network.
+        genotype: Genotype of a searched or random network.
         spent: None where no clock ran.
     """
 
@@ -125,7 +125,7 @@ class JobView:
     """A job of the study.
 
     Attributes:
-        name: for people.
+        name: Name in tables and figures.
         key: name of its folder.
         method: its key.
         search: whether it is a search and no training.
@@ -144,11 +144,11 @@ class StudyView:
     """A whole study, or as much of it as is done.
 
     Attributes:
-        title: of the page.
+        title: Title of the page.
         data: name of the data.
         search_split: split whose training part was searched.
-        splits: in the study's order.
-        methods: in the order of the tables' columns.
+        splits: Splits in the study's order.
+        methods: Methods in the order of the tables' columns.
         searches: the finished ones, and the candidates of random search.
         search_clocks: what random search as a whole took, by method.
         trainings: the finished ones.
@@ -156,7 +156,7 @@ class StudyView:
         retrainings: how many each network has on each split when all is done.
         selection: whether the best search of a method is trained, or each by another seed.
         sizes: bands, classes and side of a patch; None where no network was trained yet.
-        warnings: of the data, each once.
+        warnings: Warnings about the data, each once.
         config: the study as text.
         environment: what the results depend on, as (name, value).
     """

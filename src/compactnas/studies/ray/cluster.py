@@ -45,8 +45,8 @@ def run_study_on_ray(
         study: what is compared.
         root: folder of the study; workers that see it write there, what others write is sent back.
         options: which cluster, and what a job takes of it.
-        listener: hears the warnings.
-        say: hears in a line which job begins and ends, where, and how many are done.
+        listener: Receives the warnings.
+        say: Function that receives a line for each job that begins or ends, with place and count.
         tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
 
     Errors:
@@ -76,7 +76,7 @@ def _token(root: Path) -> Iterator[tuple[str, str]]:
 
 @dataclass
 class _Attempt:
-    """A job that was given to the cluster, and what was heard of it."""
+    """A job on the cluster, and its latest state."""
 
     job: Job
     inputs: list[Any]
@@ -85,7 +85,7 @@ class _Attempt:
 
 
 class _Board:
-    """What waits, what runs and what is done."""
+    """Queue of waiting, running and finished jobs."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class _Board:
             self.running[self.task.remote(job, order, inputs)] = _Attempt(job, inputs)
 
     def _inputs(self, job: Job) -> dict[str, bytes]:
-        """What it needs of others, and what is there of itself."""
+        """Files of other jobs that a job needs, and its own files so far."""
         files = pack(self.root, job.folder(self.root), checkpoints=True)
         for need in job.needs:
             files |= pack(self.root, need.folder(self.root))

@@ -40,16 +40,16 @@ APPEARS_WITHIN_S = 60.0
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know beside the job.
+    """Order to a worker: all that it needs besides the job.
 
     Attributes:
         root: the study's folder, as the one who gives the order sees it.
         token: a file that lies in the folder, and what stands in it: who reads it there shares the folder.
-        directory: from where relative paths are meant.
-        threads: of the job.
+        directory: Folder that relative paths start from.
+        threads: Number of threads of the job.
         attempt: another one for each try of each job.
         tensorboard: whether it writes its figures for TensorBoard too.
-        version: of the one who gives the order.
+        version: Version of the program that sends the order.
     """
 
     root: str
@@ -61,7 +61,7 @@ class Order:
     version: str = __version__
 
     def shared(self) -> bool:
-        """Whether this machine sees the study's folder."""
+        """Check whether this machine sees the study's folder."""
         name, content = self.token
         try:
             return (Path(self.root) / name).read_text(encoding="utf-8") == content
@@ -92,7 +92,7 @@ def do_job(job: Job, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]
 
     Args:
         job: what is done.
-        order: for whom.
+        order: Order that is carried out.
         inputs: references to `Files` that are fetched only where the study's folder is not shared.
 
     Errors:
