@@ -90,7 +90,7 @@ def test_a_manifest_names_only_files_of_an_export(name: str, export: Path) -> No
         (lambda raw: raw["task"].update(bands=["B02"]), "names 1 bands"),
         (lambda raw: raw["task"].update(classes=[1, 2, 3]), "list of 1 to"),
         (lambda raw: raw["task"].update(lcz="yes"), "lcz true or false"),
-        (lambda raw: raw["task"].update(lcz=True), "lcz is true, but has"),
+        (lambda raw: raw["task"].update(lcz=True), "lcz is true, but there are 3 classes"),
         (lambda raw: raw["task"].pop("lcz"), "must have the keys"),
     ],
 )

@@ -139,7 +139,7 @@ def test_the_fuzzer_sees_it(
 
 def test_the_command_says_what_it_tried(repository: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": f"{repository / 'src'}{os.pathsep}{repository / 'tests'}"}
-    words = [sys.executable, "-m", "fuzz", "--target", "genotype"]
+    words = [sys.executable, "-m", "support.fuzz", "--target", "genotype"]
 
     def said(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -73,7 +73,10 @@ RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a header without end": (claimed(TRILLION, {}), "not the weights of"),
     "a weight without end": (claimed(0, {"a": WEIGHT}), "not the weights of"),
     "weights without end": (sparse, "is larger than the weights of"),
-    "weights of another kind": (weights(lambda run: save({"a": torch.zeros(3)})), "'a' is of another name or dtype"),
+    "weights of another kind": (
+        weights(lambda run: save({"a": torch.zeros(3)})),
+        "'a' has an unexpected name or dtype",
+    ),
     "bands without end": (spec_with(bands=TRILLION), "bands = 1000000000000 is outside 1 to 1024"),
     "classes without end": (spec_with(classes=TRILLION), "classes = 1000000000000 is outside"),
     "a path for a model": (spec_with(name="../../resnet8", genotype=None), "'../../resnet8' is unknown"),
@@ -120,12 +123,12 @@ INSIDE = "{" + LAUGHS.strip().replace("\n", ", ") + "}"
 CONFIGS = {
     "a billion laughs": (LAUGHS, "*a0 is an alias; write out what it repeats"),
     "a billion merges": (MERGES, "*a0 is an alias"),
-    "laughs in a text": (yaml.safe_dump({"data": {"bands": INSIDE}}), "is not such a value"),
-    "laughs in a path": (yaml.safe_dump({"data": {"path": INSIDE}}), "is not such a value"),
+    "laughs in a text": (yaml.safe_dump({"data": {"bands": INSIDE}}), "is not a valid value"),
+    "laughs in a path": (yaml.safe_dump({"data": {"path": INSIDE}}), "is not a valid value"),
     "a Python object": ("seed: !!python/object/apply:os.mkdir [sprung]\n", "could not determine a constructor"),
-    "a class to import": ("data: {class_path: hostile_module.Data}\n", "class_path: a config names no classes"),
+    "a class to import": ("data: {class_path: hostile_module.Data}\n", "class_path: a config cannot name a class"),
     "a class in a text": ("data: hostile_module.Data\n", "data: expected names and values"),
-    "a class inside": ("data: {bands: [{class_path: hostile_module.Data}]}\n", "a config names no classes"),
+    "a class inside": ("data: {bands: [{class_path: hostile_module.Data}]}\n", "a config cannot name a class"),
     "another file": ("search: /etc/passwd\n", "search: expected names and values"),
     "nesting": ("seed: " + "[" * 3000, "nested too deeply"),
     "a file without end": ("#" * 2**20, "is larger than 0.25 MiB"),
@@ -163,8 +166,11 @@ def test_a_config(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ("content", "message"),
     [
         (f"searches: {TRILLION}\n", "a study has at most 10000"),
-        ("splits: {own: {split: random, bands: [{class_path: hostile_module.Data}]}}\n", "a config names no classes"),
-        (yaml.safe_dump({"splits": {"own": {"path": INSIDE}}}), "is not such a value"),
+        (
+            "splits: {own: {split: random, bands: [{class_path: hostile_module.Data}]}}\n",
+            "a config cannot name a class",
+        ),
+        (yaml.safe_dump({"splits": {"own": {"path": INSIDE}}}), "is not a valid value"),
         ("recipe: [paper]\n", "recipe ['paper'] is unknown"),
     ],
 )
@@ -180,7 +186,7 @@ def test_a_study(content: str, message: str, tmp_path: Path, capsys: pytest.Capt
 def test_a_file_of_options(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "some.yaml").write_text("class_path: hostile_module.Data\n")
     words = [option + str(tmp_path / "some.yaml")] if "=" in option else [option, str(tmp_path / "some.yaml")]
-    assert "names no classes" in refused(tmp_path, capsys, "search", *words, "--output", str(tmp_path / "out"))
+    assert "cannot name a class" in refused(tmp_path, capsys, "search", *words, "--output", str(tmp_path / "out"))
     (tmp_path / "some.yaml").write_text(f"config: {tmp_path / 'some.yaml'}\n")
     if option != "--data":
         assert "names no other" in refused(tmp_path, capsys, "search", *words, "--output", str(tmp_path / "out"))
