@@ -44,7 +44,7 @@ from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_likeness
 from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import Cells, Grid
 from compactnas.mapping.levels import Levels, levels_of
-from compactnas.nn.operations import State
+from compactnas.nn.state import State
 from compactnas.runs.folder import load
 from compactnas.runs.task import Task
 from compactnas.synthetic.scene import make_city

@@ -34,8 +34,8 @@ from torch import nn
 from compactnas import baselines, network, space
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.cost.table import genotype_cost
-from compactnas.nn.network import Normalise, Patches
-from compactnas.nn.operations import HalfInstanceNorm, final_norm
+from compactnas.nn.backbone import Normalise, Patches
+from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS, Layout

@@ -15,16 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.nn.operations import (
-    AveragePool,
-    BasicReduction,
-    FactorizedReduction,
-    MaxPool,
-    Separable,
-    Skip,
-    Unit,
-    Zero,
-)
+from compactnas.nn.operations._separable import Separable, Unit
+from compactnas.nn.operations.avg_pool_3x3 import AveragePool
+from compactnas.nn.operations.max_pool_3x3 import MaxPool
+from compactnas.nn.operations.none import Zero
+from compactnas.nn.operations.skip_connect import Skip
+from compactnas.nn.reductions import BasicReduction, FactorizedReduction
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
 

@@ -25,7 +25,8 @@ from torch.nn import functional as F
 
 from compactnas import operations, separable
 from compactnas.config import Precision, SearchConfig
-from compactnas.nn.operations import State, Unit, weighed
+from compactnas.nn.operations._separable import Unit
+from compactnas.nn.state import State, weighed
 from compactnas.search.searcher import Searcher
 from compactnas.space.search_space import Space
 

@@ -23,16 +23,16 @@ import torch
 from search_step import Step, make_search, stepper
 
 from compactnas.config import SearchConfig
-from compactnas.nn.network import Sample
+from compactnas.nn.sample import Sample
 from compactnas.search.architecture import Architecture
 from compactnas.search.sampling import Draw, gumbel_softmax, straight_through
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.search.strategy import Strategy
-from compactnas.space.genotype import OPERATIONS
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import Space
 
 PATH = ("sep_conv_3x3", "skip_connect")
-ORDER = (*PATH, *(name for name in OPERATIONS if name not in PATH))
+ORDER = (*PATH, *(name for name in DARTS_OPERATIONS if name not in PATH))
 BASE: dict[str, int] = {"candidates": 8, "nodes": 4, "channels": 16, "side": 32, "batch": 64, "depth": 3}
 GROWTH: dict[str, Sequence[int]] = {
     "candidates": (2, 3, 4, 5, 6, 7, 8),

@@ -39,9 +39,10 @@ from torch.nn import functional as F
 from compactnas.config import MachineConfig, Precision, SearchConfig
 from compactnas.data import Normalization
 from compactnas.data.source import Facts
+from compactnas.nn.backbone import Backbone
 from compactnas.nn.baselines import BASELINES
-from compactnas.nn.network import Backbone, Sample
-from compactnas.nn.operations import candidate_norm, fixed_norm
+from compactnas.nn.norms import candidate_norm, fixed_norm
+from compactnas.nn.sample import Sample
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import make_fabric, peak_memory_gib

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from compactnas.errors import UserError
     from compactnas.evaluation.evaluate import Evaluation
     from compactnas.evaluation.metrics import Measures, confusion_measures
-    from compactnas.nn.network import Network, Sample
+    from compactnas.nn.network import Network
     from compactnas.nn.registry import ModelSpec, build
+    from compactnas.nn.sample import Sample
     from compactnas.nn.supernet import SuperNet
     from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
     from compactnas.reporting import write_report
@@ -69,7 +70,8 @@ _NAMES = {
     "space.genotype": "Genotype",
     "evaluation.metrics": "Measures confusion_measures",
     "nn.registry": "ModelSpec build",
-    "nn.network": "Network Sample",
+    "nn.network": "Network",
+    "nn.sample": "Sample",
     "pipeline": "evaluate_stage predict run search_stage train_stage",
     "reporting": "write_report",
     "runs.folder": "load",

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from compactnas.cost.table import ELEMENT_MACS, SEPARABLE_WRITES, CostTable, count, count_elements, genotype_cost, work
-from compactnas.nn.operations import BasicReduction
+from compactnas.cost.table import ELEMENT_MACS, CostTable, count, count_elements, genotype_cost, work
+from compactnas.nn.reductions import BasicReduction
 from compactnas.nn.separable import SeparableConv
 from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_like
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import LAYOUTS, Space
 
 
@@ -63,9 +64,9 @@ def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: st
     space = Space(layout=layout, channels=8, max_depth=3)
     table = CostTable.of(space, 3, 4, 5, patch_px, measure)
     depth_choices = [(1, 1, 1), (3, 1, 1), (1, 2, 1), (1, 1, 3)]
-    for index, name in enumerate(OPERATIONS):
+    for index, name in enumerate(DARTS_OPERATIONS):
         for depths in depth_choices if name == "sep_conv_5x5" else [(1, 2, 3)]:
-            p = torch.zeros(len(space.edges), len(OPERATIONS), dtype=torch.float64)
+            p = torch.zeros(len(space.edges), len(DARTS_OPERATIONS), dtype=torch.float64)
             p[:, index] = 1.0
             weights = torch.zeros(3, 3, dtype=torch.float64)
             for block, depth in enumerate(depths):
@@ -100,13 +101,13 @@ def test_a_random_cell_costs_what_its_model_costs() -> None:
     target = 20_000_000
     genotype = random_like(Space(), target, torch.Generator().manual_seed(0), bands=10, classes=17, patch_px=32)
     assert abs(genotype_cost(genotype, 10, 17, 32).macs / target - 1) <= 0.02
-    assert genotype.connected
+    assert genotype.is_connected
 
 
 def test_elements_are_what_the_layers_write() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Sequential(nn.AvgPool2d(2), nn.Flatten()))
     assert count_elements(layers, 3, 8) == 2 * 5 * 64 + 2 * 5 * 16
     separable = SeparableConv(6, 3, 1)
-    assert count_elements(separable, 6, 8) == SEPARABLE_WRITES * 6 * 64
-    assert count_elements(nn.Sequential(nn.Sequential(), separable), 6, 8) == SEPARABLE_WRITES * 6 * 64
+    assert count_elements(separable, 6, 8) == separable.map_writes * 6 * 64
+    assert count_elements(nn.Sequential(nn.Sequential(), separable), 6, 8) == separable.map_writes * 6 * 64
     assert work(layers, 3, 8) == 3 * 5 * 9 * 64 + ELEMENT_MACS * (2 * 5 * 64 + 2 * 5 * 16)

@@ -116,12 +116,16 @@ def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
         (1, 2),
         4,
     )
-    assert unheard.heard == (True, False, True)
-    assert replace(unheard, nodes=(*unheard.nodes[:2], (("none", 1), ("skip_connect", 2)))).heard == (True, True, True)
+    assert unheard.live_nodes == (True, False, True)
+    assert replace(unheard, nodes=(*unheard.nodes[:2], (("none", 1), ("skip_connect", 2)))).live_nodes == (
+        True,
+        True,
+        True,
+    )
     costs = made_table().of(SPACE, 2, **SIZES)
     skip, convolution = (1000 * (SPACE.operations.index(name) + 1) for name in ("skip_connect", "sep_conv_3x3"))
     assert costs.total(SPACE, unheard) == 50_000 + 5 * (3 * skip + 2 * convolution)
-    assert costs.total(SPACE, unheard, heard=True) == 50_000 + 5 * 3 * skip
+    assert costs.total(SPACE, unheard, live_only=True) == 50_000 + 5 * 3 * skip
     assert made_table().compiled is False and replace(made_table(), engine="onnx").compiled is True
 
 
@@ -132,10 +136,10 @@ def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
         architecture = Architecture(SPACE, True, 1, 0.0, generator)
         with torch.no_grad():
             architecture.alpha.normal_(generator=generator)
-        budget = Budget("latency", 150e3, costs, heard=True)
+        budget = Budget("latency", 150e3, costs, live_only=True)
         found = derive_within(architecture, [budget])
         assert 0.95 * 150e3 <= budget.of(SPACE, found.genotype) <= 150e3 and not found.unused
-        assert all(found.genotype.heard)
+        assert all(found.genotype.live_nodes)
 
 
 def test_the_fit_finds_what_whole_networks_are_made_of() -> None:

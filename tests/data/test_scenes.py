@@ -248,7 +248,10 @@ WRONG_FILES = {
     ),
     "another size": (lambda f: write_raster(f / "sea" / "2.tif", NUMBERS[:, :8, :8]), "the first file (3, 16, 16)"),
     "not square": (lambda f: write_raster(f / "sea" / "0.tif", NUMBERS[:, :8, :16]), "patches must be square"),
-    "huge": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)), "is too large for a patch"),
+    "huge": (
+        lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)),
+        "is too large for a patch",
+    ),
     "complex": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)), "are of complex64"),
     "NaN": (
         lambda f: [write_raster(f / "sea" / f"{i}.tif", np.full((3, 16, 16), np.nan, np.float32)) for i in (0, 2, 4)],

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compactnas.nn.network import Network
-from compactnas.nn.operations import HalfInstanceNorm, final_norm
+from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
 from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_genotype

@@ -21,7 +21,7 @@ from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
-from compactnas.nn.operations import final_norm
+from compactnas.nn.norms import final_norm
 from compactnas.nn.slimmable import combined, interpolated, narrowed
 from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
 from compactnas.pipeline import search_stage, train_stage
@@ -43,7 +43,7 @@ NODES = ((("skip_connect", 0),), (("sep_conv_3x3", 0), ("dil_conv_5x5", 1)), (("
 
 def of_seed(space: Space, seed: int) -> Genotype:
     generator = torch.Generator().manual_seed(seed)
-    while not (found := random_genotype(space, generator)).connected:
+    while not (found := random_genotype(space, generator)).is_connected:
         pass
     return found
 
@@ -178,7 +178,7 @@ def test_within_a_budget_it_is_the_most_probable_of_all_networks(measure: str, s
             channels = tuple(row[place] for row, place in zip(space.block_widths, wide, strict=True))
             genotype = Genotype(tuple(((name, source),) for source, name in cell), deep, 8, "paper", channels)
             cost = table.total(space, genotype)
-            if all(genotype.heard) and USED * most <= cost <= most:
+            if all(genotype.live_nodes) and USED * most <= cost <= most:
                 chosen = [
                     p[space.edges.index((node, source)), names.index(name)] for node, (source, name) in enumerate(cell)
                 ]

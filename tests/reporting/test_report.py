@@ -30,13 +30,14 @@ from compactnas import lcz
 from compactnas.errors import UserError
 from compactnas.reporting import draw_cell, write_report
 from compactnas.reporting.figures.backbone import backbone_figure
-from compactnas.reporting.figures.cell import SHORT, idle_states
 from compactnas.reporting.figures.charts import Series, curves, number
 from compactnas.reporting.figures.grids import colour, confusion_figure
+from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.scatter import scatter
 from compactnas.reporting.figures.svg import CHARACTER_PX
 from compactnas.reporting.figures.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
-from compactnas.space.genotype import LAYOUTS, OPERATIONS, Genotype
+from compactnas.space.genotype import LAYOUTS, Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -54,7 +55,7 @@ def test_whole_run(tmp_path: Path) -> None:
         "S+C+D",
         "18.42",
         "0.130",
-        SHORT["sep_conv_3x3"],
+        operation_label("sep_conv_3x3"),
         "Entropy of alpha",
         "OAbu",
         "Config",
@@ -245,7 +246,7 @@ def test_cell_is_a_file_of_its_own(genotype: Genotype) -> None:
     root = ET.fromstring(draw_cell(genotype))
     assert root.tag == SVG + "svg" and float(root.attrib["width"]) > 0
     classes = [group.attrib["class"].removeprefix("cn-") for group in root.iter(SVG + "g")]
-    drawn = sorted(name for name in classes if name in OPERATIONS)
+    drawn = sorted(name for name in classes if name in DARTS_OPERATIONS)
     # Each edge is drawn once as a line and once as a label.
     assert drawn == sorted(2 * [name for edges in genotype.nodes for name, _ in edges])
     words = [text.text for text in root.iter(SVG + "text")]
@@ -264,7 +265,7 @@ def test_cell_is_a_file_of_its_own(genotype: Genotype) -> None:
     ],
 )
 def test_states_that_carry_nothing(nodes: tuple[tuple[tuple[str, int], ...], ...], idle: set[int]) -> None:
-    assert idle_states(Genotype(nodes=nodes, depths=(1,))) == idle
+    assert Genotype(nodes=nodes, depths=(1,)).idle_states == idle
 
 
 def test_idle_nodes_are_said(tmp_path: Path) -> None:
@@ -284,14 +285,14 @@ def genotypes(draw: st.DrawFn) -> Raw:
     nodes = []
     for node in range(draw(st.integers(4 if layout == "nasnet" else 1, 8))):
         sources = draw(st.sets(st.integers(0, inputs + node - 1)))
-        nodes.append(tuple((draw(st.sampled_from(OPERATIONS)), source) for source in sorted(sources)))
+        nodes.append(tuple((draw(st.sampled_from(DARTS_OPERATIONS)), source) for source in sorted(sources)))
     depths = draw(st.lists(st.integers(1, 32), min_size=1, max_size=8))
     return layout, tuple(nodes), tuple(depths)
 
 
 LARGEST: Raw = (
     "nasnet",
-    tuple(tuple((OPERATIONS[(n + s) % 8], s) for s in range(2 + n)) for n in range(16)),
+    tuple(tuple((DARTS_OPERATIONS[(n + s) % 8], s) for s in range(2 + n)) for n in range(16)),
     (32,) * 8,
 )
 
@@ -337,7 +338,7 @@ def labels_of(wiring: Wiring) -> dict[Edge, Box]:
     """The box of each label."""
     found = {}
     for route in wiring.routes:
-        half = (len(SHORT[route.edge.operation]) * CHARACTER_PX + 16) / 2
+        half = (len(operation_label(route.edge.operation)) * CHARACTER_PX + 16) / 2
         y = wiring.row_y if route.side == 0 else wiring.lane_y(route.side, route.lane)
         found[route.edge] = (route.label - half, y - LANE_PX / 2 + 4, route.label + half, y + LANE_PX / 2 - 4)
     return found

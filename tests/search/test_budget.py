@@ -16,7 +16,8 @@ from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.expected_cost import expected_cost, require_possible
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import LAYOUTS, Space
 
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
@@ -76,7 +77,7 @@ def test_it_is_the_most_probable_of_all_networks(measure: str, seed: int) -> Non
         found = derive_within(architecture, [budget_of(space, measure, most)])
         fits = [entry for entry in tried if entry[1] <= most]
         used = [entry for entry in fits if entry[1] >= USED * most]
-        whole = [entry for entry in used if all(entry[2].heard)]
+        whole = [entry for entry in used if all(entry[2].live_nodes)]
         assert found.genotype == max(whole or used or fits, key=lambda entry: entry[0])[2]
         assert bool(found.unused) == (not used)
 
@@ -103,7 +104,7 @@ def test_never_above_the_limit_and_at_least_95_percent_of_it_used(
     cost = table.total(space, found.genotype)
     assert cost <= most
     assert cost >= USED * most or found.unused
-    assert all(found.genotype.heard) or found.unused, "a budget is not used by what nobody hears"
+    assert all(found.genotype.live_nodes) or found.unused, "a budget is not used by what nobody hears"
 
 
 def test_two_limits_at_once() -> None:
@@ -129,7 +130,7 @@ def test_an_impossible_limit_is_refused_with_what_the_fixed_parts_take() -> None
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_expected_cost_of_a_certain_architecture_is_that_of_its_network(layout: str) -> None:
     """All edges kept, so that nothing is left out of the sum."""
-    space = Space(layout=layout, max_depth=3, inputs_per_node=0, operations=OPERATIONS[1:])
+    space = Space(layout=layout, max_depth=3, inputs_per_node=0, operations=DARTS_OPERATIONS[1:])
     architecture = architecture_of(space, 3, spread=1e4)
     for measure in ("macs", "parameters"):
         table = budget_of(space, measure, 1.0).table

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from compactnas.nn.operations import State
+from compactnas.nn.state import State
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive
 from compactnas.search.sampling import gumbel_softmax
 from compactnas.search.strategies.gdas import Gdas
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import LAYOUTS, Space
 
 
@@ -97,7 +98,7 @@ def test_two_sampled_inputs_run_two_edges_a_node_and_never_none() -> None:
         draw = Gdas(inputs=2).draw(arch, 5.0, generator, gradient=True)
         runs = [edge for edge, index in zip(edges, draw.sample.path, strict=True) if index >= 0]
         assert [sum(node == n for node, _ in runs) for n in range(arch.space.computed)] == [2, 2, 2, 2]
-        assert OPERATIONS.index("none") not in draw.sample.path
+        assert DARTS_OPERATIONS.index("none") not in draw.sample.path
         assert draw.sample.weights is not None and draw.sample.weights.tolist() == [1.0] * len(edges)
         counts += torch.tensor([index >= 0 for index in draw.sample.path])
     assert (counts[9:] / 200 - 0.4).abs().max() < 0.12  # the last node's five edges have equal chances
@@ -135,7 +136,7 @@ def test_derivation_never_cuts_the_output_off() -> None:
     with torch.no_grad():
         arch.alpha.zero_()
         arch.alpha[:, 0] = 5.0
-        arch.alpha[3, OPERATIONS.index("avg_pool_3x3")] = 1.0
+        arch.alpha[3, DARTS_OPERATIONS.index("avg_pool_3x3")] = 1.0
     found = derive(arch)
-    assert found.connected
+    assert found.is_connected
     assert found.nodes[2][0] == ("avg_pool_3x3", 0)

@@ -19,8 +19,9 @@ from compactnas.config import MachineConfig, RunConfig, SearchConfig
 from compactnas.cost.table import CostTable
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.errors import UserError
-from compactnas.nn.network import Network, Sample
-from compactnas.nn.operations import Zero
+from compactnas.nn.network import Network
+from compactnas.nn.operations.none import Zero
+from compactnas.nn.sample import Sample
 from compactnas.nn.supernet import SuperNet
 from compactnas.pipeline import search_stage
 from compactnas.search.architecture import Architecture
@@ -90,7 +91,7 @@ def test_the_paper_strategy_is_the_default() -> None:
 def test_the_same_seed_gives_the_same_bytes_and_so_does_a_resume(patches: Path, tmp_path: Path, strategy: str) -> None:
     config = tiny_config(patches, space=SMALL, search={"strategy": strategy, "batch_size": 15, "candidates": 5})
     found = search_stage(config, tmp_path / "whole")
-    assert found == Genotype.load(tmp_path / "whole") and found.connected
+    assert found == Genotype.load(tmp_path / "whole") and found.is_connected
     assert Network(found, BANDS, CLASSES)(torch.randn(2, BANDS, SIDE, SIDE)).shape == (2, CLASSES)
     with pytest.raises(Killed):
         search_stage(config, tmp_path / "cut", listener=Killer(3))  # in the second epoch
@@ -224,7 +225,7 @@ def test_a_mixture_is_the_weighted_sum_and_so_is_its_gradient() -> None:
     stem, p = backbone.stem(x), architecture.alpha.softmax(-1)[0]
     single = [Sample((index,), (1,)) for index in range(8)]
     cell = backbone.blocks[0][0]
-    from compactnas.nn.operations import State
+    from compactnas.nn.state import State
 
     node = sum(p[index] * cell([State(stem)], one).x for index, one in enumerate(single))
     plain = torch.autograd.grad(backbone.head(node).square().sum(), parameters, allow_unused=True)
@@ -379,7 +380,9 @@ def test_a_row_of_choices_is_a_genotype_and_every_genotype_has_one(
     connected = [one for row, one in zip(product(*map(range, genotypes.choices().options)), made, strict=True)
                  if genotypes.choices().admits(row)]  # fmt: skip
     assert len(set(made)) == len(made)
-    assert all(one.connected for one in connected) and any(not one.connected for one in made) == (not inputs_per_node)
+    assert all(one.is_connected for one in connected) and any(not one.is_connected for one in made) == (
+        not inputs_per_node
+    )
     generator = torch.Generator().manual_seed(0)
     drawn = [random_genotype(space, generator, depths) for _ in range(1500)]
     assert set(drawn) == set(made)

@@ -34,7 +34,8 @@ from compactnas.selection.proxies import gradnorm, naswot, synflow
 from compactnas.selection.rankings import RANKINGS, recalibrate, supernet_accuracy
 from compactnas.selection.run import Selected, select_stage
 from compactnas.selection.searches import FinishedSearch, read_searches
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.training.runtime import Silent
 
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
@@ -124,7 +125,7 @@ def test_gradnorm_of_a_linear_classifier_is_the_norm_of_its_errors_times_its_inp
 CELL = Genotype(((("sep_conv_5x5", 0),), (("avg_pool_3x3", 0), ("dil_conv_3x3", 1))), (1, 2), channels=4)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS[1:])
+@pytest.mark.parametrize("operation", DARTS_OPERATIONS[1:])
 def test_every_operation_has_a_synflow_that_counts_its_layers(operation: str) -> None:
     """R is homogeneous in each layer's weights on the one path, so that synflow is R times the layers."""
     genotype = Genotype((((operation, 0),),), (1,), channels=4)
@@ -297,7 +298,7 @@ def test_random_candidates_cost_what_the_first_network_does_and_are_heard_whole(
     assert len(drawn) == 4 and len({one.genotype for one in found}) == len(found) == 10
     for genotype in drawn:
         assert abs(genotype_cost(genotype, **sizes).macs - target) <= 0.02 * target
-        assert all(genotype.heard)
+        assert all(genotype.live_nodes)
         searches[0].require_own(genotype, Path("drawn"))
 
 
@@ -322,8 +323,8 @@ def test_a_search_is_sampled_by_what_it_believes(home: Path, tmp_path: Path) -> 
     shutil.copytree(home / "seed0", folder)
     file = folder / "search" / "alpha.json"
     raw = json.loads(file.read_text())
-    row = [0.0] * len(OPERATIONS)
-    row[OPERATIONS.index("skip_connect")], row[OPERATIONS.index("sep_conv_3x3")] = 0.25, 0.75
+    row = [0.0] * len(DARTS_OPERATIONS)
+    row[DARTS_OPERATIONS.index("skip_connect")], row[DARTS_OPERATIONS.index("sep_conv_3x3")] = 0.25, 0.75
     raw["probabilities"] = [row] * len(raw["edges"])
     raw["depth_probabilities"] = [[0.9, 0.1], [0.0, 1.0]]
     file.write_text(json.dumps(raw))

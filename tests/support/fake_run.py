@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from compactnas import lcz
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.evaluation.metrics import confusion_measures
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import Space
 
 PAPER_CELL = Genotype(
@@ -128,15 +129,15 @@ def write_search(folder: Path, genotype: Genotype, epochs: int = 105) -> None:
     space = Space(layout=genotype.layout, nodes=len(genotype.nodes) + (genotype.layout == "paper"))
     chosen = {(node, source): name for node, edges in enumerate(genotype.nodes) for name, source in edges}
     random = np.random.default_rng(3)
-    logits = random.normal(0, 0.7, (len(space.edges), len(OPERATIONS)))
+    logits = random.normal(0, 0.7, (len(space.edges), len(DARTS_OPERATIONS)))
     for row, edge in enumerate(space.edges):
         if edge in chosen:
-            logits[row, OPERATIONS.index(chosen[edge])] = 2.4
+            logits[row, DARTS_OPERATIONS.index(chosen[edge])] = 2.4
     depth_logits = random.normal(0, 0.4, (len(genotype.depths), 5))
     for block, depth in enumerate(genotype.depths):
         depth_logits[block, depth - 1] = 2.0
     alpha = {
-        "operations": list(OPERATIONS),
+        "operations": list(DARTS_OPERATIONS),
         "edges": [list(edge) for edge in space.edges],
         "probabilities": _softmax(logits),
         "depths": [1, 2, 3, 4, 5],

@@ -7,7 +7,7 @@ from typing import Literal
 
 from compactnas.config.choices import require_choices
 from compactnas.config.requiring import require
-from compactnas.space.genotype import OPERATIONS
+from compactnas.space.operation_specs import OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,8 @@ class SearchConfig:
             bool(self.latency_table) == bool(self.max_latency_ms),
             "search.max_latency_ms, search.latency_table: one needs the other; `compactnas latency` makes a table",
         )
-        unknown = [name for name in self.skip_limit_operations if name not in OPERATIONS]
-        require(
-            not unknown, f"search.skip_limit_operations: {unknown[:1]} is unknown; use some of {', '.join(OPERATIONS)}"
-        )
+        for name in self.skip_limit_operations:
+            OPERATIONS.require(name, "search.skip_limit_operations")
         require(self.skip_limit_edges >= 0, f"search.skip_limit_edges: {self.skip_limit_edges} is negative")
         require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
         require_choices(self)

@@ -33,13 +33,13 @@ class Budget:
         measure: Kind of cost.
         most: Largest cost allowed.
         table: Cost of each choice of the space.
-        heard: Whether dead nodes cost nothing.
+        live_only: Whether dead nodes cost nothing.
     """
 
     measure: CostKind
     most: float
     table: CostTable
-    heard: bool = False
+    live_only: bool = False
 
     def describe(self, cost: float) -> str:
         """Format a cost with its unit."""
@@ -51,7 +51,7 @@ class Budget:
 
     def of(self, space: Space, genotype: Genotype) -> int:
         """Compute the cost of a network of the space."""
-        return self.table.total(space, genotype, heard=self.heard)
+        return self.table.total(space, genotype, live_only=self.live_only)
 
 
 def budgets_of(

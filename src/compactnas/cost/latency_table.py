@@ -16,7 +16,7 @@ from compactnas.config import from_values
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
-from compactnas.space.genotype import OPERATIONS
+from compactnas.space.operation_specs import OPERATIONS
 from compactnas.space.search_space import Space
 
 MAKE = "make one with `compactnas latency`"
@@ -68,9 +68,8 @@ class LatencyTable:
     worst_error: float = 0.0
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.operations if name not in OPERATIONS]
-        if unknown:
-            raise UserError(f"operations: {unknown[0]!r} is unknown")
+        for name in self.operations:
+            OPERATIONS.require(name, "operations")
         sizes = [len(row) for row in self.operations_ns]
         if sizes != [len(self.operations)] * self.blocks:
             raise UserError(f"operations_ns: not {self.blocks} rows of {len(self.operations)}")

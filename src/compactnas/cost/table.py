@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.nn.network import Network
-from compactnas.nn.operations import Norm, Skip, State, build_operation, candidate_norm, final_norm
-from compactnas.nn.separable import SeparableConv
+from compactnas.nn.norms import Norm, candidate_norm, final_norm
+from compactnas.nn.operations import build_operation
+from compactnas.nn.state import State
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import LAYOUTS, Space
 
 
@@ -54,10 +56,6 @@ ELEMENT_MACS = 54.0
 """Multiply-accumulates that take as long in training as writing one element of a map: fitted on a CPU
 (`benchmarks/work.py`, docs/performance.md). Pools cost no MACs, but time."""
 
-SEPARABLE_WRITES = 4
-"""Maps that a separable convolution is counted to write: its result, the depthwise one before it, that again in the
-backward pass, and the slow library path of the depthwise gradients; fitted together with the above."""
-
 
 def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
     """Elements that the layers of a module write for one patch (bands, patch_px, patch_px); nothing is computed."""
@@ -65,8 +63,8 @@ def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
 
     def add(layer: nn.Module, given: tuple[object, ...], written: object) -> None:
         nonlocal total
-        if isinstance(written, Tensor) and not isinstance(layer, Skip) and written is not given[0]:
-            total += written.numel() * (SEPARABLE_WRITES if isinstance(layer, SeparableConv) else 1)
+        if isinstance(written, Tensor) and written is not given[0]:
+            total += written.numel() * getattr(layer, "map_writes", 1)
 
     for layer in meta.modules():
         if not any(layer.children()):
@@ -90,7 +88,7 @@ def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -
 
 def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
     """Cells that compute nothing: what is left of its network is the fixed parts."""
-    return Genotype(tuple((("none", 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
+    return Genotype(tuple(((NONE, 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
 
 
 Measure = Callable[[nn.Module, int, int], float]
@@ -244,20 +242,22 @@ class CostTable:
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
-    def cells(self, space: Space, genotype: Genotype, *, heard: bool = False) -> Float[Tensor, "blocks"]:
-        """Cost of the edges of all cells of each block; with `heard`, of nodes that the output hears from."""
+    def cells(self, space: Space, genotype: Genotype, *, live_only: bool = False) -> Float[Tensor, "blocks"]:
+        """Cost of the edges of all cells of each block; with `live_only`, of live nodes alone."""
         table = self.of_widths(space.widths_of(genotype))
         row = dict(zip(space.operations, table.operations.T, strict=True))
         none = torch.zeros(space.blocks, dtype=torch.float64)
-        nodes = [edges for edges, kept in zip(genotype.nodes, genotype.heard, strict=True) if kept or not heard]
+        nodes = [
+            edges for edges, kept in zip(genotype.nodes, genotype.live_nodes, strict=True) if kept or not live_only
+        ]
         cell = sum((row[name] for edges in nodes for name, _ in edges), none)
         return cell * torch.tensor(genotype.depths)
 
-    def total(self, space: Space, genotype: Genotype, *, heard: bool = False) -> int:
+    def total(self, space: Space, genotype: Genotype, *, live_only: bool = False) -> int:
         """Cost of a network of the space, as a sum over the table: nothing is built for it."""
         beside = self.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
         fixed = int(self.of_widths(space.widths_of(genotype)).fixed)
-        return int(self.cells(space, genotype, heard=heard).sum() + beside) + fixed
+        return int(self.cells(space, genotype, live_only=live_only).sum() + beside) + fixed
 
     def complexity(
         self,

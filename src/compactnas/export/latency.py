@@ -28,9 +28,12 @@ from compactnas.errors import UserError
 from compactnas.export.graphs import OPSET, quiet
 from compactnas.export.reading import require_extra
 from compactnas.nn.network import Network
-from compactnas.nn.operations import State, build_operation, final_norm
+from compactnas.nn.norms import final_norm
+from compactnas.nn.operations import build_operation
+from compactnas.nn.state import State
 from compactnas.search.random_genotype import random_genotype
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE, OPERATIONS
 from compactnas.space.search_space import Space
 from compactnas.training.optim import to_device
 
@@ -39,9 +42,6 @@ LatencyEngine = Literal["onnx", "torch"]
 
 LENGTH = 5
 """Operations in a row."""
-
-KINDS = ("sep_conv", "dil_conv", "")
-"""Beginnings of names: an engine fuses what is of one kind alike. The last is all that has no weights."""
 
 ADDITION = "skip_connect"
 """Costs nothing but its addition."""
@@ -105,7 +105,7 @@ def measure_latency(
     generator = torch.Generator().manual_seed(seed)
     genotypes = connected_genotypes(space, generator, networks)
     torch.set_num_threads(threads)
-    names = [ADDITION, *(name for name in space.operations if name not in ("none", ADDITION))]
+    names = [ADDITION, *(name for name in space.operations if name not in (NONE, ADDITION))]
     shapes = [(c, -(-patch_px // 2**block)) for block, c in enumerate(space.block_channels)]
     built: list[tuple[nn.Module, tuple[int, ...]]] = []
     for channels, side in shapes:
@@ -119,10 +119,11 @@ def measure_latency(
     seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
     columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
-    kinds = np.array([[kind_of(name) == kind for name in space.operations] for kind in KINDS])
+    families = families_of(space)
+    kinds = np.array([[OPERATIONS[name].family == family for name in space.operations] for family in families])
     parts = [CostTable(torch.from_numpy(columns * kind), torch.zeros_like(macs.overhead), 0) for kind in kinds]
     live_only = engine == "onnx"
-    sums = np.array([[float(p.cells(space, one, heard=live_only).sum()) for p in parts] for one in genotypes])
+    sums = np.array([[float(p.cells(space, one, live_only=live_only).sum()) for p in parts] for one in genotypes])
     beside = [float(macs.overhead[range(space.blocks), [d - 1 for d in one.depths]].sum()) for one in genotypes]
     sums = np.column_stack([sums, beside])
     whole = seconds[-len(genotypes) :]
@@ -155,9 +156,10 @@ def measure_latency(
     )
 
 
-def kind_of(name: str) -> str:
-    """The kind of an operation: the first of `KINDS` with which its name begins."""
-    return next(kind for kind in KINDS if name.startswith(kind))
+def families_of(space: Space) -> list[str]:
+    """Families of a space's operations: an engine fuses operations of one family alike; those without weights last."""
+    families = dict.fromkeys(OPERATIONS[name].family for name in space.operations)
+    return sorted(families, key=lambda family: not family)
 
 
 def _columns(space: Space, names: Sequence[str], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -227,7 +229,7 @@ def connected_genotypes(space: Space, generator: torch.Generator, count: int) ->
     found: list[Genotype] = []
     while len(found) < count:
         genotype = random_genotype(space, generator)
-        if genotype.connected:
+        if genotype.is_connected:
             found.append(genotype)
     return found
 

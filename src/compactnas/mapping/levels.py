@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.errors import UserError
+from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BasicBlock, ResNet
-from compactnas.nn.network import Network, Normalise
-from compactnas.nn.operations import State
+from compactnas.nn.network import Network
+from compactnas.nn.state import State
 from compactnas.space.search_space import LAYOUTS
 
 Level = Callable[[list[State]], list[State]]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.network import Normalise
+from compactnas.nn.backbone import Normalise
 
 Image = Float[Tensor, "batch channels height width"]
 Smaller = Float[Tensor, "batch outputs rows columns"]

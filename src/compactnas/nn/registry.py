@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from compactnas.errors import UserError
+from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BASELINES
-from compactnas.nn.network import Network, Normalise
+from compactnas.nn.network import Network
 from compactnas.space.genotype import Genotype
 
 SEARCHED = "genotype"

@@ -37,6 +37,11 @@ class SeparableConv(nn.Module):
     (channels, channels, 1, 1).
     """
 
+    map_writes = 4
+    """Number of maps that a pass is counted to write (`compactnas.cost.counter`): the result, the depthwise map before
+    it, that map again in the backward pass, and the slow library path of the depthwise gradients; fitted on a CPU
+    (`benchmarks/work.py`)."""
+
     def __init__(self, channels: int, size: int, dilation: int = 1) -> None:
         super().__init__()
         self.dilation = dilation

@@ -5,9 +5,13 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.network import Backbone, Network, Normalise, Sample
-from compactnas.nn.operations import candidate_norm, fixed_norm
+from compactnas.nn.backbone import Backbone, Normalise
+from compactnas.nn.cell import CellPlan
+from compactnas.nn.network import Network
+from compactnas.nn.norms import candidate_norm, fixed_norm
+from compactnas.nn.sample import Sample
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 
@@ -24,18 +28,9 @@ class SuperNet(nn.Module):
     def __init__(self, space: Space, depths: tuple[int, ...], bands: int, classes: int) -> None:
         super().__init__()
         self.space = space
-        self.backbone = Backbone(
-            space.layout_of,
-            space.edges,
-            [space.operations] * len(space.edges),
-            space.computed,
-            depths,
-            space.block_channels,
-            bands,
-            classes,
-            norm=candidate_norm,
-            fixed=fixed_norm,
-        )
+        candidates = [space.operations] * len(space.edges)
+        plan = CellPlan(space.layout_of, space.edges, candidates, space.computed, norm=candidate_norm, fixed=fixed_norm)
+        self.backbone = Backbone(plan, depths, space.block_channels, bands, classes)
 
     @property
     def normalise(self) -> Normalise:
@@ -43,15 +38,7 @@ class SuperNet(nn.Module):
         return self.backbone.normalise
 
     def forward(self, x: Float[Tensor, "batch bands height width"], sample: Sample) -> Float[Tensor, "batch classes"]:
-        if sample.weights is not None:
-            silent = None if sample.silent is None else sample.silent.to(x.device)
-            sample = sample._replace(weights=sample.weights.to(x.device), silent=silent)
-        if sample.width_weights is not None:
-            sample = sample._replace(width_weights=sample.width_weights.to(x.device))
-        if sample.mixture is not None:
-            weights = sample.mixture.weights.to(x.device)
-            sample = sample._replace(mixture=sample.mixture._replace(weights=weights))
-        logits: Tensor = self.backbone(x, sample)
+        logits: Tensor = self.backbone(x, sample.to(x.device))
         return logits
 
 
@@ -67,7 +54,7 @@ def copy_weights(supernet: SuperNet, network: Network) -> None:
     """Give a derived network the weights that its operations have in the supernet."""
     space, genotype = supernet.space, network.genotype
     sample = certain_sample(space, genotype)
-    kept = [e for e, index in enumerate(sample.path) if index >= 0 and space.operations[index] != "none"]
+    kept = [e for e, index in enumerate(sample.path) if index >= 0 and space.operations[index] != NONE]
     state = supernet.backbone.state_dict()
     target = network.backbone.state_dict()
     for name in target:

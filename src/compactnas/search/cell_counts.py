@@ -19,6 +19,7 @@ from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.expected_cost import edges_kept
 from compactnas.search.skip_limit import SkipLimit
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 MOST_CELLS = 200_000
@@ -71,7 +72,7 @@ def groups_of(space: Space, budgets: Sequence[Budget], limit: SkipLimit | None) 
     """Group the operations that may be derived by cost and by whether the limit counts them."""
     groups: dict[tuple[float, ...], list[int]] = {}
     for index, name in enumerate(space.operations):
-        if name != "none" or not space.inputs_per_node:
+        if name != NONE or not space.inputs_per_node:
             column = tuple(float(v) for budget in budgets for v in budget.table.operations[:, index])
             limited = float(limit is not None and name in limit.operations)
             groups.setdefault((limited, *column), []).append(index)
@@ -146,7 +147,7 @@ def _ways(
                 for group, index in enumerate(best):
                     name = space.operations[index]
                     one = tuple(int(group == position) for position in range(len(groups)))
-                    key = way + _Way(one, inner & {source} if name != "none" else frozenset())
+                    key = way + _Way(one, inner & {source} if name != NONE else frozenset())
                     options.append((key, score + float(logs[edge, index]), (*picks, (name, source))))
             for key, total, chosen in options:
                 if key not in longer or total > longer[key][0]:

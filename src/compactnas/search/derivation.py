@@ -18,6 +18,7 @@ from compactnas.search.cell_counts import Cells, Group, count_cells, groups_of
 from compactnas.search.expected_cost import require_possible
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 
 MOST_DEPTHS = 20_000
 """Most combinations of depths that are compared; larger spaces compare the most probable depths of each block."""
@@ -90,14 +91,14 @@ def derive(architecture: Architecture) -> Genotype:
         widths = architecture.derived_widths()
         return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout, widths)
 
-    if not genotype().connected:
+    if not genotype().is_connected:
         edge = space.edges.index((space.computed - 1, 0))
         nodes[-1] = [(_strongest(p[edge], space.operations)[1], 0), *[pair for pair in nodes[-1] if pair[1] != 0]]
     return genotype()
 
 
 def _strongest(row: Tensor, operations: Sequence[str]) -> tuple[float, str]:
-    return max((float(row[i]), name) for i, name in enumerate(operations) if name != "none")
+    return max((float(row[i]), name) for i, name in enumerate(operations) if name != NONE)
 
 
 def derive_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None = None) -> Derived:
@@ -152,7 +153,7 @@ def _most_probable(
             # The counted cost is an upper bound if dead nodes cost nothing.
             exact = [budget.of(space, genotype) for budget in budgets]
             left = unused(budgets, exact, "no network of the space uses 95 % of it")
-            if genotype.connected and not (given.used and left):
+            if genotype.is_connected and not (given.used and left):
                 best_score, best = score + float(scores[cell, combination]), Derived(genotype, left)
                 break
     return best

@@ -12,6 +12,7 @@ from compactnas.cost.constraints import OPTIONS, Budget
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 
@@ -24,8 +25,8 @@ def expected_cost(table: CostTable, architecture: Architecture) -> Float[Tensor,
     p = architecture.probabilities()
     kept = edges_kept(space)
     inputs = torch.tensor([sum(n == node for n, _ in space.edges) for node in range(space.computed)])
-    if space.inputs_per_node and "none" in space.operations:
-        p = p.index_fill(-1, torch.tensor(space.operations.index("none")), 0.0)
+    if space.inputs_per_node and NONE in space.operations:
+        p = p.index_fill(-1, torch.tensor(space.operations.index(NONE)), 0.0)
         p = p / p.sum(dim=-1, keepdim=True)
     share = (kept / inputs)[torch.tensor([node for node, _ in space.edges])]
     weights = architecture.depth_weights()
@@ -54,7 +55,7 @@ def require_possible(architecture: Architecture, budgets: Sequence[Budget]) -> N
     """
     space = architecture.space
     depths = torch.tensor(architecture.fixed_depths or (space.min_depth,) * space.blocks)
-    names = [name for name in space.operations if name != "none" or not space.inputs_per_node]
+    names = [name for name in space.operations if name != NONE or not space.inputs_per_node]
     columns = [space.operations.index(name) for name in names]
     for budget in budgets:
         table = budget.table.of_widths((0,) * space.blocks if space.widths else ())

@@ -10,6 +10,7 @@ from itertools import combinations
 from compactnas.cost.constraints import Budget, admits
 from compactnas.search.trials import Choices, Row
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 
@@ -38,7 +39,7 @@ class GenotypeChoices:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Operations that a kept edge may have."""
-        return tuple(name for name in self.space.operations if name != "none" or not self.space.inputs_per_node)
+        return tuple(name for name in self.space.operations if name != NONE or not self.space.inputs_per_node)
 
     def choices(self, budgets: Sequence[Budget] = (), used: float = 0.0) -> Choices:
         """List the choices; networks without a path from input to output are left out.
@@ -53,7 +54,7 @@ class GenotypeChoices:
 
         def admitted(row: Row) -> bool:
             genotype = self.genotype(row)
-            sound = genotype.connected and (all(genotype.heard) or not budgets)
+            sound = genotype.is_connected and (all(genotype.live_nodes) or not budgets)
             return sound and admits(budgets, space, genotype, used)
 
         widths = [len(space.widths)] * space.blocks if space.widths else []

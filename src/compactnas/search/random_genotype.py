@@ -7,6 +7,7 @@ import torch
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 TRIES = 20_000
@@ -19,7 +20,7 @@ def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int,
     drawn unless they are given, and widths are drawn if the space has them.
     """
     kept = space.inputs_per_node
-    names = [name for name in space.operations if name != "none"] if kept else space.operations
+    names = [name for name in space.operations if name != NONE] if kept else space.operations
     nodes = []
     for node in range(space.computed):
         sources = [source for n, source in space.edges if n == node]
@@ -59,8 +60,8 @@ def random_like(
     for _ in range(TRIES):
         genotype = random_genotype(space, generator)
         if (
-            genotype.connected
-            and all(genotype.heard)
+            genotype.is_connected
+            and all(genotype.live_nodes)
             and abs(table.total(space, genotype) - target_macs) <= tolerance * target_macs
         ):
             return genotype

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from compactnas.nn.network import Mix, Mixture, Sample
+from compactnas.nn.sample import Mix, Mixture, Sample
 from compactnas.search.architecture import Alpha, Architecture, DepthLogits
 
 DRAWN_WIDTHS = 2

@@ -63,7 +63,7 @@ def make_candidates(
     found: dict[Genotype, Candidate] = {}
 
     def take(genotype: Genotype, search: FinishedSearch, origin: str) -> bool:
-        new = genotype not in found and genotype.connected and admits(budgets, search.space, genotype)
+        new = genotype not in found and genotype.is_connected and admits(budgets, search.space, genotype)
         if new and len(found) < count:
             found[genotype] = Candidate(genotype, str(search.folder), origin)
         return new

@@ -13,18 +13,8 @@ from typing import Any
 
 from compactnas.errors import UserError
 from compactnas.io.untrusted import parse_json, read_text
-
-OPERATIONS = (
-    "none",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-)
-"""The candidate operations in the order of the DARTS set (paper, section 4; Liu et al. 2019)."""
+from compactnas.space.graph import reachable_states, used_states
+from compactnas.space.operation_specs import OPERATIONS
 
 LAYOUTS = ("paper", "lean", "nasnet")
 """Names of the macro networks; `compactnas.space.search_space.LAYOUTS` describes them."""
@@ -74,16 +64,12 @@ class Genotype:
         if self.layout == "lean" and self.channels < 2:
             raise UserError("genotype: 1 channel; the lean layout, which normalises two halves, has at least 2")
         self._check_widths()
-        inputs = 2 if self.layout == "nasnet" else 1
+        inputs = self.inputs
         for node, edges in enumerate(self.nodes):
             if len({source for _, source in edges}) != len(edges):
                 raise UserError(f"genotype: node {node} takes one state twice; name each source once")
             for operation, source in edges:
-                if operation not in OPERATIONS:
-                    raise UserError(
-                        f"genotype: operation {operation!r} of node {node} is unknown; "
-                        f"use one of {', '.join(OPERATIONS)}"
-                    )
+                OPERATIONS.require(operation, f"genotype: node {node}")
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
 
@@ -124,24 +110,32 @@ class Genotype:
             raise UserError(f"genotype: about {weights:.0e} weights; a network has at most {MAX_PARAMETERS:.0e}")
 
     @property
-    def connected(self) -> bool:
-        """Whether the last node hears from an input of the cell."""
-        reached = set(range(inputs := 2 if self.layout == "nasnet" else 1))
-        for node, edges in enumerate(self.nodes):
-            if any(name != "none" and source in reached for name, source in edges):
-                reached.add(inputs + node)
-        return inputs + len(self.nodes) - 1 in reached
+    def inputs(self) -> int:
+        """Number of states that enter a cell."""
+        return 2 if self.layout == "nasnet" else 1
 
     @property
-    def heard(self) -> tuple[bool, ...]:
-        """Whether the output of a cell hears from each node: a compiler of networks leaves the others out."""
-        if self.layout == "nasnet":
-            return (True,) * len(self.nodes)  # all are put together
-        heard = {len(self.nodes)}  # states, of which the first is the input
-        for node in reversed(range(len(self.nodes))):
-            if node + 1 in heard:
-                heard |= {source for name, source in self.nodes[node] if name != "none"}
-        return tuple(node + 1 in heard for node in range(len(self.nodes)))
+    def outputs(self) -> tuple[int, ...]:
+        """States that leave a cell: its last node, or all computed nodes of the nasnet layout."""
+        states = range(self.inputs, self.inputs + len(self.nodes))
+        return tuple(states) if self.layout == "nasnet" else (states[-1],)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the last node is reachable from a cell input."""
+        return self.inputs + len(self.nodes) - 1 in reachable_states(self.nodes, self.inputs)
+
+    @property
+    def live_nodes(self) -> tuple[bool, ...]:
+        """For each computed node, whether the cell's output depends on it; compilers leave dead nodes out."""
+        used = used_states(self.nodes, self.inputs, self.outputs)
+        return tuple(self.inputs + node in used for node in range(len(self.nodes)))
+
+    @property
+    def idle_states(self) -> frozenset[int]:
+        """States that carry nothing of the patch to the cell's output."""
+        used = used_states(self.nodes, self.inputs, self.outputs)
+        return frozenset(range(self.inputs + len(self.nodes))) - (used & reachable_states(self.nodes, self.inputs))
 
     def to_json(self) -> str:
         """The genotype as JSON, one node a line, with a final newline."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.errors import UserError
-from compactnas.space.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, OPERATIONS, Genotype, full_widths
+from compactnas.space.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, Genotype, full_widths
+from compactnas.space.operation_specs import DARTS_OPERATIONS, NONE, OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,18 @@ class Space:
     blocks: int = 3
     min_depth: int = 1
     max_depth: int = 5
-    operations: tuple[str, ...] = OPERATIONS
+    operations: tuple[str, ...] = DARTS_OPERATIONS
     inputs_per_node: int = 2
     widths: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise UserError(f"space.layout: {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
-        unknown = [name for name in self.operations if name not in OPERATIONS]
-        if unknown:
-            raise UserError(f"space.operations: {unknown[0]!r} is unknown; use some of {', '.join(OPERATIONS)}")
+        for name in self.operations:
+            OPERATIONS.require(name, "space.operations")
         if len(set(self.operations)) != len(self.operations) or not self.operations:
             raise UserError("space.operations: name at least one operation, and each only once")
-        if set(self.operations) == {"none"}:
+        if set(self.operations) == {NONE}:
             raise UserError("space.operations: `none` alone computes nothing; add an operation")
         if self.layout_of.computed(self.nodes) < 1:
             raise UserError(f"space.nodes: {self.nodes} leaves no computed node; use at least 2")

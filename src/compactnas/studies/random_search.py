@@ -39,6 +39,7 @@ from compactnas.search.sampling import DRAWN_WIDTHS
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.strategy import BACKWARD_TO_MAPS, BACKWARD_TO_WEIGHTS, FORWARD
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Listener, make_fabric
 from compactnas.training.trainer import Training
@@ -84,8 +85,8 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     edges = sum(min(number, kept) for number in inputs)
     run = 1.0 if single or selects else float(len(space.operations))
     elements_of = each_operation(space, sizes.patch_px, count_elements)
-    if not single and "none" in space.operations:  # in a mixture it writes nothing; a path of kept edges never has it
-        elements_of[:, space.operations.index("none")] = 0
+    if not single and NONE in space.operations:  # in a mixture it writes nothing; a path of kept edges never has it
+        elements_of[:, space.operations.index(NONE)] = 0
         if selects and space.inputs_per_node:
             run = len(space.operations) / (len(space.operations) - 1)
     cell_elements = edges * run * elements_of.mean(dim=1)

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from compactnas.reporting.figures.svg import CHARACTER_PX, MINUS, TIMES, drawing, element, line, standalone, text
+from compactnas.reporting.figures.operations import operation_label
+from compactnas.reporting.figures.svg import CHARACTER_PX, MINUS, drawing, element, line, standalone, text
 from compactnas.reporting.figures.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
-
-SHORT = {
-    "none": "none",
-    "skip_connect": "skip",
-    "sep_conv_3x3": f"sep conv 3{TIMES}3",
-    "sep_conv_5x5": f"sep conv 5{TIMES}5",
-    "dil_conv_3x3": f"dil conv 3{TIMES}3",
-    "dil_conv_5x5": f"dil conv 5{TIMES}5",
-    "avg_pool_3x3": f"avg pool 3{TIMES}3",
-    "max_pool_3x3": f"max pool 3{TIMES}3",
-}
-"""How the drawings write the operations."""
 
 BUS_PX = 26.0
 CORNER_PX = 14.0
@@ -28,20 +17,6 @@ CORNER_PX = 14.0
 def draw_cell(genotype: Genotype) -> str:
     """The cell as an SVG file: states as nodes, operations as labelled and coloured edges."""
     return standalone(cell_figure(genotype))
-
-
-def idle_states(genotype: Genotype) -> frozenset[int]:
-    """States that carry nothing of the patch to the cell's output: no path through them is free of `none`."""
-    layout = LAYOUTS[genotype.layout]
-    inputs, states = layout.inputs, layout.inputs + len(genotype.nodes)
-    edges = [(s, inputs + n) for n, row in enumerate(genotype.nodes) for name, s in row if name != "none"]
-    fed = set(range(inputs))
-    for source, target in edges:  # node by node, so sources are known before their targets
-        fed |= {target} if source in fed else set()
-    used = set(range(inputs, states)) if layout.output == "concat" else {states - 1}
-    for source, target in reversed(edges):
-        used |= {source} if target in used else set()
-    return frozenset(range(states)) - (fed & used)
 
 
 def cell_figure(genotype: Genotype) -> ET.Element:
@@ -55,9 +30,10 @@ def cell_figure(genotype: Genotype) -> ET.Element:
     bottom = wiring.row_y + NODE_HEIGHT / 2 + wiring.reach(1)
     height = bottom + MARGIN_PX + (BUS_PX if concat else 0)
     label = f"Cell of {len(genotype.nodes)} computed nodes, layout {genotype.layout}: " + "; ".join(
-        f"{state_name(e.source, inputs)} to {state_name(e.target, inputs)} {SHORT[e.operation]}" for e in edges
+        f"{state_name(e.source, inputs)} to {state_name(e.target, inputs)} {operation_label(e.operation)}"
+        for e in edges
     )
-    idle = idle_states(genotype)
+    idle = genotype.idle_states
     parts = [] if not concat else _concatenation(wiring, bottom + BUS_PX / 2)
     for route in wiring.routes:
         ends = f"{state_name(route.edge.source, inputs)} → {state_name(route.edge.target, inputs)}"
@@ -135,7 +111,7 @@ def _edge(route: Route, wiring: Wiring, ends: str, *, faint: bool) -> ET.Element
 
 def _pill(route: Route, wiring: Wiring) -> ET.Element:
     """The label of an edge, on its line."""
-    name = SHORT[route.edge.operation]
+    name = operation_label(route.edge.operation)
     width, height = len(name) * CHARACTER_PX + 16, LANE_PX - 8
     y = wiring.row_y if route.side == 0 else wiring.lane_y(route.side, route.lane)
     return element(

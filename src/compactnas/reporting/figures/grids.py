@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas import lcz as facts
-from compactnas.reporting.figures.cell import SHORT, state_name
+from compactnas.reporting.figures.cell import state_name
+from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.svg import CHARACTER_PX, drawing, element, line, text
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
@@ -132,7 +133,7 @@ def alpha_figure(
             for index, (node, source) in enumerate(edges)
             if taken.get((node, source)) in operations
         }
-    columns = [SHORT.get(name, name) for name in operations]
+    columns = [operation_label(name) for name in operations]
     return _heat(rows, columns, probabilities, chosen, "edge", "Probability of each operation on each edge")
 
 

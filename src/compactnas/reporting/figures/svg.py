@@ -9,6 +9,8 @@ import unicodedata
 from importlib import resources
 from xml.etree import ElementTree as ET
 
+from compactnas.reporting.figures.operations import operation_styles
+
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 Number = int | float
 """Type of a coordinate: run-time checkers do not take an int for a float."""
@@ -29,7 +31,7 @@ def text_px(content: str, *, strong: bool = False) -> float:
 
 def stylesheet() -> str:
     """The colours and line styles of all figures."""
-    return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8") + operation_styles()
 
 
 def element(tag: str, *children: ET.Element | str, **attributes: str | Number) -> ET.Element:

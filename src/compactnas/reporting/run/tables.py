@@ -11,7 +11,7 @@ from compactnas import lcz as facts
 from compactnas.evaluation.evaluate import Evaluation
 from compactnas.evaluation.metrics import class_measures
 from compactnas.nn.registry import SEARCHED
-from compactnas.reporting.figures.cell import idle_states, state_name
+from compactnas.reporting.figures.cell import state_name
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
@@ -202,7 +202,7 @@ def notes_of(run: RunFolder) -> tuple[str, ...]:
 
 def _notes_of_cell(genotype: Genotype) -> list[str]:
     """Describe the parts of a cell that do nothing."""
-    inputs, idle = LAYOUTS[genotype.layout].inputs, idle_states(genotype)
+    inputs, idle = LAYOUTS[genotype.layout].inputs, genotype.idle_states
     output = inputs + len(genotype.nodes) - 1
     if LAYOUTS[genotype.layout].output == "last" and output in idle:
         return ["No path leads through the cell: its output carries nothing of the patch."]

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from compactnas import lcz
 from compactnas.io.jsonl import Row
 from compactnas.reporting.figures.bars import Bar, Part, bars
-from compactnas.reporting.figures.cell import SHORT
 from compactnas.reporting.figures.charts import Series, curves
 from compactnas.reporting.figures.grids import compact_confusion
+from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.scatter import Dot, Size, plane
 from compactnas.reporting.study.compare import mean_oa
 from compactnas.reporting.study.seeds import Spread, pareto_front
 from compactnas.reporting.study.view import Method, StudyView, TrainingView, colour_of
-from compactnas.space.genotype import OPERATIONS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import OPERATIONS
 
 PLANE = Size(430.0, 320.0, 300.0, 0.3)
 COSTS: tuple[tuple[str, tuple[str, str], Callable[[TrainingView], float]], ...] = (
@@ -105,7 +106,7 @@ def operations_figure(cells: list[Cells]) -> ET.Element | None:
         Bar(
             one.name,
             tuple(
-                Part(f"{SHORT[name]}: {n} of {sum(one.counts.values())}", float(n), f"cn-{name}", str(n))
+                Part(f"{operation_label(name)}: {n} of {sum(one.counts.values())}", float(n), f"cn-{name}", str(n))
                 for name, n in one.counts.items()
             ),
             f"{one.cells} cell" + "s" * (one.cells != 1),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas import lcz
-from compactnas.reporting.figures.cell import SHORT
+from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.html import markup, write_page
 from compactnas.reporting.study.compare import chosen_method, comparisons
 from compactnas.reporting.study.costs import cost_figure, costs_of
@@ -24,7 +24,7 @@ from compactnas.reporting.study.notes import note_of_pairs, notes_of
 from compactnas.reporting.study.summary import headline, tiles_of
 from compactnas.reporting.study.tables import split_table
 from compactnas.reporting.study.view import StudyView
-from compactnas.space.genotype import OPERATIONS
+from compactnas.space.operation_specs import OPERATIONS
 
 
 def write_study_page(view: StudyView, output: Path) -> Path:
@@ -64,7 +64,7 @@ def _values(view: StudyView) -> dict[str, Any]:
         "search_split": view.search_split,
         "each": view.selection == "each",
         "operations": markup(operations_figure(cells)),
-        "operation_names": [(name, SHORT[name]) for name in OPERATIONS],
+        "operation_names": [(name, operation_label(name)) for name in OPERATIONS],
         "pairs": pairs,
         "pair_note": note_of_pairs({pair.n for pair in every_pair}),
         "exact": all(pair.exact for pair in every_pair),

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from compactnas.nn.network import Mixture
+from compactnas.nn.sample import Mixture
 from compactnas.search.architecture import Architecture
 from compactnas.search.sampling import DepthMode, Draw, draw_backbone
 

@@ -13,6 +13,6 @@ from compactnas.search.sampling import Draw
 def draw_uniform_path(architecture: Architecture, generator: torch.Generator) -> Draw:
     """Draw a genotype uniformly, with its depths; it has no gradient to the architecture."""
     space = architecture.space
-    while not (genotype := random_genotype(space, generator, architecture.fixed_depths)).connected:
+    while not (genotype := random_genotype(space, generator, architecture.fixed_depths)).is_connected:
         pass
     return Draw(certain_sample(space, genotype), architecture.probabilities(), None)

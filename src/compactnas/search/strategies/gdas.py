@@ -13,6 +13,7 @@ from compactnas.config import SearchConfig
 from compactnas.search.architecture import Architecture
 from compactnas.search.sampling import DepthMode, Draw, draw_backbone, gumbel_softmax, straight_through
 from compactnas.search.strategy import Strategy
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 
@@ -61,8 +62,8 @@ class Gdas(Strategy):
         """Find the operation of each edge, and whether the edge runs."""
         if not self.inputs:
             return operations.argmax(dim=-1), [True] * len(space.edges)
-        if "none" in space.operations:
-            operations = operations.index_fill(-1, torch.tensor(space.operations.index("none")), 0.0)
+        if NONE in space.operations:
+            operations = operations.index_fill(-1, torch.tensor(space.operations.index(NONE)), 0.0)
         strength, path = operations.max(dim=-1)
         runs = [False] * len(space.edges)
         for node in range(space.computed):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from compactnas.config import SearchConfig
-from compactnas.nn.network import Mixture
+from compactnas.nn.sample import Mixture
 from compactnas.search.architecture import Alpha, Architecture
 from compactnas.search.sampling import DepthMode, Draw, draw_backbone, straight_through
 from compactnas.search.strategy import BACKWARD_TO_MAPS, FORWARD, Strategy

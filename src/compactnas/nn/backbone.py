@@ -1,0 +1,146 @@
+"""The one backbone of supernet and final network: stem, blocks of cells, fixed reductions, head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.nn.cell import Cell, CellPlan
+from compactnas.nn.norms import HalfInstanceNorm, Norm
+from compactnas.nn.reductions import BasicReduction, CellReduction
+from compactnas.nn.sample import Sample
+from compactnas.nn.slimmable import combined, first_channels, narrowed
+from compactnas.nn.state import Map, State
+from compactnas.space.search_space import Layout
+
+Patches = Float[Tensor, "batch bands height width"]
+
+Logits = Float[Tensor, "batch classes"]
+
+
+class Normalise(nn.Module):
+    """Standardises each band with the training part's mean and deviation, which travel with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(bands, 1, 1))
+        self.register_buffer("std", torch.ones(bands, 1, 1))
+
+    def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take these figures, one for each band."""
+        self.mean.copy_(torch.tensor(mean).view(-1, 1, 1))
+        self.std.copy_(torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, x: Patches) -> Patches:
+        return (x - self.mean) / self.std
+
+
+class Backbone(nn.Module):
+    """Stem, blocks of cells with a fixed reduction between two of them, head.
+
+    Args:
+        plan: What all cells have in common.
+        depths: Number of cells in each block.
+        channels: Number of channels of each block.
+        bands: Number of bands of the patches.
+        classes: Number of classes.
+    """
+
+    def __init__(
+        self, plan: CellPlan, depths: Sequence[int], channels: Sequence[int], bands: int, classes: int
+    ) -> None:
+        super().__init__()
+        layout, fixed = plan.layout, plan.fixed
+        self.pair = layout.inputs == 2
+        multiplier = layout.output_multiplier(plan.nodes)
+        width = layout.stem_multiplier * channels[0]
+        self.normalise = Normalise(bands)
+        norm_of_stem = HalfInstanceNorm(width, fixed) if layout.stem == "half" else fixed(width)
+        self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), norm_of_stem)
+        self.blocks = nn.ModuleList()
+        self.reductions = nn.ModuleList()
+        flow = [(width, False)] * layout.inputs
+        for block, (depth, c) in enumerate(zip(depths, channels, strict=True)):
+            if block:
+                narrow = flow[-1][0]
+                self.reductions.append(_reduction(layout, narrow, c, fixed))
+                flow = [*[(w, True) for w, _ in flow[1:]], (4 * c if self.pair else c, False)]
+            cells = nn.ModuleList()
+            for _ in range(depth):
+                cells.append(Cell(plan, flow, c))
+                flow = [*flow[1:], (multiplier * c, False)]
+            self.blocks.append(cells)
+        width = flow[-1][0]
+        self.head = nn.Sequential(
+            fixed(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
+        )
+
+    def forward(self, x: Patches, sample: Sample) -> Logits:
+        """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""
+        x = self.forward_features(x, sample)
+        logits: Tensor = self.head(x) if sample.widths is None else narrowed(self.head, x)
+        return logits
+
+    def forward_features(self, x: Patches, sample: Sample) -> Float[Tensor, "batch features rows columns"]:
+        """Map of the last block, before normalisation, pooling and the linear layer."""
+        states = self.enter(x)
+        for block in range(len(self.blocks)):
+            states = self.level(block, states, sample)
+        return states[-1].x
+
+    def enter(self, x: Patches) -> list[State]:
+        """What the first block takes: the normalised pixels behind the stem."""
+        stem = State(self.stem(self.normalise(x)))
+        return [stem, stem] if self.pair else [stem]
+
+    def level(self, block: int, states: list[State], sample: Sample) -> list[State]:
+        """One block, behind the reduction to its size where it is not the first."""
+        if sample.widths is not None:
+            results = [self._at_width(block, states, sample, width) for width in sample.widths[block]]
+            weights = None if sample.width_weights is None else sample.width_weights[block]
+            return [State(combined(results, weights))]
+        if block:
+            reduced = self.reductions[block - 1](*states)
+            states = [*states[1:], State(reduced)]
+        return self._block(self.blocks[block], states, sample, block)
+
+    def _at_width(self, block: int, states: list[State], sample: Sample, width: int) -> Map:
+        """What leaves a block that runs at so many of its channels."""
+        (state,) = states
+        if block:
+            state = State(self.reductions[block - 1](state, width))
+        elif width < state.channels:
+            state = State(first_channels(state.x, width))
+        return self._block(self.blocks[block], [state], sample, block)[0].x
+
+    @staticmethod
+    def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
+        """Run the cells of one block; with a mix, each state that leaves is mixed over the depths."""
+        history: list[list[State]] = []
+        for cell in list(cells.children())[: sample.depths[block]]:
+            states = [*states[1:], cell(states, sample)]
+            history.append(states)
+        width = states[-1].channels
+        if sample.mix is None:
+            return [_widen(state, width) for state in states]
+        mixed = zip(*history, strict=True)
+        return [State(sample.mix([_widen(state, width).x for state in column], block)) for column in mixed]
+
+
+def _reduction(layout: Layout, channels_in: int, channels: int, norm: Norm) -> nn.Module:
+    if layout.reduction == "factorized":
+        return CellReduction(channels_in, channels, norm)
+    return BasicReduction(channels_in, channels, norm, separable=layout.reduction == "separable")
+
+
+def _widen(state: State, channels: int) -> State:
+    """Zero channels up to this number: the NASNet-like stem is narrower than what leaves a cell."""
+    missing = channels - state.channels
+    return state if missing == 0 else State(F.pad(state.x, (0, 0, 0, 0, 0, missing)))

@@ -1,0 +1,100 @@
+"""The one cell that both the supernet and the final network are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from compactnas.nn.norms import Norm
+from compactnas.nn.operations import build_operation
+from compactnas.nn.reductions import FactorizedReduction, Preprocess
+from compactnas.nn.sample import Sample
+from compactnas.nn.state import Map, State
+from compactnas.space.operation_specs import NONE
+from compactnas.space.search_space import Layout
+
+
+class CellPlan(NamedTuple):
+    """What all cells of a network have in common.
+
+    Attributes:
+        layout: How a cell takes its inputs and gives its output.
+        edges: (computed node, source state) of each edge, node by node.
+        candidates: Names of the operations of each edge.
+        nodes: Number of computed nodes.
+        norm: Normalisation of the candidates.
+        fixed: Normalisation of everything else.
+    """
+
+    layout: Layout
+    edges: Sequence[tuple[int, int]]
+    candidates: Sequence[Sequence[str]]
+    nodes: int
+    norm: Norm
+    fixed: Norm
+
+
+class Cell(nn.Module):
+    """A directed acyclic graph of operations (paper, section 3, "Cells and Depth Search Space").
+
+    Args:
+        plan: Edges and candidates, the same in every cell of a network.
+        inputs: Channels of each input, and whether it is still at twice the cell's size.
+        channels: Number of channels of each node.
+    """
+
+    def __init__(self, plan: CellPlan, inputs: Sequence[tuple[int, bool]], channels: int) -> None:
+        super().__init__()
+        self.concat = plan.layout.output == "concat"
+        self.empty = [[name == NONE for name in names] for names in plan.candidates]
+        self.incoming = [
+            [(e, source) for e, (node, source) in enumerate(plan.edges) if node == i] for i in range(plan.nodes)
+        ]
+        self.edges = nn.ModuleList(
+            nn.ModuleList(build_operation(name, channels, plan.norm) for name in names) for names in plan.candidates
+        )
+        self.preprocess: nn.ModuleList | None = None
+        if plan.layout.preprocess:
+            self.preprocess = nn.ModuleList(
+                FactorizedReduction(width, channels, plan.fixed) if larger else Preprocess(width, channels, plan.fixed)
+                for width, larger in inputs
+            )
+
+    def forward(self, inputs: Sequence[State], sample: Sample) -> State:
+        """Run the sampled operations of each edge; a node is the sum of its edges."""
+        states = list(inputs)
+        if self.preprocess is not None:
+            states = [State(module(state)) for module, state in zip(self.preprocess, inputs, strict=True)]
+        first = len(states)
+        for incoming in self.incoming:
+            states.append(State(self._node(incoming, states, sample)))
+        return State(*states[first:]) if self.concat else states[-1]
+
+    def _node(self, incoming: Sequence[tuple[int, int]], states: Sequence[State], sample: Sample) -> Map:
+        """Sum the outputs of the operations that run, each times its weight; `none` adds nothing."""
+        node: Tensor | None = None
+        for edge, source in incoming:
+            for index in sample.candidates(edge):
+                if not self.empty[edge][index]:
+                    y = self._output(edge, index, states[source], sample)
+                    node = y if node is None else node + y
+        if node is None:
+            node = torch.zeros_like(states[0].x)
+            weight = sample.weight(incoming[0][0], 0) if incoming else None
+            if weight is not None:  # the product with zero, so that alpha gets the gradient zero
+                node = node * weight.value
+        if sample.silent is not None:
+            node = node + sum(sample.silent[edge] for edge, _ in incoming)
+        return node
+
+    def _output(self, edge: int, index: int, state: State, sample: Sample) -> Map:
+        operation = self.edges[edge][index]  # type: ignore[index]  # ModuleList of ModuleLists
+        weight = sample.weight(edge, index)
+        if weight is not None and sample.is_closed(edge, index):
+            closed: Map = weight.value * operation(State(state.x.detach()))
+            return closed
+        result: Map = operation(state, weight)
+        return result

@@ -1,0 +1,57 @@
+"""Depthwise-separable convolutions with normalisation: the building block of `sep_conv` and `dil_conv`."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compactnas.distributed.sync_layers import GlobalBatchNorm
+from compactnas.nn.norms import Norm
+from compactnas.nn.separable import SeparableConv
+from compactnas.nn.state import EdgeWeight, Map, State
+
+
+class Unit(nn.Module):
+    """Depthwise k x k, pointwise 1x1 and normalisation; the caller applies the ReLU before it."""
+
+    def __init__(self, channels: int, size: int, dilation: int, norm: Norm) -> None:
+        super().__init__()
+        self.convolution = SeparableConv(channels, size, dilation)
+        self.norm = norm(channels)
+
+    def forward(self, positive: Map, weight: EdgeWeight | None = None) -> Map:
+        y = self.convolution(positive)
+        if weight is None:
+            result: Tensor = self.norm(y)
+            return result
+        # The scale of a normalisation multiplies by the edge's weight at no cost, whatever the weight is.
+        scale = weight.value.repeat(y.shape[1])
+        if isinstance(self.norm, GlobalBatchNorm):
+            return self.norm.scaled(y, scale)
+        return F.batch_norm(y, None, None, scale, training=True)
+
+
+class Separable(nn.Module):
+    """ReLU and `Unit`, once or more; the edge's weight scales the last normalisation."""
+
+    def __init__(self, channels: int, norm: Norm, *, size: int, dilation: int, units: int) -> None:
+        super().__init__()
+        self.units = nn.ModuleList(Unit(channels, size, dilation, norm) for _ in range(units))
+
+    def forward(self, state: State, weight: EdgeWeight | None = None) -> Map:
+        *first, last = self.units
+        y = state.positive
+        for unit in first:
+            y = F.relu(unit(y), inplace=True)
+        result: Tensor = last(y, weight)
+        return result
+
+
+def separable_macs(channels: int, height: int, width: int, *, size: int, units: int) -> int:
+    """Count the multiply-accumulates of `Separable` in closed form."""
+    return units * height * width * channels * (size**2 + channels)
+
+
+def separable_parameters(channels: int, *, size: int, units: int) -> int:
+    """Count the weights of `Separable` in closed form, with scale and shift of each normalisation."""
+    return units * channels * (size**2 + channels + 2)

@@ -1,0 +1,57 @@
+"""Known candidate operations, and the traits that every other part asks of them. No torch is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from compactnas.registry import Registry
+
+NONE = "none"
+"""Name of the operation that is no connection."""
+
+DARTS_OPERATIONS = (
+    NONE,
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+)
+"""The default candidates of an edge, in the order of DARTS (paper, section 4; Liu et al. 2019)."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A candidate operation of an edge: how it is built, what it costs, how it is drawn.
+
+    Attributes:
+        build: Function of channels and normalisation that makes the module. The module is called with a state and the
+            weight of its edge (`compactnas.nn.state`) and keeps the shape of the map.
+        label: Short name in drawings.
+        colours: Colours in drawings, "#RRGGBB", on a light and on a dark ground.
+        line: SVG style of the edge in drawings, such as "stroke-dasharray: 8 4;".
+        family: Operations that inference engines fuse alike share a family; empty for those without weights.
+        macs: Multiply-accumulates of one patch as a function of channels, height and width.
+        parameters: Number of trained weights of the final network's module as a function of channels.
+    """
+
+    build: Callable[[int, Any], Any]
+    label: str
+    colours: tuple[str, str]
+    line: str = ""
+    family: str = ""
+    macs: Callable[[int, int, int], int] = lambda channels, height, width: 0
+    parameters: Callable[[int], int] = lambda channels: 0
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the operation has trained weights."""
+        return self.parameters(1) > 0
+
+
+OPERATIONS: Registry[Operation] = Registry("operation", "compactnas.nn.operations", "OPERATION", first=DARTS_OPERATIONS)
+"""Known operations by name: the modules of `compactnas.nn.operations`. A new one does not join the default space."""
