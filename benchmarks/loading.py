@@ -85,7 +85,9 @@ def contest(folder: Path, patches: int, rounds: int) -> dict[str, list[float]]:
         return image, int(opened["label"][row].argmax())
 
     def normalised(batches: int) -> int:
-        source = Batches(packed, np.arange(patches), BATCH, int(rng.integers(1 << 30)), 0, augment="dihedral")
+        source = Batches(
+            packed, np.arange(patches), BATCH, seed=int(rng.integers(1 << 30)), stream=0, augment="dihedral"
+        )
         done = 0
         for number, (images, _) in enumerate(source.epoch(0)):
             done += len(normalise(images))

@@ -38,7 +38,7 @@ def test_an_epoch_is_a_pure_function_and_resumes_at_any_start(
 ) -> None:
     source, indices = source_of(100), np.sort(np.random.default_rng(1).permutation(100)[:patches])
     try:
-        batches = Batches(source, indices, batch_size, seed, 1, augment, shuffle)
+        batches = Batches(source, indices, batch_size, seed=seed, stream=1, augment=augment, shuffle=shuffle)
     except UserError:
         assert shuffle and batch_size == 1
         return
@@ -62,7 +62,7 @@ def test_an_epoch_is_a_pure_function_and_resumes_at_any_start(
 def test_batches_are_raw_float32_with_int64_labels() -> None:
     for dtype in (np.uint8, np.uint16, np.int32, np.float32, np.float64):
         source = source_of(7, dtype=dtype)
-        images, labels = next(Batches(source, np.arange(7), 7, 0, 0, shuffle=False).epoch(0))
+        images, labels = next(Batches(source, np.arange(7), 7, seed=0, stream=0, shuffle=False).epoch(0))
         assert images.dtype == torch.float32
         assert labels.dtype == torch.int64
         assert images.is_contiguous()
@@ -73,7 +73,7 @@ def test_seed_stream_and_epoch_each_change_the_order() -> None:
     source, rows = source_of(50), np.arange(50)
 
     def order(seed: int, stream: int, epoch: int) -> tuple[int, ...]:
-        images, _ = next(Batches(source, rows, 50, seed, stream).epoch(epoch))
+        images, _ = next(Batches(source, rows, 50, seed=seed, stream=stream).epoch(epoch))
         return tuple(images[:, 0, 0, 0].int().tolist())
 
     assert len({order(*numbers) for numbers in itertools.product((0, 1), repeat=3)}) == 8
@@ -81,8 +81,8 @@ def test_seed_stream_and_epoch_each_change_the_order() -> None:
 
 def test_augmenting_does_not_change_the_order() -> None:
     source, rows = source_of(40), np.arange(40)
-    plain = [labels for _, labels in Batches(source, rows, 16, 5, 0).epoch(2)]
-    turned = [labels for _, labels in Batches(source, rows, 16, 5, 0, "dihedral").epoch(2)]
+    plain = [labels for _, labels in Batches(source, rows, 16, seed=5, stream=0).epoch(2)]
+    turned = [labels for _, labels in Batches(source, rows, 16, seed=5, stream=0, augment="dihedral").epoch(2)]
     assert all(torch.equal(one, other) for one, other in zip(plain, turned, strict=True))
 
 
@@ -103,7 +103,8 @@ def test_the_symmetries_are_the_group_of_the_square() -> None:
 def test_each_patch_draws_its_own_symmetry_for_all_bands_alike() -> None:
     source, rows = source_of(800), np.arange(800)
     (images, labels), (plain, plain_labels) = (
-        next(Batches(source, rows, 800, 3, 0, augment, shuffle=False).epoch(0)) for augment in ("dihedral", "none")
+        next(Batches(source, rows, 800, seed=3, stream=0, augment=augment, shuffle=False).epoch(0))
+        for augment in ("dihedral", "none")
     )
     assert torch.equal(labels, plain_labels)
     variants = torch.stack([symmetry(plain, element) for element in range(SYMMETRIES)])
@@ -115,7 +116,8 @@ def test_each_patch_draws_its_own_symmetry_for_all_bands_alike() -> None:
 def test_a_moved_patch_is_a_window_of_the_mirrored_one() -> None:
     source, rows, most = source_of(300, 8), np.arange(300), 2
     plain, images = (
-        next(Batches(source, rows, 300, 3, 0, shuffle=False, shift=shift).epoch(1))[0] for shift in (0, most)
+        next(Batches(source, rows, 300, seed=3, stream=0, shuffle=False, shift=shift).epoch(1))[0]
+        for shift in (0, most)
     )
     side, wide = plain.shape[-1], functional.pad(plain, (most,) * 4, mode="reflect")
     ways = list(itertools.product(range(2 * most + 1), repeat=2))
@@ -127,7 +129,9 @@ def test_a_moved_patch_is_a_window_of_the_mirrored_one() -> None:
 
 def test_moving_changes_neither_order_nor_symmetries() -> None:
     source, rows = source_of(40, 5), np.arange(40)
-    still, images = (next(Batches(source, rows, 40, 5, 0, "dihedral", shift=shift).epoch(2)) for shift in (0, 1))
+    still, images = (
+        next(Batches(source, rows, 40, seed=5, stream=0, augment="dihedral", shift=shift).epoch(2)) for shift in (0, 1)
+    )
     assert torch.equal(still[1], images[1])
     wide = functional.pad(still[0], (1,) * 4, mode="reflect")
     side = images[0].shape[-1]
@@ -147,7 +151,7 @@ def test_a_patch_is_not_moved_out_of_itself(shift: int) -> None:
     source = source_of(10)
     side = source.facts.patch_px
     with pytest.raises(UserError, match=rf"train.shift: {shift} px .* at most {side - 1}"):
-        Batches(source, np.arange(10), 5, 0, 0, shift=shift)
+        Batches(source, np.arange(10), 5, seed=0, stream=0, shift=shift)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_a_patch_is_not_moved_out_of_itself(shift: int) -> None:
     ],
 )
 def test_the_last_batch(patches: int, shuffle: bool, drop_last: bool, sizes: list[int]) -> None:
-    batches = Batches(source_of(20), np.arange(patches), 4, 0, 0, shuffle=shuffle, drop_last=drop_last)
+    batches = Batches(source_of(20), np.arange(patches), 4, seed=0, stream=0, shuffle=shuffle, drop_last=drop_last)
     assert [len(labels) for _, labels in batches.epoch(0)] == sizes
     assert len(batches) == len(sizes)
 
@@ -170,7 +174,7 @@ def test_the_last_batch(patches: int, shuffle: bool, drop_last: bool, sizes: lis
 @pytest.mark.parametrize(("patches", "drop_last"), [(0, False), (1, False), (3, True)])
 def test_no_batch_at_all_is_one_line(patches: int, drop_last: bool) -> None:
     with pytest.raises(UserError, match=f"{patches} patches make no batch of 4"):
-        Batches(source_of(20), np.arange(patches), 4, 0, 0, drop_last=drop_last)
+        Batches(source_of(20), np.arange(patches), 4, seed=0, stream=0, drop_last=drop_last)
 
 
 def test_normalisation_is_that_of_the_given_rows() -> None:

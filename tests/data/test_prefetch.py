@@ -78,7 +78,9 @@ def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: 
         there = on_device(source, torch.device("cpu"))
         assert there.facts is source.facts
         for augment in ("none", "dihedral"):
-            host, device = (Batches(s, np.arange(3, 40), 16, 7, 1, augment).epoch(2) for s in (source, there))
+            host, device = (
+                Batches(s, np.arange(3, 40), 16, seed=7, stream=1, augment=augment).epoch(2) for s in (source, there)
+            )
             for (x, y), (x_there, y_there) in zip(host, device, strict=True):
                 assert torch.equal(x, x_there) and torch.equal(y, y_there)
     bits = {"uint16": torch.int16, "uint8": torch.uint8, "float32": torch.int16}

@@ -205,7 +205,7 @@ def test_scenes_of_different_bands_and_labels_of_many_are_errors(tmp_path: Path)
     with pytest.raises(UserError, match="is for a single scene"):
         open_source(DataConfig(str(tmp_path / "s"), labels="x.tif"))
     write_raster(tmp_path / "s" / "rome.tif", NUMBERS[:2], descriptions=BANDS[:2])
-    with pytest.raises(UserError, match=r"has bands B02, B03; oslo\.tif B02, B03, B04"):
+    with pytest.raises(UserError, match=r"has bands B02, B03, but oslo\.tif has B02, B03, B04"):
         open_source(DataConfig(str(tmp_path / "s")))
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 1, 8, 8)), labels=np.arange(4) % 2)
     with pytest.raises(UserError, match=r"data.labels: 'x.tif' is an option of the format `scenes`"):

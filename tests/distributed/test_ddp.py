@@ -160,16 +160,20 @@ def test_the_shares_of_a_batch_are_the_batch(patches: Path) -> None:
     labels = torch.arange(11) % 3
     source = ArraySource(Facts("numbers", ("a", "b"), ("x", "y", "z"), 3, labels.numpy()), images)
     rows_of = torch.arange(11).numpy()
-    whole = list(Batches(source, rows_of, 4, 5, 1, "dihedral").epoch(3))
+    whole = list(Batches(source, rows_of, 4, seed=5, stream=1, augment="dihedral").epoch(3))
     for count in (2, 4):
         parts = [
-            list(Batches(source, rows_of, 4, 5, 1, "dihedral", processes=ProcessGroup(r, count)).epoch(3))
+            list(
+                Batches(
+                    source, rows_of, 4, seed=5, stream=1, augment="dihedral", processes=ProcessGroup(r, count)
+                ).epoch(3)
+            )
             for r in range(count)
         ]
         for step, (x, y) in enumerate(whole):
             assert torch.equal(torch.cat([part[step][0] for part in parts]), x)
             assert torch.equal(torch.cat([part[step][1] for part in parts]), y)
-    empty = Batches(source, rows_of, 4, 5, 1, "dihedral", processes=ProcessGroup(0, 4))
+    empty = Batches(source, rows_of, 4, seed=5, stream=1, augment="dihedral", processes=ProcessGroup(0, 4))
     assert empty.rows(2) == 3 and [len(y) for _, y in empty.epoch(0)] == [1, 1, 0]
 
 

@@ -162,7 +162,7 @@ def test_a_supernets_candidate_has_its_weights_and_the_mean_statistics_of_its_ba
     from compactnas.data.batches import Batches
 
     rows = search.weights_rows
-    recalibrate(network, Batches(ground.source, rows, len(rows), 0, 0), 1, ground)
+    recalibrate(network, Batches(ground.source, rows, len(rows), seed=0, stream=0), 1, ground)
     x = torch.from_numpy(np.asarray(ground.source.batch(rows)[0], np.float32))
     with torch.no_grad():
         own, supers = network(x), supernet(x, certain_sample(search.space, search.found))

@@ -141,7 +141,7 @@ def test_balanced_classes_are_drawn_as_often_as_they_should(tmp_path: Path) -> N
     source = open_source(DataConfig(path=str(file)))
     even, root = np.full(3, 1 / 3), np.sqrt([900, 90, 10])
     for balance, shares in ((1.0, even), (0.5, root / root.sum())):
-        batches = Batches(source, np.arange(1000), 50, 0, 0, balance=balance)
+        batches = Batches(source, np.arange(1000), 50, seed=0, stream=0, balance=balance)
         drawn = np.concatenate([batches.chosen(epoch, step) for epoch in range(10) for step in range(20)])
         assert np.bincount(labels[drawn]) / len(drawn) == pytest.approx(shares, abs=0.02)
 
@@ -149,7 +149,7 @@ def test_balanced_classes_are_drawn_as_often_as_they_should(tmp_path: Path) -> N
 def test_shares_are_the_rows_of_the_batches(patches: Path) -> None:
     data = open_dataset(tiny_config(patches).data)
     for balance in (0.0, 1.0):
-        batches = Batches(data.source, data.parts["train"], 16, 0, 0, "dihedral", balance=balance)
+        batches = Batches(data.source, data.parts["train"], 16, seed=0, stream=0, augment="dihedral", balance=balance)
         rows, labels = list(batches.shares(2, 1)), [y for _, y in batches.epoch(2, 1)]
         assert len(rows) == len(labels) == len(batches) - 1
         for own, y in zip(rows, labels, strict=True):

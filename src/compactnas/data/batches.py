@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from typing import Literal
 
@@ -90,8 +90,9 @@ class Batches:
     source: Source
     indices: Indices
     batch_size: int
-    seed: int
-    stream: int
+    _: KW_ONLY
+    seed: int = 0
+    stream: int = 0
     augment: Literal["none", "dihedral"] = "none"
     shuffle: bool = True
     drop_last: bool = False

@@ -77,9 +77,9 @@ class Searcher:
                 data.source,
                 rows,
                 config.batch_size,
-                seed,
-                stream,
-                config.augment,
+                seed=seed,
+                stream=stream,
+                augment=config.augment,
                 drop_last=len(rows) >= config.batch_size,
                 processes=self.processes,
             )

@@ -60,7 +60,7 @@ def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
         network = to_device(network, ground.fabric.device, ground.memory)
         size = search.config.search.batch_size
         seen = np.setdiff1d(search.weights_rows, ground.holdout)
-        batches = Batches(ground.source, seen, size, ground.config.seed, Stream.CALIBRATION)
+        batches = Batches(ground.source, seen, size, seed=ground.config.seed, stream=Stream.CALIBRATION)
         recalibrate(network, batches, -(-CALIBRATION // size), ground)
         rows, last = ground.unseen(search), ground.config.machine.channels_last
         accuracies.append(measure(network, ground.source, rows, ground.fabric.device, channels_last=last)[0].oa)
@@ -89,7 +89,9 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
         images, labels = next(
             iter(
                 prefetched(
-                    Batches(ground.source, ground.train, size, seed, Stream.PROXY).epoch(0), device, ground.memory
+                    Batches(ground.source, ground.train, size, seed=seed, stream=Stream.PROXY).epoch(0),
+                    device,
+                    ground.memory,
                 )
             )
         )

@@ -1,4 +1,4 @@
-"""A world made by the program: cities of Local Climate Zones as Sentinel-2 would see them."""
+"""Procedural world: cities of Local Climate Zones as Sentinel-2 would see them."""
 
 from compactnas.synthetic.scene import CityScene, make_city
 from compactnas.synthetic.write import city_seed, write_world

@@ -13,7 +13,7 @@ from compactnas.synthetic.scene import CityScene
 
 
 def write_scene(scene: CityScene, folder: Path) -> None:
-    """Writes NAME.tif, digital numbers as Sentinel-2's (reflectance x 10000, uint16), and NAME_lcz.tif.
+    """Write NAME.tif, digital numbers as Sentinel-2's (reflectance x 10000, uint16), and NAME_lcz.tif.
 
     The map is one band of uint8, 1 to 17, with 0 declared as no data, WUDAPT's colours and the
     classes' names.

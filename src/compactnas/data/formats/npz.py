@@ -35,7 +35,7 @@ MOST_CLASSES = 10_000
 
 
 class _Archive:
-    """The arrays of an archive, each read when it is asked for, with one error for all that can be wrong."""
+    """Arrays of an archive, read on demand; every fault becomes a `UserError`."""
 
     def __init__(self, path: Path, limit_gib: float) -> None:
         self.path = path
@@ -66,7 +66,7 @@ class _Archive:
             raise UserError(f"{self.path}: array `{name}` cannot be read ({reason}); make the file again") from error
 
     def of_patches(self, name: str, patches: int) -> Array | None:
-        """An optional array of one value for each patch."""
+        """Read an optional array with one value for each patch."""
         if name not in self.sizes:
             return None
         values = self.read(name)
@@ -107,7 +107,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit
 
 
 def _images(archive: _Archive) -> Array:
-    """Pixels as (patches, band, row, column), checked."""
+    """Read and check the pixels, (patches, band, row, column)."""
     images = archive.read("images")
     layout = str(archive.read("layout")).upper() if "layout" in archive.sizes else "NCHW"
     if layout not in ("NCHW", "NHWC"):
@@ -181,7 +181,7 @@ def _places(archive: _Archive, patches: int) -> Footprints | None:
 
 
 def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:
-    """The archive's own parts; empty if it has none."""
+    """Read the official parts; empty if there are no such parts."""
     name = "split" if "split" in archive.sizes else "split_spatial"
     values = archive.of_patches(name, patches)
     if values is None:

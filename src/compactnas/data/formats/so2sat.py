@@ -8,9 +8,6 @@ may give the `city` (older: `cityList`), the `epsg` and the `tfw` (world-file nu
 
 from __future__ import annotations
 
-import math
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, names_of, require_finite, require_patch
 from compactnas.data.footprints import Footprints, bounds_of_tfw
 from compactnas.data.formats import DataFormat
-from compactnas.data.formats._hdf5_text import LONGEST, is_variable, read_names
+from compactnas.data.formats._hdf5 import READ_ERRORS, dataset_of, has_key, open_file, read_texts, read_values, reason
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
@@ -37,13 +34,8 @@ FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing
 SUFFIXES = {".h5", ".hdf5"}
 CITY_KEYS = ("city", "cityList")
 
-MOST_CHUNK_BYTES = 2**26
-"""Of what HDF5 unpacks at once for a single value; a small file can hold a large one."""
 ROWS = 4096
 """Labels that are read at a time."""
-
-READ_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
-"""Errors of h5py on a damaged file, depending on the location of the damage."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ class _File:
                         pixels[start:stop, :, :, bands] = sensor[rows[start] : rows[stop - 1] + 1]
             except READ_ERRORS as error:
                 raise UserError(
-                    f"{self.path}: {sensor.name[1:]} is damaged ({_reason(error)}); get the file again"
+                    f"{self.path}: {sensor.name[1:]} is damaged ({reason(error)}); get the file again"
                 ) from error
             require_finite(pixels[..., bands], rows, f"{self.path}: {sensor.name[1:]}")
         return pixels
@@ -169,8 +161,8 @@ def _paths(path: Path) -> dict[str, Path]:
 
 
 def _open(path: Path, sensors: tuple[str, ...]) -> _File:
-    file = _handle(path)
-    label = _dataset(file, path, "label")
+    file = open_file(path)
+    label = dataset_of(file, path, "label")
     if len(label.shape) != 2 or label.shape[1] != len(NAMES):
         raise UserError(f"{path}: label has shape {label.shape}; So2Sat's is (patches, {len(NAMES)})")
     patches = int(label.shape[0])
@@ -178,7 +170,7 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
         raise UserError(f"{path}: holds no patch")
     if patches > MOST_PATCHES:
         raise UserError(f"{path}: says that it holds {patches} patches, more than {MOST_PATCHES}; get it again")
-    datasets = tuple(_dataset(file, path, sensor) for sensor in sensors)
+    datasets = tuple(dataset_of(file, path, sensor) for sensor in sensors)
     pixels = int(datasets[0].shape[1]) if len(datasets[0].shape) == 4 else 0
     for sensor, dataset in zip(sensors, datasets, strict=True):
         expected = (patches, pixels, pixels, len(BANDS[sensor]))
@@ -190,7 +182,7 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
         require_patch(pixels, len(BANDS[sensor]), f"{path}: {sensor}")
     labels = np.empty(patches, np.int64)
     for start in range(0, patches, ROWS):
-        part = _values(label, path, slice(start, start + ROWS))
+        part = read_values(label, path, slice(start, start + ROWS))
         labels[start : start + ROWS] = classes_of_one_hot(part, f"{path}: label", start)
     columns = _columns(file, path, patches)
     cities = next((columns[key] for key in CITY_KEYS if key in columns), None)
@@ -199,85 +191,20 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
     )
 
 
-def _handle(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if not path.is_file() or error.errno in (1, 13):
-            raise UserError(f"{path}: cannot be read ({error.strerror or 'it is not a file'})") from error
-        raise UserError(
-            f"{path}: is not an HDF5 file, or it is cut short; get it again or check data.format"
-        ) from error
-
-
-def _dataset(file: h5py.File, path: Path, key: str, text: bool = False) -> h5py.Dataset:
-    """Open a dataset of this file; refuse links and external storage, which could point anywhere."""
-    try:
-        keys = sorted(file.keys())
-        if key not in keys:
-            raise UserError(f"{path}: has no `{key}`; it has {', '.join(keys) or 'nothing'}")
-        inside = isinstance(file.get(key, getlink=True), h5py.HardLink)
-        found = file[key] if inside else None
-        if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external or found.shape is None:
-            raise UserError(f"{path}: `{key}` is not a data set of this file; write its values into the file")
-        dtype, chunk = found.dtype, math.prod(found.chunks or (1,)) * found.dtype.itemsize
-    except READ_ERRORS as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path}: `{key}` is damaged ({_reason(error)}); get the file again") from error
-    if chunk > MOST_CHUNK_BYTES:
-        raise UserError(f"{path}: `{key}` is stored in chunks of {chunk >> 20} MiB; write it in smaller ones")
-    known = dtype.kind in "Siuf" or is_variable(dtype) if text else dtype.kind in "uif"
-    if not known or dtype.itemsize > LONGEST:
-        raise UserError(
-            f"{path}: `{key}` is of dtype {str(dtype)[:40]}; it must be {'names' if text else 'real numbers'}"
-        )
-    return found
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _values(dataset: h5py.Dataset, path: Path, rows: slice | tuple[()] = ()) -> NDArray[np.generic]:
-    try:
-        with np.errstate(all="ignore"):
-            return np.asarray(dataset[rows])
-    except READ_ERRORS as error:
-        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({_reason(error)}); get the file again") from error
-
-
-def _texts(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
-    """Read names from any kind of text."""
-    if dataset.dtype.kind != "O":
-        return _values(dataset, path)
-    try:
-        return np.array(read_names(dataset, path), object)
-    except (*READ_ERRORS, zlib.error, struct.error) as error:
-        raise UserError(f"{path}: {dataset.name[1:]} is damaged ({_reason(error)}); get the file again") from error
-
-
 def _columns(file: h5py.File, path: Path, patches: int) -> dict[str, NDArray[np.generic]]:
     """Read the city and the location of each patch, from the file itself or its `*_geo.h5`."""
     geo, found = _geo_file(path), {}
-    for holder, where in ((_handle(geo) if geo.is_file() else None, geo), (file, path)):
+    for holder, where in ((open_file(geo) if geo.is_file() else None, geo), (file, path)):
         for key in (*CITY_KEYS, "epsg", "tfw"):
-            if holder is None or not _has(holder, where, key):
+            if holder is None or not has_key(holder, where, key):
                 continue
-            dataset = _dataset(holder, where, key, text=key in CITY_KEYS)
+            dataset = dataset_of(holder, where, key, text=key in CITY_KEYS)
             if dataset.shape not in (((patches, 6),) if key == "tfw" else ((patches,), (patches, 1))):
                 values = dataset.shape[0] if dataset.shape else 1
                 shape = f" of shape {dataset.shape}" * (values == patches)
                 raise UserError(f"{where}: {key} has {values} values{shape}; {path.name} has {patches} patches")
-            found[key] = _texts(dataset, where) if key in CITY_KEYS else _values(dataset, where)
+            found[key] = read_texts(dataset, where) if key in CITY_KEYS else read_values(dataset, where)
     return found
-
-
-def _has(file: h5py.File, path: Path, key: str) -> bool:
-    try:
-        return key in file
-    except READ_ERRORS as error:
-        raise UserError(f"{path}: is damaged ({_reason(error)}); get the file again") from error
 
 
 def _groups(cities: NDArray[np.generic], path: Path) -> Groups:

@@ -1,0 +1,182 @@
+"""Windows of a scene at its labels: from an LCZ raster or from polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.data.checks import MOST_PATCHES
+from compactnas.data.polygons import Polygon, owners, read_polygons
+from compactnas.data.rasters import MOST_PIXELS, is_upright, opened
+from compactnas.data.source import Indices
+from compactnas.errors import UserError
+from compactnas.lcz import NAMES
+
+LABELS = ("_lcz.tif", ".geojson")
+"""Suffixes of label files, in order of preference."""
+STEP_M = 100.0
+"""Default distance of windows along each axis: the pixel of an LCZ map."""
+STRIP_PIXELS = 2**24
+"""Number of pixels of a scene that are processed at a time."""
+
+
+@dataclass(frozen=True)
+class WindowLabels:
+    """Labelled windows of one scene.
+
+    Attributes:
+        corners: Row and column of each window's upper left pixel, (windows, 2).
+        classes: LCZ index 0 to 16, (windows,).
+        groups: Name of the polygon of each window; empty for a raster of labels.
+    """
+
+    corners: Indices
+    classes: NDArray[np.int64]
+    groups: list[str]
+
+
+def labels_beside(scene: Path) -> Path:
+    candidates = [scene.with_name(scene.stem + end) for end in LABELS]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = " or ".join(candidate.name for candidate in candidates)
+    raise UserError(f"{scene}: no labels found; put {names} into the same folder, or set data.labels")
+
+
+def labelled_windows(scene: Any, labels: Path, window_px: int, stride_px: int) -> WindowLabels:
+    if not labels.is_file():
+        raise UserError(f"data.labels: {labels} does not exist; check the spelling")
+    step = stride_px or _pixels(STEP_M, scene.transform.a)
+    polygons = labels.suffix.lower() in (".geojson", ".json")
+    middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
+    corners = middles - window_px // 2
+    inside = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
+    inside = inside[_without_no_data(scene, corners[inside], window_px)]
+    return WindowLabels(corners[inside], classes[inside], [groups[i] for i in inside] if groups else [])
+
+
+def _pixels(length: float, side: float) -> int:
+    """Convert a length to pixels of this side: at least one, at most as many as a scene has."""
+    return max(1, round(min(length / abs(side), MOST_PIXELS)))
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last row (exclusive) of strips that fit into memory."""
+    rows = max(1, STRIP_PIXELS // width)
+    yield from ((start, min(start + rows, height)) for start in range(0, height, rows))
+
+
+def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np.bool_]:
+    """Check that each window is free of no-data pixels, by the mask of the scene."""
+    from rasterio.windows import Window
+
+    count = np.zeros(len(corners), np.int64)
+    for start, stop in _strips(scene.height, scene.width * scene.count):
+        if not ((corners[:, 0] < stop) & (corners[:, 0] + window_px > start)).any():
+            continue
+        holes = scene.dataset_mask(window=Window(0, start, scene.width, stop - start)) == 0
+        if not holes.any():
+            continue
+        sums = np.zeros((stop - start + 1, scene.width + 1), np.int32)
+        np.cumsum(holes, 0, out=sums[1:, 1:])
+        np.cumsum(sums, 1, out=sums)
+        (top, bottom) = (np.clip(corners[:, 0] + more - start, 0, stop - start) for more in (0, window_px))
+        left, right = corners[:, 1], corners[:, 1] + window_px
+        count += sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    whole: NDArray[np.bool_] = count == 0
+    return whole
+
+
+def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
+    """Find the scene pixel under each label, on a grid of labels about `step` scene pixels apart."""
+    with opened(file) as raster:
+        if raster.crs != scene.crs or not is_upright(raster):
+            raise UserError(f"{file}: is in {raster.crs} or turned, the scene in {scene.crs}; warp it (rio warp)")
+        stride = _pixels(step * abs(scene.transform.a), raster.transform.a)
+        rows, columns, picked = _picked(raster, stride, file)
+        labels, pixels = raster.transform, scene.transform
+        x, y = labels.c + labels.a * (columns + 0.5), labels.f + labels.e * (rows + 0.5)
+    wrong = ~np.isin(picked, np.arange(1, len(NAMES) + 1))
+    if wrong.any():
+        raise UserError(f"{file}: holds {picked[wrong.argmax()]}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
+    with np.errstate(all="ignore"):
+        at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
+    at = np.clip(np.nan_to_num(at, nan=-1), -MOST_PIXELS, MOST_PIXELS)  # far outside is outside
+    return np.floor(at).astype(np.int64), picked.astype(np.int64) - 1, []
+
+
+def _picked(raster: Any, stride: int, file: Path) -> tuple[Indices, Indices, NDArray[Any]]:
+    """Read the labels on a grid: row, column and number."""
+    from rasterio.windows import Window
+
+    found, none = [], raster.nodata
+    columns = np.arange(stride // 2, raster.width, stride)
+    for start, stop in _strips(raster.height, raster.width):
+        rows = np.arange(stride // 2, raster.height, stride)
+        rows = rows[(rows >= start) & (rows < stop)]
+        if not len(rows):
+            continue
+        numbers = raster.read(1, window=Window(0, start, raster.width, stop - start))
+        numbers = numbers[rows - start][:, columns]
+        labelled = (numbers != 0) & (numbers != none if none is not None else True)
+        row, column = np.nonzero(labelled)
+        found.append((rows[row], columns[column], numbers[labelled]))
+        _require_few(sum(len(part[0]) for part in found), file)
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+    row, column, number = (np.concatenate(part) for part in zip(*found, strict=True))
+    return row, column, number
+
+
+def _require_few(windows: int, file: Path) -> None:
+    if windows > MOST_PATCHES:
+        raise UserError(f"{file}: makes more than {MOST_PATCHES} windows; raise data.stride_px")
+
+
+def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
+    """Find the grid pixels in each polygon; for a polygon that the grid misses, take the middle one of its pixels."""
+    polygons = read_polygons(file, scene.crs)
+    found, pixels = [], np.zeros(len(polygons) + 1, np.int64)
+    on_grid = np.zeros(len(polygons) + 1, bool)
+    for start, owner in _owners(scene, polygons, file):
+        pixels += np.bincount(owner.ravel(), minlength=len(pixels))
+        rows, columns = np.arange((step // 2 - start) % step, len(owner), step), np.arange(step // 2, scene.width, step)
+        picked = owner[rows][:, columns]
+        row, column = np.nonzero(picked)
+        found.append(np.column_stack((start + rows[row], columns[column], picked[row, column])))
+        on_grid[found[-1][:, 2]] = True
+        _require_few(sum(map(len, found)), file)
+    missed = np.flatnonzero((pixels > 0) & ~on_grid)
+    missed = missed[missed > 0]
+    if len(missed):
+        found += _middles(scene, polygons, file, missed, pixels[missed] // 2)
+    row, column, number = (every := np.concatenate(found))[np.lexsort((every[:, 1], every[:, 0]))].T
+    classes = np.array([polygon.lcz for polygon in polygons], np.int64)
+    return np.column_stack((row, column)), classes[number - 1], [f"polygon {n}" for n in number]
+
+
+def _owners(scene: Any, polygons: list[Polygon], file: Path) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Yield the first row of each strip of the scene, and the polygon number at each pixel; 0 for none."""
+    for start, stop in _strips(scene.height, scene.width):
+        yield start, owners(polygons, scene.transform, (start, stop), scene.width, file)
+
+
+def _middles(scene: Any, polygons: list[Polygon], file: Path, missed: Indices, middle: Indices) -> list[Indices]:
+    """Find the pixel of each missed polygon at index `middle` of its pixels: row, column, number."""
+    found, before = [], np.zeros(len(missed), np.int64)
+    for start, owner in _owners(scene, polygons, file):
+        place = np.flatnonzero(owner)
+        number = owner.ravel()[place]
+        place, number = place[order := np.argsort(number, kind="stable")], number[order]
+        first, last = (np.searchsorted(number, missed, side) for side in ("left", "right"))
+        here = (middle >= before) & (middle < before + last - first)
+        at = place[(first + middle - before)[here]]
+        found.append(np.column_stack((start + at // scene.width, at % scene.width, missed[here])))
+        before += last - first
+    return found
