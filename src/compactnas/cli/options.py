@@ -1,174 +1,72 @@
-"""Options from typed configs: a parser whose every complaint is one `UserError`, and recipes as defaults."""
+"""Options that several commands share: those of a run, of data, and of what stands on a run."""
 
 from __future__ import annotations
 
-import difflib
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from compactnas.config import (
-    RECIPES,
-    SPLIT_FIELDS,
-    DataConfig,
-    MachineConfig,
-    RunConfig,
-    SearchConfig,
-    TrainConfig,
-)
-from compactnas.config.values import in_plain_words
+from compactnas.cli.parser import BUDGETS, PARTS, Parser
+from compactnas.config import RECIPES, SPLIT_FIELDS, DataConfig, RunConfig
 from compactnas.distributed.launch import is_rank_zero, require_processes
 from compactnas.errors import UserError
-from compactnas.io.untrusted import read_yaml, require_plain
-from compactnas.space.search_space import Space
 
 if TYPE_CHECKING:
     from compactnas.data import Dataset
     from compactnas.training.runtime import Listener
 
 Recipe = Literal["paper", "quick", "smoke"]
-PARTS = {
-    "data": DataConfig,
-    "space": Space,
-    "search": SearchConfig,
-    "train": TrainConfig,
-    "machine": MachineConfig,
-}
-"""Names in a `RunConfig` -> the config that stands there."""
-
-CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PARTS.items()}
-"""Options that take a file of values -> the config that it describes."""
-
-LISTS = ("--data.bands", "--data.test_groups", "--space.operations", "--train.teachers")
-"""Options that take several names; `a,b` is accepted for `[a,b]`."""
-
-BUDGETS = {
-    "--max-macs": "--search.max_macs",
-    "--max-parameters": "--search.max_parameters",
-    "--max-latency-ms": "--search.max_latency_ms",
-}
-"""Short names of the budgets of a search."""
-
-QUANTITIES = {*BUDGETS.values(), "--least", "--most"}
-"""Options that take `20M` for 20000000."""
-
 Config = TypeVar("Config")
 
+OUTPUT, RESUME = "Folder of the results.", "Continue what is in the output folder."
+JSON = "Print the result as JSON."
+TENSORBOARD = "Also write the figures of each epoch for TensorBoard (needs `[cluster]`)."
 
-class Parser(ArgumentParser):
-    """jsonargparse's parser, with errors raised as one line, and with words made easier to write.
-
-    `a-b` and `a_b` name the same option, `--data.bands B02,B03` stands for `[B02,B03]`, and an
-    alias sets several options.
-
-    Args:
-        command: that is parsed.
-        arguments: of its usage line.
-        description: of what it does.
-        aliases: option -> the options that get its value.
-    """
-
-    def __init__(
-        self, command: str, arguments: str, description: str, aliases: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
-        self.aliases = dict(aliases or {})
-        super().__init__(
-            prog=f"compactnas {command}",
-            usage=f"compactnas {command} {arguments}",
-            description=description,
-            allow_abbrev=False,
-            print_config="--print-config",
-        )
-
-    def words(self, argv: Sequence[str]) -> list[str]:
-        """The words as the options want them."""
-        known = {option: option for option in (*self._option_string_actions, *self.aliases)}
-        spelt = {option.replace("-", "_"): option for option in known} | known
-        words: list[str] = []
-        rest = list(argv)
-        while rest:
-            option, equals, value = rest.pop(0).partition("=")
-            if not option.startswith("--"):
-                words.append(option + equals + value)
-                continue
-            option = spelt.get(option, spelt.get(option.replace("-", "_"), option))
-            if option in CONFIG_FILES:
-                _require_plain_file(option, value if equals else "".join(rest[:1]))
-            if (option in LISTS or option in self.aliases) and not equals and rest:
-                equals, value = "=", rest.pop(0)
-            if option in LISTS and not value.startswith("["):
-                value = f"[{value}]"
-            names = self.aliases.get(option, (option,))
-            if not equals and rest and set(names) & QUANTITIES:
-                equals, value = "=", rest.pop(0)
-            words += [name + equals + (_in_full(value) if name in QUANTITIES else value) for name in names]
-        return words
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UserError(self._explain(message))
-
-    def _explain(self, message: str) -> str:
-        line = in_plain_words(message, key="--")
-        unknown = re.match(r"unrecognized arguments: (\S+)", line)
-        return (
-            f"unknown option {unknown[1]}; {self._hint(unknown[1])}" if unknown else f"{line}; see `{self.prog} --help`"
-        )
-
-    def _hint(self, word: str) -> str:
-        known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
-        near = difflib.get_close_matches(word.split("=")[0], known, n=1)
-        return f"did you mean {near[0]}?" if near else f"`{self.prog} --help` lists them"
+COMMON_RUN = (
+    *("--data.path", "--output", "--recipe", "--config", "--resume", "--seed", "--json", "--max-steps"),
+    *("--machine.device", "--threads"),
+)
+COMMON_SEARCH = ("--search.strategy", "--search.epochs", *BUDGETS)
+COMMON_TRAIN = ("--train.epochs", "--train.batch-size", "--train.learning-rate")
+COMMON_DATA = ("--data.path", "--data.split", "--data.bands")
+"""Options of a whole run, a search, a training and of data that `--help` shows."""
 
 
-def _in_full(number: str) -> str:
-    """`20M` as 20000000.0; what is no such number as it is."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG])", number)
-    return str(float(match[1]) * {"k": 1e3, "M": 1e6, "G": 1e9}[match[2]]) if match else number
-
-
-def _require_plain_file(option: str, file: str) -> None:
-    """Look at a file of values before the parser does, which imports the classes that one names."""
-    if not Path(file).is_file():
-        return  # the parser says what is wrong with it
-    try:
-        values = read_yaml(Path(file), "see `compactnas run --print-config` for one")
-        if "config" in values:
-            raise TypeError("config: a config names no other; give --config once for each")
-        require_plain(CONFIG_FILES[option], values)
-    except TypeError as error:
-        raise UserError(f"{option}: {file}: {error}") from None
-
-
-TENSORBOARD = "write each epoch's figures for TensorBoard too (needs `[cluster]`)"
+def add_alias(parser: Parser, name: str, targets: tuple[str, ...], kind: type, text: str) -> None:
+    """Add an option that sets one or more others."""
+    parser.aliases[name] = targets
+    parser.add_argument(name, type=kind, help=text)
 
 
 def add_run_options(parser: Parser, recipe: Recipe) -> None:
-    """The options of a whole run, with a recipe's values as defaults."""
-    parser.add_argument("--config", action="config", help="YAML file with values of the options below")
-    parser.add_argument("--recipe", type=Recipe, default=recipe, help="where values that are not given come from")
-    parser.add_argument("-o", "--output", type=str, default="", help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that is in --output")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    """Add the options of a whole run; a recipe gives the defaults."""
+    parser.add_argument("--config", action="config", help="YAML file with values of these options.")
+    parser.add_argument("--recipe", type=Recipe, default=recipe, help="Set of defaults for the options you leave out.")
+    parser.add_argument("-o", "--output", type=str, default="", help="Folder of the run.")
+    parser.add_argument("--resume", action="store_true", help="Continue the run in the output folder.")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
-    for name in ("devices", "nodes"):
-        parser.aliases[f"--{name}"] = (f"--machine.{name}",)
-        parser.add_argument(f"--{name}", type=int, help=f"the same as --machine.{name}")
-    for name, option in BUDGETS.items():
-        parser.aliases[name] = (option,)
-        parser.add_argument(name, type=float, help=f"the same as {option}; 20M is 20000000")
+    for name in ("devices", "nodes", "threads"):
+        add_alias(parser, f"--{name}", (f"--machine.{name}",), int, f"Short for --machine.{name}.")
+    add_budgets(parser)
     parser.add_class_arguments(RunConfig, None)
     parser.set_defaults(asdict(RECIPES[recipe]()))
 
 
-def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace, RunConfig]:
-    """Parse the options of a run: the recipe is found first, since it gives the defaults.
+def add_budgets(parser: Parser) -> None:
+    """Add short names of the budgets of a search."""
+    for name, option in BUDGETS.items():
+        add_alias(parser, name, (option,), float, f"Short for {option.replace('_', '-')}; 20M means 20000000.")
 
-    With `--resume`, values come from the run's own config.
+
+def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace, RunConfig]:
+    """Parse the options of a run.
+
+    The recipe is found first, because it gives the defaults. With `--resume`, defaults come from the run's own config.
     """
     argv = build("paper").words(argv)
     first = build("paper").parse_args([word for word in argv if not _ends_parsing(word)])
@@ -184,7 +82,7 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
 
 
 def _ends_parsing(word: str) -> bool:
-    return word in ("-h", "--help") or word.startswith("--print-config")
+    return word in ("-h", "--help", "--help-all") or word.startswith("--print-config")
 
 
 def run_config(options: Namespace) -> RunConfig:
@@ -193,7 +91,7 @@ def run_config(options: Namespace) -> RunConfig:
 
 
 def instance(kind: type[Config], values: Any) -> Config:
-    """One config dataclass of the parsed options with its name."""
+    """Make one config from the parsed options of its name."""
     given = values.as_dict() if isinstance(values, Namespace) else values
     if not isinstance(given, dict):
         raise UserError(f"{kind.__name__}: expected names and values, found {given!r}")
@@ -201,7 +99,7 @@ def instance(kind: type[Config], values: Any) -> Config:
 
 
 def differences(recipe: Recipe) -> list[str]:
-    """How a recipe differs from the paper, one value a line."""
+    """List where a recipe differs from the paper, one value a line."""
     ours, papers = asdict(RECIPES[recipe]()), asdict(RECIPES["paper"]())
     return [
         f"{part}.{field.name}: {ours[part][field.name]} (paper: {papers[part][field.name]})"
@@ -212,9 +110,9 @@ def differences(recipe: Recipe) -> list[str]:
 
 
 def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
-    """Open a run's data, then tell on stderr, once for all processes, what a recipe other than the paper's changes.
+    """Open the data of a run, then print on stderr, once for all processes, how the recipe differs from the paper.
 
-    In this order, a mistake in the data is one line.
+    The data comes first, so that a mistake in it is the only line.
     """
     from compactnas.data import open_dataset
 
@@ -225,7 +123,7 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
 
 
 def listener(options: Namespace, config: RunConfig) -> Listener:
-    """Who is told how a run goes: a terminal and, if wanted, TensorBoard, by the process that leads."""
+    """Make the listener of a run: the terminal and, on request, TensorBoard, on rank zero."""
     from compactnas.reporting.progress import RichListener
     from compactnas.reporting.tensorboard import TensorBoard
 
@@ -236,18 +134,22 @@ def listener(options: Namespace, config: RunConfig) -> Listener:
 
 
 def add_source_options(parser: Parser) -> None:
-    """How a source that a command is given is read; not how it would be split."""
+    """Add the options on how to read patches, without those on how to split them."""
     parser.add_class_arguments(DataConfig, "data", skip={"path", *SPLIT_FIELDS})
 
 
 def add_data_options(parser: Parser) -> None:
-    """A trained run, and the options of other data for it."""
-    parser.add_argument("run", type=str, help="folder of a run")
+    """Add the folder of a trained run, and the options of other data for it."""
+    parser.add_argument("run", type=str, help="Folder of a run.")
     parser.add_class_arguments(DataConfig, "data")
 
 
 def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namespace, DataConfig | None]:
-    """Parse options that stand on a run: data that is not given is the run's own (None if none is given)."""
+    """Parse the options of a command on a finished run.
+
+    Returns:
+        The options, and the data that they name; None if that is the run's own data.
+    """
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)
@@ -261,7 +163,7 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
 
 
 def require_model(model: str, *, random: bool = False) -> None:
-    """Raise a UserError where a model's name is neither a baseline nor something on disk."""
+    """Raise a UserError unless a model is a baseline or something on disk."""
     from compactnas.nn.baselines import BASELINES
 
     names = [*BASELINES, *(("random",) if random else ())]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from compactnas.io.untrusted import require_plain
@@ -34,6 +37,8 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
     from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
 
     require_plain(kind, values)
+    if unknown := unknown_key(kind, values):
+        raise TypeError(unknown)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, None)
     parser.set_defaults(defaults or {})
@@ -45,10 +50,33 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         raise TypeError("a value is nested too deeply") from None
 
 
-def in_plain_words(message: str, key: str = "") -> str:
-    """A complaint of jsonargparse in one line without Python's types; `key` stands before the name of the value."""
+def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:
+    """Describe the first key that a config does not have, with the key that it resembles; empty if all are known.
+
+    Args:
+        kind: Config dataclass.
+        values: Values of a YAML file.
+        also: Other names that are allowed at the top.
+        prefix: Dotted name of `values` in the file, with a dot at its end.
+    """
+    known = {field.name: field.default_factory for field in fields(kind)}
+    inner = [f"{name}.{field.name}" for name, part in known.items() if is_dataclass(part) for field in fields(part)]
+    for name, value in values.items():
+        part = known.get(name)
+        if name not in known and name not in also:
+            near = [one for one in inner if one.endswith(f".{name}")] or get_close_matches(name, [*known, *also], n=1)
+            hint = f"did you mean {' or '.join(prefix + one for one in near)}?" if near else f"use {', '.join(known)}"
+            return f"{prefix}{name[:80]}: unknown key; {hint}"
+        inside = isinstance(value, Mapping) and is_dataclass(part)
+        if inside and (found := unknown_key(part, value, (), f"{prefix}{name}.")):
+            return found
+    return ""
+
+
+def in_plain_words(message: str) -> str:
+    """Rewrite a complaint of jsonargparse as one line without Python's types."""
     line = " ".join(message.split())
-    line = re.sub(r"^Parser key \"([^\"]+)\": ", rf"{key}\1: ", line)
+    line = re.sub(r"^Parser key \"([^\"]+)\": ", r"\1: ", line)
     if union := UNION.search(line):
         outer = re.sub(r"\[.*?\]", "", union["kinds"])  # of tuple[str, ...] the tuple
         kinds = " or ".join(noun for kind, noun in NOUNS.items() if re.search(rf"\b{kind}\b", outer))

@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compactnas.cli.options import Parser
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.mapping.assess import Assessment, Score
 
 COLUMNS = {
@@ -28,20 +29,22 @@ COLUMNS = {
 
 def build() -> Parser:
     """The command's options: those of `compactnas.mapping.assess.assess`."""
+    from compactnas.cli.options import JSON
+    from compactnas.cli.parser import Parser
     from compactnas.mapping.assess import assess
 
     parser = Parser(
         "assess",
-        "MAP TRUTH [--purity SHARE] [--json] [--output FILE] [options]",
-        "Measure a map of Local Climate Zones against a raster (GeoTIFF in its coordinate system, of any cells) or "
-        "polygons (GeoJSON with a property lcz).",
+        "MAP TRUTH [-o FILE] [options]",
+        "Measure a map of Local Climate Zones against a reference: a raster (GeoTIFF in its coordinate system, with "
+        "cells of any size) or polygons (GeoJSON with a property `lcz`).",
     )
-    parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 declared as no data")
-    parser.add_argument("truth", type=str, help="GeoTIFF or GeoJSON to measure it by")
+    parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 as no data.")
+    parser.add_argument("truth", type=str, help="GeoTIFF or GeoJSON of the reference.")
     parser.add_function_arguments(assess, None, skip={"map_file", "truth_file"})
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument(
-        "-o", "--output", type=str, default="", help="also write it: FILE.json, or the confusion as FILE.csv"
+        "-o", "--output", type=str, default="", help="Also write FILE.json, or the confusion matrix as FILE.csv."
     )
     return parser
 
@@ -80,7 +83,7 @@ def _csv(score: Score) -> str:
 
 
 def _show(found: Assessment) -> None:
-    from compactnas.cli.commands.show import wide_console
+    from compactnas.cli.tables import wide_console
 
     console = wide_console()
     print(f"{found.map} by {found.truth}, cells of {found.cell_m:g} m")
@@ -159,3 +162,16 @@ def _written(name: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if name == "kappa" else f"{100 * value:.1f}"
+
+
+COMMAND = Command(
+    group="Measure and compare",
+    summary="measure a map against a reference raster or polygons",
+    examples=(
+        "compactnas assess city/scene_lcz.tif reference.tif",
+        "compactnas assess city/scene_lcz.tif polygons.geojson --purity 0.8",
+        "compactnas assess city/scene_lcz.tif reference.tif -o confusion.csv",
+    ),
+    build=build,
+    run=main,
+)

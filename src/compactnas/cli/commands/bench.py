@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compactnas.cli.options import Parser
+from compactnas.cli.command import Command
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import JSON
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "bench",
-        "EXPORT [--json FILE] [--rounds N] [--seconds N] [--threads N]",
-        "Measure latency, throughput and peak memory of an export's files at batch 1 and 256, beside untrained "
-        "ResNet-8, 20 and 110 for the same patches; all take turns, each turn in a process of its own.",
+        "EXPORT [-o FILE.json] [--rounds N] [--seconds N] [--threads N] [--json]",
+        "Measure latency, throughput and peak memory of an export at batch 1 and 256, beside untrained ResNet-8, 20 "
+        "and 110 for the same patches. Networks take turns, and each turn has a process of its own.",
     )
-    parser.add_argument("export", type=str, help="folder of an export")
-    parser.add_argument("--json", type=str, default="", help="file to write the figures to")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each network at each batch size")
-    parser.add_argument("--seconds", type=int, default=1, help="that a turn measures for")
-    parser.add_argument("--threads", type=int, default=0, help="of each engine; 0: as many as it likes")
+    parser.add_argument("export", type=str, help="Folder of an export.")
+    parser.add_argument("-o", "--output", type=str, default="", help="Also write the figures to this JSON file.")
+    parser.add_argument("--json", action="store_true", help=JSON)
+    parser.add_argument("--rounds", type=int, default=3, help="Number of turns of each network at each batch size.")
+    parser.add_argument("--seconds", type=int, default=1, help="Seconds of each turn.")
+    parser.add_argument("--threads", type=int, default=0, help="Number of threads of each engine; 0: its default.")
     return parser
 
 
@@ -40,9 +48,12 @@ def main(argv: list[str]) -> int:
             threads=options.threads,
             progress=counter.at,
         )
+    if options.output:
+        write_json(Path(options.output), found)
     if options.json:
-        write_json(Path(options.json), found)
-    _show(found)
+        print(json.dumps(found, indent=2))
+    else:
+        _show(found)
     return 0
 
 
@@ -50,7 +61,7 @@ def _show(found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from compactnas.cli.commands.show import console
+    from compactnas.cli.tables import console
 
     threads = found["threads"] or "all"
     table = Table(
@@ -87,3 +98,16 @@ def _show(found: dict[str, Any]) -> None:
             f"{timing['parameters'] / 1e6:.4f}",
         )
     console().print(table)
+
+
+COMMAND = Command(
+    group="Measure and compare",
+    summary="measure an export beside ResNets",
+    examples=(
+        "compactnas bench export",
+        "compactnas bench export --threads 1 --rounds 5",
+        "compactnas bench export -o speed.json",
+    ),
+    build=build,
+    run=main,
+)

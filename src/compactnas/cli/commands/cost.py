@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser, require_model
+from compactnas.cli.command import Command
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
+
 
 CONVENTION = (
     "MACs: multiply-accumulates of convolutions and linear layers for one patch, counted by operator; "
@@ -14,21 +19,27 @@ CONVENTION = (
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import JSON
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "cost",
         "--model MODEL [--bands N] [--classes N] [--patch-px N] [--json]",
-        "Count the parameters and multiply-accumulates of a network; nothing is computed for it.",
+        "Count the parameters and multiply-accumulates (MACs) of a network. Nothing is trained.",
+        required=("--model",),
     )
-    parser.add_argument("--model", type=str, default="", help="a baseline's name, a genotype's file or a run's folder")
-    parser.add_argument("--bands", type=int, default=10, help="bands of a patch")
-    parser.add_argument("--classes", type=int, default=17, help="classes of the answer")
-    parser.add_argument("--patch-px", type=int, default=32, help="side of a patch")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--model", type=str, default="", help="Baseline, genotype file or run folder.")
+    parser.add_argument("--bands", type=int, default=10, help="Number of bands of a patch.")
+    parser.add_argument("--classes", type=int, default=17, help="Number of classes.")
+    parser.add_argument("--patch-px", type=int, default=32, help="Side of a patch in pixels.")
+    parser.add_argument("--json", action="store_true", help=JSON)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import require_model
+
     parser = build()
     options = parser.parse_args(parser.words(argv))
     require_model(options.model)
@@ -61,3 +72,16 @@ def main(argv: list[str]) -> int:
     print(f"{cost.parameters / 1e6:.4f} M parameters, {cost.macs / 1e6:.{digits}f} M MACs")
     print(CONVENTION)
     return 0
+
+
+COMMAND = Command(
+    group="Measure and compare",
+    summary="count the parameters and MACs of a network",
+    examples=(
+        "compactnas cost --model resnet20",
+        "compactnas cost --model demo-out/found",
+        "compactnas cost --model genotype.json --bands 3 --classes 10 --patch-px 64",
+    ),
+    build=build,
+    run=main,
+)

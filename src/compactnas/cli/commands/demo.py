@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser
+from compactnas.cli.command import Command
 from compactnas.config import DataConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.errors import UserError
 from compactnas.space.search_space import Space
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.training.runtime import Listener
 
 CITIES, TEST_CITIES, PATCHES, SCENE_PX = 6, 3, 2400, 320
@@ -41,14 +42,17 @@ def demo_config(world: Path, seed: int) -> RunConfig:
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "demo",
-        "[--output DIR] [--seed N] [--resume]",
-        "Make a world, search (S+C+D), retrain, measure on cities never seen, and compare; a few minutes on two cores.",
+        "[-o DIR] [--seed N] [--resume]",
+        "Make a synthetic world, search (S+C+D), retrain, measure on unseen cities, and compare. It takes a few "
+        "minutes on two cores.",
     )
-    parser.add_argument("-o", "--output", type=str, default="demo-out", help="folder to make")
-    parser.add_argument("--seed", type=int, default=0, help="of the world and of the runs")
-    parser.add_argument("--resume", action="store_true", help="go on with a demo that was interrupted")
+    parser.add_argument("-o", "--output", type=str, default="demo-out", help="Folder of the demo.")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of the world and of the runs.")
+    parser.add_argument("--resume", action="store_true", help="Continue a demo that was interrupted.")
     return parser
 
 
@@ -58,13 +62,13 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv))
     out, resume = Path(options.output), options.resume
     if out.exists() and not resume and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there already; go on with --resume, or name a new folder with --output")
+        raise UserError(f"{out}: exists already; continue with --resume, or name a new folder with --output")
     began = time.monotonic()
     world, found = out / "world", out / "found"
     config = demo_config(world, options.seed)
 
     from compactnas import pipeline
-    from compactnas.cli.commands.show import print_table
+    from compactnas.cli.tables import print_table
     from compactnas.data import open_dataset
     from compactnas.reporting import write_report
     from compactnas.reporting.progress import RichListener
@@ -114,3 +118,17 @@ def _make_world(folder: Path, seed: int, listener: Listener) -> None:
         )
     finally:
         listener.end()
+
+
+COMMAND = Command(
+    group="Try it",
+    summary="run the whole method on synthetic data in a few minutes",
+    examples=(
+        "compactnas demo",
+        "compactnas demo -o /tmp/demo --seed 1",
+        "compactnas demo -o /tmp/demo --resume",
+    ),
+    build=build,
+    run=main,
+    after_stop="continue with --resume",
+)

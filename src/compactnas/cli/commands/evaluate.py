@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from compactnas.cli.options import Parser, add_data_options, parse_with_run
+from compactnas.cli.command import Command
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
+
 
 Part = Literal["train", "validation", "test"]
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import COMMON_DATA, JSON, add_data_options
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "evaluate",
-        "RUN [--part PART] [--tta] [--data.path PATH ...] [--json]",
-        "Measure the network of a run's folder on a part of its own data, or of other data.",
+        "RUN [--part PART] [--tta] [--data.path PATH] [options]",
+        "Measure the network of a run on a part of its own data, or on other data.",
+        common=(*COMMON_DATA, "--part", "--tta", "--json"),
     )
     add_data_options(parser)
-    parser.add_argument("--part", type=Part, default="test", help="which part")
+    parser.add_argument("--part", type=Part, default="test", help="Part of the data.")
     parser.add_argument(
-        "--tta", action="store_true", help="the mean over the 8 symmetries of the square, at eight times the cost"
+        "--tta", action="store_true", help="Average over the 8 symmetries of the square, at eight times the cost."
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--json", action="store_true", help=JSON)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import parse_with_run
+
     options, data = parse_with_run(build, argv)
     from compactnas import pipeline
-    from compactnas.cli.commands.show import print_evaluation
+    from compactnas.cli.tables import print_evaluation
 
     evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, tta=options.tta)
     print_evaluation(evaluation, as_json=options.json)
     return 0
+
+
+COMMAND = Command(
+    group="Measure and compare",
+    summary="measure a trained network",
+    examples=(
+        "compactnas evaluate run",
+        "compactnas evaluate run --part validation --tta",
+        "compactnas evaluate run --data.path elsewhere/so2sat --json",
+    ),
+    build=build,
+    run=main,
+)

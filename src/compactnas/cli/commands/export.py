@@ -6,32 +6,42 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser, add_data_options, parse_with_run
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.export.parity import Parity
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import COMMON_DATA, JSON, add_data_options
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "export",
-        "RUN --output DIR [--data.path PATH ...] [--without-data] [--json]",
-        "Write the network of a run to a folder that stands alone: ONNX in float32 and in 8 bits, a torch.export "
-        "program, safetensors, a model card and a STAC item, each checked against the network on patches of its data.",
+        "RUN -o DIR [--without-data] [--data.path PATH] [options]",
+        "Write the network of a run to a folder that needs nothing else: ONNX in float32 and int8, a torch.export "
+        "program, safetensors, a model card and a STAC item. Each file is checked against the network on patches.",
+        common=(*COMMON_DATA, "--output", "--without-data", "--json"),
+        required=("--output",),
     )
     add_data_options(parser)
-    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
+    parser.add_argument("-o", "--output", type=str, default="", help="Folder of the export.")
     parser.add_argument(
-        "--without-data", action="store_true", help="the data is gone: no 8-bit file, no accuracy, made patches"
+        "--without-data",
+        action="store_true",
+        help="Export although the data is gone: no int8 file, no accuracy, checks on random patches.",
     )
-    parser.add_argument("--json", action="store_true", help="print what was measured as JSON")
+    parser.add_argument("--json", action="store_true", help=JSON)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import parse_with_run
+
     options, data = parse_with_run(build, argv)
     if not options.output:
         raise UserError("no folder for the export; name one with --output")
@@ -53,7 +63,7 @@ def _show(out: Path, parity: Parity) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from compactnas.cli.commands.show import console
+    from compactnas.cli.tables import console
 
     where = f"{parity.rows.n} patches, " + (f"{parity.rows.part} part of {parity.data}" if parity.data else "made ones")
     table = Table(title=Text(where), title_justify="left")
@@ -73,3 +83,16 @@ def _show(out: Path, parity: Parity) -> None:
             f"chosen on {chosen.n} of the {chosen.part} part"
         )
     print(f"made: {out}; next: compactnas bench {out}")
+
+
+COMMAND = Command(
+    group="Use a network",
+    summary="write a trained network as files for other software",
+    examples=(
+        "compactnas export run -o export",
+        "compactnas export run -o export --without-data",
+        "compactnas export run -o export --data.path elsewhere/so2sat",
+    ),
+    build=build,
+    run=main,
+)

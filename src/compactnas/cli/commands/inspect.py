@@ -7,30 +7,35 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser, add_source_options
-from compactnas.config import DataConfig
+from compactnas.cli.command import Command
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.data.inspection import Look
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import JSON, add_source_options
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "inspect",
         "PATH [--mosaic FILE.png] [--json] [options]",
-        "Show what is inside a So2Sat file or folder, an .npz file, a folder of images or a packed set: "
-        "patches by class and group, statistics of the bands, a mosaic, and what looks wrong.",
+        "Describe a set of patches: number of patches by class and group, statistics of the bands, warnings about "
+        "unusual values, and a mosaic.",
     )
-    parser.add_argument("path", type=str, help="what to look at")
-    parser.add_argument("--mosaic", type=str, default="", help="write a picture with a row of patches for each class")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("path", type=str, help="So2Sat data, .npz file, folder of images, scene or packed set.")
+    parser.add_argument("--mosaic", type=str, default="", help="Write an image with a row of patches for each class.")
+    parser.add_argument("--json", action="store_true", help=JSON)
     add_source_options(parser)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.config import DataConfig
+
     parser = build()
     options = parser.parse_args(parser.words(argv))
     from compactnas.data import open_streamed
@@ -74,3 +79,16 @@ def _show(seen: Look) -> None:
             console.print(table)
     for warning in seen.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
+
+
+COMMAND = Command(
+    group="Get data ready",
+    summary="describe a set of patches",
+    examples=(
+        "compactnas inspect training.h5",
+        "compactnas inspect patches.npz --mosaic mosaic.png",
+        "compactnas inspect images --data.downsample 2 --json",
+    ),
+    build=build,
+    run=main,
+)

@@ -6,30 +6,40 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from compactnas.cli.options import Parser, instance
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
-from compactnas.space.search_space import Space
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.parser import Parser
+    from compactnas.space.search_space import Space
+
     parser = Parser(
         "latency",
-        "OUT [--bands N] [--classes N] [--patch-px N] [--engine NAME] [--batch N] [--threads N] [options]",
-        "Measure each operation of a space on this machine: what `search --max-latency-ms` counts with.",
+        "-o FILE.json [--bands N] [--classes N] [--patch-px N] [--engine NAME] [--threads N] [options]",
+        "Measure each operation of a search space on this machine. `search --max-latency-ms` reads the table.",
+        common=(
+            *("--output", "--bands", "--classes", "--patch-px", "--engine", "--batch", "--threads", "--networks"),
+            *("--rounds", "--json", "--space.layout", "--space.channels"),
+        ),
+        required=("--output",),
     )
-    parser.add_argument("out", type=str, help="file of the table, JSON")
-    parser.add_argument("--bands", type=int, default=10, help="of a patch")
-    parser.add_argument("--classes", type=int, default=17, help="of the answer")
-    parser.add_argument("--patch-px", type=int, default=32, help="side of a patch")
-    parser.add_argument("--engine", type=Literal["onnx", "torch"], default="onnx", help="onnxruntime, or torch")
-    parser.add_argument("--batch", type=int, default=1, help="patches of a call")
-    parser.add_argument("--threads", type=int, default=1, help="of the engine")
-    parser.add_argument("--networks", type=int, default=20, help="whole networks that are measured beside it")
-    parser.add_argument("--rounds", type=int, default=15, help="of measurements; the least counts")
-    parser.add_argument("--json", action="store_true", help="print the table")
+    parser.add_argument("-o", "--output", type=str, default="", help="JSON file of the table.")
+    parser.add_argument("--bands", type=int, default=10, help="Number of bands of a patch.")
+    parser.add_argument("--classes", type=int, default=17, help="Number of classes.")
+    parser.add_argument("--patch-px", type=int, default=32, help="Side of a patch in pixels.")
+    parser.add_argument("--engine", type=Literal["onnx", "torch"], default="onnx", help="Engine: onnxruntime or torch.")
+    parser.add_argument("--batch", type=int, default=1, help="Number of patches in a call.")
+    parser.add_argument("--threads", type=int, default=1, help="Number of threads of the engine.")
+    parser.add_argument("--networks", type=int, default=20, help="Number of whole networks to check the table with.")
+    parser.add_argument("--rounds", type=int, default=15, help="Number of measurements; the shortest one counts.")
+    parser.add_argument("--json", action="store_true", help="Print the table as JSON.")
     parser.add_class_arguments(Space, "space")
     return parser
 
@@ -40,6 +50,9 @@ FEWEST_NETWORKS, MOST_NETWORKS = 8, 200
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import instance
+    from compactnas.space.search_space import Space
+
     parser = build()
     options = parser.parse_args(parser.words(argv))
     for name, most in MOST.items():
@@ -47,6 +60,8 @@ def main(argv: list[str]) -> int:
             raise UserError(f"--{name.replace('_', '-')}: {options[name]} is outside 1 to {most}")
     if not FEWEST_NETWORKS <= options.networks <= MOST_NETWORKS:
         raise UserError(f"--networks: {options.networks} is outside {FEWEST_NETWORKS} to {MOST_NETWORKS}")
+    if not options.output:
+        raise UserError("no file for the table; name one with --output")
     out = Path(options.output)
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file for the table")
@@ -84,3 +99,16 @@ def main(argv: list[str]) -> int:
 def _tell(what: str, done: int, of: int) -> None:
     if sys.stderr.isatty():
         print(f"\r{what}: {done} of {of}  ", end="\n" if done == of else "", file=sys.stderr, flush=True)
+
+
+COMMAND = Command(
+    group="Measure and compare",
+    summary="measure the latency of operations on this machine",
+    examples=(
+        "compactnas latency -o board.json",
+        "compactnas latency -o board.json --engine torch --threads 4",
+        "compactnas latency -o board.json --bands 3 --classes 10 --patch-px 64",
+    ),
+    build=build,
+    run=main,
+)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser, instance
-from compactnas.config import DataConfig
+from compactnas.cli.command import Command
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.data.leakage import Leakage
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import JSON
+    from compactnas.cli.parser import Parser
+    from compactnas.config import DataConfig
+
     parser = Parser(
         "leakage",
-        "PATH [--data.split SPLIT] [--json FILE] [options]",
-        "Report how many test patches overlap a training patch, and by how much: on the ground where the patches' "
-        "places are known, else by pixels that both hold.",
+        "PATH [--data.split SPLIT] [-o FILE.json] [options]",
+        "Report how many test patches overlap a training patch, and by how much. Patches are compared on the ground "
+        "if their places are known, otherwise by the pixels that they share.",
+        common=("--output", "--json", "--data.split", "--data.split-csv", "--data.test-fraction", "--data.block-m"),
     )
-    parser.add_argument("path", type=str, help="what to look at")
-    parser.add_argument("--json", type=str, default="", help="write the result with every pair that overlaps")
+    parser.add_argument("path", type=str, help="So2Sat data, .npz file, folder of images, scene or packed set.")
+    parser.add_argument("-o", "--output", type=str, default="", help="Also write the result with all pairs as JSON.")
+    parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_class_arguments(DataConfig, "data", skip={"path"})
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import instance
+    from compactnas.config import DataConfig
+
     parser = build()
     options = parser.parse_args(parser.words(argv))
     from compactnas.data.leakage import measure_leakage
@@ -41,10 +51,14 @@ def main(argv: list[str]) -> int:
     parts, _ = make_parts(source.facts, config)
     with Counter("patches") as counter:
         found = measure_leakage(source, parts["train"], parts["test"], counter.at)
-    _show(found, config.split)
+    if options.output:
+        write_json(Path(options.output), found.to_json())
     if options.json:
-        write_json(Path(options.json), found.to_json())
-        print(f"written: {options.json}")
+        print(json.dumps(found.to_json(), indent=2))
+        return 0
+    _show(found, config.split)
+    if options.output:
+        print(f"written: {options.output}")
     return 0
 
 
@@ -58,3 +72,16 @@ def _show(found: Leakage, split: str) -> None:
         table.add_row(name, str(count), f"{count / len(found.rows):.1%}")
     Console().print(table)
     print(f"{found.overlapping} of {len(found.rows)} test patches overlap one of {found.training} training patches")
+
+
+COMMAND = Command(
+    group="Get data ready",
+    summary="report test patches that overlap training patches",
+    examples=(
+        "compactnas leakage patches.npz",
+        "compactnas leakage scenes --data.split random --data.test-fraction 0.2",
+        "compactnas leakage scenes --data.split block -o pairs.json",
+    ),
+    build=build,
+    run=main,
+)

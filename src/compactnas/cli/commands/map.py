@@ -6,13 +6,13 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from jsonargparse import Namespace
-
-from compactnas.cli.options import Parser
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
-from compactnas.export.manifest import EngineName
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from compactnas.cli.parser import Parser
     from compactnas.mapping.executor import Spread
     from compactnas.mapping.job import Job
 
@@ -21,22 +21,29 @@ Config = TypeVar("Config")
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.parser import Parser
+    from compactnas.export.manifest import EngineName
     from compactnas.mapping.config import MapConfig, Outputs, Reading
 
     parser = Parser(
         "map",
-        "MODEL SCENE [SCENE ...] --output DIR [options]",
-        "Map the Local Climate Zones of a scene with the network of a run or an export: GeoTIFFs of classes, of "
-        "filtered classes and of probabilities, and a picture. Several scenes of the same ground (seasons) are voted. "
-        "An interrupted call goes on when it is given again.",
+        "MODEL SCENE [SCENE ...] -o DIR [options]",
+        "Map the Local Climate Zones of a Sentinel-2 scene with the network of a run or an export. Writes GeoTIFFs of "
+        "the classes, the filtered classes and the probabilities, and a picture. Several scenes of the same place "
+        "(seasons) vote. To continue an interrupted map, give the same command again.",
+        common=(
+            *("--output", "--engine", "--threads", "--ray", "--ray-address", "--name", "--lonlat", "--mode"),
+            *("--stride-px", "--bands", "--scale", "--mask", "--batch-size"),
+        ),
+        required=("--output",),
     )
-    parser.add_argument("model", type=str, help="folder of a run or an export")
-    parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band")
-    parser.add_argument("-o", "--output", type=str, default="", help="folder to make")
-    parser.add_argument("--engine", type=EngineName, default="auto", help="what computes the network")
-    parser.add_argument("--threads", type=int, default=0, help="cores of an engine; 0: all, with Ray one")
-    parser.add_argument("--ray", action="store_true", help="judge blocks side by side on this machine, by Ray")
-    parser.add_argument("--ray-address", type=str, default="", help="use this Ray cluster, HOST:PORT or `auto`")
+    parser.add_argument("model", type=str, help="Folder of a run or an export.")
+    parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band.")
+    parser.add_argument("-o", "--output", type=str, default="", help="Folder of the map.")
+    parser.add_argument("--engine", type=EngineName, default="auto", help="Software that runs the network.")
+    parser.add_argument("--threads", type=int, default=0, help="Number of threads; 0: all cores, or one with Ray.")
+    parser.add_argument("--ray", action="store_true", help="Classify blocks in parallel on this machine with Ray.")
+    parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     for config in (Outputs, MapConfig, Reading):
         parser.add_class_arguments(config, None)
     return parser
@@ -90,3 +97,17 @@ def job_of(options: Namespace) -> Job:
 def _given(kind: type[Config], options: Namespace) -> Config:
     """The config whose values stand among the options."""
     return kind(**{name: options[name] for name in signature(kind).parameters})
+
+
+COMMAND = Command(
+    group="Use a network",
+    summary="map a city from a Sentinel-2 scene",
+    examples=(
+        "compactnas map run scene.tif -o city",
+        "compactnas map export spring.tif summer.tif -o city --lonlat",
+        "compactnas map run scene.SAFE -o city --mode dense --threads 4",
+    ),
+    build=build,
+    run=main,
+    after_stop="give the same command again to continue",
+)

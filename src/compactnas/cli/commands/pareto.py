@@ -5,30 +5,41 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser
-from compactnas.cli.searches import add_search_options, parse_with_searches
+from compactnas.cli.command import Command
 from compactnas.io.jsonl import Row
-from compactnas.selection.config import FrontConfig
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.parser import Parser
+    from compactnas.cli.searches import COMMON, add_search_options
+    from compactnas.selection.config import FrontConfig
+
     parser = Parser(
         "pareto",
-        "RUN [RUN ...] --output DIR [--least 10M] [--most 50M] [--points N] [--retrain] [--resume] [options]",
-        "For each of several budgets of MACs, derive the best network within it from what one or several searches "
-        "believe; the supernets judge, on patches that are held out. With --retrain each is trained and measured. What "
-        "is not given about data, training and machine is the first run's.",
+        "RUN [RUN ...] -o DIR [--least 10M] [--most 50M] [--points N] [--retrain] [options]",
+        "Derive the best network within each of several budgets of MACs from one or several searches. The supernets "
+        "rank the candidates on held-out patches. With --retrain each network is trained and measured. Options on "
+        "data, training and compute that you leave out are taken from the first run.",
+        common=(*COMMON, "--least", "--most", "--points", "--samples", "--retrain"),
+        required=("--output",),
     )
     add_search_options(parser, budgets=False)
     parser.add_class_arguments(FrontConfig, None, skip={"retrain"})
-    parser.add_argument("--retrain", action="store_true", help="train each network and measure it on the test part")
+    parser.add_argument("--retrain", action="store_true", help="Train each network and measure it on the test part.")
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.searches import parse_with_searches
+    from compactnas.selection.config import FrontConfig
+
     options, config = parse_with_searches(build, argv)
     choice = FrontConfig(**{name: options[name] for name in asdict(FrontConfig())})
     from compactnas.reporting.progress import RichListener
@@ -65,3 +76,17 @@ def _show(rows: list[Row]) -> None:
         sizes = (f"{row['macs'] / 1e6:.3f}", f"{row['parameters'] / 1e6:.4f}")
         table.add_row(str(row["name"]), *sizes, depths, *figures, "yes" if row["front"] else "no")
     Console().print(table)
+
+
+COMMAND = Command(
+    group="Search and train",
+    summary="find the front of accuracy against MACs from a few searches",
+    examples=(
+        "compactnas pareto run -o front",
+        "compactnas pareto run0 run1 -o front --least 5M --most 30M --points 6",
+        "compactnas pareto run -o front --retrain --resume",
+    ),
+    build=build,
+    run=main,
+    after_stop="continue with --resume",
+)

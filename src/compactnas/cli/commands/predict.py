@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from compactnas.cli.options import Parser, add_data_options, parse_with_run
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 Part = Literal["train", "validation", "test", "all"]
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import COMMON_DATA, add_data_options
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "predict",
-        "RUN --output FILE.csv [--part PART] [--data.path PATH ...]",
-        "Write class and probability of each patch: row, key, class, name, probability.",
+        "RUN -o FILE.csv [--part PART] [--data.path PATH] [options]",
+        "Write a CSV file with the class and probability of each patch: row, key, class, name, probability.",
+        common=(*COMMON_DATA, "--output", "--part"),
+        required=("--output",),
     )
     add_data_options(parser)
-    parser.add_argument("-o", "--output", type=str, default="", help="the CSV file")
-    parser.add_argument("--part", type=Part, default="all", help="which part")
+    parser.add_argument("-o", "--output", type=str, default="", help="CSV file of the predictions.")
+    parser.add_argument("--part", type=Part, default="all", help="Part of the data.")
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import parse_with_run
+
     options, data = parse_with_run(build, argv)
     if not options.output:
         raise UserError("no file for the predictions; name one with --output")
@@ -37,3 +47,16 @@ def main(argv: list[str]) -> int:
     rows = pipeline.predict(folder, config, output, part="" if options.part == "all" else options.part)
     print(f"{output}: {rows} patches")
     return 0
+
+
+COMMAND = Command(
+    group="Use a network",
+    summary="write the classes of patches to a CSV file",
+    examples=(
+        "compactnas predict run -o classes.csv",
+        "compactnas predict run -o test.csv --part test",
+        "compactnas predict run -o new.csv --data.path new_patches.npz",
+    ),
+    build=build,
+    run=main,
+)

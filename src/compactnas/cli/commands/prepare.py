@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser, add_source_options
-from compactnas.config import DataConfig, PixelDtype
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import add_source_options
+    from compactnas.cli.parser import Parser
+    from compactnas.config import PixelDtype
+
     parser = Parser(
         "prepare",
-        "SOURCE DEST [options]",
-        "Stream a So2Sat file or folder, an .npz file or a folder of images into one memory-mapped set. "
-        "An interrupted call goes on when it is given again.",
+        "SOURCE DESTINATION [--dtype DTYPE] [options]",
+        "Convert patches to a packed set: memory-mapped files from which batches are read fast. To continue after an "
+        "interruption, give the same command again.",
     )
-    parser.add_argument("source", type=str, help="what to read")
-    parser.add_argument("destination", type=str, help="folder to make")
-    parser.add_argument("--dtype", type=PixelDtype, default="auto", help="of the stored pixels")
+    parser.add_argument("source", type=str, help="So2Sat file or folder, .npz file, or folder of images.")
+    parser.add_argument("destination", type=str, help="Folder of the packed set.")
+    parser.add_argument("--dtype", type=PixelDtype, default="auto", help="Data type of the stored pixels.")
     add_source_options(parser)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.config import DataConfig
+
     parser = build()
     options = parser.parse_args(parser.words(argv))
     if not options.destination:
@@ -45,3 +54,17 @@ def main(argv: list[str]) -> int:
         f"largest rounding error {about['largest_rounding_error']:.1e}"
     )
     return 0
+
+
+COMMAND = Command(
+    group="Get data ready",
+    summary="convert patches to a packed set that is read fast",
+    examples=(
+        "compactnas prepare so2sat packed",
+        "compactnas prepare so2sat packed --dtype uint16 --data.sensor both",
+        "compactnas prepare images packed --data.downsample 2",
+    ),
+    build=build,
+    run=main,
+    after_stop="give the same command again to continue",
+)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser
+from compactnas.cli.command import Command
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "report",
-        "RUN [RUN ...] [--output FILE.html] [--title TEXT]",
-        "Write one HTML page of results, search curves, found cells and confusion matrices; it needs no network.",
+        "RUN [RUN ...] [-o FILE.html] [--title TEXT]",
+        "Write an HTML page with the results, search curves, cells and confusion matrices of runs. It works offline.",
     )
-    parser.add_argument("runs", type=str, nargs="+", help="folders of runs")
-    parser.add_argument("-o", "--output", type=str, default="report.html", help="the page")
-    parser.add_argument("--title", type=str, default="", help="of the page")
+    parser.add_argument("runs", type=str, nargs="+", help="Folders of runs.")
+    parser.add_argument("-o", "--output", type=str, default="report.html", help="HTML file.")
+    parser.add_argument("--title", type=str, default="", help="Title of the page.")
     return parser
 
 
@@ -28,3 +34,16 @@ def main(argv: list[str]) -> int:
 
     print(f"report: {write_report([Path(run) for run in options.runs], Path(options.output), options.title)}")
     return 0
+
+
+COMMAND = Command(
+    group="Look at results",
+    summary="write an HTML page that compares runs",
+    examples=(
+        "compactnas report run",
+        "compactnas report run0 run1 -o compare.html",
+        "compactnas report run --title 'Berlin, ten bands'",
+    ),
+    build=build,
+    run=main,
+)

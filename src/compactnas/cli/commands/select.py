@@ -8,31 +8,40 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compactnas.cli.options import Parser
-from compactnas.cli.searches import add_search_options, parse_with_searches
-from compactnas.selection.config import NAMES, SelectConfig
+from compactnas.cli.command import Command
 
 if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
     from compactnas.selection.run import Selected
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import BUDGETS
+    from compactnas.cli.parser import Parser
+    from compactnas.cli.searches import COMMON, add_search_options
+    from compactnas.selection.config import NAMES, SelectConfig
+
     parser = Parser(
         "select",
-        "RUN [RUN ...] --output DIR [--by NAMES] [--holdout validation|random] [--resume] [options]",
-        "Rank the networks that one or several searches derived, had derived after each epoch, or believe in, on "
-        "patches that are held out, and take the best by the last ranking that is named. What is not given about data, "
-        "budgets, training and machine is the first run's.",
+        "RUN [RUN ...] -o DIR [--by NAMES] [--holdout validation|random] [options]",
+        "Rank candidates of one or several searches on held-out patches and select the best: the derived networks, "
+        "those derived after each epoch, and samples. The last ranking decides. Options on data, budgets, training "
+        "and compute that you leave out are taken from the first run.",
+        common=(*COMMON, *BUDGETS, "--by", "--candidates", "--random"),
+        required=("--output",),
     )
     add_search_options(parser, budgets=True)
-    parser.add_argument("--by", type=str, default=",".join(NAMES), help="the rankings, a,b; the last one decides")
+    parser.add_argument("--by", type=str, default=",".join(NAMES), help="Rankings, a,b; the last one decides.")
     parser.add_class_arguments(SelectConfig, None, skip={"by"})
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.searches import parse_with_searches
+    from compactnas.selection.config import SelectConfig
+
     options, config = parse_with_searches(build, argv)
     by = tuple(name.strip() for name in options.by.split(","))
     choice = SelectConfig(by=by, **{name: options[name] for name in asdict(SelectConfig()) if name != "by"})
@@ -72,3 +81,17 @@ def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
             tau = "none" if found["tau"] is None else f"{found['tau']:+.2f}"
             print(f"{found['a']} with {found['b']}: tau {tau}{span}, {found['verdict']}")
     print(f"selected: {folder / 'genotype.json'}; next: compactnas train --model {folder} ...")
+
+
+COMMAND = Command(
+    group="Search and train",
+    summary="select the best network of finished searches",
+    examples=(
+        "compactnas select run -o selected",
+        "compactnas select run0 run1 -o selected --by supernet,halving",
+        "compactnas select run -o small --max-macs 10M --holdout random",
+    ),
+    build=build,
+    run=main,
+    after_stop="continue with --resume",
+)

@@ -1,59 +1,208 @@
-"""Results on stdout: one table, or JSON."""
+"""`compactnas show`: what a run's folder holds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from compactnas.cli.command import Command
+from compactnas.errors import UserError
 
-from compactnas.evaluation.evaluate import Evaluation
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
+    from compactnas.reporting.run.reading import RunFolder
+    from compactnas.space.genotype import Genotype
 
-PIPE_WIDTH = 120
-"""Columns where there is no terminal, so that no table is cut."""
+STAGES = {"search": "genotype.json", "train": "model.safetensors"}
+"""Stage of a run -> the file that it writes at its end."""
 
 
-def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
-    """Print one network's measures."""
-    if as_json:
-        print(json.dumps(evaluation.to_json()))
+def build() -> Parser:
+    """The command's options."""
+    from compactnas.cli.options import JSON
+    from compactnas.cli.parser import Parser
+
+    parser = Parser(
+        "show",
+        "RUN [--json]",
+        "Print what a run holds: how its config differs from a recipe, its data, the state of its stages, the network "
+        "with its costs, the evaluation, and the files. A genotype file is drawn as text.",
+    )
+    parser.add_argument("run", type=str, help="Folder of a run, or a genotype file.")
+    parser.add_argument("--json", action="store_true", help=JSON)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = build()
+    options = parser.parse_args(parser.words(argv))
+    from compactnas.space.genotype import Genotype
+
+    path = Path(options.run)
+    found = {"genotype": Genotype.load(path).to_values()} if path.is_file() else describe(path)
+    if options.json:
+        print(json.dumps(found, indent=2))
     else:
-        print_table({evaluation.model: evaluation})
+        print("\n".join(_lines(found)))
+    return 0
 
 
-def print_table(evaluations: Mapping[str, Evaluation]) -> None:
-    """Print networks side by side, one row each."""
-    parts = sorted({f"{e.part} part, {e.n} patches" for e in evaluations.values()})
-    table = Table(title="; ".join(parts), title_justify="left")
-    table.add_column("network")
-    lcz = any(e.measures.oa_weighted is not None for e in evaluations.values())
-    for name in ("OA %", "AA %", "kappa", "F1 %", *(("OAw %",) if lcz else ()), "parameters M", "MACs M", "depth"):
-        table.add_column(name, justify="right")
-    for name, e in evaluations.items():
-        m = e.measures
-        weighted = (_percent(m.oa_weighted),) if lcz else ()
-        cells = [_percent(m.oa), _percent(m.aa), f"{m.kappa:.3f}", _percent(m.macro_f1), *weighted]
-        cells += [f"{e.parameters / 1e6:.4f}", f"{e.macs / 1e6:.2f}", "-".join(map(str, e.depths or ("",)))]
-        table.add_row(Text(name), *cells)
-    wide_console().print(table)
-    for e in list(evaluations.values())[:1]:
-        if e.measures.classes_present < e.measures.classes:
-            print(f"measured over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
+def describe(folder: Path) -> dict[str, Any]:
+    """Collect what a run's folder holds, as JSON values.
+
+    Raises:
+        UserError: The folder is not that of a run, or a file in it is damaged.
+    """
+    from compactnas.reporting.run.reading import read_run
+
+    if (folder / "jobs").is_dir() and not (folder / "config.yaml").exists():
+        raise UserError(f"{folder}: holds a study, not a run; name one of the folders in {folder / 'jobs'}")
+    run = read_run(folder)
+    recipe, different = _nearest_recipe(run.config)
+    data = run.config.get("data")
+    path = data.get("path", "") if isinstance(data, dict) else ""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {
+        "run": str(folder),
+        "recipe": recipe,
+        "config": different,
+        "data": {"path": path, "found": bool(path) and Path(path).exists(), "parts": _parts(folder / "splits.npz")},
+        "stages": {name: _stage(run, name) for name in STAGES if (folder / name).exists()},
+        "model": run.spec.name if run.spec else None,
+        "genotype": run.genotype.to_values() if run.genotype else None,
+        "cost": _cost(run),
+        "evaluation": run.evaluation.to_json() if run.evaluation else None,
+        "warnings": list(run.warnings),
+        "files": {str(file.relative_to(folder)): file.stat().st_size for file in files},
+    }
 
 
-def wide_console() -> Console:
-    """A console on stdout that cuts no table where there is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+def _nearest_recipe(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The recipe that a config differs least from, and the values that differ; the data does not count."""
+    from dataclasses import asdict
+
+    from compactnas.config import RECIPES
+
+    values = {name: part for name, part in config.items() if name != "data"}
+    best: tuple[str, dict[str, Any]] | None = None
+    for recipe, make in RECIPES.items():
+        different = dict(_different(values, json.loads(json.dumps(asdict(make())))))
+        if best is None or len(different) < len(best[1]):
+            best = recipe, different
+    assert best is not None
+    return best
 
 
-def console() -> Console:
-    """Where tables go: a terminal, or a pipe wide enough that none is cut."""
-    found = Console()
-    return found if found.is_terminal else Console(width=PIPE_WIDTH)
+def _different(values: dict[str, Any], defaults: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        default = defaults.get(name)
+        if isinstance(value, dict) and isinstance(default, dict):
+            found += _different(value, default, f"{prefix}{name}.")
+        elif value != default:
+            found.append((f"{prefix}{name}", value))
+    return found
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.2f}"
+def _parts(file: Path) -> dict[str, int]:
+    """Number of patches of each part; empty if the file cannot be read."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(file, allow_pickle=False) as parts:
+            return {name: len(parts[name]) for name in parts.files}
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile):
+        return {}
+
+
+def _stage(run: RunFolder, name: str) -> dict[str, Any]:
+    rows = run.search if name == "search" else run.train
+    part = run.config.get(name)
+    epochs = [row["epoch"] for row in rows if isinstance(row.get("epoch"), int)]
+    return {
+        "epochs_done": max(epochs, default=0),
+        "epochs": part.get("epochs") if isinstance(part, dict) else None,
+        "finished": (run.path / STAGES[name]).exists(),
+    }
+
+
+def _cost(run: RunFolder) -> dict[str, int] | None:
+    """Parameters and MACs of the trained network; None if there is none."""
+    if run.spec is None:
+        return None
+    import torch
+
+    from compactnas.cost.table import count
+    from compactnas.nn.registry import build as build_model
+
+    with torch.device("meta"):
+        cost = count(build_model(run.spec), run.spec.bands, run.spec.patch_px)
+    return {"parameters": cost.parameters, "macs": cost.macs}
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    from compactnas.space.genotype import Genotype
+
+    lines = _run_lines(found) if "run" in found else []
+    if found["genotype"]:
+        lines += drawn(Genotype.from_values(found["genotype"]))
+    if found.get("cost"):
+        lines.append(
+            f"cost: {found['cost']['parameters'] / 1e6:.4f} M parameters, {found['cost']['macs'] / 1e6:.3f} M MACs"
+        )
+    if evaluation := found.get("evaluation"):
+        measures = evaluation["measures"]
+        lines.append(
+            f"evaluation: {evaluation['part']} part, {evaluation['n']} patches, OA {100 * measures['oa']:.2f} %, "
+            f"AA {100 * measures['aa']:.2f} %, kappa {measures['kappa']:.3f}"
+        )
+    lines += [f"warning: {text}" for text in found.get("warnings", [])]
+    if files := found.get("files"):
+        lines.append(f"files: {len(files)}, {sum(files.values()) / 1e6:.2f} MB")
+        lines += [f"  {name:<40}{size:>12,} bytes" for name, size in files.items()]
+    return lines
+
+
+def _run_lines(found: dict[str, Any]) -> list[str]:
+    data = found["data"]
+    lines = [f"run: {found['run']}", f"config: recipe {found['recipe']}" + ", but" * bool(found["config"])]
+    lines += [f"  {name}: {value}" for name, value in found["config"].items()]
+    parts = ", ".join(f"{name} {count:,}" for name, count in data["parts"].items() if count)
+    where = data["path"] or "not named"
+    moved = "" if data["found"] or not data["path"] else " (not found here; if it has moved, pass --data.path)"
+    lines.append(f"data: {where}{moved}" + f"; {parts}" * bool(parts))
+    for name, stage in found["stages"].items():
+        state = "finished" if stage["finished"] else "not finished; continue with --resume"
+        lines.append(f"{name}: {stage['epochs_done']} of {stage['epochs']} epochs, {state}")
+    return lines + [f"network: {found['model']}"] * bool(found["model"])
+
+
+def drawn(genotype: Genotype) -> list[str]:
+    """Draw a genotype as text, one line for each node of the cell."""
+    from compactnas.space.search_space import LAYOUTS
+
+    inputs = LAYOUTS[genotype.layout].inputs
+    states = ["input"] if inputs == 1 else [f"input {number + 1}" for number in range(inputs)]
+    states += [f"node {number + 1}" for number in range(len(genotype.nodes))]
+    widths = f", widths {'-'.join(map(str, genotype.widths))}" if genotype.widths else ""
+    depths = "-".join(map(str, genotype.depths))
+    lines = [f"genotype: layout {genotype.layout}, {genotype.channels} channels, depths {depths}{widths}"]
+    for number, edges in enumerate(genotype.nodes):
+        terms = [f"{name}({states[source]})" for name, source in edges]
+        lines.append(f"  {states[inputs + number]} = {' + '.join(terms) or '0'}")
+    last = LAYOUTS[genotype.layout].output == "last"
+    lines.append(f"  output = {states[-1]}" if last else "  output = concatenation of all nodes")
+    return lines
+
+
+COMMAND = Command(
+    group="Look at results",
+    summary="print what a run holds",
+    examples=("compactnas show run", "compactnas show run --json", "compactnas show run/genotype.json"),
+    build=build,
+    run=main,
+)

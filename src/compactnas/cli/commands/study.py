@@ -6,33 +6,43 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import Namespace
-
-from compactnas.cli.options import TENSORBOARD, Parser
+from compactnas.cli.command import Command
 from compactnas.errors import UserError
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from compactnas.cli.parser import Parser
     from compactnas.reporting.progress import RichListener
     from compactnas.studies import Job, Plan, StudyConfig
 
 
 def build() -> Parser:
     """The command's options."""
+    from compactnas.cli.options import TENSORBOARD
+    from compactnas.cli.parser import Parser
+
     parser = Parser(
         "study",
-        "FILE.yaml --output DIR [--plan | --ray | --ray-address HOST:PORT]",
-        "Search, select, retrain and evaluate what a study file names, and write its tables and a report. What is "
-        "done is not done again; an interrupted study goes on when it is given again.",
+        "FILE.yaml -o DIR [--plan | --ray | --ray-address HOST:PORT]",
+        "Run all jobs of a study file (searches, selections, trainings, evaluations) and write its tables and a "
+        "report. Finished jobs are kept: to continue a study, give the same command again.",
+        required=("--output",),
     )
-    parser.add_argument("file", type=str, help="the study, as in examples/paper.yaml")
-    parser.add_argument("-o", "--output", type=str, default="", help="folder of the study")
-    parser.add_argument("--plan", action="store_true", help="print the jobs and run nothing")
+    parser.add_argument("file", type=str, help="Study file, as in examples/paper.yaml.")
+    parser.add_argument("-o", "--output", type=str, default="", help="Folder of the study.")
+    parser.add_argument("--plan", action="store_true", help="Print the jobs and their estimated times, run nothing.")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
-    parser.add_argument("--ray", action="store_true", help="run jobs side by side on this machine, by Ray")
-    parser.add_argument("--ray-address", type=str, default="", help="run on this Ray cluster, HOST:PORT or `auto`")
-    parser.add_argument("--ray_cpus", type=float, default=0.0, help="CPUs of a job; 0: as many as machine.threads")
+    parser.add_argument("--ray", action="store_true", help="Run jobs in parallel on this machine with Ray.")
+    parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     parser.add_argument(
-        "--ray_gpus", type=float, default=-1.0, help="GPUs of a job, 0.25 for four on one; -1: one if any"
+        "--ray-cpus", type=float, default=0.0, help="Number of CPUs of a job; 0 takes the study's machine.threads."
+    )
+    parser.add_argument(
+        "--ray-gpus",
+        type=float,
+        default=-1.0,
+        help="Number of GPUs of a job, 0.25 for four jobs on a GPU; -1 takes one if there is any.",
     )
     return parser
 
@@ -114,3 +124,17 @@ def main(argv: list[str]) -> int:
     print("\n" + "\n".join(table.markdown() for table in tables))
     print(f"tables: {root}/tables.md, .csv, .tex; report: {root}/report.html")
     return 0
+
+
+COMMAND = Command(
+    group="Search and train",
+    summary="compare methods, splits and seeds from one file",
+    examples=(
+        "compactnas study examples/paper.yaml -o study",
+        "compactnas study examples/so2sat.yaml -o study --plan",
+        "compactnas study examples/so2sat.yaml -o study --ray-address auto --ray-gpus 0.25",
+    ),
+    build=build,
+    run=main,
+    after_stop="give the same command again to continue",
+)

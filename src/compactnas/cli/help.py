@@ -1,0 +1,146 @@
+"""The help of a command: groups of options, common ones first, without Python's types."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from compactnas.cli.command import COMMANDS
+
+if TYPE_CHECKING:
+    from compactnas.cli.parser import Parser
+
+TITLES = {"data": "Data", "space": "Search space", "search": "Search", "train": "Training", "machine": "Compute"}
+"""Part of a config -> heading of its options."""
+
+PLACES = {
+    "path": "PATH",
+    "output": "PATH",
+    "config": "FILE",
+    "labels": "FILE",
+    "split_csv": "FILE",
+    "latency_table": "FILE",
+    "teachers": "RUN,...",
+    **dict.fromkeys(TITLES, "FILE"),
+}
+"""Options whose value is a file or folder -> what the help calls the value."""
+
+WIDEST, INDENT = 100, 26
+
+
+def help_text(parser: Parser, *, everything: bool) -> str:
+    """Write the help of a command.
+
+    Args:
+        parser: Parser of the command.
+        everything: Show all options, not only the common ones.
+    """
+    actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    positional = [action for action in actions if not action.option_strings]
+    options = [action for action in actions if action.option_strings]
+    common = sorted(filter(parser.is_common, options), key=lambda action: not parser.is_required(action))
+    rest = [action for action in options if not parser.is_common(action)]
+    lines = [f"usage: {parser.usage}", "", *_wrapped(parser.description or "", 0), ""]
+    lines += _section("Arguments", positional, parser)
+    lines += _section("Common options" if rest else "Options", common, parser)
+    if everything:
+        for title, members in _grouped(rest).items():
+            lines += _section(title, members, parser)
+    name = parser.prog.partition(" ")[2]
+    if name in COMMANDS:
+        lines += ["Examples:", *(f"  {line}" for line in COMMANDS[name].examples), ""]
+    if rest and not everything:
+        lines.append(f"`{parser.prog} --help-all` lists {len(rest)} more options.")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def spellings(action: argparse.Action) -> list[str]:
+    """How an option is typed: dashes, and `--x` with `--no-x` if it is on or off."""
+    names = [name.replace("_", "-") for name in action.option_strings]
+    return [*names, negated(names[-1])] if is_switch(action) else names
+
+
+def is_switch(action: argparse.Action) -> bool:
+    """Check whether an option of a config is on or off."""
+    return getattr(action, "_typehint", None) is bool
+
+
+def negated(option: str) -> str:
+    """Name that turns an option off: `--no-lonlat`, `--search.no-nesterov`."""
+    start, dot, last = option.removeprefix("--").rpartition(".")
+    return f"--{start}{dot}no-{last}"
+
+
+def _grouped(actions: Iterable[argparse.Action]) -> dict[str, list[argparse.Action]]:
+    groups: dict[str, list[argparse.Action]] = {title: [] for title in ("Other options", *TITLES.values())}
+    for action in actions:
+        groups[TITLES.get(action.dest.partition(".")[0], "Other options")].append(action)
+    return groups
+
+
+def _section(title: str, actions: Sequence[argparse.Action], parser: Parser) -> list[str]:
+    if not actions:
+        return []
+    lines = [f"{title}:"]
+    for action in actions:
+        label, text = f"  {_label(action)}", _wrapped(_explained(action, parser), INDENT)
+        if len(label) + 2 > INDENT or not text:
+            lines += [label, *text]
+        else:
+            lines += [label.ljust(INDENT) + text[0].lstrip(), *text[1:]]
+    return [*lines, ""]
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    width = min(WIDEST, max(60, shutil.get_terminal_size().columns))
+    space = " " * indent
+    lines = textwrap.wrap(
+        text, width, initial_indent=space, subsequent_indent=space, break_on_hyphens=False, break_long_words=False
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
+def _label(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"{action.dest.upper()}{' ...' if action.nargs == '+' else ''}"
+    value = "" if action.nargs == 0 or is_switch(action) else _value(action)
+    return ", ".join(spellings(action)) + f" {value}" * bool(value)
+
+
+def _value(action: argparse.Action) -> str:
+    """What the help calls the value of an option."""
+    kind, name = getattr(action, "_typehint", None), action.dest.rpartition(".")[2]
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(map(str, get_args(kind))) + "}"
+    if name in PLACES:
+        return PLACES[name]
+    if action.dest == "print_config":
+        return ""
+    if action.metavar and action.metavar != "[ITEM,...]":
+        return str(action.metavar)
+    if get_origin(kind) is tuple:
+        return "A,B,..."
+    kinds = {kind, *get_args(kind)}
+    return "N" if int in kinds else "X" if float in kinds else "FILE" if kind is None else "TEXT"
+
+
+def _explained(action: argparse.Action, parser: Parser) -> str:
+    text = " ".join((action.help or "").split())
+    if action.option_strings and parser.is_required(action):
+        return f"{text} [required]"
+    default = _written(action.default) if action.nargs != 0 else ""
+    return f"{text} [default:\N{NO-BREAK SPACE}{default}]" if default else text
+
+
+def _written(value: Any) -> str:
+    """A default as the user would type it, empty if there is none."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) else f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ",".join(map(_written, value))
+    return "" if value in (None, argparse.SUPPRESS) else str(value)

@@ -1,0 +1,65 @@
+"""Name an option in a message as the user typed it: on the command line or in a YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compactnas.errors import UserError
+from compactnas.io.untrusted import read_yaml
+
+KEYS = re.compile(r"([a-z_]+(?:\.[a-z_]+)?(?:, [a-z_]+(?:\.[a-z_]+)?)*): ")
+"""Start of a message about one or more options: `search.epochs: ...`."""
+
+CONFIG_OPTIONS = {"--config": "", "--data": "data.", "--space": "space.", "--search": "search.", "--train": "train."}
+"""Option that takes a YAML file -> prefix of the keys in the file."""
+
+
+def as_typed(message: str, words: Sequence[str]) -> str:
+    """Spell the keys at the start of a message as the user typed them.
+
+    Args:
+        message: Text such as `search.epochs: 0 is less than 1`.
+        words: Words of the command line.
+    """
+    match = KEYS.match(message)
+    if match is None:
+        return message
+    typed = {word.partition("=")[0].lstrip("-").replace("-", "_") for word in words if word.startswith("--")}
+    files = dict(_config_files(words))
+    keys = ", ".join(_typed(key, typed, files) for key in match[1].split(", "))
+    return f"{keys}: {message[match.end() :]}"
+
+
+def _typed(key: str, typed: set[str], files: dict[str, dict[str, Any]]) -> str:
+    for name in (key, key.rpartition(".")[2]):
+        if name in typed:
+            return f"--{name.replace('_', '-')}"
+    for file, values in files.items():
+        if _holds(values, key.split(".")):
+            return f"{key} in {file}"
+    return key
+
+
+def _holds(values: Any, path: Sequence[str]) -> bool:
+    if not path:
+        return True
+    return isinstance(values, dict) and path[0] in values and _holds(values[path[0]], path[1:])
+
+
+def _config_files(words: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Files of values that the words name, with the values, keys as in a whole config."""
+    found = []
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in CONFIG_OPTIONS:
+            file = value if equals else "".join(words[place + 1 : place + 2])
+            part = CONFIG_OPTIONS[option].rstrip(".")
+            try:
+                values = read_yaml(Path(file), "")
+            except UserError:
+                continue
+            found.append((file, {part: values} if part else values))
+    return found

@@ -1,0 +1,59 @@
+"""Results on stdout: one table, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compactnas.evaluation.evaluate import Evaluation
+
+PIPE_WIDTH = 120
+"""Columns where there is no terminal, so that no table is cut."""
+
+
+def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
+    """Print one network's measures."""
+    if as_json:
+        print(json.dumps(evaluation.to_json()))
+    else:
+        print_table({evaluation.model: evaluation})
+
+
+def print_table(evaluations: Mapping[str, Evaluation]) -> None:
+    """Print networks side by side, one row each."""
+    parts = sorted({f"{e.part} part, {e.n} patches" for e in evaluations.values()})
+    table = Table(title="; ".join(parts), title_justify="left")
+    table.add_column("network")
+    lcz = any(e.measures.oa_weighted is not None for e in evaluations.values())
+    for name in ("OA %", "AA %", "kappa", "F1 %", *(("OAw %",) if lcz else ()), "parameters M", "MACs M", "depth"):
+        table.add_column(name, justify="right")
+    for name, e in evaluations.items():
+        m = e.measures
+        weighted = (_percent(m.oa_weighted),) if lcz else ()
+        cells = [_percent(m.oa), _percent(m.aa), f"{m.kappa:.3f}", _percent(m.macro_f1), *weighted]
+        cells += [f"{e.parameters / 1e6:.4f}", f"{e.macs / 1e6:.2f}", "-".join(map(str, e.depths or ("",)))]
+        table.add_row(Text(name), *cells)
+    wide_console().print(table)
+    for e in list(evaluations.values())[:1]:
+        if e.measures.classes_present < e.measures.classes:
+            print(f"measured over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
+
+
+def wide_console() -> Console:
+    """A console on stdout that cuts no table where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
+def console() -> Console:
+    """Where tables go: a terminal, or a pipe wide enough that none is cut."""
+    found = Console()
+    return found if found.is_terminal else Console(width=PIPE_WIDTH)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f}"
