@@ -24,7 +24,7 @@ from unittest.mock import patch
 import torch
 from lightning_fabric import Fabric
 
-from compactnas.cli import demo
+from compactnas.cli.commands import demo
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import open_dataset
 from compactnas.nn.supernet import SuperNet

@@ -8,20 +8,23 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from importlib import import_module
-from inspect import signature
 from pathlib import Path
 
 import pytest
 import yaml
 from support.tiny import tiny_config, write_patches
 
-from compactnas.cli import COMMANDS, main
-from compactnas.cli.options import Parser, differences, open_data, parse
+from compactnas.cli import main
+from compactnas.cli.command import COMMANDS, GROUPS
+from compactnas.cli.help import TEXTS, spellings
+from compactnas.cli.options import differences, open_data, parse
+from compactnas.cli.parser import Parser
 from compactnas.config import RECIPES, RunConfig
+from compactnas.errors import UserError
 from compactnas.space.genotype import Genotype
 
 TINY = (
@@ -30,20 +33,14 @@ TINY = (
 ).split()
 
 
-def parser_of(command: str) -> Parser:
-    build = import_module(f"compactnas.cli.commands.{COMMANDS[command][1]}").build
-    made: Parser = build("paper") if signature(build).parameters else build()
-    return made
-
-
 def frozen_options() -> str:
     """Every option of every command, one a line."""
     lines = []
-    for command in COMMANDS:
-        parser = parser_of(command)
-        options = {option for action in parser._actions for option in action.option_strings} | set(parser.aliases)
+    for name, command in COMMANDS.items():
+        parser = command.build()
+        options = {option for action in parser._actions for option in spellings(action) if action.option_strings}
         positional = [action.dest for action in parser._actions if not action.option_strings]
-        lines += [f"{command} {name}" for name in [*positional, *sorted(options)]]
+        lines += [f"{name} {option}" for option in [*positional, *sorted(options | set(parser.aliases))]]
     return "\n".join(lines) + "\n"
 
 
@@ -56,18 +53,108 @@ def commands_of(text: str) -> list[str]:
     """Lines of a document's shell blocks that call the command line, continued lines joined."""
     blocks = re.findall(r"```(?:bash|console)\n(.*?)```", text, flags=re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.removeprefix("$ ").split("#")[0].strip() for line in lines if re.match(r"(\$ )?compactnas \w", line)]
+    return [
+        line.removeprefix("$ ").split("#")[0].strip() for line in lines if re.match(r"(\$ )?compactnas [\w-]", line)
+    ]
+
+
+def check_words(line: str) -> None:
+    """Parse a command line of a document."""
+    words = [word for word in shlex.split(line.split("|")[0])[1:] if word not in ("-h", "--help", "help")]
+    if words and words[0] != "--version":
+        parser = COMMANDS[words[0]].build()
+        if rest := [word for word in parser.words(words[1:]) if word != "--help-all"]:
+            parser.parse_args(rest)
 
 
 def test_commands_in_the_documents_have_options_that_exist(repository: Path) -> None:
-    found = 0
-    for file in [repository / "README.md", *(repository / "docs").glob("*.md")]:
-        for line in commands_of(file.read_text()):
-            words = shlex.split(line)[1:]
-            parser = parser_of(words[0])
-            parser.parse_args([word for word in parser.words(words[1:]) if word != "--help"])
-            found += 1
-    assert found >= 5
+    """No document's block is skipped: each line that starts with the command's name is parsed."""
+    documents = [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    lines = [(file, line) for file in documents for line in commands_of(file.read_text())]
+    call = re.compile(rf"^(?:\$ )?compactnas (?:{'|'.join([*COMMANDS, 'help', '-'])})", re.MULTILINE)
+    assert len(lines) == sum(len(call.findall(file.read_text())) for file in documents)
+    for file, line in lines:
+        try:
+            check_words(line)
+        except (UserError, KeyError) as error:
+            pytest.fail(f"{file.name}: {line}: {error}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_three_examples_that_parse(name: str) -> None:
+    command = COMMANDS[name]
+    assert len(command.examples) == 3 and len(set(command.examples)) == 3
+    for line in command.examples:
+        assert line.split()[:2][-1] == name or line == f"compactnas {name}"
+        check_words(line)
+
+
+def test_the_overview_lists_each_command_once_under_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    blocks = capsys.readouterr().out.split("\n\n")
+    listed = {
+        block.splitlines()[0].rstrip(":"): [line.split()[0] for line in block.splitlines()[1:]] for block in blocks
+    }
+    assert {name: listed[name] for name in GROUPS} == {
+        group: [name for name, command in COMMANDS.items() if command.group == group] for group in GROUPS
+    }
+    assert sorted(name for group in GROUPS for name in listed[group]) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("words", ["train --help", "train -h", "help train", "-h train", "--help train"])
+def test_help_of_a_command_is_the_same_however_it_is_asked_for(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words.split())
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert said == COMMANDS["train"].build().format_help()
+    assert "\nCommon options:\n" in said and "\nExamples:\n" in said
+
+
+@pytest.mark.parametrize("command", ["run", "search", "train"])
+def test_help_shows_common_options_and_help_all_shows_every_one(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = COMMANDS[command].build()
+    shown = [action for action in parser._actions if action.option_strings and parser.is_common(action)]
+    names = {name for action in parser._actions for name in spellings(action)}
+    assert len(shown) <= 20 and parser.common <= names
+    for option, wanted in (("--help", shown), ("--help-all", parser._actions)):
+        with pytest.raises(SystemExit):
+            main([command, option])
+        said = capsys.readouterr().out
+        assert not re.search(r"Literal|<class|type:|--[\w.-]*_|, default", said)
+        for action in parser._actions:
+            label = f"\n  {', '.join(spellings(action))}"
+            assert (f"{label} " in said or f"{label}\n" in said) == (action in wanted), (option, label)
+    titles = re.findall(r"^([A-Z][\w ]+):$", said, flags=re.MULTILINE)
+    groups = ["Data", "Search space", "Search", "Training", "Compute"]
+    assert titles == ["Common options", "Other options", *groups, "Examples"]
+    assert "  -o, --output PATH       Folder of the run. [required]\n" in said
+
+
+def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", "--recipe", "quick", "--help"])
+    assert re.search(r"--search\.epochs N [^\[]*\[default: 25\]", capsys.readouterr().out)
+
+
+def test_options_that_are_on_or_off_are_flags(tmp_path: Path) -> None:
+    words = ["-o", "x", "--search.no-nesterov", "--machine.data-on-device", "--search.complexity=false"]
+    _, config = parse(build_run, words)
+    assert (config.search.nesterov, config.machine.data_on_device, config.search.complexity) == (False, True, False)
+    file = tmp_path / "config.yaml"
+    file.write_text("search: {nesterov: false}\n")
+    _, config = parse(build_run, ["-o", "x", "--config", str(file)])
+    assert not config.search.nesterov
+    _, config = parse(build_run, ["-o", "x", "--config", str(file), "--search.nesterov"])
+    assert config.search.nesterov
+
+
+def test_dashes_and_underscores_name_the_same_option() -> None:
+    for word in ("--search.gradient-clip", "--search.gradient_clip"):
+        assert parse(build_run, ["-o", "x", word, "2"])[1].search.gradient_clip == 2
+    assert parse(build_run, ["-o", "x", "--threads", "3"])[1].machine.threads == 3
 
 
 def test_help_is_quick_and_loads_no_torch() -> None:
@@ -92,13 +179,16 @@ def test_parsing_a_run_loads_no_torch() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_describes_each_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every option has a text, which is a sentence."""
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: compactnas {command} ")
-    for action in parser_of(command)._actions:
-        assert action.help, (command, action.option_strings)
+    for action in COMMANDS[command].build()._actions:
+        text = TEXTS.get(action.dest, action.help or "")
+        assert text.endswith("."), (command, action.option_strings, text)
+        assert text[0].isupper() or text[0] == "`", (command, action.option_strings, text)
 
 
 MISTAKES = [
@@ -106,29 +196,38 @@ MISTAKES = [
     ("frobnicate", "`compactnas --help` lists the commands"),
     ("search --serch.epochs 3", "unknown option --serch.epochs; did you mean --search.epochs?"),
     ("search --search.epochs x", "--search.epochs: expected a whole number; found x"),
-    ("search --search.epochs 0 --output DIR", "search.epochs: 0 is less than 1"),
-    ("search --search.epochs", "expected one argument"),
-    ("search --max-steps", "expected one argument"),
+    ("search --search.gradient_clip x", "--search.gradient-clip: expected a number; found x"),
+    ("search --serch.gradient_clip 3", "did you mean --search.gradient-clip?"),
+    ("search --search.nesterov false", "takes no value; write --search.nesterov or --search.no-nesterov"),
+    ("map RUN SCENE --no-lonlat=true", "--no-lonlat: takes no value; write --lonlat or --no-lonlat"),
+    ("search --search.epochs 0 --output DIR", "error: --search.epochs: 0 is less than 1"),
+    ("search --search.epochs", "--search.epochs: needs a value"),
+    ("search --max-steps", "--max-steps: needs a value"),
     ("search --search 5", "--search:"),
     (
         "search --data.format tiff",
-        "--data.format: use one of 'auto', 'so2sat', 'npz', 'folder', 'scene', 'packed'; found tiff",
+        "--data.format: unknown data format 'tiff'; use one of folder, npz, packed, scenes, so2sat",
     ),
     ("search --recipe grand", "--recipe: use one of 'paper', 'quick', 'smoke'; found grand"),
     ("search --config none.yaml", "File does not exist"),
     ("search --config BROKEN", "not YAML"),
-    ("search --config UNKNOWN", "does not accept option 'epocs'"),
+    ("search --config UNKNOWN", "unknown.yaml: search.epocs: unknown key; did you mean search.epochs?"),
+    ("search --config MISPLACED", "misplaced.yaml: epochs: unknown key; did you mean search.epochs or train.epochs?"),
+    ("search --config SERACH", "serach.yaml: serach: unknown key; did you mean search?"),
+    ("search --search OTHER", "other.yaml: epoch: unknown key; did you mean epochs?"),
+    ("search --config WRONG", "search.gradient_clip in WRONG: expected a number; found x"),
+    ("search --output DIR --config ZERO", "search.batch_size in ZERO: 1 is less than 2"),
     ("search --config SEQUENCE", "not a mapping of names to values"),
     ("search --data.path x.npz", "name one with --output"),
     ("search --output DIR", "data.path: is not set"),
     ("run --output DIR --data.path nothing.npz", "nothing"),
     ("run --output DIR surplus", "unknown option surplus"),
-    ("run --output DIR --seed -1", "seed: -1 is negative"),
+    ("run --output DIR --seed -1", "--seed: -1 is negative"),
     ("run --output DIR --space.layout cube", "space.layout: 'cube' is unknown"),
     ("train --output DIR", "--model: no model is named"),
     ("train --output DIR --model resnet9", "--model: 'resnet9' is unknown; use one of resnet8"),
     ("train --output DIR --model random --data.path PATCHES", "`random` needs"),
-    ("evaluate", "required: run"),
+    ("evaluate", "missing RUN"),
     ("evaluate nothing", "nothing/config.yaml: No such file"),
     ("evaluate nothing --part some", "--part: use one of 'train', 'validation', 'test'; found some"),
     ("predict nothing --output x.csv", "nothing/config.yaml: No such file"),
@@ -138,7 +237,7 @@ MISTAKES = [
     ("cost --model BROKEN", "not JSON"),
     ("synth", "name one with --output"),
     ("synth --output DIR --cities 0", "cities: 0 is less than 1"),
-    ("demo --output FULL", "is there already"),
+    ("demo --output FULL", "exists already"),
 ]
 
 
@@ -146,7 +245,16 @@ MISTAKES = [
 def test_a_mistake_is_one_line_and_leaves_nothing(
     line: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts = {"BROKEN": "search: [\n", "UNKNOWN": "search:\n  epocs: 3\n", "SEQUENCE": "- search\n"}
+    texts = {
+        "BROKEN": "search: [\n",
+        "UNKNOWN": "search:\n  epocs: 3\n",
+        "MISPLACED": "epochs: 3\n",
+        "SERACH": "serach: {epochs: 3}\n",
+        "OTHER": "epoch: 3\n",
+        "WRONG": "search: {gradient_clip: x}\n",
+        "ZERO": "search: {batch_size: 1}\n",
+        "SEQUENCE": "- search\n",
+    }
     places = {name: tmp_path / f"{name.lower()}.yaml" for name in texts} | {"DIR": tmp_path / "new", "FULL": tmp_path}
     for name, text in texts.items():
         places[name].write_text(text)
@@ -154,7 +262,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert main([str(places.get(word, word)) for word in line.split()]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert said in output.err
+    assert said.replace("WRONG", str(places["WRONG"])).replace("ZERO", str(places["ZERO"])) in output.err
     assert output.err.startswith("compactnas: error: ")
     assert len(output.err.splitlines()) == 1, output.err
     assert not (tmp_path / "new").exists()
@@ -172,7 +280,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
         (PermissionError(errno.EACCES, "Permission denied", "/run"), "/run: permission denied; name a folder", 2),
         (OSError(errno.EROFS, "Read-only file system", "/run"), "/run: read-only file system; name a folder", 2),
         (MemoryError(), "out of memory; lower the batch size", 2),
-        (KeyboardInterrupt(), "compactnas: interrupted; go on with --resume", 130),
+        (KeyboardInterrupt(), "compactnas: interrupted; continue with --resume", 130),
     ],
 )
 def test_what_the_machine_refuses_is_one_line(
@@ -181,7 +289,7 @@ def test_what_the_machine_refuses_is_one_line(
     def fail(argv: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("compactnas.cli.commands.run.main", fail)
+    monkeypatch.setitem(COMMANDS._entries, "run", replace(COMMANDS["run"], run=fail))
     assert main(["run"]) == code
     output = capsys.readouterr()
     assert said in output.err
@@ -192,14 +300,13 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) ->
     def fail(argv: list[str]) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("compactnas.cli.commands.run.main", fail)
+    monkeypatch.setitem(COMMANDS._entries, "run", replace(COMMANDS["run"], run=fail))
     with pytest.raises(ZeroDivisionError):
         main(["run"])
 
 
 def build_run(recipe: str) -> Parser:
-    made: Parser = import_module("compactnas.cli.commands.run").build(recipe)
-    return made
+    return COMMANDS["run"].build(recipe)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -317,6 +424,69 @@ def test_what_stands_on_a_run(finished: Path, tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["macs"] == evaluation["macs"]
 
 
+def test_show_prints_what_a_run_holds(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(finished)]) == 0
+    text = capsys.readouterr().out
+    evaluation = json.loads((finished / "evaluation.json").read_text())
+    cost = f"{evaluation['parameters'] / 1e6:.4f} M parameters, {evaluation['macs'] / 1e6:.3f} M MACs"
+    for said in (
+        "config: recipe ",
+        "  space.channels: 4\n",
+        f"data: {finished.parent / 'patches.npz'}; ",
+        "test 24",
+        "search: 2 of 2 epochs, finished\n",
+        "train: 2 of 2 epochs, finished\n",
+        "  node 1 = ",
+        cost,
+        f"OA {100 * evaluation['measures']['oa']:.2f} %",
+        "  model.safetensors ",
+    ):
+        assert said in text, said
+    assert main(["show", str(finished), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["genotype"] == json.loads((finished / "genotype.json").read_text())
+    assert found["cost"] == {key: evaluation[key] for key in ("parameters", "macs")}
+    assert found["evaluation"] == evaluation
+    assert found["files"]["evaluation.json"] == (finished / "evaluation.json").stat().st_size
+    assert main(["show", str(finished / "genotype.json")]) == 0
+    assert "  node 1 = " in capsys.readouterr().out
+
+
+def test_show_names_the_state_of_an_unfinished_run(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished / "search", run / "search")
+    shutil.copy(finished / "config.yaml", run)
+    assert main(["show", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "search: 2 of 2 epochs, not finished; continue with --resume\n" in text and "train:" not in text
+    for place, said in (("nothing", "no such folder"), ("study", "holds a study, not a run")):
+        (tmp_path / "study" / "jobs").mkdir(parents=True, exist_ok=True)
+        assert main(["show", str(tmp_path / place)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_moved_run_works_or_names_the_option_for_its_data(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "elsewhere" / "run"
+    shutil.copytree(finished, moved)
+    assert main(["evaluate", str(moved), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 24
+    data = finished.parent / "patches.npz"
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace(str(data), "gone/patches.npz"))
+    assert main(["evaluate", str(moved)]) == 2
+    said = capsys.readouterr().err
+    assert "gone/patches.npz" in said and "--data.path" in said and len(said.splitlines()) == 1
+    assert main(["evaluate", str(moved), "--data.path", str(data), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["show", str(moved)]) == 0
+    assert "gone/patches.npz (not found here; if it has moved, pass --data.path)" in capsys.readouterr().out
+    assert main(["report", str(moved), "-o", str(tmp_path / "page.html")]) == 0
+
+
 def test_other_data_for_a_run_must_fit_it(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(finished), "--data.bands", "0,1"]) == 2
     said = capsys.readouterr().err
@@ -350,7 +520,7 @@ def test_max_steps_says_what_the_whole_would_take(
 def test_a_demo_compares_three_networks_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from compactnas.cli import demo
+    from compactnas.cli.commands import demo
     from compactnas.synthetic.plan import SMALLEST_PX
 
     def small(world: Path, seed: int) -> RunConfig:

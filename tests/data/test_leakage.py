@@ -134,7 +134,7 @@ def test_on_made_cities_the_report_finds_what_was_put_there(world: Path, tmp_pat
     np.testing.assert_allclose(found.share, share)
     assert found.overlapping == (count > 0).sum() > len(share) / 2
     assert any(f"{found.overlapping} of {len(share)} test patches overlap" in warning for warning in warnings)
-    assert main(["leakage", str(world), "--data.split", "random", "--json", str(tmp_path / "l.json")]) == 0
+    assert main(["leakage", str(world), "--data.split", "random", "--output", str(tmp_path / "l.json")]) == 0
     written = json.loads((tmp_path / "l.json").read_text())
     assert written["overlapping"] == found.overlapping == len(written["patches"])
     # Other cities share nothing, and what the world's patches show says the same as where they lie.

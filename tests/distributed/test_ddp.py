@@ -26,6 +26,7 @@ from support.tiny import tiny_config, write_patches
 from torch import nn
 
 from compactnas.cli import main
+from compactnas.cli.command import COMMANDS
 from compactnas.config import MachineConfig
 from compactnas.data.batches import Batches
 from compactnas.data.source import ArraySource, Facts
@@ -318,7 +319,7 @@ def test_only_the_first_process_speaks_of_a_mistake(
     def fail(argv: list[str]) -> int:
         raise AlreadyReportedError("said")
 
-    monkeypatch.setattr("compactnas.cli.commands.run.main", fail)
+    monkeypatch.setitem(COMMANDS._entries, "run", replace(COMMANDS["run"], run=fail))
     assert main(["run"]) == 2
     assert capsys.readouterr().err == ""
 
@@ -358,7 +359,7 @@ def test_a_run_of_which_a_process_is_killed_ends_and_goes_on_to_the_same_bytes(
     _, said = begun.communicate(timeout=ENDS_WITHIN_S)
     assert begun.returncode != 0 and not (cut / "genotype.json").exists()
     if begun.returncode > 0:  # else fabric's own watch was faster
-        assert said.splitlines() == ["compactnas: error: another process of this run has ended; go on with --resume"]
+        assert said.splitlines() == ["compactnas: error: another process of this run has ended; continue with --resume"]
     shutil.copytree(cut, tmp_path / "alone")
 
     begun = start_until([*words, "--resume"], cut / "train" / "metrics.jsonl", 1)

@@ -297,7 +297,7 @@ def test_bench_measures_all_beside_resnets(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("compactnas.export.bench.BESIDE", ("resnet8", "resnet32"))  # ResNet-110 takes long to convert
-    words = ["--rounds", "1", "--seconds", "0", "--threads", "1", "--json", str(tmp_path / "bench.json")]
+    words = ["--rounds", "1", "--seconds", "0", "--threads", "1", "--output", str(tmp_path / "bench.json")]
     assert main(["bench", str(small), *words]) == 0
     table = capsys.readouterr().out
     found = json.loads((tmp_path / "bench.json").read_text())

@@ -116,9 +116,9 @@ def test_a_run_keeps_its_budget(patches: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_macs": -1.0}, "max_macs: -1 is no budget"),
-        ({"max_latency_ms": 2.0}, "one needs the other"),
-        ({"latency_table": "t.json"}, "one needs the other"),
+        ({"max_macs": -1.0}, "max_macs: -1 is not a budget"),
+        ({"max_latency_ms": 2.0}, "give both"),
+        ({"latency_table": "t.json"}, "give both"),
     ],
 )
 def test_budgets_that_are_none_are_refused(patches: Path, settings: dict[str, object], message: str) -> None:

@@ -594,7 +594,7 @@ def test_the_command_selects_and_its_folder_can_be_trained(
         ("RUN --output OUT --eta 1", "eta: 1 is less than 2"),
         ("RUN --output OUT --holdout test", "--holdout"),
         ("RUN --output OUT --holdout-fraction 1", "holdout_fraction: 1 is outside 0 to 1"),
-        ("RUN --output OUT --max-macs -1", "is no budget"),
+        ("RUN --output OUT --max-macs -1", "is not a budget"),
         ("nowhere --output OUT", "nowhere"),
         ("RUN --output OUT --machine.devices 2", "one device"),
     ],

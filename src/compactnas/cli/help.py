@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from compactnas.cli.command import COMMANDS
+from compactnas.config import DATA_FORMATS, OBJECTIVES, STRATEGIES
+from compactnas.space.search_space import LAYOUTS
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -27,6 +29,20 @@ PLACES = {
     **dict.fromkeys(TITLES, "FILE"),
 }
 """Options whose value is a file or folder -> what the help calls the value."""
+
+TEXTS = {
+    "print_config": "Print the config of these options as YAML and exit.",
+    **{name: f"YAML file with values of the options --{name}.*." for name in TITLES},
+}
+"""Options whose text jsonargparse would write."""
+
+CHOICES = {
+    "data.format": ("auto", *DATA_FORMATS),
+    "space.layout": tuple(LAYOUTS),
+    "search.strategy": tuple(STRATEGIES),
+    "search.objective": ("auto", *OBJECTIVES),
+}
+"""Option whose values are names from a registry -> the names."""
 
 WIDEST, INDENT = 100, 26
 
@@ -113,8 +129,9 @@ def _label(action: argparse.Action) -> str:
 def _value(action: argparse.Action) -> str:
     """What the help calls the value of an option."""
     kind, name = getattr(action, "_typehint", None), action.dest.rpartition(".")[2]
-    if get_origin(kind) is Literal:
-        return "{" + ",".join(map(str, get_args(kind))) + "}"
+    choices = get_args(kind) if get_origin(kind) is Literal else CHOICES.get(action.dest, ())
+    if choices:
+        return "{" + ",".join(map(str, choices)) + "}"
     if name in PLACES:
         return PLACES[name]
     if action.dest == "print_config":
@@ -128,7 +145,7 @@ def _value(action: argparse.Action) -> str:
 
 
 def _explained(action: argparse.Action, parser: Parser) -> str:
-    text = " ".join((action.help or "").split())
+    text = TEXTS.get(action.dest, " ".join((action.help or "").split()))
     if action.option_strings and parser.is_required(action):
         return f"{text} [required]"
     default = _written(action.default) if action.nargs != 0 else ""

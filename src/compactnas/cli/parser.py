@@ -101,8 +101,8 @@ class Parser(ArgumentParser):
         self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         self.add_argument("--help-all", action=_HelpAll, help="Show all options and exit.")
 
-    def format_help(self) -> str:
-        """Write the help that `--help` prints."""
+    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
+        """Write the help that `--help` prints; argparse's formatter is not used."""
         return help_text(self, everything=False)
 
     def is_common(self, action: argparse.Action) -> bool:

@@ -1,7 +1,7 @@
-"""Everything that a run can be told, as frozen dataclasses, with a recipe for each purpose.
+"""Options of a run as frozen dataclasses, and the recipes.
 
-Configs are read and written by the command line (YAML and dotted options); the code below
-takes the values that it needs, not the config. Torch is not imported here.
+The command line reads configs from YAML and dotted options. Other code takes the values that it needs, not the
+config. Torch is not imported here.
 """
 
 from compactnas.config.choices import OBJECTIVES, STRATEGIES

@@ -1,4 +1,4 @@
-"""Which patches, and how they are cut into parts."""
+"""Data of a run: the patches and their split."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from compactnas.config.requiring import require
 from compactnas.registry import Registry
 
 PixelDtype = Literal["auto", "uint8", "uint16", "float32"]
-"""Of a packed set's pixels."""
+"""Data type of the pixels of a packed set."""
 
 
 DATA_FORMATS: Registry[Any] = Registry("data format", "compactnas.data.formats", "FORMAT")
 """Names that `data.format` takes, besides `auto`; `compactnas.data.formats` types the entries."""
 
 Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
-"""How patches are cut into parts."""
+"""Method that splits patches into parts."""
 
 SPLIT_FIELDS = (
     "split",
@@ -29,38 +29,37 @@ SPLIT_FIELDS = (
     "validation_fraction",
     "split_seed",
 )
-"""Of a `DataConfig`: what says how a source is cut, not which and how it is read."""
+"""Fields of a `DataConfig` on the split of a source, not on how it is read."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which patches, and how they are cut into parts.
+    """The patches, and their split into parts.
 
     Attributes:
-        path: a So2Sat file or folder, an `.npz` file, a folder of images by class, a GeoTIFF scene
-            or a folder of scenes, or a packed set.
+        path: Path of the patches: So2Sat file or folder, `.npz` file, folder of images by class, GeoTIFF scene or
+            folder of scenes, or packed set.
         format: Name of a data format; `auto` detects it from the path.
-        sensor: So2Sat arrays to read, `sen2`, `sen1` or `both`.
-        bands: names of the bands to keep, in this order; none given keeps all.
-        downsample: side of the block of pixels that is averaged into one (2 makes 32 px of 64).
-        labels: file of a scene's labels (LCZ raster or GeoJSON); none given takes the one beside it.
-        window_px: side of the window that is cut at each label of a scene.
-        stride_px: distance of such windows in pixels; 0 makes it about 100 m.
-        split: how training, validation and test parts are made. `official` is the source's own
-            (d1 on So2Sat), `d2` cuts the official training part at random (paper, section 4),
-            `group` holds whole groups (cities) out, `fold` is one of K folds of groups, `block` holds
-            out squares of the ground and drops patches across their borders, `random` cuts
-            everything, `csv` reads a file.
-        split_csv: file with columns path,split[,group] for `split: csv`.
-        test_groups: groups of the test part for `split: group`; none given draws them by seed.
-        test_fraction: share of the test part for `d2`, `random`, `block` and drawn groups.
-        folds: how many for `split: fold`; 0 makes one of each group (leave one city out).
-        fold: which of them is the test part, from 0.
-        block_m: side of a square for `split: block`, in the unit of the coordinates.
-        validation_fraction: share of the validation part, taken out of what is left for
-            training, by the same rule; 0 makes none.
-        split_seed: seed of random splits.
-        preload_gib: sources up to this size are read into memory whole.
+        sensor: So2Sat arrays to read: Sentinel-2, Sentinel-1 or both.
+        bands: Names of the bands to keep, in this order; all bands if empty.
+        downsample: Side of the blocks of pixels to average: 2 makes 32 px of 64 px.
+        labels: File with the labels of a scene (LCZ raster or GeoJSON); if empty, the file beside the scene.
+        window_px: Side of the window at each label of a scene, in pixels.
+        stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
+        split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
+            So2Sat). `d2`: the official training part, split at random (paper, section 4). `group`: whole groups
+            (cities) are held out. `fold`: one of K folds of groups. `block`: squares on the ground are held out, and
+            patches across their borders are dropped. `random`: all patches at random. `csv`: a file says.
+        split_csv: File with columns path,split[,group] for the split `csv`.
+        test_groups: Groups of the test part for the split `group`; if empty, groups are drawn at random.
+        test_fraction: Share of the test part for the splits `d2`, `random`, `block`, and `group` without test groups.
+        folds: Number of folds for the split `fold`; 0 makes one fold of each group (leave one city out).
+        fold: Number of the fold that is the test part, from 0.
+        block_m: Side of a square for the split `block`, in the unit of the coordinates.
+        validation_fraction: Share of the validation part, taken from the training part by the same method; 0 makes
+            none.
+        split_seed: Random seed of the split.
+        preload_gib: Largest size of a source that is read into memory at once, in GiB.
     """
 
     path: str = ""
@@ -92,10 +91,13 @@ class DataConfig:
         require(
             0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1"
         )
-        require(self.folds == 0 or self.folds >= 2, f"data.folds: {self.folds} is neither 0 nor 2 or more")
+        require(
+            self.folds == 0 or self.folds >= 2,
+            f"data.folds: {self.folds} is neither 0 (one fold of each group) nor 2 or more",
+        )
         require(self.fold >= 0, f"data.fold: {self.fold} is negative; folds count from 0")
         require(self.block_m > 0, f"data.block_m: {self.block_m} is not above 0")
         require(
             self.split != "csv" or bool(self.split_csv),
-            "data.split_csv: `split: csv` needs a file with columns path,split",
+            "data.split_csv: the split `csv` needs a file with columns path,split; name one",
         )

@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""Device and processes of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from compactnas.config.requiring import require
 
 NEUTRAL = ("checkpoint_minutes", "keep_checkpoints")
-"""Of a `MachineConfig`: what no result depends on."""
+"""Fields of a `MachineConfig` that do not change any result."""
 
 MOST_PROCESSORS = 4096
 
@@ -17,22 +17,19 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 @dataclass(frozen=True)
 class MachineConfig:
-    """Where a run computes.
+    """Device and processes of a run.
 
     Attributes:
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        threads: CPU threads of each process; 0 leaves torch's choice, or the cores over the processes.
-            Results are the same bytes only at the same number.
-        precision: of the arithmetic, as lightning-fabric names it.
-        channels_last: memory format of activations; faster on CPUs and tensor cores.
-        data_on_device: keep all patches in the device's memory, so that no batch is copied to it; a
-            packed set takes two bytes a value there.
-        devices: of each node that compute one run together, on a CPU processes; batches stay those of
-            one device, each takes its share of them.
-        nodes: machines, each with so many devices, started by torchrun or srun.
-        checkpoint_minutes: time after which the next step is kept on disk, beside the end of each epoch; 0, only
-            epochs are.
-        keep_checkpoints: how many of the newest checkpoints of a stage stay.
+        device: Device that computes; `auto` takes a GPU if there is one.
+        threads: Number of CPU threads of each process; 0 takes torch's default, or the cores divided by the processes.
+            Results are byte-identical only with the same number.
+        precision: Precision of the arithmetic, as lightning-fabric names it.
+        channels_last: Memory format of activations with the channels last: faster on CPUs and tensor cores.
+        data_on_device: Keep all patches in the memory of the device. A packed set takes two bytes a value.
+        devices: Number of devices of each node that share one run; on a CPU, processes. They share each batch.
+        nodes: Number of machines that share one run, started by torchrun or srun.
+        checkpoint_minutes: Minutes between checkpoints within an epoch; 0 writes them only at the end of each epoch.
+        keep_checkpoints: Number of checkpoints of a stage to keep; older ones are removed.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -48,9 +45,9 @@ class MachineConfig:
     def __post_init__(self) -> None:
         require(
             self.checkpoint_minutes >= 0,
-            f"machine.checkpoint_minutes: {self.checkpoint_minutes:g} is negative; 0: none",
+            f"machine.checkpoint_minutes: {self.checkpoint_minutes:g} is negative; 0 writes them after epochs only",
         )
-        require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 leaves torch's choice")
+        require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 takes torch's default")
         for name in ("devices", "nodes", "keep_checkpoints"):
             require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1")
         for name in ("threads", "devices", "nodes"):

@@ -1,4 +1,4 @@
-"""What a value has to be."""
+"""Checks of config values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from compactnas.errors import UserError
 
 
 def require(ok: bool, message: str) -> None:
-    """Raise a UserError with this message unless it is so."""
+    """Raise a UserError with this message unless a condition holds."""
     if not ok:
         raise UserError(message)

@@ -18,12 +18,12 @@ class RunConfig:
     """A whole run: search, retraining, evaluation.
 
     Attributes:
-        data: which patches.
-        space: what the search chooses from.
-        search: the search.
-        train: the retraining.
-        machine: where it computes.
-        seed: of everything that is drawn, but for the split.
+        data: Data of the run.
+        space: Search space.
+        search: Search.
+        train: Training from scratch.
+        machine: Device and processes.
+        seed: Random seed of everything but the split.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -35,7 +35,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         space, depth = self.space, self.search.initial_depth
-        require(self.seed >= 0, f"seed: {self.seed} is negative")
+        require(self.seed >= 0, f"seed: {self.seed} is negative; give 0 or more")
         require(
             not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
             f"search.initial_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
@@ -53,12 +53,12 @@ class RunConfig:
 
 
 def paper() -> RunConfig:
-    """The paper's setting, S+C+D, with 105 epochs of search and 105 of retraining."""
+    """Settings of the paper: S+C+D, 105 epochs of search and 105 of retraining."""
     return RunConfig()
 
 
 def quick() -> RunConfig:
-    """For a CPU and some thousand patches: fewer epochs, a faster architecture to match, turned patches."""
+    """Settings for a CPU and some thousand patches: fewer epochs, faster architecture steps, augmentation."""
     return RunConfig(
         search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="dihedral"),
         train=TrainConfig(epochs=30, learning_rate=0.05, augment="dihedral"),
@@ -66,7 +66,7 @@ def quick() -> RunConfig:
 
 
 def smoke() -> RunConfig:
-    """A minute: one look at every part, no result worth having."""
+    """A minute of each stage, to see that everything works; the results mean nothing."""
     return RunConfig(
         space=Space(channels=8, max_depth=3),
         search=SearchConfig(epochs=2, alpha_learning_rate=0.03, initial_depth=2, batch_size=32, augment="dihedral"),

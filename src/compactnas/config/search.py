@@ -15,57 +15,60 @@ class SearchConfig:
     """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives each choice's reason.
 
     Attributes:
-        strategy: How the architecture is drawn and learnt, `gdas` in the paper; see `docs/strategies.md`.
-        objective: What the cost of the network adds to the loss with setting C: `complexity`, the loss of the paper;
-            `augmented_lagrangian`, which draws the expected cost to just below the budgets; `auto` takes the second
-            one if there is a budget, else the first.
-        complexity: setting C, the complexity loss on the cell's alpha.
-        search_depth: setting D, the search for each block's depth.
-        epochs: passes over D_T.
-        batch_size: patches of each half-step; the paper does not say.
-        learning_rate: of the weights at the start.
-        learning_rate_min: of the weights at the end of the cosine.
-        momentum: of SGD on the weights.
-        nesterov: whether that momentum is Nesterov's, as in the published code.
-        weight_decay: of the weights.
-        gradient_clip: largest norm of the weights' gradient; 0 does not clip.
-        alpha_learning_rate: of Adam on the architecture.
-        alpha_weight_decay: of Adam on the architecture.
-        warmup: epochs at the start in which only the weights move; untrained convolutions lose
-            against operations without weights, and a short search would never give them back.
-        tau_start: temperature of the Gumbel-softmax in the first epoch.
-        tau_end: temperature in the last epoch; linear between.
-        unsampled_gradient: what reaches the alpha of operations that did not run: `none`, or
-            `published`, the extra term of the published code.
-        unsampled_weights: what happens to weights that did not run: `skip` leaves them, `decay`
-            gives them a gradient of zero, so that momentum and decay go on.
-        complexity_weight: C_cpl of the paper.
-        complexity_unit: MACs that count as one in the complexity loss.
-        complexity_operations: N_ops, operations of an `edge` or of the whole `cell`.
-        complexity_probability: which probability weighs the MACs of an operation.
-        complexity_depth: which depth multiplies a cell's cost; never a path for gradients.
-        max_macs: budget: the most MACs of the network found; 0, none. With a budget, setting C draws the expected cost
-            to just below it, in the place of the complexity loss, and the network is the most probable within it.
-        max_parameters: the same for trained weights.
-        max_latency_ms: the same for milliseconds of one call on the device of `latency_table`.
-        latency_table: file that `compactnas latency` wrote on that device.
-        skip_limit: Limit of the edges with `skip_limit_operations`. `log` only writes their number to the metrics,
-            `limit` derives the most probable cell with at most `skip_limit_edges` of them (P-DARTS), `stop` also
-            ends the search as soon as the derived cell would exceed the limit (DARTS+).
-        skip_limit_operations: operations to which searches collapse; pools may be added, which have no weights either.
-        skip_limit_edges: of a cell.
-        depth_mode: `mixture` runs every cell of a block and weighs them, `sample` runs cells up
-            to a drawn depth, as `uniform` and `evolution` always do.
-        sampled_inputs: edges of a node that run in each draw, the strongest by the Gumbel noise, never
-            `none`: cheaper, and what the derivation keeps. 0 runs every edge.
-        initial_depth: cells in each block without D, and the initial depth with D.
-        depth_logit: how far the initial depth's logit starts above the others.
-        augment: `dihedral` turns and flips training patches, `none` does not.
-        candidates: networks that `uniform` and `evolution` measure on the trained supernet, to take the best.
-        stop_after: epochs without a change of the genotype that count as convergence; 0 runs all.
-        max_steps: stop after so many steps, to try a setting; 0 runs all.
-        on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
-            go on from the last checkpoint.
+        strategy: How the architecture is drawn and learnt: `gdas` is the paper's; docs/strategies.md describes each.
+        objective: Cost of the network in the loss with setting C: `complexity` is the loss of the paper,
+            `augmented_lagrangian` draws the expected cost to just below the budgets, `auto` takes the second one if
+            there is a budget and the first one otherwise.
+        complexity: Setting C: an objective on the cost of the network.
+        search_depth: Setting D: search the depth of each block.
+        epochs: Number of passes over the halves of the training part.
+        batch_size: Number of patches of each half-step; the paper does not give it.
+        learning_rate: Learning rate of the weights at the start.
+        learning_rate_min: Learning rate of the weights at the end of the cosine schedule.
+        momentum: Momentum of SGD on the weights.
+        nesterov: Nesterov momentum, as in the published code.
+        weight_decay: Weight decay of the weights.
+        gradient_clip: Largest norm of the gradient of the weights; 0 disables clipping.
+        alpha_learning_rate: Learning rate of Adam on the architecture.
+        alpha_weight_decay: Weight decay of Adam on the architecture.
+        warmup: Number of epochs at the start that train only the weights. Untrained convolutions lose against
+            operations without weights, and a short search never recovers from that.
+        tau_start: Temperature of the Gumbel-softmax in the first epoch.
+        tau_end: Temperature of the Gumbel-softmax in the last epoch; it changes linearly.
+        unsampled_gradient: Gradient of the alpha of operations that did not run: `none`, or `published` for the
+            additional term of the published code.
+        unsampled_weights: Update of weights that did not run: `skip` leaves them unchanged, `decay` applies momentum
+            and weight decay.
+        complexity_weight: Weight of the complexity loss, C_cpl of the paper.
+        complexity_unit: Number of MACs that count as one in the complexity loss.
+        complexity_operations: Operations that N_ops of the paper counts: those of an `edge` or of the whole `cell`.
+        complexity_probability: Probability that weighs the MACs of an operation in the complexity loss.
+        complexity_depth: Depth that multiplies the cost of a cell in the complexity loss; gradients never flow through
+            it.
+        max_macs: Budget of the found network in MACs; 0 sets none. With a budget, the network derived is the most
+            probable one within it.
+        max_parameters: Budget of the found network in parameters; 0 sets none.
+        max_latency_ms: Budget of the found network in milliseconds a call, on the device of the latency table; 0 sets
+            none.
+        latency_table: File that `compactnas latency` wrote on that device.
+        skip_limit: Protection against collapse to the operations of the skip limit. `log` only writes their number to
+            the metrics, `limit` derives the most probable cell within the limit (P-DARTS), `stop` also ends the search
+            when the derived cell would exceed it (DARTS+).
+        skip_limit_operations: Operations that the skip limit counts; pools may be added, because they have no weights
+            either.
+        skip_limit_edges: Largest number of edges of a cell with these operations.
+        depth_mode: Depths in a step: `mixture` runs all cells of a block and weighs them, `sample` runs the cells up to
+            a sampled depth, as `uniform` and `evolution` always do.
+        sampled_inputs: Number of edges of a node that run in a step: the strongest by Gumbel noise, never `none`. It
+            makes steps cheaper and matches the derivation. 0 runs all edges.
+        initial_depth: Number of cells in each block without setting D, and the initial depth with it.
+        depth_logit: Difference between the logit of the initial depth and the others at the start.
+        augment: Augmentation of training patches: `dihedral` rotates and flips them.
+        candidates: Number of networks that `uniform` and `evolution` compare on the trained supernet.
+        stop_after: Number of epochs without a change of the genotype that count as convergence; 0 runs all epochs.
+        max_steps: Largest number of steps, to try a setting; 0 sets none.
+        on_divergence: Reaction to a loss that is not finite: `stop`, or `lower` to halve the learning rate and continue
+            from the last checkpoint.
     """
 
     strategy: str = "gdas"
@@ -115,21 +118,26 @@ class SearchConfig:
             self.batch_size >= 2, f"search.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
         )
         require(
-            self.tau_start > 0 and self.tau_end > 0, "search.tau_start, search.tau_end: temperatures must be above 0"
+            self.tau_start > 0 and self.tau_end > 0,
+            "search.tau_start, search.tau_end: a temperature must be above 0; use 10 and 1 as in the paper",
         )
         require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
-        require(0 <= self.warmup < self.epochs, f"search.warmup: {self.warmup} is outside 0 to epochs={self.epochs}")
+        require(
+            0 <= self.warmup < self.epochs,
+            f"search.warmup: {self.warmup} is outside 0 to epochs={self.epochs}; give fewer epochs of warmup",
+        )
         require(
             self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
         )
         require(self.initial_depth >= 1, f"search.initial_depth: {self.initial_depth} is less than 1")
         for name in ("max_macs", "max_parameters", "max_latency_ms"):
             require(
-                0 <= getattr(self, name) < 1e15, f"search.{name}: {getattr(self, name):g} is no budget; 0 sets none"
+                0 <= getattr(self, name) < 1e15,
+                f"search.{name}: {getattr(self, name):g} is not a budget; give a number above 0, or 0 for none",
             )
         require(
             bool(self.latency_table) == bool(self.max_latency_ms),
-            "search.max_latency_ms, search.latency_table: one needs the other; `compactnas latency` makes a table",
+            "search.max_latency_ms, search.latency_table: give both; `compactnas latency -o FILE` writes a table",
         )
         for name in self.skip_limit_operations:
             OPERATIONS.require(name, "search.skip_limit_operations")

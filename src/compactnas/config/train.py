@@ -13,34 +13,34 @@ class TrainConfig:
     """Training from scratch (paper, section 4, "Hyperparameters").
 
     Attributes:
-        epochs: passes over the training part.
-        batch_size: patches of a step; the paper does not say.
-        optimizer: `sgd` with a cosine (the paper), or `nadam` halved every 5 epochs (Sen2LCZ-Net).
-        learning_rate: at the start.
-        learning_rate_min: at the end of the cosine.
-        momentum: of SGD.
-        nesterov: whether that momentum is Nesterov's.
-        weight_decay: of all weights.
-        gradient_clip: largest norm of the gradient; 0 does not clip.
-        augment: `dihedral` turns and flips training patches, `none` does not.
-        shift: most pixels by which training patches are moved, down or up and right or left; beyond its edge a patch is
-            mirrored. 0 moves none.
+        epochs: Number of passes over the training part.
+        batch_size: Number of patches of a step; the paper does not give it.
+        optimizer: Optimizer: `sgd` with a cosine schedule (the paper), or `nadam`, halved every 5 epochs (Sen2LCZ-Net).
+        learning_rate: Learning rate at the start.
+        learning_rate_min: Learning rate at the end of the cosine schedule.
+        momentum: Momentum of SGD.
+        nesterov: Nesterov momentum.
+        weight_decay: Weight decay of all weights.
+        gradient_clip: Largest norm of the gradient; 0 disables clipping.
+        augment: Augmentation of training patches: `dihedral` rotates and flips them.
+        shift: Largest random shift of training patches along each axis, in pixels; edges are mirrored. 0 disables it.
         radiometric_jitter: Standard deviation of random brightness: of the logarithm of a factor for the whole patch,
             and of an offset of each band in units of the band's standard deviation; 0 disables it.
-        label_smoothing: probability of the targets that is spread over all classes.
-        mixup: parameter of the Beta distribution by which two patches are added; 0 adds none.
-        cutmix: parameter of the Beta distribution by which a box of one patch is put into another; 0 puts none.
-            With mixup too, a coin decides for each batch.
-        balance: how evenly classes are drawn: each patch with the frequency of its class to the power of minus this;
-            0 takes every patch once an epoch, 1 all classes equally often.
-        ema_decay: decay of an exponential average of the weights, which is what is kept; 0 keeps the last weights.
-        teachers: folders of runs whose networks teach: the mean of their answers over the 8 symmetries of the square.
-        teacher_weight: share of their answer in the target, beside the class.
-        teacher_temperature: by which their logits are divided.
-        validate_every: epochs between measurements on the validation part; 0 only at the end.
-        max_steps: stop after so many steps, to try a setting; 0 runs all.
-        on_divergence: what happens when a loss is no finite number: `stop`, or `lower`, halve the learning rate and
-            go on from the last checkpoint.
+        label_smoothing: Probability of the targets that is spread over all classes.
+        mixup: Parameter of the Beta distribution of mixup; 0 disables it.
+        cutmix: Parameter of the Beta distribution of CutMix; 0 disables it. With mixup too, each batch takes one of the
+            two at random.
+        balance: Class balance of the patches drawn: the frequency of a class to the power of minus this weighs its
+            patches. 0 takes each patch once an epoch, 1 draws all classes equally often.
+        ema_decay: Decay of the exponential moving average of the weights, which replaces them at the end; 0 disables
+            it.
+        teachers: Folders of runs for distillation: their mean probabilities over the 8 symmetries of the square.
+        teacher_weight: Weight of the teachers' probabilities in the target; the class has the rest.
+        teacher_temperature: Temperature of the teachers' logits.
+        validate_every: Number of epochs between evaluations on the validation part; 0 evaluates only at the end.
+        max_steps: Largest number of steps, to try a setting; 0 sets none.
+        on_divergence: Reaction to a loss that is not finite: `stop`, or `lower` to halve the learning rate and continue
+            from the last checkpoint.
     """
 
     epochs: int = 105
@@ -74,15 +74,15 @@ class TrainConfig:
         )
         for name in ("label_smoothing", "ema_decay"):
             value = getattr(self, name)
-            require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0: none")
-        require(self.shift >= 0, f"train.shift: {self.shift} is less than 0; 0: none")
+            require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0 disables it")
+        require(self.shift >= 0, f"train.shift: {self.shift} is negative; 0 disables it")
         require(
             0 <= self.radiometric_jitter <= 2,
-            f"train.radiometric_jitter: {self.radiometric_jitter:g} is outside 0 to 2; 0: none",
+            f"train.radiometric_jitter: {self.radiometric_jitter:g} is outside 0 to 2; 0 disables it",
         )
         for name in ("mixup", "cutmix", "balance"):
             value = getattr(self, name)
-            require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0: none")
+            require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0 disables it")
         require(0 < self.teacher_weight <= 1, f"train.teacher_weight: {self.teacher_weight:g} is outside 0 to 1")
         require(self.teacher_temperature > 0, f"train.teacher_temperature: {self.teacher_temperature:g} is not above 0")
 

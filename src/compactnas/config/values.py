@@ -1,4 +1,4 @@
-"""Configs of plain values."""
+"""Configs from plain values, such as those of a YAML file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOUNS = {
     "tuple": "a list of names, [a,b]",
     "dict": "names with values",
 }
-"""What a type is called before people who do not write Python."""
+"""Names of types in messages."""
 
 UNION = re.compile(
     r"Does not validate against any of the Union .*?Subtypes: \[(?P<kinds>.*)\] Errors: .* Given value: "
@@ -28,7 +28,7 @@ UNION = re.compile(
 
 
 def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, Any] | None = None) -> Config:
-    """A config dataclass of plain values, as a YAML file gives them; what it does not give is the default.
+    """Make a config dataclass from plain values; values that are left out keep their defaults.
 
     Errors:
         TypeError: an unknown name, or a value of another kind.
@@ -59,7 +59,7 @@ def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), 
         also: Other names that are allowed at the top.
         prefix: Dotted name of `values` in the file, with a dot at its end.
     """
-    known = {field.name: field.default_factory for field in fields(kind)}
+    known: dict[str, Any] = {field.name: field.default_factory for field in fields(kind)}
     inner = [f"{name}.{field.name}" for name, part in known.items() if is_dataclass(part) for field in fields(part)]
     for name, value in values.items():
         part = known.get(name)

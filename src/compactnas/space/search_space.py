@@ -62,17 +62,17 @@ class Space:
     """Everything that a search chooses from (paper, section 3, "Cells and Depth Search Space").
 
     Attributes:
-        layout: name of the macro network, a key of `LAYOUTS`.
-        channels: C, channels of the first block.
-        nodes: nodes of a cell as the paper counts them (with the input where there is one).
-        blocks: blocks of cells; a fixed reduction stands between two of them.
-        min_depth: least number of cells in a block.
-        max_depth: greatest number of cells in a block.
-        operations: the candidates of each edge, names from `OPERATIONS`.
-        inputs_per_node: edges that a node keeps when the network is derived, T of the paper; 0 keeps
-            all, and lets `none` win.
-        widths: candidates of each block's width, as shares of the channels that it has without this, the last one 1
-            (TAS; `docs/strategies.md`); empty, widths are not searched for.
+        layout: Macro network: `paper`, `lean` or `nasnet`.
+        channels: Number of channels of the first block, C of the paper.
+        nodes: Number of nodes of a cell as the paper counts them (the single input is one).
+        blocks: Number of blocks of cells; a fixed reduction lies between two blocks.
+        min_depth: Smallest number of cells in a block.
+        max_depth: Largest number of cells in a block.
+        operations: Candidate operations of each edge.
+        inputs_per_node: Number of edges that each node keeps in the derived network, T of the paper; 0 keeps all edges
+            and allows `none`.
+        widths: Candidate widths of each block, as rising shares of its channels that end with 1 (TAS;
+            docs/strategies.md); empty, widths are not searched.
     """
 
     layout: str = "paper"

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """The command's options."""
-    from compactnas.cli.options import BUDGETS
-    from compactnas.cli.parser import Parser
+    from compactnas.cli.parser import BUDGETS, Parser
     from compactnas.cli.searches import COMMON, add_search_options
     from compactnas.selection.config import NAMES, SelectConfig
 

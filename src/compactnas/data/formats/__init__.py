@@ -55,7 +55,9 @@ def format_of(config: DataConfig) -> str:
     if not config.path:
         raise UserError(f"data.path: is not set; give one of: {titles}")
     if not path.exists():
-        raise UserError(f"data.path: {path} does not exist; check the spelling")
+        raise UserError(
+            f"data.path: {path} does not exist; check the spelling, or pass --data.path if the data has moved"
+        )
     for name, known in sorted(FORMATS.items(), key=lambda item: item[1].fallback):
         if known.detect(path):
             return name
