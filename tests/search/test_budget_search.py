@@ -79,7 +79,7 @@ def test_an_impossible_budget_is_one_line_and_leaves_nothing(
     words = f"search --data.path {patches} --recipe smoke --max-macs 1k --output {tmp_path / 'run'}"
     assert main(words.split()) == 2
     said = capsys.readouterr().err.strip().splitlines()
-    assert "search.max_macs: 0.001 M MACs is too small: the smallest network of the space needs" in said[-1]
+    assert "--max-macs: 0.001 M MACs is too small: the smallest network of the space needs" in said[-1]
     assert not (tmp_path / "run").exists()
 
 

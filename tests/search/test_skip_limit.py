@@ -101,7 +101,7 @@ def test_pools_can_be_guarded_too(patches: Path) -> None:
     [
         ({"skip_limit_operations": ("skip",)}, r"skip_limit_operations: \['skip'\] is unknown"),
         ({"skip_limit_edges": -1}, "skip_limit_edges: -1 is negative"),
-        ({"guard": "limit", "strategy": "uniform"}, "guard: uniform does not train the architecture"),
+        ({"skip_limit": "limit", "strategy": "uniform"}, "skip_limit: uniform does not train the architecture"),
     ],
 )
 def test_a_guard_that_is_none_is_refused(patches: Path, settings: dict[str, object], message: str) -> None:

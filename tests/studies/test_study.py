@@ -359,7 +359,7 @@ WRONG = {
     "an unknown method": ("methods: [T]", "methods: 'T' is unknown; use some of S, S+C, S+D, S+C+D, or names of"),
     "a method of unknown fields": (
         "methods: {mine: {stratgy: darts}}",
-        "methods.mine: Option 'stratgy' is not accepted",
+        "methods.mine: stratgy: unknown key; did you mean strategy?",
     ),
     "a method that is refused": (
         "methods: {mine: {strategy: darts, sampled_inputs: 2}}",

@@ -125,11 +125,12 @@ def assess(
 
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
-        truth_file: GeoTIFF in the same coordinate system, of any cells, or GeoJSON polygons with a property `lcz`.
-        band: Band of the map, by number or description; empty takes the first.
-        purity: also measure the cells whose window is of one class by this share, above 0.5 and up to 1; 0 for none.
-        window_m: side of the window in metres: that of So2Sat's patches.
-        draws: bootstrap samples that the 95 % intervals stand on; 0 for none.
+        truth_file: GeoTIFF in the same coordinate system, with cells of any size, or GeoJSON polygons with a property
+            `lcz`.
+        band: Band of the map, by number or description; if empty, the first.
+        purity: Also measure the cells whose window has one class by at least this share, above 0.5; 0 disables it.
+        window_m: Side of this window in metres, by default that of So2Sat's patches.
+        draws: Number of bootstrap samples for the 95 % intervals; 0 disables them.
         seed: Random seed of the bootstrap.
 
     Errors:

@@ -19,12 +19,12 @@ class MapConfig:
     """Options of a map.
 
     Attributes:
-        mode: `exact` judges each window on its own; `dense` computes once what neighbouring windows share.
-        stride_px: distance of neighbouring windows and side of a cell, in pixels.
-        edges: `mirror` mirrors the scene at its edges, so that the map covers all of it; `leave` has the cells whose
-            window lies inside.
-        min_valid: least share of a window's pixels that must be of use (no clouds, some data); others become the mean.
-        batch_size: windows at a time.
+        mode: Mode: `exact` classifies each window on its own; `dense` shares the work of overlapping windows.
+        stride_px: Distance between neighbouring windows and side of a map cell, in pixels.
+        edges: Treatment of the edges: `mirror` mirrors the scene so that the map covers all of it, `leave` maps only
+            the cells whose window lies inside.
+        min_valid: Smallest share of valid pixels in a window (no clouds, some data); invalid pixels become the mean.
+        batch_size: Number of windows in a batch.
     """
 
     mode: ModeName = "exact"
@@ -45,15 +45,16 @@ class Reading:
     """How scenes are read.
 
     Attributes:
-        bands: names of the file's bands in order, `B02,B03,...`, in place of its own descriptions.
-        scale: Scale of the file's numbers; by default the file's own, else 1/10000 for 16-bit
-            integers and 1 for others.
-        offset: added to the file's numbers before they are scaled, -1000 for processing baseline 04.00 on; not given:
-            what the product says, and none for a GeoTIFF.
-        mask: raster on the scene's grid that is not 0 where the scene is not to be read; for several, `A.tif,B.tif`.
-        cloud_classes: Classes of a product's scene classification (SCL) that are masked; `-` masks none.
-        resampling: how bands of 20 m are brought to 10 m; as in the network's training.
-        pixel_m: side of the pixels that the network was trained on.
+        bands: Names of the bands of the file in order, B02,B03,...; if empty, its band descriptions.
+        scale: Factor from the numbers of the file to reflectance; by default the file's own, else 1/10000 for 16-bit
+            numbers and 1 for others.
+        offset: Offset that is added before scaling, -1000 from processing baseline 04.00 on; by default the product's,
+            and 0 for a GeoTIFF.
+        mask: Raster on the grid of the scene that is not 0 where the scene must not be read; for several scenes
+            A.tif,B.tif.
+        cloud_classes: Classes of a product's scene classification (SCL) that are not read; `-` reads all.
+        resampling: Resampling of 20 m bands to 10 m; use the same as for the training data.
+        pixel_m: Side of the pixels of the training data in metres.
     """
 
     bands: str = ""
@@ -107,8 +108,8 @@ class Outputs:
     """Files that a map writes.
 
     Attributes:
-        name: Prefix of the file names; by default the scene's name.
-        lonlat: also a copy of the map in degrees, EPSG:4326.
+        name: Start of the file names; if empty, the name of the scene.
+        lonlat: Also write the map in degrees (EPSG:4326).
     """
 
     name: str = ""

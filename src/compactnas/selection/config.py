@@ -16,16 +16,15 @@ class SelectConfig:
     """How candidates are made and ranked. `docs/select.md` gives each choice's reason.
 
     Attributes:
-        by: the rankings; the last one decides.
-        candidates: how many networks are compared.
-        random: Number of these that are random cells of the cost of the first search's network: the control.
-        holdout: patches that rankings measure on: the `validation` part, or `random` ones of the training part.
-        holdout_fraction: share of the training part that `random` holds out.
-        initialisations: Number of initialisations of a network's weights; `synflow`, `naswot` and `gradnorm` are means
-            over them.
+        by: Rankings; the last one decides.
+        candidates: Number of networks to compare.
+        random: Number of candidates that are random cells of the same cost as the first search's network: the control.
+        holdout: Held-out patches: the `validation` part, or `random` patches of the training part.
+        holdout_fraction: Share of the training part that the hold-out `random` takes.
+        initialisations: Number of initialisations that `synflow`, `naswot` and `gradnorm` average over.
         epochs: Number of epochs of the first rung of `halving`; each further rung ends after `eta` times as many.
-        eta: Of each rung, one candidate in `eta` continues.
-        rungs: how many.
+        eta: Factor between rungs of `halving`: one in `eta` candidates goes to the next rung.
+        rungs: Number of rungs of `halving`.
     """
 
     by: tuple[str, ...] = NAMES
@@ -61,13 +60,13 @@ class FrontConfig:
     """For which budgets networks are wanted, and how they are judged.
 
     Attributes:
-        least: the smallest budget, in MACs.
-        most: the largest.
-        points: how many, at even distances.
-        samples: networks of each search that are drawn within a budget, beside the most probable one.
-        holdout: patches that supernets judge on: the `validation` part, or `random` ones of the training part.
-        holdout_fraction: share of the training part that `random` holds out.
-        retrain: train each network and measure it on the test part; the front is then that of the validation part.
+        least: Smallest budget in MACs.
+        most: Largest budget in MACs.
+        points: Number of budgets, evenly spaced.
+        samples: Number of networks of each search that are sampled within a budget, besides the most probable one.
+        holdout: Held-out patches: the `validation` part, or `random` patches of the training part.
+        holdout_fraction: Share of the training part that the hold-out `random` takes.
+        retrain: Train each network and measure it on the test part; the front is then that of the validation part.
     """
 
     least: float = 10e6

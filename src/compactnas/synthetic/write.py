@@ -46,15 +46,15 @@ def write_world(
     gives. Every part holds all 17 classes. The same arguments give the same bytes.
 
     Args:
-        path: folder to make; it must not exist, or be empty.
+        path: Folder to write; it must not exist, or be empty.
         cities: Number of cities of the training part.
-        test_cities: Number of cities of the other two parts.
-        patches: Total number of patches of the training part.
-        scene_px: side of a city's scene in pixels of 10 m.
-        seed: Seed of the world; city k is `make_city(city_seed(seed, k), scene_px)`.
-        scenes: also writes each city as GeoTIFF, `scenes/NAME.tif` and `scenes/NAME_lcz.tif`.
-        dtype: of `sen2`; float64 is So2Sat's own and takes twice the room.
-        progress: told the name of the city just finished, how many are, and of how many.
+        test_cities: Number of cities of the validation and test parts.
+        patches: Number of patches of the training part.
+        scene_px: Side of the scene of a city, in pixels of 10 m.
+        seed: Random seed of the world; city k is `make_city(city_seed(seed, k), scene_px)`.
+        scenes: Also write each city as GeoTIFF, `scenes/NAME.tif` and `scenes/NAME_lcz.tif`.
+        dtype: Data type of the patches; float64 is So2Sat's own and takes twice the space.
+        progress: Callback with the name of the finished city, the number of finished cities, and the number of all.
 
     Raises:
         UserError: numbers that do not go together, a target that is in use, a full disk, or
