@@ -1,0 +1,136 @@
+"""What every candidate operation promises, as checks that raise `AssertionError`."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+
+from compactnas.cost.table import count
+from compactnas.nn.norms import Norm, candidate_norm, final_norm
+from compactnas.nn.state import EdgeWeight, State
+from compactnas.space.operation_specs import Operation
+
+CHANNELS = (2, 3, 8)
+SIZES = ((4, 4), (5, 7), (6, 5))
+"""Heights and widths, even and odd."""
+
+
+class Alone(nn.Module):
+    """An operation outside its cell: takes a map instead of a state."""
+
+    def __init__(self, operation: nn.Module) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.operation(State(x))
+        return result
+
+
+def made(operation: Operation, channels: int, norm: Norm = candidate_norm) -> nn.Module:
+    torch.manual_seed(0)
+    module: nn.Module = operation.build(channels, norm)
+    return module
+
+
+def map_of(channels: int, height: int = 6, width: int = 5) -> Tensor:
+    return torch.randn(4, channels, height, width, generator=torch.Generator().manual_seed(channels))
+
+
+def check_shape(operation: Operation) -> None:
+    """The operation keeps the shape and the type of a map, and does not write into it."""
+    for norm in (candidate_norm, final_norm):
+        for channels in CHANNELS:
+            module = made(operation, channels, norm)
+            for size in SIZES:
+                x = map_of(channels, *size)
+                before = x.clone()
+                y = module(State(x))
+                assert y.shape == x.shape and y.dtype == x.dtype, f"{tuple(x.shape)} became {tuple(y.shape)}"
+                assert bool(y.isfinite().all())
+                assert torch.equal(x, before), "the operation writes into its input"
+
+
+def check_weight_of_edge(operation: Operation) -> None:
+    """The edge's weight multiplies the output, and its gradient is the product of gradient and output."""
+    x = map_of(4)
+    module = made(operation, 4)
+    plain = module(State(x)).detach()
+    gradient = torch.randn(plain.shape, generator=torch.Generator().manual_seed(1))
+    for value, is_one in ((1.0, True), (1.0, False), (0.3, False), (0.0, False)):
+        weight = torch.tensor(value, requires_grad=True)
+        y = module(State(x), EdgeWeight(weight, is_one))
+        torch.testing.assert_close(y.detach(), value * plain)
+        assert y.requires_grad, "nothing leads from the output to the edge's weight"
+        (found,) = torch.autograd.grad(y, weight, gradient, allow_unused=True)
+        assert found is not None, "the edge's weight gets no gradient"
+        torch.testing.assert_close(found, (gradient * plain).sum(), rtol=1e-4, atol=1e-4)
+
+
+def check_gradients(operation: Operation) -> None:
+    """The input and each trained weight get a gradient that is not zero."""
+    for norm in (candidate_norm, final_norm):
+        x = map_of(4).requires_grad_()
+        module = made(operation, 4, norm)
+        module(State(x)).square().mul(map_of(4)).sum().backward()
+        for name, tensor in (("the input", x), *module.named_parameters()):
+            assert tensor.grad is not None and bool(tensor.grad.abs().sum() > 0), f"{name} gets no gradient"
+
+
+def check_cost(operation: Operation) -> None:
+    """The declared MACs and numbers of weights are those of the module."""
+    for channels in CHANNELS:
+        for side in (4, 7):
+            counted = count(Alone(made(operation, channels, final_norm)), channels, side)
+            declared = operation.macs(channels, side, side), operation.parameters(channels)
+            assert (counted.macs, counted.parameters) == declared, f"counted {counted}, declared {declared}"
+
+
+def check_has_weights(operation: Operation) -> None:
+    """An operation says that it has weights if and only if its module has some."""
+    assert operation.has_weights == any(True for _ in made(operation, 4, final_norm).parameters())
+
+
+def check_narrow(operation: Operation) -> None:
+    """On a map of fewer channels, the operation computes what one of that width computes with the first weights."""
+    wide, narrow = made(operation, 8), made(operation, 3)
+    first = {
+        name: wide.state_dict()[name][tuple(slice(size) for size in value.shape)]
+        for name, value in narrow.state_dict().items()
+    }
+    narrow.load_state_dict(first)
+    x = map_of(3)
+    torch.testing.assert_close(wide(State(x)), narrow(State(x)))
+
+
+def check_export(operation: Operation) -> None:
+    """`torch.export` takes the operation, and the exported program computes the same."""
+    module, x = Alone(made(operation, 4, final_norm)).eval(), map_of(4)
+    with torch.no_grad():
+        exported = torch.export.export(module, (x,), strict=False)
+        torch.testing.assert_close(exported.module()(x), module(x))
+
+
+def check_drawing(operation: Operation) -> None:
+    """The operation has a label, a colour on each ground and, if any, whole SVG declarations of its line."""
+    assert re.fullmatch(r"[\w .-]{1,20}", operation.label), f"label {operation.label!r}"
+    assert len(operation.colours) == 2
+    for colour in operation.colours:
+        assert re.fullmatch(r"#[0-9a-f]{6}", colour), f"colour {colour!r}"
+    assert re.fullmatch(r"(stroke[a-z-]*: [\w. ]+; ?)*", operation.line), f"line {operation.line!r}"
+
+
+CHECKS = (
+    check_shape,
+    check_weight_of_edge,
+    check_gradients,
+    check_cost,
+    check_has_weights,
+    check_narrow,
+    check_export,
+    check_drawing,
+)
+NOT_RUN = (check_weight_of_edge, check_gradients)
+"""Checks that do not hold for `none`: a cell never runs it."""
