@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig
+from compactnas.cost.counter import genotype_cost
 from compactnas.cost.latency_table import LatencyTable
-from compactnas.cost.table import genotype_cost
 from compactnas.export.latency import LatencyEngine, make_call, measure_latency, timed
 from compactnas.nn.network import Network
 from compactnas.nn.registry import ModelSpec, build

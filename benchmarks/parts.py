@@ -33,7 +33,7 @@ from torch import nn
 
 from compactnas import baselines, network, space
 from compactnas.config import DataConfig, MachineConfig, quick
-from compactnas.cost.table import genotype_cost
+from compactnas.cost.counter import genotype_cost
 from compactnas.nn.backbone import Normalise, Patches
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from compactnas.config import MachineConfig
-from compactnas.cost.table import ELEMENT_MACS, count, count_elements
+from compactnas.cost.counter import ELEMENT_MACS, count, count_elements
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.search.random_genotype import random_genotype
 from compactnas.space.genotype import Genotype

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         smoke,
     )
     from compactnas.cost.constraints import Budget, budgets_of
-    from compactnas.cost.table import CostTable, count, genotype_cost
+    from compactnas.cost.counter import count, genotype_cost
+    from compactnas.cost.table import CostTable
     from compactnas.data import Dataset, open_dataset, open_source
     from compactnas.data.batches import Batches
     from compactnas.data.packing.pack import pack, prepare
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "config": "DataConfig MachineConfig RunConfig SearchConfig TrainConfig paper quick smoke",
-    "cost.table": "CostTable count genotype_cost",
+    "cost.counter": "count genotype_cost",
+    "cost.table": "CostTable",
     "data": "Dataset open_dataset open_source",
     "data.batches": "Batches",
     "data.packing.pack": "pack prepare",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig
-from compactnas.cost.table import count, genotype_cost
+from compactnas.cost.counter import count, genotype_cost
 from compactnas.data import Dataset, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError

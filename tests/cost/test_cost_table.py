@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from compactnas.cost.table import ELEMENT_MACS, CostTable, count, count_elements, genotype_cost, work
+from compactnas.cost.counter import ELEMENT_MACS, count, count_elements, genotype_cost, work
+from compactnas.cost.table import CostTable
 from compactnas.nn.reductions import BasicReduction
 from compactnas.nn.separable import SeparableConv
 from compactnas.search.architecture import Architecture

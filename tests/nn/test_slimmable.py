@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from compactnas.cost.constraints import USED, Budget
-from compactnas.cost.table import CostTable, genotype_cost
+from compactnas.cost.counter import genotype_cost
+from compactnas.cost.table import CostTable
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compactnas.cost.constraints import USED, Budget
-from compactnas.cost.table import CostTable, genotype_cost
+from compactnas.cost.counter import genotype_cost
+from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within

@@ -9,7 +9,8 @@ from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, new_search, tiny_
 
 from compactnas.cli import main
 from compactnas.cost.constraints import USED
-from compactnas.cost.table import CostTable, genotype_cost
+from compactnas.cost.counter import genotype_cost
+from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
 from compactnas.runs.folder import read_config

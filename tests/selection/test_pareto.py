@@ -9,7 +9,7 @@ import pytest
 from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, tiny_config, write_patches
 
 from compactnas.cli import main
-from compactnas.cost.table import genotype_cost
+from compactnas.cost.counter import genotype_cost
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row
 from compactnas.pipeline import search_stage

@@ -18,7 +18,7 @@ from torch import nn
 
 from compactnas.cli import main
 from compactnas.config import DataConfig, RunConfig
-from compactnas.cost.table import genotype_cost
+from compactnas.cost.counter import genotype_cost
 from compactnas.data import ArraySource, open_dataset
 from compactnas.errors import UserError
 from compactnas.nn.network import Network

@@ -18,7 +18,8 @@ from support.tiny import BANDS, CLASSES, SIDE, Killed
 
 from compactnas.cli import main
 from compactnas.config import RunConfig, SearchConfig
-from compactnas.cost.table import count, empty_genotype, genotype_cost, work
+from compactnas.cost.counter import count, genotype_cost, work
+from compactnas.cost.table import empty_genotype
 from compactnas.data import halves, open_dataset
 from compactnas.data.formats.so2sat import FILES
 from compactnas.errors import UserError

@@ -7,7 +7,7 @@ import re
 import torch
 from torch import Tensor, nn
 
-from compactnas.cost.table import count
+from compactnas.cost.counter import count
 from compactnas.nn.norms import Norm, candidate_norm, final_norm
 from compactnas.nn.state import EdgeWeight, State
 from compactnas.space.operation_specs import Operation

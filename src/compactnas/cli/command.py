@@ -1,4 +1,4 @@
-"""What a command is, and the registry that finds one in each file of `compactnas.cli.commands`.
+"""Commands, and the registry that finds one in each file of `compactnas.cli.commands`.
 
 A command's module must import nothing heavy at its top (no torch, no jsonargparse), because `compactnas --help` reads
 all of them.

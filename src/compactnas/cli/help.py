@@ -127,7 +127,7 @@ def _label(action: argparse.Action) -> str:
 
 
 def _value(action: argparse.Action) -> str:
-    """What the help calls the value of an option."""
+    """Name the value of an option in the help."""
     kind, name = getattr(action, "_typehint", None), action.dest.rpartition(".")[2]
     choices = get_args(kind) if get_origin(kind) is Literal else CHOICES.get(action.dest, ())
     if choices:
@@ -153,7 +153,7 @@ def _explained(action: argparse.Action, parser: Parser) -> str:
 
 
 def _written(value: Any) -> str:
-    """A default as the user would type it, empty if there is none."""
+    """Write a default as the user would type it; empty without a default."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

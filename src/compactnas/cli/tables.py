@@ -50,7 +50,7 @@ def wide_console() -> Console:
 
 
 def console() -> Console:
-    """Where tables go: a terminal, or a pipe wide enough that none is cut."""
+    """Console for tables: a terminal, or a pipe wide enough that none is cut."""
     found = Console()
     return found if found.is_terminal else Console(width=PIPE_WIDTH)
 

@@ -1,1 +1,1 @@
-"""What a network costs: MACs, parameters, latency."""
+"""Costs of networks: MACs, parameters, latency."""

@@ -32,20 +32,21 @@ class LatencyTable:
     Attributes:
         device: what was measured, in words.
         engine: `onnx` (onnxruntime) or `torch`.
-        threads: of the engine.
+        threads: Number of threads of the engine.
         batch: patches of a call.
-        layout: of the space.
-        channels: of the space's first block.
-        blocks: of the space.
+        layout: Layout of the space.
+        channels: Number of channels of the space's first block.
+        blocks: Number of blocks of the space.
         operations: names of the columns below.
-        bands: of a patch.
-        classes: of the answer.
+        bands: Number of bands of a patch.
+        classes: Number of classes.
         patch_px: side of a patch.
         operations_ns: (blocks, operations), of one edge in one cell of each block.
         overhead_ns: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
-        fixed_ns: of a call, stem, reductions and head.
-        networks: whole networks that were measured beside it.
-        median_error: of their predictions as a share of what was measured, each fitted without the one predicted.
+        fixed_ns: Time of the call itself, stem, reductions and head.
+        networks: Number of whole networks that were measured as a check.
+        median_error: Median error of their predictions as a share of the measured time,
+            each fitted without the one predicted.
         worst_error: the largest of them.
     """
 
@@ -88,7 +89,7 @@ class LatencyTable:
         """The table of a file.
 
         Errors:
-            UserError: it is none.
+            UserError: The file is not a table of latencies.
         """
         values: Any = read_json(Path(file), MAKE)
         if not isinstance(values, dict):
@@ -100,7 +101,7 @@ class LatencyTable:
 
     @property
     def compiled(self) -> bool:
-        """Whether the engine leaves out what the output does not hear from."""
+        """Whether the engine leaves out dead nodes."""
         return self.engine == "onnx"
 
     def write(self, file: Path) -> None:
@@ -113,8 +114,8 @@ class LatencyTable:
         Args:
             space: what is chosen from.
             max_depth: largest depth of a block.
-            bands: of the patches.
-            classes: of the answer.
+            bands: Number of bands of the patches.
+            classes: Number of classes.
             patch_px: side of a patch.
 
         Errors:

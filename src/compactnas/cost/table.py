@@ -1,14 +1,8 @@
-"""What a network costs: parameters and multiply-accumulates, counted by operator.
-
-Convention: MACs are the multiply-accumulates of convolutions and linear layers for one patch;
-normalisation, activation, pooling and addition are not counted, as in the paper's tables, whose
-column "FLOPs" holds MACs. Parameters are all trained weights.
-"""
+"""Cost table: costs of every choice of a space, so that an expected cost is a sum of products."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -16,74 +10,14 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from compactnas.nn.network import Network
+from compactnas.cost.counter import count, genotype_cost
 from compactnas.nn.norms import Norm, candidate_norm, final_norm
 from compactnas.nn.operations import build_operation
 from compactnas.nn.state import State
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import LAYOUTS, Space
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a network.
-
-    Attributes:
-        macs: multiply-accumulates of one patch.
-        parameters: trained weights.
-    """
-
-    macs: int
-    parameters: int
-
-    def __str__(self) -> str:
-        return f"{self.parameters / 1e6:.4f} M parameters, {self.macs / 1e6:.3f} M MACs"
-
-
-def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
-    """Cost of a module that takes (batch, bands, patch_px, patch_px); nothing is computed for it."""
-    meta = deepcopy(module).to("meta").eval()
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        meta(torch.empty(1, bands, patch_px, patch_px, device="meta"))
-    return Cost(counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters()))
-
-
-ELEMENT_MACS = 54.0
-"""Multiply-accumulates that take as long in training as writing one element of a map: fitted on a CPU
-(`benchmarks/work.py`, docs/performance.md). Pools cost no MACs, but time."""
-
-
-def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
-    """Elements that the layers of a module write for one patch (bands, patch_px, patch_px); nothing is computed."""
-    meta, total = deepcopy(module).to("meta").eval(), 0
-
-    def add(layer: nn.Module, given: tuple[object, ...], written: object) -> None:
-        nonlocal total
-        if isinstance(written, Tensor) and written is not given[0]:
-            total += written.numel() * getattr(layer, "map_writes", 1)
-
-    for layer in meta.modules():
-        if not any(layer.children()):
-            layer.register_forward_hook(add)
-    with torch.no_grad():
-        meta(torch.empty(1, bands, patch_px, patch_px, device="meta"))
-    return total
-
-
-def work(module: nn.Module, bands: int, patch_px: int) -> float:
-    """What the time of a pass over one patch goes with: MACs, and elements of maps in the MACs that take as long."""
-    return count(module, bands, patch_px).macs + ELEMENT_MACS * count_elements(module, bands, patch_px)
-
-
-def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -> Cost:
-    """Cost of the network that a genotype describes."""
-    with torch.device("meta"):
-        network = Network(genotype, bands, classes)
-    return count(network, bands, patch_px)
 
 
 def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
@@ -129,12 +63,12 @@ def _of_operations(
 
 @dataclass(frozen=True)
 class WidthCosts:
-    """What a space's choices cost at each width of its blocks.
+    """Costs of a space's choices at each width of its blocks.
 
     Attributes:
-        operations: of one edge in one cell of each block.
-        fixed: of stem, reductions and head: the sum over pairs of neighbouring blocks at their widths. A block that is
-            alone is its own neighbour.
+        operations: Cost of an operation on one edge in one cell of each block.
+        fixed: Cost of stem, reductions and head: the sum over pairs of neighbouring blocks at their widths. A block that
+            is alone is its own neighbour.
     """
 
     operations: Float[Tensor, "blocks widths operations"]
@@ -170,14 +104,14 @@ class WidthCosts:
 
 @dataclass(frozen=True)
 class CostTable:
-    """What every choice of a space costs, so that the expected cost is a sum of products.
+    """Costs of every choice of a space; the expected cost is a sum of products.
 
     Where widths are searched for, the table is that of the full width; `at` and `of_widths` give others.
 
     Attributes:
         operations: (blocks, operations), of one edge in one cell of each block.
         overhead: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
-        fixed: of stem, reductions and head.
+        fixed: Cost of stem, reductions and head.
         widths: the same at each width of the blocks; None where widths are not searched for.
     """
 
@@ -201,15 +135,15 @@ class CostTable:
         Args:
             space: what is chosen from.
             max_depth: largest depth of a block.
-            bands: of the patches.
-            classes: of the answer.
+            bands: Number of bands of the patches.
+            classes: Number of classes.
             patch_px: side of a patch.
             measure: MACs of one patch, or trained weights of the final network.
         """
         return _table(space, max_depth, bands, classes, patch_px, measure)
 
     def at(self, weights: Float[Tensor, "blocks widths"] | None) -> CostTable:
-        """The expected table under the probabilities of widths, with gradients; itself where there are none."""
+        """The expected table under the probabilities of widths, with gradients; the table itself without widths."""
         if self.widths is None or weights is None:
             return self
         operations, fixed = self.widths.at(weights)
@@ -234,7 +168,7 @@ class CostTable:
         """Expected cost of the whole network.
 
         Args:
-            probabilities: of each operation on each edge.
+            probabilities: Probability of each operation on each edge.
             depth_weights: probability of each depth from 1 on, in each block.
         """
         depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
@@ -281,7 +215,7 @@ class CostTable:
 def _table(
     space: Space, max_depth: int, bands: int, classes: int, patch_px: int, measure: Literal["macs", "parameters"]
 ) -> CostTable:
-    """What a search, its budgets and its reports all ask for; nothing writes to its tensors."""
+    """Measure the table once for a search, its budgets and its reports; nothing writes to its tensors."""
     layout = LAYOUTS[space.layout]
 
     def counted(module: nn.Module, channels: int, side: int) -> int:

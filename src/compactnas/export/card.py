@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import nn
 
-from compactnas.cost.table import count
+from compactnas.cost.counter import count
 from compactnas.errors import HIDDEN
 from compactnas.export.manifest import (
     CARD,

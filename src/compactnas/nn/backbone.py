@@ -96,7 +96,7 @@ class Backbone(nn.Module):
         return states[-1].x
 
     def enter(self, x: Patches) -> list[State]:
-        """What the first block takes: the normalised pixels behind the stem."""
+        """Compute the input of the first block: stem of the normalised pixels."""
         stem = State(self.stem(self.normalise(x)))
         return [stem, stem] if self.pair else [stem]
 
@@ -112,7 +112,7 @@ class Backbone(nn.Module):
         return self._block(self.blocks[block], states, sample, block)
 
     def _at_width(self, block: int, states: list[State], sample: Sample, width: int) -> Map:
-        """What leaves a block that runs at so many of its channels."""
+        """Run a block at a smaller number of channels."""
         (state,) = states
         if block:
             state = State(self.reductions[block - 1](state, width))

@@ -18,7 +18,7 @@ from compactnas.space.search_space import Layout
 
 
 class CellPlan(NamedTuple):
-    """What all cells of a network have in common.
+    """Plan that all cells of a network share.
 
     Attributes:
         layout: How a cell takes its inputs and gives its output.

@@ -11,7 +11,7 @@ from compactnas.distributed.sync_layers import memory_of
 from compactnas.nn.state import Map, concatenate
 
 Norm = Callable[[int], nn.Module]
-"""Makes the normalisation of so many channels."""
+"""Function that makes the normalisation for a number of channels."""
 
 final_norm: Norm = nn.BatchNorm2d
 """Of a network that is trained for use: affine, with running averages."""

@@ -75,8 +75,8 @@ class BasicReduction(nn.Module):
     """NAS-Bench-201's residual block of stride 2, which stands between the paper's blocks.
 
     Args:
-        channels_in: of the map.
-        channels_out: of the result.
+        channels_in: Number of channels of the map.
+        channels_out: Number of channels of the result.
         norm: normalisation.
         separable: make each 3x3 convolution of a depthwise and a pointwise one (MobileNets, Howard et al. 2017).
     """
@@ -100,7 +100,7 @@ class BasicReduction(nn.Module):
     def forward(
         self, state: State, channels: int | None = None
     ) -> Float[Tensor, "batch channels_out height_out width_out"]:
-        """With `channels`, at so many of its own, and at those of the state."""
+        """Halve the side; if `channels` is given, use only the first `channels` outputs."""
         result: Tensor
         if channels is None:
             result = self.body(state.positive) + self.shortcut(state.x)
@@ -113,8 +113,8 @@ class CellReduction(nn.Module):
     """GDAS's fixed reduction cell: both inputs convolved and pooled, the four concatenated.
 
     Args:
-        channels_in: of each of the two inputs.
-        channels: of each of the four parts; the output has 4 x channels.
+        channels_in: Number of channels of each of the two inputs.
+        channels: Number of channels of each of the four parts; the output has 4 x channels.
     """
 
     def __init__(self, channels_in: int, channels: int, norm: Norm) -> None:

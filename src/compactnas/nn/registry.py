@@ -24,10 +24,10 @@ class ModelSpec:
 
     Attributes:
         name: `genotype`, or the name of a baseline.
-        bands: of the patches.
-        classes: of the answer.
+        bands: Number of bands of the patches.
+        classes: Number of classes.
         patch_px: side of the patches that it was trained on.
-        genotype: of a searched network, else None.
+        genotype: Genotype of a searched network, else None.
     """
 
     name: str

@@ -75,7 +75,7 @@ class Sample(NamedTuple):
         return None if self.weights is None else EdgeWeight(self.weights[edge], is_one=True)
 
     def is_closed(self, edge: int, index: int) -> bool:
-        """Whether a candidate runs behind a closed gate: for the gradient of the gate alone."""
+        """Check whether a candidate runs behind a closed gate: for the gradient of the gate alone."""
         return self.mixture is not None and self.mixture.gates and index != self.path[edge]
 
 

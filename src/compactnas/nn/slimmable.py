@@ -21,7 +21,7 @@ Other = Float[Tensor, "batch others height width"]
 
 
 def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> Tensor:
-    """What a chain of layers gives at the channels of x, and at so many that leave its convolutions.
+    """Run a chain of layers at the channels of x, with a given number of convolution outputs.
 
     A batch norm takes the batch's own statistics, as all of a supernet do.
     """
@@ -43,7 +43,7 @@ def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> T
 
 
 def first_channels(x: Map, channels: int) -> Other:
-    """The first channels of a map, in a memory of their own."""
+    """Copy the first channels of a map."""
     return x[:, :channels].contiguous(memory_format=memory_of(x))
 
 

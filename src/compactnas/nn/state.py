@@ -21,7 +21,7 @@ class State:
 
     Args:
         parts: maps that stand side by side as its channels. They are put together when they are asked
-            for, so that a map of which only the positive part is used is never made.
+            for, so that a map is never made if only its positive part is used.
     """
 
     def __init__(self, *parts: Map | State) -> None:

@@ -1,4 +1,4 @@
-"""The supernet: the backbone with every candidate on every edge, of which a sample runs."""
+"""The supernet: the backbone with every candidate on every edge; a sample chooses those that run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SuperNet(nn.Module):
     Args:
         space: what a sample may choose from.
         depths: cells built in each block: the greatest depths that a sample may have.
-        bands: of the patches.
-        classes: of the answer.
+        bands: Number of bands of the patches.
+        classes: Number of classes.
     """
 
     def __init__(self, space: Space, depths: tuple[int, ...], bands: int, classes: int) -> None:

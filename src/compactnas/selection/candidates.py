@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from compactnas.cost.constraints import Budget, admits
-from compactnas.cost.table import genotype_cost
+from compactnas.cost.counter import genotype_cost
 from compactnas.errors import UserError
 from compactnas.runs.task import Task
 from compactnas.search.random_genotype import random_like

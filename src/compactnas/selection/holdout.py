@@ -14,7 +14,8 @@ from torch import Tensor
 
 from compactnas.config import RunConfig
 from compactnas.cost.constraints import Budget, budgets_of
-from compactnas.cost.table import Cost, CostTable
+from compactnas.cost.counter import Cost
+from compactnas.cost.table import CostTable
 from compactnas.data import Dataset, Indices, Normalization, Source, measure_normalization
 from compactnas.data.batches import drawing
 from compactnas.data.device_cache import on_device

@@ -1,1 +1,1 @@
-"""What a search chooses from and what it finds; no torch."""
+"""Search spaces and genotypes: descriptions without torch."""

@@ -23,7 +23,7 @@ FORMAT = "compactnas-genotype/1"
 MAX_BYTES = 100_000
 MAX_NODES, MAX_BLOCKS, MAX_DEPTH, MAX_CHANNELS = 16, 8, 32, 1024
 MAX_OPERATIONS = 4096
-"""Of a whole network, edges by cells: making the modules of so many takes some seconds."""
+"""Largest number of operations in a network, edges times cells; building them takes some seconds."""
 MAX_PARAMETERS = 2**27
 """About how many weights a network may have: half a gigabyte. The largest one of the field's tables has 2**23."""
 
@@ -33,7 +33,7 @@ class Genotype:
     """A derived cell with its backbone (paper, section 3: alpha = {alpha_cell, Delta}).
 
     Attributes:
-        nodes: for each computed node, its incoming edges as (operation, source state).
+        nodes: Incoming edges of each computed node as (operation, source state).
             States are numbered: the cell's inputs first, then the computed nodes.
         depths: cells in each block, delta_i of the paper.
         channels: C, the channels of the first block; each further block doubles them.
@@ -122,7 +122,7 @@ class Genotype:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the last node is reachable from a cell input."""
+        """Check whether the last node is reachable from a cell input."""
         return self.inputs + len(self.nodes) - 1 in reachable_states(self.nodes, self.inputs)
 
     @property

@@ -1,4 +1,4 @@
-"""Which nodes of a cell matter: those that an input reaches and that the cell's output uses."""
+"""Reachability in a cell: states that an input reaches, and states that the output uses."""
 
 from __future__ import annotations
 

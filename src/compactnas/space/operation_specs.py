@@ -49,7 +49,7 @@ class Operation:
 
     @property
     def has_weights(self) -> bool:
-        """Whether the operation has trained weights."""
+        """Check whether the operation has trained weights."""
         return self.parameters(1) > 0
 
 

@@ -46,7 +46,7 @@ class Layout:
 
 
 MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max_depth": MAX_DEPTH}
-"""What a genotype can hold is what a space can ask for."""
+"""Limits of a space, which are those of a genotype."""
 
 LAYOUTS = {
     "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="batch", reduction="basic"),

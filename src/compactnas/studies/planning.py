@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from compactnas.config import DataConfig
-from compactnas.cost.table import count
+from compactnas.cost.counter import count
 from compactnas.data import open_streamed
 from compactnas.data.source import Facts
 from compactnas.data.splits import make_parts

@@ -16,16 +16,8 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig, SearchConfig
-from compactnas.cost.table import (
-    ELEMENT_MACS,
-    CostTable,
-    count,
-    count_elements,
-    each_operation,
-    empty_genotype,
-    genotype_cost,
-    work,
-)
+from compactnas.cost.counter import ELEMENT_MACS, count, count_elements, genotype_cost, work
+from compactnas.cost.table import CostTable, each_operation, empty_genotype
 from compactnas.data import Dataset, halves, measure_normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json

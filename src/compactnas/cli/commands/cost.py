@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     require_model(options.model)
     import torch
 
-    from compactnas.cost.table import count
+    from compactnas.cost.counter import count
     from compactnas.nn.baselines import BASELINES
     from compactnas.nn.registry import SEARCHED, ModelSpec
     from compactnas.nn.registry import build as build_model

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def spread_of(options: Namespace) -> Spread:
-    """Who judges the blocks."""
+    """Choose the executor of the blocks."""
     if options.ray or options.ray_address:
         from compactnas.mapping.executors.ray import on_ray
 
@@ -85,7 +85,7 @@ def spread_of(options: Namespace) -> Spread:
 
 
 def job_of(options: Namespace) -> Job:
-    """What the options ask for."""
+    """Build the job that the options describe."""
     from compactnas.mapping.config import MapConfig, Reading
     from compactnas.mapping.job import Job
 

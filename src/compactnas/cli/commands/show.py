@@ -131,12 +131,12 @@ def _stage(run: RunFolder, name: str) -> dict[str, Any]:
 
 
 def _cost(run: RunFolder) -> dict[str, int] | None:
-    """Parameters and MACs of the trained network; None if there is none."""
+    """Count parameters and MACs of the trained network; None without one."""
     if run.spec is None:
         return None
     import torch
 
-    from compactnas.cost.table import count
+    from compactnas.cost.counter import count
     from compactnas.nn.registry import build as build_model
 
     with torch.device("meta"):

@@ -9,7 +9,7 @@ from itertools import groupby
 
 import torch
 
-from compactnas.cost.table import Cost, count
+from compactnas.cost.counter import Cost, count
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.reporting.study.paper import Printed, printed_for
 from compactnas.reporting.study.seeds import Spread, ranks
