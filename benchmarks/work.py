@@ -3,7 +3,7 @@
     python benchmarks/work.py
 
 Random search has to spend what a search spends, and a count that is the same on every machine has to stand for
-the time (`compactnas.cost.table.work`). Pools cost no multiply-accumulates, but time. Here are the processor times of
+the time (`compactnas.cost.counter.work`). Pools cost no multiply-accumulates, but time. Here are the processor times of
 training steps of ResNets, of cells of pools and skips alone, and of random cells (median of 5 after 1), and the
 number of multiply-accumulates that an element takes as long as, by least squares on relative errors. One thread.
 """

@@ -53,7 +53,7 @@ class Sizes:
 
 
 def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
-    """The work that a search did, from its metrics, in the unit of `compactnas.cost.table.work`.
+    """The work that a search did, from its metrics, in the unit of `compactnas.cost.counter.work`.
 
     A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
     depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations,
