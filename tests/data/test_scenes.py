@@ -1,4 +1,4 @@
-"""Scenes with labels, GeoTIFF folders and data sets of samples: what is cut is what lies there."""
+"""Scenes with labels and folders of GeoTIFFs: windows and patches hold the right pixels."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from support.map_files import EPSG, LEFT, TOP, write_raster
 
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import Source, open_dataset, open_source
 from compactnas.data.leakage import measure_leakage
-from compactnas.data.packing.pack import pack, prepare
+from compactnas.data.packing.pack import prepare
 from compactnas.data.rasters import opened
-from compactnas.data.samples import PackedSamples, SamplesSource
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
 
@@ -266,49 +264,6 @@ def test_broken_geotiffs_are_one_error(tmp_path: Path, name: str) -> None:
     root = class_folder(tmp_path)
     damage(root)
     check_refused(DataConfig(str(root)), message)
-
-
-class Set(torch.utils.data.Dataset):
-    """Samples as TorchGeo's data sets give them."""
-
-    def __init__(self, images: torch.Tensor, labels: list[int]) -> None:
-        self.images, self.labels, self.classes = images, labels, ["a", "b", "c"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"image": self.images[index], "label": torch.tensor(self.labels[index])}
-
-
-def test_any_data_set_of_samples_is_a_source_and_comes_back_as_one(tmp_path: Path) -> None:
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 9000, (12, 4, 8, 8)) / 10000).float()
-    source = SamplesSource(Set(images, [0, 1, 2] * 4), bands=("B02", "B03", "B04", "B08"), groups=["x", "y"] * 6)
-    assert source.facts.classes == ("a", "b", "c") and source.facts.name == "Set"
-    back = PackedSamples(pack(source, tmp_path / "packed"))
-    assert len(back) == 12
-    for index in range(12):
-        assert torch.equal(back[index]["image"], images[index]) and int(back[index]["label"]) == index % 3
-    # The round trip: a packed set's samples are such a data set again.
-    again = SamplesSource(back, classes=("a", "b", "c"))
-    np.testing.assert_array_equal(again.batch(np.arange(12))[0], images.numpy())
-
-
-WRONG_SETS = {
-    "empty": (lambda: Set(torch.zeros(0, 1, 4, 4), []), "holds no samples"),
-    "flat": (lambda: Set(torch.zeros(3, 16), [0, 1, 2]), "images have shape (16,)"),
-    "labels past the names": (lambda: Set(torch.zeros(3, 1, 4, 4), [0, 1, 7]), "must be 0 to 2"),
-    "tuples": (lambda: [(torch.zeros(1, 4, 4), 0)], "sample 0: is not a dictionary"),
-    "no label": (lambda: [{"image": torch.zeros(1, 4, 4), "label": None}], "sample 0: its label is None"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_SETS)
-def test_other_data_sets_are_one_error(name: str) -> None:
-    make, message = WRONG_SETS[name]
-    with pytest.raises(UserError) as caught:
-        SamplesSource(make())
-    assert message in str(caught.value)
 
 
 def test_inspect_and_leakage_take_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -210,18 +210,6 @@ def test_every_city_has_places_for_every_class_in_each_half() -> None:
         assert len(set(label[col >= SMALLEST_PX // 2])) == 17
 
 
-def test_the_two_nearest_centres_of_a_tile_are_those_of_all() -> None:
-    from compactnas.synthetic.plan import _two_nearest
-
-    rng = np.random.default_rng(0)
-    cx, cy = rng.uniform(0, 3000, (2, 300)).astype(np.float32)
-    for left, top in ((0, 0), (900, 1500), (2500, -400)):
-        x, y = (rng.uniform(place, place + 400, (20, 30)).astype(np.float32) for place in (left, top))
-        order = np.hypot(x[..., None] - cx, y[..., None] - cy).argsort(axis=-1, kind="stable")
-        for found, expected in zip(_two_nearest(x, y, cx, cy), (order[..., 0], order[..., 1]), strict=True):
-            np.testing.assert_array_equal(found, expected)
-
-
 def test_names_and_hashes_do_not_repeat() -> None:
     assert len({city_name(seed) for seed in range(5000, 6000)}) == 1000
     i, j = (axis.astype(np.int32).ravel() for axis in np.meshgrid(np.arange(-100, 100), np.arange(-100, 100)))

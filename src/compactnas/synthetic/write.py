@@ -39,11 +39,11 @@ def write_world(
     dtype: Literal["float32", "float64"] = "float32",
     progress: Progress | None = None,
 ) -> None:
-    """Makes cities and writes their patches as So2Sat's d1: training, validation, testing.
+    """Make cities, and write their patches in the layout of So2Sat: training, validation, testing.
 
-    Training patches come from `cities` cities; `test_cities` others give their west half to
-    validation and their east half to testing, each half as many patches as one training city
-    gives. Every part holds all 17 classes. The same arguments give the same bytes.
+    Training patches come from `cities` cities. Each of `test_cities` other cities gives its west half to
+    validation and its east half to testing, with as many patches from a half as from a training city.
+    Every part has all 17 classes. The same arguments give the same bytes.
 
     Args:
         path: Folder to write; it must not exist, or be empty.
@@ -57,8 +57,8 @@ def write_world(
         progress: Callback with the name of the finished city, the number of finished cities, and the number of all.
 
     Raises:
-        UserError: numbers that do not go together, a target that is in use, a full disk, or
-            rasterio missing for `scenes`.
+        UserError: The numbers do not fit together, the folder is in use, the disk is full, or rasterio
+            is missing for `scenes`.
     """
     _check(cities, test_cities, patches, scene_px, seed)
     if scenes:
@@ -81,16 +81,23 @@ def write_world(
                 progress(scene.name, index + 1, cities + test_cities)
         for file in files.values():
             file.close()
-        about = {
-            "made": "by compactnas, a procedural world: no real place",
-            "seed": seed,
-            "scene_px": scene_px,
-            "training_cities": names[:cities],
-            "validation_and_testing_cities": names[cities:],
-            "patches": {part: sum(counts) for part, counts in sizes.items()},
-            "bands": BANDS,
-        }
-        (folder / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        _write_description(folder, seed, scene_px, names[:cities], names[cities:], sizes)
+
+
+def _write_description(
+    folder: Path, seed: int, scene_px: int, training: list[str], testing: list[str], sizes: dict[str, list[int]]
+) -> None:
+    """Write `world.json`, which says how the world was made."""
+    about = {
+        "made": "by compactnas, a procedural world: no real place",
+        "seed": seed,
+        "scene_px": scene_px,
+        "training_cities": training,
+        "validation_and_testing_cities": testing,
+        "patches": {part: sum(counts) for part, counts in sizes.items()},
+        "bands": BANDS,
+    }
+    (folder / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def city_seed(seed: int, index: int) -> int:

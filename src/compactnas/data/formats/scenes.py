@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from compactnas.data.checks import require_patch
 from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
-from compactnas.data.formats._scene_labels import labelled_windows, labels_beside
+from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows, labels_beside
 from compactnas.data.rasters import (
     band_names,
     is_upright,
@@ -108,20 +108,7 @@ def open_scenes(
     files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not f.stem.endswith("_lcz")))
     if labels and len(files) != 1:
         raise UserError(f"data.labels: {labels} is for a single scene, but {path} has {len(files)}; leave it out")
-    names: tuple[str, ...] = ()
-    found, places = [], []
-    for file in files:
-        with opened(file) as raster:
-            own = band_names(raster)
-            if names and own != names:
-                raise UserError(f"{file}: has bands {', '.join(own)}, but {files[0].name} has {', '.join(names)}")
-            if not is_upright(raster):
-                raise UserError(f"{file}: is rotated or has no coordinates; warp it to a map first (rio warp)")
-            names = own
-            require_patch(window_px, len(own), str(file))
-            windows = labelled_windows(raster, Path(labels) if labels else labels_beside(file), window_px, stride_px)
-            found.append(windows)
-            places.append(_places(raster, windows.corners, window_px))
+    names, found, places = _read_labels(files, labels, window_px, stride_px)
     sizes = [len(windows.classes) for windows in found]
     if not sum(sizes):
         raise UserError(f"{path}: no label has a whole window of {window_px} pixels around it; lower data.window_px")
@@ -144,6 +131,28 @@ def open_scenes(
         lcz=True,
     )
     return SceneSource(facts, files, scene, corners, window_px, positions, downsample)
+
+
+def _read_labels(
+    files: tuple[Path, ...], labels: str, window_px: int, stride_px: int
+) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None]]:
+    """Find the labelled windows of each scene; return the common band names, the windows, and their footprints."""
+    names: tuple[str, ...] = ()
+    found: list[WindowLabels] = []
+    places: list[Footprints | None] = []
+    for file in files:
+        with opened(file) as raster:
+            own = band_names(raster)
+            if names and own != names:
+                raise UserError(f"{file}: has bands {', '.join(own)}, but {files[0].name} has {', '.join(names)}")
+            if not is_upright(raster):
+                raise UserError(f"{file}: is rotated or has no coordinates; warp it to a map first (rio warp)")
+            names = own
+            require_patch(window_px, len(own), str(file))
+            windows = labelled_windows(raster, Path(labels) if labels else labels_beside(file), window_px, stride_px)
+            found.append(windows)
+            places.append(_places(raster, windows.corners, window_px))
+    return names, found, places
 
 
 def _places(scene: Any, corners: Indices, window_px: int) -> Footprints | None:
