@@ -99,7 +99,7 @@ def test_pools_can_be_guarded_too(patches: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"skip_limit_operations": ("skip",)}, r"skip_limit_operations: \['skip'\] is unknown"),
+        ({"skip_limit_operations": ("skip",)}, "search.skip_limit_operations: unknown operation 'skip'"),
         ({"skip_limit_edges": -1}, "skip_limit_edges: -1 is negative"),
         ({"skip_limit": "limit", "strategy": "uniform"}, "skip_limit: uniform does not train the architecture"),
     ],

@@ -548,7 +548,7 @@ def test_data_that_does_not_go_with_the_searches_is_refused(home: Path, tmp_path
 def test_a_resumed_selection_asks_for_the_same(home: Path, tmp_path: Path) -> None:
     choice = replace(QUICK, by=("macs",))
     select(home, tmp_path / "out", choice)
-    with pytest.raises(UserError, match="has a select already; go on with --resume"):
+    with pytest.raises(UserError, match="already has a select; resume it with --resume"):
         select(home, tmp_path / "out", choice)
     with pytest.raises(UserError, match="differs from what is given in candidates"):
         select(home, tmp_path / "out", replace(choice, candidates=4), resume=True)
@@ -593,7 +593,7 @@ def test_the_command_selects_and_its_folder_can_be_trained(
         ("RUN --output OUT --by macs,macs", "name each ranking only once"),
         ("RUN --output OUT --eta 1", "eta: 1 is less than 2"),
         ("RUN --output OUT --holdout test", "--holdout"),
-        ("RUN --output OUT --holdout-fraction 1", "holdout_fraction: 1 is outside 0 to 1"),
+        ("RUN --output OUT --holdout-fraction 1", "--holdout-fraction: 1 is outside 0 to 1"),
         ("RUN --output OUT --max-macs -1", "is not a budget"),
         ("nowhere --output OUT", "nowhere"),
         ("RUN --output OUT --machine.devices 2", "one device"),
