@@ -69,7 +69,7 @@ def contest(folder: Path, patches: int, rounds: int) -> dict[str, list[float]]:
     assert isinstance(packed, PackedSource)
     in_memory = np.array(packed.stored)
     opened = h5py.File(path, "r")
-    net = BASELINES["resnet8"](10, CLASSES).eval().to(memory_format=torch.channels_last)
+    net = BASELINES["resnet8"].build(10, CLASSES).eval().to(memory_format=torch.channels_last)
     normalise = Normalise(10).eval()
     normalise.set([0.45] * 10, [0.26] * 10)
     rng = np.random.default_rng(1)

@@ -31,10 +31,11 @@ import torch
 from side_by_side import add_job_options, do_as_asked, folder_name, run_side_by_side
 from torch import nn
 
-from compactnas import baselines, network, space
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.cost.counter import genotype_cost
+from compactnas.nn import backbone
 from compactnas.nn.backbone import Normalise, Patches
+from compactnas.nn.baselines import BASELINES, Baseline
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype
@@ -122,11 +123,11 @@ class Job:
 def exchanged(row: str) -> Iterator[None]:
     """The row's part in its place."""
     if row in RESNETS:
-        with patch.dict(baselines.BASELINES, {"resnet20": RESNETS[row]}):
+        with patch.dict(BASELINES._entries, {"resnet20": Baseline(RESNETS[row], row)}):
             yield
     else:
         part = NETWORKS[row]
-        with patch.dict(space.LAYOUTS, {"lean": part.layout}), patch.object(network, "Normalise", part.normalise):
+        with patch.dict(LAYOUTS, {"lean": part.layout}), patch.object(backbone, "Normalise", part.normalise):
             yield
 
 

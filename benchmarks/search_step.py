@@ -156,7 +156,7 @@ def _reach(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
 
 def resnet20_step(batch: int) -> Callable[[Batch], None]:
     """A training step of ResNet-20 in channels_last."""
-    net = BASELINES["resnet20"](BANDS, CLASSES).to(memory_format=torch.channels_last)
+    net = BASELINES["resnet20"].build(BANDS, CLASSES).to(memory_format=torch.channels_last)
     sgd = torch.optim.SGD(net.parameters(), lr=RATE, momentum=0.9, weight_decay=3e-4, nesterov=True, fused=True)
 
     def step(pair: Batch) -> None:

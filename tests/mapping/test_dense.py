@@ -38,7 +38,7 @@ def network_of(name: str) -> nn.Module:
         "nasnet": Genotype(PAIR, (1, 1, 2), channels=4, layout="nasnet"),
         "shallow": SHALLOW,
     }
-    network = Network(genotypes[name], BANDS, CLASSES) if name in genotypes else BASELINES[name](BANDS, CLASSES)
+    network = Network(genotypes[name], BANDS, CLASSES) if name in genotypes else BASELINES[name].build(BANDS, CLASSES)
     with torch.no_grad():
         network.train()
         for _ in range(5):
@@ -103,7 +103,7 @@ def test_parts_of_a_block_have_the_features_of_the_whole(monkeypatch: pytest.Mon
 
 def test_a_network_that_is_no_map_of_maps_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="--mode dense: is for searched networks and ResNets, not Sen2LCZNet"):
-        levels_of(BASELINES["sen2lcz_mf"](BANDS, CLASSES))
+        levels_of(BASELINES["sen2lcz_mf"].build(BANDS, CLASSES))
     with pytest.raises(UserError, match="--mode dense: this network normalises each window by itself"):
         levels_of(network_of("lean"))
 

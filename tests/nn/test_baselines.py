@@ -25,7 +25,7 @@ def digits(text: float) -> int:
 @pytest.mark.parametrize("name", SIZES)
 def test_has_the_printed_size(name: str) -> None:
     with torch.device("meta"):
-        network = BASELINES[name](10, 17).eval()
+        network = BASELINES[name].build(10, 17).eval()
         x = torch.empty(1, 10, 32, 32)
     with FlopCounterMode(display=False) as counter:
         network(x)
@@ -37,7 +37,7 @@ def test_has_the_printed_size(name: str) -> None:
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("patch_px", [32, 64, 15])
 def test_takes_any_patch(name: str, patch_px: int) -> None:
-    network = BASELINES[name](3, 5).eval()
+    network = BASELINES[name].build(3, 5).eval()
     with torch.no_grad():
         logits = network(torch.rand(2, 3, patch_px, patch_px))
     assert logits.shape == (2, 5)
@@ -47,7 +47,7 @@ def test_takes_any_patch(name: str, patch_px: int) -> None:
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_parameter_is_trained_and_a_step_helps(name: str) -> None:
     torch.manual_seed(0)
-    network = BASELINES[name](4, 3).train()
+    network = BASELINES[name].build(4, 3).train()
     x, y = torch.rand(8, 4, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
     def loss() -> torch.Tensor:
@@ -68,7 +68,7 @@ def test_every_parameter_is_trained_and_a_step_helps(name: str) -> None:
 
 def test_resnet_block_is_its_formula() -> None:
     """A block with its convolutions at zero passes on what its shortcut lets through."""
-    network = BASELINES["resnet8"](3, 5).eval()
+    network = BASELINES["resnet8"].build(3, 5).eval()
     block = network.get_submodule("blocks.1")
     first = block.get_submodule("second.0")
     torch.nn.init.zeros_(first.get_parameter("weight"))
@@ -81,7 +81,7 @@ def test_resnet_block_is_its_formula() -> None:
 
 def test_fusion_gives_the_mean_of_four_softmaxes() -> None:
     torch.manual_seed(1)
-    network = BASELINES["sen2lcz_mf"](3, 5).eval()
+    network = BASELINES["sen2lcz_mf"].build(3, 5).eval()
     outputs: list[torch.Tensor] = []
     heads = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     assert len(heads) == 4

@@ -109,7 +109,7 @@ def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, obj
     facts = data.source.facts
     torch.manual_seed(0)
     sizes = len(facts.bands), len(facts.classes)
-    network = Network(FOUND, *sizes) if name == "found" else BASELINES[name](*sizes)
+    network = Network(FOUND, *sizes) if name == "found" else BASELINES[name].build(*sizes)
     normalisation = measure_normalization(data.source, train)
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(

@@ -20,12 +20,13 @@ from compactnas.export.engines import open_session, task_of
 from compactnas.export.graphs import onnx_bytes, trace
 from compactnas.export.manifest import INT8, ONNX, WEIGHTS, Manifest
 from compactnas.export.reading import require_extra
+from compactnas.nn.baselines import compared_baselines
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.folder import load_spec
 from compactnas.runs.task import Task
 from compactnas.version import __version__
 
-BESIDE = ("resnet8", "resnet20", "resnet110")
+BESIDE = compared_baselines()
 """Untrained, exported to ONNX in the same way: what a network knows does not change how long it takes."""
 
 BATCHES = (1, 256)

@@ -17,6 +17,7 @@ from compactnas.export.manifest import CARD, INPUT, INT8, ITEM, ONNX, OUTPUT, PR
 from compactnas.export.parity import Parity
 from compactnas.io.atomic import write_json
 from compactnas.lcz import CLASSES
+from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import ModelSpec, normalise_of
 from compactnas.runs.task import Task
 
@@ -78,7 +79,7 @@ def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity,
         "datetime": made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "description": f"Classifies patches of {px} x {px} pixels. {inside}",
         "mlm:name": f"compactnas-{spec.name}",
-        "mlm:architecture": "ResNet" if spec.name.startswith("resnet") else "CNN",
+        "mlm:architecture": BASELINES[spec.name].architecture if spec.name in BASELINES else "CNN",
         "mlm:framework": "PyTorch",
         "mlm:framework_version": torch.__version__,
         "mlm:tasks": [TASK],

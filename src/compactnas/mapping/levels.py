@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from compactnas.errors import UserError
 from compactnas.nn.backbone import Normalise
-from compactnas.nn.baselines import BasicBlock, ResNet
+from compactnas.nn.baselines._resnet import BasicBlock, ResNet
 from compactnas.nn.network import Network
 from compactnas.nn.state import State
 from compactnas.space.search_space import LAYOUTS

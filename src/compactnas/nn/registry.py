@@ -68,7 +68,7 @@ def build(spec: ModelSpec) -> nn.Module:
     """The network, untrained: raw patches (batch, bands, height, width) in, logits (batch, classes) out."""
     if spec.genotype is not None:
         return Network(spec.genotype, spec.bands, spec.classes)
-    return BASELINES[spec.name](spec.bands, spec.classes)
+    return BASELINES[spec.name].build(spec.bands, spec.classes)
 
 
 def normalise_of(network: nn.Module) -> Normalise:

@@ -17,7 +17,7 @@ from compactnas.config import (
 )
 from compactnas.errors import UserError
 from compactnas.io.untrusted import read_yaml
-from compactnas.nn.baselines import BASELINES
+from compactnas.nn.baselines import BASELINES, compared_baselines
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
@@ -63,7 +63,7 @@ class StudyConfig:
     search_split: str = "d2"
     splits: tuple[Split, ...] | dict[str, dict[str, Any]] = ("d1", "d2")
     methods: tuple[str, ...] | dict[str, dict[str, Any]] = METHODS
-    baselines: tuple[str, ...] = ("resnet8", "resnet20", "resnet110")
+    baselines: tuple[str, ...] = compared_baselines()
     networks: dict[str, Any] = field(default_factory=dict)
     random: bool = True
     random_search: bool | tuple[str, ...] = True

@@ -16,6 +16,7 @@ def build(recipe: Recipe = "paper") -> Parser:
     """The command's options."""
     from compactnas.cli.options import COMMON_RUN, COMMON_TRAIN, add_run_options
     from compactnas.cli.parser import Parser
+    from compactnas.nn.baselines import BASELINES
 
     parser = Parser(
         "train",
@@ -29,7 +30,7 @@ def build(recipe: Recipe = "paper") -> Parser:
         "--model",
         type=str,
         default="",
-        help="Baseline (resnet8, resnet20, resnet32, resnet110, sen2lcz, sen2lcz_mf), genotype file, run folder, or "
+        help=f"Baseline ({', '.join(BASELINES)}), genotype file, run folder, or "
         "`random` for a random cell that costs as much as the network of --like.",
     )
     parser.add_argument("--like", type=str, default="", help="Genotype file or run folder that `random` matches.")

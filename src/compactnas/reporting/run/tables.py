@@ -10,21 +10,12 @@ import numpy as np
 from compactnas import lcz as facts
 from compactnas.evaluation.evaluate import Evaluation
 from compactnas.evaluation.metrics import class_measures
+from compactnas.nn.baselines import baseline_label
 from compactnas.nn.registry import SEARCHED
 from compactnas.reporting.figures.cell import state_name
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
-
-NAMES = {
-    "resnet8": "ResNet-8",
-    "resnet20": "ResNet-20",
-    "resnet32": "ResNet-32",
-    "resnet110": "ResNet-110",
-    "sen2lcz": "Sen2LCZ-Net",
-    "sen2lcz_mf": "Sen2LCZ-Net-MF",
-}
-"""The baselines as papers write them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def method_of(run: RunFolder) -> str:
     """Name of a run's network in tables: the setting of its search, a baseline's name, or else the folder's name."""
     name = run.evaluation.model if run.evaluation else run.spec.name if run.spec else SEARCHED
     if name != SEARCHED:
-        return NAMES.get(name, name)
+        return baseline_label(name)
     search = run.config.get("search")
     if run.search and isinstance(search, dict):
         return "S" + "+C" * bool(search.get("complexity")) + "+D" * bool(search.get("search_depth"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compactnas.nn.baselines import baseline_label
 from compactnas.reporting.study.compare import best_method, mean_oa
 from compactnas.reporting.study.seeds import Spread
-from compactnas.reporting.study.tables import reference_cost
+from compactnas.reporting.study.tables import REFERENCE, reference_cost
 from compactnas.reporting.study.view import Kind, Method, StudyView
 
 
@@ -89,9 +90,10 @@ def headline(view: StudyView) -> str:
     text = f"{method.name} reaches {_per_cent(view, method, where)} OA on {where}"
     text += f" with {parameters / 1e6:.3f} M parameters and {macs / 1e6:.2f} M MACs"
     cost, trained = reference_cost(view)
-    reference = next((m for m in view.shown(where) if m.key == "resnet110"), None) if trained else None
+    reference = next((m for m in view.shown(where) if m.key == REFERENCE), None) if trained else None
     if cost is not None:
-        text += f": {_less(macs, cost.macs)} MACs and {_less(parameters, cost.parameters)} parameters than ResNet-110"
+        text += f": {_less(macs, cost.macs)} MACs and {_less(parameters, cost.parameters)} parameters"
+        text += f" than {baseline_label(REFERENCE)}"
         if reference is not None:
             text += f" ({_per_cent(view, reference, where)})"
     best = [best_method(view, where, "baseline"), best_method(view, where, "given")]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from compactnas.evaluation.evaluate import Evaluation
 from compactnas.io.jsonl import Row
-from compactnas.reporting.run.tables import NAMES
+from compactnas.nn.baselines import baseline_label
 from compactnas.space.genotype import Genotype
 
 Kind = Literal["baseline", "given", "searched", "random"]
@@ -31,7 +31,7 @@ class Method:
     @property
     def name(self) -> str:
         """As papers write it."""
-        return NAMES.get(self.key, self.key)
+        return baseline_label(self.key)
 
 
 @dataclass(frozen=True)

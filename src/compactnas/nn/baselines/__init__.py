@@ -1,0 +1,49 @@
+"""Baselines: networks built by hand that searched networks are compared with. Module NAME holds the baseline NAME.
+
+A baseline takes raw physical values, which it normalises itself, and gives logits. To add a baseline, add a module.
+`tests/nn/test_baselines.py` checks every module here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compactnas.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A network built by hand, and what reports and exports ask about it.
+
+    Attributes:
+        build: Function that makes the network from the numbers of bands and classes.
+        label: Name in tables and figures, as papers write it.
+        architecture: Kind of network in the metadata of an export (`mlm:architecture`).
+        compared: Whether studies train it and `compactnas bench` times it by default.
+    """
+
+    build: Callable[[int, int], nn.Module]
+    label: str
+    architecture: str = "CNN"
+    compared: bool = False
+
+
+BASELINES: Registry[Baseline] = Registry(
+    "baseline", "compactnas.nn.baselines", "BASELINE", first=("resnet8", "resnet20", "resnet32", "resnet110")
+)
+"""Baselines by name; the ResNets come first, from small to large."""
+
+
+def baseline_label(name: str) -> str:
+    """Return the label of a baseline; a name that is none stays as it is."""
+    return BASELINES[name].label if name in BASELINES else name
+
+
+def compared_baselines() -> tuple[str, ...]:
+    """List the baselines that studies and benchmarks compare with by default."""
+    return tuple(name for name, baseline in BASELINES.items() if baseline.compared)

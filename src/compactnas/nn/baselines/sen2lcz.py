@@ -1,0 +1,10 @@
+"""Sen2LCZ-Net (Qiu et al. 2020, arXiv 2005.07983)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from compactnas.nn.baselines import Baseline
+from compactnas.nn.baselines._sen2lcz import Sen2LCZNet
+
+BASELINE = Baseline(build=partial(Sen2LCZNet, fusion=False), label="Sen2LCZ-Net")
