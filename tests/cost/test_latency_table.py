@@ -201,3 +201,16 @@ def test_a_device_on_which_operations_cost_nothing_is_too_busy(monkeypatch: pyte
     monkeypatch.setattr("compactnas.export.latency.timed", lambda calls, rounds, tell: np.full(len(calls), 1e-3))
     with pytest.raises(UserError, match="quieter machine"):
         measure_latency(space, **SIZES, engine="torch", networks=6)
+
+
+def test_the_fit_finds_the_optimum_that_dropping_columns_one_by_one_misses() -> None:
+    """Non-negative least squares: no other non-negative solution is nearer (checked against a fine search)."""
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        sums, whole = rng.random((8, 3)), rng.random(8) + 0.1
+        found = fit(sums, whole)
+        assert (found >= 0).all()
+        columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
+        gradient = columns.T @ (columns @ found - 1)  # Karush-Kuhn-Tucker conditions of the optimum
+        assert np.allclose(gradient[found > 0], 0, atol=1e-9)
+        assert (gradient[found == 0] >= -1e-9).all()

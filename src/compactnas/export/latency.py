@@ -106,11 +106,7 @@ def measure_latency(
     genotypes = connected_genotypes(space, generator, networks)
     torch.set_num_threads(threads)
     names = [ADDITION, *(name for name in space.operations if name not in (NONE, ADDITION))]
-    shapes = [(c, -(-patch_px // 2**block)) for block, c in enumerate(space.block_channels)]
-    built: list[tuple[nn.Module, tuple[int, ...]]] = []
-    for channels, side in shapes:
-        rows = [Row(ADDITION, channels, 1), *(Row(name, channels, LENGTH) for name in names)]
-        built += [(row, (batch, channels, side, side)) for row in rows]
+    built = _rows(space, names, patch_px, batch)
     built += [(Network(genotype, bands, classes), (batch, bands, patch_px, patch_px)) for genotype in genotypes]
     calls = []
     for module, shape in built:
@@ -119,21 +115,12 @@ def measure_latency(
     seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
     columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
-    families = families_of(space)
-    kinds = np.array([[OPERATIONS[name].family == family for name in space.operations] for family in families])
-    parts = [CostTable(torch.from_numpy(columns * kind), torch.zeros_like(macs.overhead), 0) for kind in kinds]
-    live_only = engine == "onnx"
-    sums = np.array([[float(p.cells(space, one, live_only=live_only).sum()) for p in parts] for one in genotypes])
-    beside = [float(macs.overhead[range(space.blocks), [d - 1 for d in one.depths]].sum()) for one in genotypes]
-    sums = np.column_stack([sums, beside])
+    kinds, sums = _sums(space, columns, macs, genotypes, live_only=engine == "onnx")
     whole = seconds[-len(genotypes) :]
     fitted = fit(sums, whole)
     known = sums[:, :-1].any(axis=0)
     if not known.any() or (fitted[1:-1][known] < LEAST_SHARE).any():
-        raise UserError(
-            "latency: whole networks took no longer where their operations do; measure again on a quieter machine, "
-            "with more --rounds"
-        )
+        raise UserError("latency: timings are too noisy; repeat on an idle machine, with more --rounds")
     errors = [abs(1 - _left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
     return LatencyTable(
         device=platform.processor() or platform.machine(),
@@ -154,6 +141,32 @@ def measure_latency(
         median_error=round(float(median(errors)), 4),
         worst_error=round(float(max(errors)), 4),
     )
+
+
+def _rows(space: Space, names: Sequence[str], patch_px: int, batch: int) -> list[tuple[nn.Module, tuple[int, ...]]]:
+    """Build rows of operations with the shapes of their inputs: in each block one addition, then a row of each name."""
+    built: list[tuple[nn.Module, tuple[int, ...]]] = []
+    for block, channels in enumerate(space.block_channels):
+        side = -(-patch_px // 2**block)
+        rows = [Row(ADDITION, channels, 1), *(Row(name, channels, LENGTH) for name in names)]
+        built += [(row, (batch, channels, side, side)) for row in rows]
+    return built
+
+
+def _sums(
+    space: Space, columns: NDArray[np.float64], macs: CostTable, genotypes: Sequence[Genotype], *, live_only: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Sum the times of each network's operations by family, and its costs besides its edges.
+
+    Returns:
+        Operations of each family, (families, operations); sums, (networks, families + 1).
+    """
+    families = families_of(space)
+    kinds = np.array([[OPERATIONS[name].family == family for name in space.operations] for family in families])
+    parts = [CostTable(torch.from_numpy(columns * kind), torch.zeros_like(macs.overhead), 0) for kind in kinds]
+    sums = np.array([[float(p.cells(space, one, live_only=live_only).sum()) for p in parts] for one in genotypes])
+    beside = [float(macs.overhead[range(space.blocks), [d - 1 for d in one.depths]].sum()) for one in genotypes]
+    return kinds, np.column_stack([sums, beside])
 
 
 def families_of(space: Space) -> list[str]:
@@ -200,17 +213,11 @@ def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.flo
         sums: (networks, parts).
         whole: seconds of each network; relative errors count.
     """
+    from scipy.optimize import nnls  # late: only a measurement needs it
+
     columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
-    used = [column for column in range(columns.shape[1]) if columns[:, column].any()]
-    while True:
-        solution = torch.linalg.lstsq(
-            torch.from_numpy(columns[:, used]), torch.ones(len(whole), 1, dtype=torch.float64)
-        ).solution
-        if float(solution.min()) >= 0:
-            break
-        used.pop(int(solution.argmin()))
-    found = np.zeros(columns.shape[1])
-    found[used] = solution[:, 0].numpy()
+    scale = np.where(columns.any(axis=0), np.abs(columns).max(axis=0), 1.0)
+    found: NDArray[np.float64] = nnls(columns / scale, np.ones(len(whole)))[0] / scale
     return found
 
 
