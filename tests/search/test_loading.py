@@ -53,6 +53,6 @@ def test_a_strategy_with_a_loss_of_its_own_is_added_from_python(
     cn.STRATEGIES.add("beta_darts_of_a_test", BetaDarts)
     data = write_patches(tmp_path / "patches.npz")
     settings = {"strategy": "beta_darts_of_a_test", "batch_size": 12, "depth_mode": "sample"}
-    assert search_stage(tiny_config(data, space={"blocks": 1}, search=settings), tmp_path / "run").connected
+    assert search_stage(tiny_config(data, space={"blocks": 1}, search=settings), tmp_path / "run").is_connected
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert 0 < rows[0]["penalty"] < rows[1]["penalty"]

@@ -135,7 +135,7 @@ def check_conclusion(cls: type[Strategy], patches: Path) -> None:
     """What it concludes is a connected network of the space within the budget."""
     search = searching(cls, patches, max_macs=60_000.0, candidates=3)
     genotype = search.conclude().genotype
-    assert genotype.connected
+    assert genotype.is_connected
     assert search.bilevel.budgets[0].of(search.space, genotype) <= search.bilevel.budgets[0].most
     assert Network(genotype, BANDS, CLASSES)(torch.randn(2, BANDS, SIDE, SIDE)).shape == (2, CLASSES)
 
