@@ -43,7 +43,8 @@ from compactnas.mapping.boundary_correction import Likeness
 from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_likeness, sample
 from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import Cells, Grid
-from compactnas.mapping.levels import Levels, levels_of
+from compactnas.mapping.levels import levels_of
+from compactnas.nn.stages import Stages
 from compactnas.nn.state import State
 from compactnas.runs.folder import load
 from compactnas.runs.task import Task
@@ -70,12 +71,12 @@ def _last(tensor: Tensor) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def some_shared(levels: Levels, shared: int) -> Way:
+def some_shared(levels: Stages, shared: int) -> Way:
     """The first levels on the strip, the others window by window."""
 
     def way(block: Block) -> Labels:
         states = levels.enter(_last(torch.from_numpy(block.pixels)[None]))
-        for level in levels.levels[:shared]:
+        for level in levels.stages[:shared]:
             states = level(states)
         stride = 2 ** (shared - 1)
         maps = [
@@ -86,7 +87,7 @@ def some_shared(levels: Levels, shared: int) -> Way:
         found = []
         for start in range(0, len(windows[0]), BATCH):
             inner = [State(_last(w[start : start + BATCH])) for w in windows]
-            for level in levels.levels[shared:]:
+            for level in levels.stages[shared:]:
                 inner = level(inner)
             found.append(levels.linear(levels.leave(inner[-1].x).mean((2, 3))).argmax(-1))
         return torch.cat(found).view(block.accepted.shape).numpy()
@@ -94,26 +95,26 @@ def some_shared(levels: Levels, shared: int) -> Way:
     return way
 
 
-def all_shared(levels: Levels) -> Way:
+def all_shared(levels: Stages) -> Way:
     """All levels on the strip, the network's own last layer."""
 
     def way(block: Block) -> Labels:
         width = levels.linear.in_features
         shared = features(levels, block)
-        inner = (WINDOW // 2 ** (len(levels.levels) - 1)) > 2  # the last level has means without a frame too
+        inner = (WINDOW // 2 ** (len(levels.stages) - 1)) > 2  # the last level has means without a frame too
         own = shared[..., -2 * width : -width] if inner else shared[..., -width:]
         return levels.linear(own).argmax(-1).numpy()
 
     return way
 
 
-def nearest(levels: Levels, step: int) -> Way:
+def nearest(levels: Stages, step: int) -> Way:
     """The same at windows so many pixels apart; each cell gets the nearest one's class."""
 
     def way(block: Block) -> Labels:
-        side = WINDOW // 2 ** (len(levels.levels) - 1)
+        side = WINDOW // 2 ** (len(levels.stages) - 1)
         states = levels.enter(_last(torch.from_numpy(block.pixels)[None]))
-        for level in levels.levels:
+        for level in levels.stages:
             states = level(states)
         stride = WINDOW // side
         pooled = torch.nn.functional.avg_pool2d(levels.leave(states[-1].x), side, step // stride)
@@ -131,7 +132,7 @@ SAMPLED = ("learnt", "dense")
 """Ways that need a likeness."""
 
 
-def ways_of(levels: Levels, exact: Exact, likeness: Likeness | None) -> dict[str, Way]:
+def ways_of(levels: Stages, exact: Exact, likeness: Likeness | None) -> dict[str, Way]:
     """Every way by its name; those of `SAMPLED` where there is a likeness."""
     ways: dict[str, Way] = {
         "exact": lambda block: exact(block).argmax(-1),
@@ -148,7 +149,7 @@ def ways_of(levels: Levels, exact: Exact, likeness: Likeness | None) -> dict[str
     return ways
 
 
-def opened(pixels: np.ndarray, run: Path) -> tuple[Levels, Exact, Grid]:
+def opened(pixels: np.ndarray, run: Path) -> tuple[Stages, Exact, Grid]:
     """A network by its levels, in the exact mode, and the grid of a scene."""
     network = load(run)
     levels = levels_of(network)

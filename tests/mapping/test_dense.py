@@ -26,7 +26,7 @@ from compactnas.space.genotype import Genotype
 BANDS, CLASSES, WINDOW, STEP = 4, 3, 32, 10
 CELL = ((("sep_conv_3x3", 0),), (("avg_pool_3x3", 0), ("max_pool_3x3", 1)), (("dil_conv_3x3", 2), ("skip_connect", 0)))
 PAIR = tuple((("sep_conv_3x3", 0), ("max_pool_3x3", 1)) for _ in range(4))
-SHALLOW = Genotype(((("skip_connect", 0),),), (1, 1), channels=4)  # an output pixel hears from 4 px around
+SHALLOW = Genotype(((("skip_connect", 0),),), (1, 1), channels=4)  # an output pixel depends on 4 px around
 
 
 def network_of(name: str) -> nn.Module:
@@ -80,7 +80,7 @@ def test_the_last_level_is_pooled_at_each_window(name: str) -> None:
     strip = torch.from_numpy(scene(64, 96))[None]
     with torch.inference_mode():
         states = levels.enter(strip)
-        for level in levels.levels:
+        for level in levels.stages:
             states = level(states)
         last = levels.leave(states[-1].x)[0]
         found = window_means(levels, strip, torch.tensor([0.0, 10.0, 20.0]), torch.tensor([0.0, 10.0]), WINDOW)[-2]
@@ -102,8 +102,10 @@ def test_parts_of_a_block_have_the_features_of_the_whole(monkeypatch: pytest.Mon
 
 
 def test_a_network_that_is_no_map_of_maps_is_refused_in_one_line() -> None:
-    with pytest.raises(UserError, match="--mode dense: is for searched networks and ResNets, not Sen2LCZNet"):
+    with pytest.raises(UserError, match="--mode dense: Sen2LCZ-Net-MF classifies the maps of several levels"):
         levels_of(BASELINES["sen2lcz_mf"].build(BANDS, CLASSES))
+    with pytest.raises(UserError, match="--mode dense: the poolings of Sen2LCZ-Net drop"):
+        levels_of(BASELINES["sen2lcz"].build(BANDS, CLASSES))
     with pytest.raises(UserError, match="--mode dense: this network normalises each window by itself"):
         levels_of(network_of("lean"))
 

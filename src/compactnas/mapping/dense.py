@@ -21,7 +21,8 @@ from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import Likeness, learn
 from compactnas.mapping.exact import BlockProbabilities, Exact
 from compactnas.mapping.grid import Cells, Grid
-from compactnas.mapping.levels import Levels, window_means
+from compactnas.mapping.levels import window_means
+from compactnas.nn.stages import Stages
 
 AGREEMENT = 0.985
 """Share of the sample that should have the class of the exact mode: half a point above what a map should have, 98 %."""
@@ -47,7 +48,7 @@ class Dense:
         likeness: what was learnt of this scene.
     """
 
-    levels: Levels
+    levels: Stages
     exact: Exact
     likeness: Likeness
 
@@ -63,7 +64,7 @@ class Dense:
         return found
 
 
-def features(levels: Levels, block: Block) -> Float[Tensor, "rows columns features"]:
+def features(levels: Stages, block: Block) -> Float[Tensor, "rows columns features"]:
     """The shared features of all cells of a block; pixels that are not valid are the training data's mean."""
     pixels = torch.from_numpy(block.pixels)
     if not block.valid.all():
@@ -82,7 +83,7 @@ def features(levels: Levels, block: Block) -> Float[Tensor, "rows columns featur
 
 
 def learn_likeness(
-    levels: Levels, exact: Exact, tiles: Iterable[Block], agreement: float = AGREEMENT
+    levels: Stages, exact: Exact, tiles: Iterable[Block], agreement: float = AGREEMENT
 ) -> Likeness | None:
     """Judge the sample both ways and learn from it; None where it is too small to learn anything.
 

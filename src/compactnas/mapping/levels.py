@@ -7,92 +7,33 @@ second one does at 10 px and a stride of 4, get the mean over the same area: pix
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from compactnas.errors import UserError
-from compactnas.nn.backbone import Normalise
-from compactnas.nn.baselines._resnet import BasicBlock, ResNet
-from compactnas.nn.network import Network
-from compactnas.nn.state import State
-from compactnas.space.search_space import LAYOUTS
-
-Level = Callable[[list[State]], list[State]]
+from compactnas.nn.stages import StagedNetwork, Stages
 
 FRAME = 1
 """Pixels that the inner means leave out on each side of a window: those that zeros touch where it is run alone."""
 
 
-class Levels(NamedTuple):
-    """A network cut where its maps get smaller.
+def levels_of(network: nn.Module) -> Stages:
+    """Cut a network in eval mode into levels that neighbouring windows can share.
 
-    Attributes:
-        normalise: the network's own.
-        enter: raw pixels to the states of the first level.
-        levels: states to states; each but the first begins by halving the side.
-        leave: what is done at each pixel of the last map before it is pooled.
-        linear: pooled features to logits.
+    Raises:
+        UserError: Each window of the network must run alone.
     """
-
-    normalise: Normalise
-    enter: Callable[[Tensor], list[State]]
-    levels: tuple[Level, ...]
-    leave: Callable[[Tensor], Tensor]
-    linear: nn.Linear
-
-
-def levels_of(network: nn.Module) -> Levels:
-    """The levels of a searched network or a ResNet in eval mode.
-
-    Errors:
-        UserError: another network.
-    """
-    if isinstance(network, Network):
-        return _of_searched(network)
-    if isinstance(network, ResNet):
-        return _of_resnet(network)
-    raise UserError(f"--mode dense: is for searched networks and ResNets, not {type(network).__name__}; use exact")
-
-
-def _of_searched(network: Network) -> Levels:
-    body, sample = network.backbone, network.sample
-    if LAYOUTS[network.genotype.layout].stem == "half":
-        raise UserError("--mode dense: this network normalises each window by itself (layout lean); use exact")
-    norm, relu, _, _, linear = body.head
-    assert isinstance(linear, nn.Linear)
-
-    def level(block: int) -> Level:
-        return lambda states: body.level(block, states, sample)
-
-    levels = tuple(level(block) for block in range(len(body.blocks)))
-    return Levels(body.normalise, body.enter, levels, nn.Sequential(norm, relu), linear)
-
-
-def _of_resnet(network: ResNet) -> Levels:
-    groups: list[list[nn.Module]] = [[]]
-    for block in network.blocks:
-        assert isinstance(block, BasicBlock)
-        if block.first[0].stride == (2, 2):
-            groups.append([])
-        groups[-1].append(block)
-
-    def level(blocks: list[nn.Module]) -> Level:
-        body = nn.Sequential(*blocks)
-        return lambda states: [State(body(states[-1].x))]
-
-    def enter(x: Tensor) -> list[State]:
-        return [State(F.relu(network.stem(network.normalise(x))))]
-
-    return Levels(network.normalise, enter, tuple(map(level, groups)), nn.Identity(), network.head)
+    if not isinstance(network, StagedNetwork):
+        raise UserError(f"--mode dense: {type(network).__name__} has no stages; use exact")
+    stages = network.stages()
+    if stages.alone:
+        raise UserError(f"--mode dense: {stages.alone}; use exact")
+    return stages
 
 
 def window_means(
-    levels: Levels,
+    levels: Stages,
     strip: Float[Tensor, "1 bands height width"],
     rows: Float[Tensor, " rows"],
     columns: Float[Tensor, " columns"],
@@ -101,7 +42,7 @@ def window_means(
     """Means over each window of the positive part of each level's last map: of all of it, and without its frame.
 
     Args:
-        levels: Levels of the network.
+        levels: Stages of the network.
         strip: raw pixels.
         rows: first row of each row of windows.
         columns: first column of each column of windows.
@@ -113,9 +54,9 @@ def window_means(
     """
     means = []
     states = levels.enter(strip)
-    for number, level in enumerate(levels.levels):
+    for number, level in enumerate(levels.stages):
         states = level(states)
-        last = number == len(levels.levels) - 1
+        last = number == len(levels.stages) - 1
         y = levels.leave(states[-1].x) if last else states[-1].positive
         stride = 2**number
         for frame in (0, FRAME):

@@ -12,8 +12,9 @@ from compactnas.mapping.dense import Dense, learn_likeness, sample
 from compactnas.mapping.exact import Exact, Mode
 from compactnas.mapping.grid import Grid
 from compactnas.mapping.job import Job
-from compactnas.mapping.levels import Levels, levels_of
+from compactnas.mapping.levels import levels_of
 from compactnas.mapping.reading import open_scene
+from compactnas.nn.stages import Stages
 
 
 def mode_of(job: Job, engine: Engine, likeness: Likeness | None) -> Mode:
@@ -43,7 +44,7 @@ def learnt(job: Job, engine: Engine, grid: Grid) -> Likeness | None:
     return learn_likeness(_levels(job, engine), Exact(engine, job.config.batch_size), tiles())
 
 
-def _levels(job: Job, engine: Engine) -> Levels:
+def _levels(job: Job, engine: Engine) -> Stages:
     shared = engine if isinstance(engine, TorchEngine) else open_engine(job.model, "torch", job.threads)
     assert isinstance(shared, TorchEngine)
     return levels_of(shared.network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from compactnas.nn.norms import HalfInstanceNorm, Norm
 from compactnas.nn.reductions import BasicReduction, CellReduction
 from compactnas.nn.sample import Sample
 from compactnas.nn.slimmable import combined, first_channels, narrowed
+from compactnas.nn.stages import Stages
 from compactnas.nn.state import Map, State
 from compactnas.space.search_space import Layout
 
@@ -59,6 +61,7 @@ class Backbone(nn.Module):
         super().__init__()
         layout, fixed = plan.layout, plan.fixed
         self.pair = layout.inputs == 2
+        self.alone = "this network normalises each window by itself (layout lean)" if layout.stem == "half" else ""
         multiplier = layout.output_multiplier(plan.nodes)
         width = layout.stem_multiplier * channels[0]
         self.normalise = Normalise(bands)
@@ -94,6 +97,13 @@ class Backbone(nn.Module):
         for block in range(len(self.blocks)):
             states = self.level(block, states, sample)
         return states[-1].x
+
+    def stages(self, sample: Sample) -> Stages:
+        """Cut the network of a sample at its blocks."""
+        norm, relu, *_, linear = self.head
+        assert isinstance(linear, nn.Linear)
+        stages = tuple(partial(self.level, block, sample=sample) for block in range(len(self.blocks)))
+        return Stages(self.normalise, self.enter, stages, nn.Sequential(norm, relu), linear, self.alone)
 
     def enter(self, x: Patches) -> list[State]:
         """Compute the input of the first block: stem of the normalised pixels."""

@@ -9,6 +9,7 @@ from compactnas.nn.backbone import Backbone, Normalise
 from compactnas.nn.cell import CellPlan
 from compactnas.nn.norms import final_norm
 from compactnas.nn.sample import Sample
+from compactnas.nn.stages import Stages
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import LAYOUTS
@@ -52,6 +53,14 @@ class Network(nn.Module):
     def normalise(self) -> Normalise:
         """The input's normalisation."""
         return self.backbone.normalise
+
+    def forward_features(self, x: Patches) -> Float[Tensor, "batch features rows columns"]:
+        """Compute the map of the last block, before the head."""
+        return self.backbone.forward_features(x, self.sample)
+
+    def stages(self) -> Stages:
+        """Cut the network at its blocks."""
+        return self.backbone.stages(self.sample)
 
     def forward(self, x: Patches) -> Logits:
         logits: Tensor = self.backbone(x, self.sample)

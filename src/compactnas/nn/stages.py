@@ -1,0 +1,49 @@
+"""A network cut where its maps get smaller: what maps of whole scenes ask of every network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from compactnas.nn.state import State
+
+if TYPE_CHECKING:
+    from compactnas.nn.backbone import Normalise
+
+Stage = Callable[[list[State]], list[State]]
+
+
+class Stages(NamedTuple):
+    """A network cut where its maps get smaller.
+
+    Attributes:
+        normalise: Normalisation of the input; its `mean` is the mean of each band.
+        enter: Function from raw pixels to the states that enter the first stage.
+        stages: Functions from states to states; each one but the first halves the side first.
+        leave: Function that is applied to each pixel of the last map before pooling.
+        linear: Layer from pooled features to logits.
+        alone: Reason why a window must run alone and cannot share maps with its neighbours; empty if it can.
+    """
+
+    normalise: Normalise
+    enter: Callable[[Tensor], list[State]]
+    stages: tuple[Stage, ...]
+    leave: Callable[[Tensor], Tensor]
+    linear: nn.Linear
+    alone: str = ""
+
+
+@runtime_checkable
+class StagedNetwork(Protocol):
+    """What every network offers beside `forward`: its last map and its stages."""
+
+    def forward_features(self, x: Tensor, /) -> Float[Tensor, "batch features rows columns"]:
+        """Compute the map of the last stage, before pooling."""
+        ...
+
+    def stages(self) -> Stages:
+        """Cut the network where its maps get smaller."""
+        ...
