@@ -36,6 +36,7 @@ from compactnas.cost.counter import genotype_cost
 from compactnas.nn import backbone
 from compactnas.nn.backbone import Normalise, Patches
 from compactnas.nn.baselines import BASELINES, Baseline
+from compactnas.nn.baselines._resnet import ResNet
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype
@@ -92,7 +93,7 @@ NETWORKS = {
 }
 
 
-class HalfStem(baselines.ResNet):
+class HalfStem(ResNet):
     """A ResNet with such a stem."""
 
     def __init__(self, bands: int, classes: int, *, n: int) -> None:
@@ -101,7 +102,7 @@ class HalfStem(baselines.ResNet):
 
 
 RESNETS = {
-    "ResNet-20": partial(baselines.ResNet, n=3),
+    "ResNet-20": partial(ResNet, n=3),
     "ResNet-20, half of the stem by each patch": partial(HalfStem, n=3),
 }
 

@@ -23,8 +23,9 @@ from search_step import DEPTH, Step, make_search, stepper
 from torch import Tensor
 from torch.nn import functional as F
 
-from compactnas import operations, separable
 from compactnas.config import Precision, SearchConfig
+from compactnas.nn import separable, state
+from compactnas.nn.operations import avg_pool_3x3
 from compactnas.nn.operations._separable import Unit
 from compactnas.nn.state import State, weighed
 from compactnas.search.searcher import Searcher
@@ -61,13 +62,11 @@ def _multiplied(unit: Unit, positive: Tensor, weight: Tensor | None = None) -> T
 
 CHANGES: dict[str, Callable[[], Any]] = {
     "separable convolutions' own gradients": lambda: patch.object(separable, "_separable", _library_separable),
-    "average pooling as a depthwise convolution": lambda: patch.object(operations, "average_pool", _library_average),
-    "ReLU shared by the edges of a state": lambda: patch.object(
-        State, "positive", property(lambda state: F.relu(state.x))
-    ),
+    "average pooling as a depthwise convolution": lambda: patch.object(avg_pool_3x3, "average_pool", _library_average),
+    "ReLU shared by the edges of a state": lambda: patch.object(State, "positive", property(lambda one: F.relu(one.x))),
     "edge's weight as the normalisation's scale": lambda: patch.object(Unit, "forward", _multiplied),
     "dense gradients at the concatenation": lambda: patch.object(
-        operations, "_concatenate", lambda *parts: torch.cat(parts, dim=1)
+        state, "_concatenate", lambda *parts: torch.cat(parts, dim=1)
     ),
 }
 
