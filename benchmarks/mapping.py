@@ -39,10 +39,10 @@ from torch import Tensor
 
 from compactnas.export.engines import TorchEngine
 from compactnas.mapping.blocks import Block
-from compactnas.mapping.boundary_correction import Likeness
-from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_likeness, sample
+from compactnas.mapping.boundary_correction import BoundaryCorrection
+from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_correction, sample
 from compactnas.mapping.exact import Exact
-from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import levels_of
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import State
@@ -59,7 +59,7 @@ Labels = np.ndarray
 Way = Callable[[Block], Labels]
 
 
-def block_of(pixels: np.ndarray, cells: Cells) -> Block:
+def block_of(pixels: np.ndarray, cells: CellRectangle) -> Block:
     """All pixels of these cells' windows, all valid."""
     top, left = cells.row * STEP, cells.column * STEP
     part = pixels[:, top : top + (cells.rows - 1) * STEP + WINDOW, left : left + (cells.columns - 1) * STEP + WINDOW]
@@ -129,11 +129,11 @@ def nearest(levels: Stages, step: int) -> Way:
 
 
 SAMPLED = ("learnt", "dense")
-"""Ways that need a likeness."""
+"""Ways that need a correction."""
 
 
-def ways_of(levels: Stages, exact: Exact, likeness: Likeness | None) -> dict[str, Way]:
-    """Every way by its name; those of `SAMPLED` where there is a likeness."""
+def ways_of(levels: Stages, exact: Exact, correction: BoundaryCorrection | None) -> dict[str, Way]:
+    """Every way by its name; those of `SAMPLED` where there is a correction."""
     ways: dict[str, Way] = {
         "exact": lambda block: exact(block).argmax(-1),
         "level 1": some_shared(levels, 1),
@@ -142,9 +142,9 @@ def ways_of(levels: Stages, exact: Exact, likeness: Likeness | None) -> dict[str
         "grid 8": nearest(levels, 8),
         "grid 12": nearest(levels, 12),
     }
-    if likeness is not None:
-        dense = Dense(levels, exact, likeness)
-        ways["learnt"] = lambda block: likeness(features(levels, block))[0].argmax(-1).numpy()
+    if correction is not None:
+        dense = Dense(levels, exact, correction)
+        ways["learnt"] = lambda block: correction(features(levels, block))[0].argmax(-1).numpy()
         ways["dense"] = lambda block: dense(block).argmax(-1)
     return ways
 
@@ -162,10 +162,10 @@ def show_peak(file: Path, run: Path, name: str, tiles: int) -> None:
     """What a process of its own does: map two blocks in one way, and print the peak of its memory in MB."""
     pixels = np.load(file, mmap_mode="r")
     levels, exact, grid = opened(pixels, run)
-    likeness = None
+    correction = None
     if name in SAMPLED:
-        likeness = learn_likeness(levels, exact, sample(lambda cells: block_of(pixels, cells), grid, tiles))
-    way = ways_of(levels, exact, likeness)[name]
+        correction = learn_correction(levels, exact, sample(lambda cells: block_of(pixels, cells), grid, tiles))
+    way = ways_of(levels, exact, correction)[name]
     for cells in list(grid.blocks())[:2]:
         with torch.inference_mode():
             way(block_of(pixels, cells))
@@ -187,7 +187,7 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
     rows, columns = grid.rows, grid.columns
     outside = np.ones((rows, columns), np.bool_)
 
-    def read(cells: Cells) -> Block:
+    def read(cells: CellRectangle) -> Block:
         inner = (
             slice(cells.row + 1, cells.row + cells.rows - 1),
             slice(cells.column + 1, cells.column + cells.columns - 1),
@@ -196,10 +196,10 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
         return block_of(pixels, cells)
 
     began = time.process_time()
-    likeness = learn_likeness(levels, exact, sample(read, grid, tiles))
+    correction = learn_correction(levels, exact, sample(read, grid, tiles))
     sampling = time.process_time() - began
-    assert likeness is not None, "a larger scene"
-    ways = ways_of(levels, exact, likeness)
+    assert correction is not None, "a larger scene"
+    ways = ways_of(levels, exact, correction)
     blocks = list(grid.blocks())
     labels: dict[str, list[Labels]] = {name: [] for name in ways}
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -235,8 +235,8 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
         }
     return {
         "cells": rows * columns,
-        "alone": likeness.alone,
-        "expected_agreement": likeness.agreement,
+        "alone": correction.alone,
+        "expected_agreement": correction.agreement,
         "sample_s": sampling,
         "ways": found,
     }

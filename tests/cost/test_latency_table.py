@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compactnas.cost.constraints import Budget
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
-from compactnas.export.latency import Call, Row, connected_genotypes, fit, make_call, measure_latency, timed
+from compactnas.export.latency import Call, OperationChain, connected_genotypes, fit, make_call, measure_latency, timed
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
 from compactnas.space.genotype import Genotype
@@ -159,12 +159,12 @@ def test_a_call_that_takes_longer_is_measured_so() -> None:
 
 def test_a_row_adds_each_result() -> None:
     x = torch.ones(1, 2, 4, 4)
-    assert torch.equal(Row("skip_connect", 2, 3)(x), 8 * x)
+    assert torch.equal(OperationChain("skip_connect", 2, 3)(x), 8 * x)
 
 
 def test_both_engines_compute_the_same_row() -> None:
     pytest.importorskip("onnxscript")
-    row = Row("sep_conv_3x3", 2, 1)
+    row = OperationChain("sep_conv_3x3", 2, 1)
     answers = [make_call(row, (1, 2, 4, 4), engine, 1)() for engine in ("torch", "onnx")]
     assert isinstance(answers[0], torch.Tensor) and isinstance(answers[1], list)
     np.testing.assert_allclose(answers[0].numpy(), answers[1][0], atol=1e-5)

@@ -145,7 +145,7 @@ def test_calibration_and_choice_share_no_patch(tmp_path: Path, monkeypatch: pyte
 
     def compared(self: object, asked: dict[str, object], source: object, rows: np.ndarray) -> dict[str, object]:
         seen.append(set(rows.tolist()))
-        nothing = checking.Agreement(0.0, 0.0, 1.0, 1.0)
+        nothing = checking.FileAgreement(0.0, 0.0, 1.0, 1.0)
         return dict.fromkeys((*asked, checking.NETWORK), nothing)
 
     monkeypatch.setattr(checking, "quantised", quantised)
@@ -207,10 +207,10 @@ def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pyt
 
 
 def test_an_answer_that_is_no_number_is_no_agreement() -> None:
-    from compactnas.export.parity import Agreement, require_parity
+    from compactnas.export.parity import FileAgreement, require_parity
 
     with pytest.raises(UserError, match=r"model\.onnx"):
-        require_parity({"model.onnx": Agreement(float("nan"), 0.0, 1.0, None)})
+        require_parity({"model.onnx": FileAgreement(float("nan"), 0.0, 1.0, None)})
 
 
 def test_without_data_the_card_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from compactnas.mapping import dense
 from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import learn
 from compactnas.mapping.exact import Exact
-from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import levels_of, window_means
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
@@ -118,10 +118,10 @@ def test_doubt_is_as_wide_as_the_agreement_needs() -> None:
     learnt, unseen = slice(0, 1500), slice(1500, 3000)
     shares = []
     for agreement in (0.5, 0.95, 0.99):
-        likeness = learn(noisy[learnt], logits[learnt], torch.arange(1500) // 25, agreement)
-        probabilities, doubt = likeness(noisy[unseen])
+        correction = learn(noisy[learnt], logits[learnt], torch.arange(1500) // 25, agreement)
+        probabilities, doubt = correction(noisy[unseen])
         same = probabilities.argmax(dim=-1) == logits[unseen].argmax(dim=-1)
-        assert likeness.agreement >= agreement
+        assert correction.agreement >= agreement
         assert float((same | doubt).float().mean()) > agreement - 0.01
         shares.append(float(doubt.float().mean()))
     assert shares[0] == 0 and 0 < shares[1] < shares[2] < 0.5
@@ -144,10 +144,10 @@ def learnt() -> tuple[dense.Dense, Exact]:
         for column in range(0, 25, 4):
             top, left, side = row * STEP, column * STEP, (dense.TILE - 1) * STEP + WINDOW
             tiles.append(block_of(np.ascontiguousarray(pixels[:, top : top + side, left : left + side])))
-    likeness = dense.learn_likeness(levels, exact, tiles)
-    assert likeness is not None
-    assert dense.learn_likeness(levels, exact, tiles[:3]) is None
-    return dense.Dense(levels, exact, likeness), exact
+    correction = dense.learn_correction(levels, exact, tiles)
+    assert correction is not None
+    assert dense.learn_correction(levels, exact, tiles[:3]) is None
+    return dense.Dense(levels, exact, correction), exact
 
 
 def test_most_cells_get_the_class_of_the_exact_mode(learnt: tuple[dense.Dense, Exact]) -> None:
@@ -174,15 +174,15 @@ def test_cells_in_doubt_and_those_with_pixels_that_are_not_valid_are_judged_alon
     assert touched.any() and not touched.all()
     np.testing.assert_array_equal(found[touched], wanted[touched])
     assert np.isfinite(found).all()
-    wary = replace(mode, likeness=replace(mode.likeness, least_margin=2.0))
+    wary = replace(mode, correction=replace(mode.correction, least_margin=2.0))
     np.testing.assert_array_equal(wary(block), wanted)
 
 
 def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time() -> None:
-    def asked(grid: Grid) -> list[Cells]:
-        cells: list[Cells] = []
+    def asked(grid: Grid) -> list[CellRectangle]:
+        cells: list[CellRectangle] = []
 
-        def read(wanted: Cells) -> Block:
+        def read(wanted: CellRectangle) -> Block:
             cells.append(wanted)
             side, holes = (dense.TILE - 1) * STEP + WINDOW, wanted.column < 30
             return block_of(np.zeros((1, side, side), np.float32), np.full((side, side), not holes))

@@ -19,13 +19,13 @@ SLOWLY = """
 import sys, time
 from compactnas.cli import main
 from compactnas.mapping import grid
-from compactnas.mapping.executor import Kept
+from compactnas.mapping.block_store import BlockStore
 grid.BLOCK_ROWS = 1
-put = Kept.put
+put = BlockStore.put
 def slow(self, *block):
     put(self, *block)
     time.sleep(float(sys.argv[1]))
-Kept.put = slow
+BlockStore.put = slow
 sys.exit(main(sys.argv[2:]))
 """
 

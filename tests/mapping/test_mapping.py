@@ -27,8 +27,9 @@ from support.map_files import (
 
 from compactnas.cli import main
 from compactnas.lcz import CLASSES
-from compactnas.mapping import executor, grid
+from compactnas.mapping import grid
 from compactnas.mapping.config import MapConfig, Outputs, Reading
+from compactnas.mapping.executors import local
 from compactnas.mapping.mapping import make_map
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
@@ -402,7 +403,7 @@ def test_only_one_block_is_read_ahead() -> None:
             yield number
 
     taken = []
-    for number in executor.ahead(items()):
+    for number in local.ahead(items()):
         taken.append(number)
         assert len(made) <= number + 3
     assert taken == list(range(9))

@@ -12,7 +12,7 @@ import torch
 
 from compactnas.lcz import NAMES
 from compactnas.mapping.config import MapConfig, Outputs, Reading
-from compactnas.mapping.job import Job
+from compactnas.mapping.job import MapJob
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.folder import save_model
 from compactnas.runs.task import Task
@@ -122,10 +122,10 @@ class FakeEngine:
 
 def job(
     model: Path, *scenes: Path, reading: Reading | None = None, config: MapConfig | None = None, threads: int = 1
-) -> Job:
+) -> MapJob:
     """A map to be made."""
     readings = (reading or Reading()).for_scenes(len(scenes))
-    return Job(model, "torch", threads, scenes, readings, config or MapConfig())
+    return MapJob(model, "torch", threads, scenes, readings, config or MapConfig())
 
 
 def read_map(folder: Path, name: str) -> np.ndarray:

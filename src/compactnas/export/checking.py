@@ -14,7 +14,7 @@ from torch import nn
 from compactnas.data import ArraySource, Dataset, Facts, Indices, Source
 from compactnas.export.engines import OnnxEngine, TorchEngine, open_session
 from compactnas.export.manifest import INT8, ONNX, PROGRAM, WEIGHTS
-from compactnas.export.parity import Agreement, Ask, Parity, Quantisation, Rows, answers
+from compactnas.export.parity import Ask, FileAgreement, Parity, Quantisation, Rows, answers
 from compactnas.export.quantise import METHODS, quantised
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import normalise_of
@@ -98,7 +98,7 @@ class Checking:
 
     def _compared(
         self, asked: dict[str, Ask], source: Source, rows: Indices, *, labelled: bool = True
-    ) -> dict[str, Agreement]:
+    ) -> dict[str, FileAgreement]:
         """Agreement of each file, and of the network with itself, for its accuracy."""
         network = TorchEngine(self.task, self.network).probabilities
         done = 0
@@ -110,4 +110,4 @@ class Checking:
 
         found = answers({NETWORK: network, **asked}, source, rows, tell)
         labels = source.facts.labels[rows] if labelled else None
-        return {name: Agreement.of(given, found[NETWORK], labels) for name, given in found.items()}
+        return {name: FileAgreement.of(given, found[NETWORK], labels) for name, given in found.items()}

@@ -53,7 +53,7 @@ CALL_S = 0.002
 """A call that is shorter is repeated until so much time has passed."""
 
 
-class Row(nn.Module):
+class OperationChain(nn.Module):
     """So many times: an operation's result added to a map, as on an edge of a cell."""
 
     def __init__(self, name: str, channels: int, length: int) -> None:
@@ -148,7 +148,7 @@ def _rows(space: Space, names: Sequence[str], patch_px: int, batch: int) -> list
     built: list[tuple[nn.Module, tuple[int, ...]]] = []
     for block, channels in enumerate(space.block_channels):
         side = -(-patch_px // 2**block)
-        rows = [Row(ADDITION, channels, 1), *(Row(name, channels, LENGTH) for name in names)]
+        rows = [OperationChain(ADDITION, channels, 1), *(OperationChain(name, channels, LENGTH) for name in names)]
         built += [(row, (batch, channels, side, side)) for row in rows]
     return built
 

@@ -23,7 +23,7 @@ Ask = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class FileAgreement:
     """One file's answers beside the network's.
 
     Attributes:
@@ -39,7 +39,7 @@ class Agreement:
     oa: float | None
 
     @classmethod
-    def of(cls, found: Answers, expected: Answers, labels: Int64[np.ndarray, " patches"] | None) -> Agreement:
+    def of(cls, found: Answers, expected: Answers, labels: Int64[np.ndarray, " patches"] | None) -> FileAgreement:
         """Compare answers of the same patches."""
         apart, chosen = np.abs(found - expected), found.argmax(1)
         return cls(
@@ -77,7 +77,7 @@ class Quantisation:
     method: str
     calibrated_on: Rows
     chosen_on: Rows
-    tried: dict[str, Agreement]
+    tried: dict[str, FileAgreement]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Parity:
     data: str
     rows: Rows
     oa: float | None
-    files: dict[str, Agreement] = field(default_factory=dict)
+    files: dict[str, FileAgreement] = field(default_factory=dict)
     int8: Quantisation | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def answers(asked: Mapping[str, Ask], source: Source, rows: Indices, done: Calla
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def require_parity(files: Mapping[str, Agreement]) -> None:
+def require_parity(files: Mapping[str, FileAgreement]) -> None:
     """Raise a UserError where a float32 file gives other probabilities than the network."""
     for name, agreement in files.items():
         if not agreement.largest_difference <= LIMIT:  # a difference that is no number fails too

@@ -23,7 +23,7 @@ NO_CELL = 65_535
 NUMBER = np.dtype("<u2")
 """Of a block's file: row by row the probabilities of each cell, and nothing else."""
 
-ABOUT, LIKENESS = "about.json", "likeness.json"
+ABOUT, CORRECTION = "about.json", "likeness.json"
 
 Numbers = UInt16[np.ndarray, "rows columns classes"]
 
@@ -35,7 +35,7 @@ def in_steps(probabilities: BlockProbabilities, accepted: Accepted) -> Numbers:
     return numbers
 
 
-class Kept:
+class BlockStore:
     """The finished blocks of one map, in their own folder.
 
     Args:
@@ -72,9 +72,9 @@ class Kept:
         )
 
     @property
-    def likeness(self) -> Path:
+    def correction(self) -> Path:
         """The file of what the dense mode has learnt."""
-        return self._folder / LIKENESS
+        return self._folder / CORRECTION
 
     def missing(self) -> list[int]:
         """Numbers of the blocks that are still to do."""

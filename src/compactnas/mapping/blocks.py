@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.scene import Pixels, Scene, Valid, Window
 
 Accepted = Bool[np.ndarray, "rows columns"]
@@ -47,7 +47,7 @@ class Block:
         return view
 
 
-def read_block(scene: Scene, grid: Grid, cells: Cells, min_valid: float) -> Block:
+def read_block(scene: Scene, grid: Grid, cells: CellRectangle, min_valid: float) -> Block:
     """Read the pixels of some cells' windows.
 
     Args:

@@ -50,7 +50,7 @@ class Ridge:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class BoundaryCorrection:
     """Predicted logits of the windows, and where they are in doubt.
 
     Attributes:
@@ -84,7 +84,7 @@ class Likeness:
         return {"ridge": ridge, "least_margin": self.least_margin, **self.figures}
 
     @classmethod
-    def from_json(cls, raw: Any) -> Likeness:
+    def from_json(cls, raw: Any) -> BoundaryCorrection:
         """The same from `to_json`.
 
         Errors:
@@ -101,7 +101,9 @@ class Likeness:
         return cls(Ridge(*parts), *figures)
 
 
-def learn(features: Features, logits: Logits, groups: Int64[Tensor, " windows"], agreement: float) -> Likeness:
+def learn(
+    features: Features, logits: Logits, groups: Int64[Tensor, " windows"], agreement: float
+) -> BoundaryCorrection:
     """Learn from windows that were judged both ways.
 
     Args:
@@ -112,7 +114,7 @@ def learn(features: Features, logits: Logits, groups: Int64[Tensor, " windows"],
     """
     found = [(_tried(features, logits, groups, ridge, agreement), ridge) for ridge in RIDGES]
     (alone, margin, reached), ridge = min(found)
-    return Likeness(Ridge.fit(features, logits, ridge), margin, reached, alone)
+    return BoundaryCorrection(Ridge.fit(features, logits, ridge), margin, reached, alone)
 
 
 def _tried(

@@ -2,7 +2,7 @@
 
 A map has a cell every 10 px and judges it by a window of 32 px, so that every pixel is in ten windows. The network
 runs once on the whole block (`levels`); its features at each window's place are turned into what it would say of the
-window alone (`likeness`). Before that, windows spread over the scene are judged both ways: the sample.
+window alone (`correction`). Before that, windows spread over the scene are judged both ways: the sample.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compactnas.mapping.blocks import Block
-from compactnas.mapping.boundary_correction import Likeness, learn
+from compactnas.mapping.boundary_correction import BoundaryCorrection, learn
 from compactnas.mapping.exact import BlockProbabilities, Exact
-from compactnas.mapping.grid import Cells, Grid
+from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import window_means
 from compactnas.nn.stages import Stages
 
@@ -45,16 +45,16 @@ class Dense:
     Attributes:
         levels: Levels of the network.
         exact: the same network, window by window.
-        likeness: what was learnt of this scene.
+        correction: what was learnt of this scene.
     """
 
     levels: Stages
     exact: Exact
-    likeness: Likeness
+    correction: BoundaryCorrection
 
     def __call__(self, block: Block) -> BlockProbabilities:
         with torch.inference_mode():
-            probabilities, doubt = self.likeness(features(self.levels, block))
+            probabilities, doubt = self.correction(features(self.levels, block))
         found, again = probabilities.numpy(), doubt.numpy()
         if not block.valid.all():
             again = again | ~block.valid_windows().all(axis=(2, 3))
@@ -82,9 +82,9 @@ def features(levels: Stages, block: Block) -> Float[Tensor, "rows columns featur
     return torch.cat(parts, dim=1)
 
 
-def learn_likeness(
+def learn_correction(
     levels: Stages, exact: Exact, tiles: Iterable[Block], agreement: float = AGREEMENT
-) -> Likeness | None:
+) -> BoundaryCorrection | None:
     """Judge the sample both ways and learn from it; None where it is too small to learn anything.
 
     Args:
@@ -108,7 +108,7 @@ def learn_likeness(
         return learn(torch.cat(shared), logits, groups, agreement)
 
 
-def sample(read: Callable[[Cells], Block], grid: Grid, tiles: int = 0) -> Iterator[Block]:
+def sample(read: Callable[[CellRectangle], Block], grid: Grid, tiles: int = 0) -> Iterator[Block]:
     """Draw tiles of valid pixels all over a scene, always the same ones.
 
     Args:
@@ -118,7 +118,7 @@ def sample(read: Callable[[Cells], Block], grid: Grid, tiles: int = 0) -> Iterat
     """
     left = tiles or min(MOST_TILES, max(FEWEST_TILES, grid.rows * grid.columns // CELLS_A_TILE))
     for row, column in _places(grid)[: 4 * left]:
-        tile = read(Cells(int(row), int(column), TILE, TILE))
+        tile = read(CellRectangle(int(row), int(column), TILE, TILE))
         if tile.valid.all():
             yield tile
             left -= 1

@@ -21,7 +21,7 @@ MOST_CELLS = 2**26
 """Of a map."""
 
 
-class Cells(NamedTuple):
+class CellRectangle(NamedTuple):
     """A rectangle of cells."""
 
     row: int
@@ -86,11 +86,11 @@ class Grid:
         moved = type(at)(self.step * at.a, 0.0, at.c + corner * at.a, 0.0, self.step * at.e, at.f + corner * at.e)
         return Place(scene.crs, moved, self.rows, self.columns)
 
-    def blocks(self) -> Iterator[Cells]:
+    def blocks(self) -> Iterator[CellRectangle]:
         """The map cut into rectangles of about the same size, row by row."""
         for row, rows in _parts(self.rows, BLOCK_ROWS):
             for column, columns in _parts(self.columns, BLOCK_COLUMNS):
-                yield Cells(row, column, rows, columns)
+                yield CellRectangle(row, column, rows, columns)
 
 
 def inset(window: int, step: int) -> int:

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 
-class Spans(NamedTuple):
+class Intervals(NamedTuple):
     """Along one axis of a reference: first pixel, and the one after the last, of each cell."""
 
     start: Int[np.ndarray, " cells"]
@@ -17,7 +17,7 @@ class Spans(NamedTuple):
 
     @property
     def edges(self) -> Int[np.ndarray, " edges"]:
-        """Sorted first and last pixels of all spans."""
+        """Sorted first and last pixels of all intervals."""
         return np.unique(np.concatenate(self))
 
     @property
@@ -33,9 +33,9 @@ class Spans(NamedTuple):
         return np.repeat(np.arange(len(edges) - 1), np.diff(edges))
 
 
-def spans_of(
+def pixel_intervals(
     cells: NDArray[np.int64], place: tuple[float, float], own: tuple[float, float], window: float, size: int
-) -> Spans:
+) -> Intervals:
     """Pixels whose middles lie in each cell, or in a window around its middle; else the pixel under the middle.
 
     Args:
@@ -52,13 +52,13 @@ def spans_of(
     start, stop = (np.ceil(np.round(middle + sign * half - 0.5, 6)) for sign in (-1, 1))
     under = np.floor(np.round(middle, 6))
     start, stop = np.where(stop > start, start, under), np.where(stop > start, stop, under + 1)
-    return Spans(*(np.clip(ends, 0, size).astype(np.int64) for ends in (start, stop)))
+    return Intervals(*(np.clip(ends, 0, size).astype(np.int64) for ends in (start, stop)))
 
 
-def sums_of(values: NDArray[np.int64], spans: Spans) -> NDArray[np.int64]:
-    """Sum of each span, of values between its edges."""
+def sums_of(values: NDArray[np.int64], intervals: Intervals) -> NDArray[np.int64]:
+    """Sum of each interval, of values between its edges."""
     sums = np.zeros((len(values) + 1, *values.shape[1:]), np.int64)
     np.cumsum(values, 0, out=sums[1:])
-    first, last = (np.searchsorted(spans.edges, ends) for ends in (spans.start, spans.stop))
+    first, last = (np.searchsorted(intervals.edges, ends) for ends in (intervals.start, intervals.stop))
     found: NDArray[np.int64] = sums[last] - sums[first]
     return found

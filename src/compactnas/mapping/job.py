@@ -25,7 +25,7 @@ BESIDE = ("evaluation.json", "warnings.json", "environment.json", "parity.json",
 
 
 @dataclass(frozen=True)
-class Job:
+class MapJob:
     """All that a map depends on, as plain values: it can be sent to another process.
 
     Attributes:

@@ -30,7 +30,7 @@ GOLDEN = 0.618034
 
 
 @dataclass(frozen=True)
-class Entry:
+class LegendEntry:
     """One class.
 
     Attributes:
@@ -56,17 +56,17 @@ class Entry:
         return int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16)
 
 
-def legend(classes: Sequence[str], *, lcz: bool) -> tuple[Entry, ...]:
+def legend(classes: Sequence[str], *, lcz: bool) -> tuple[LegendEntry, ...]:
     """The classes of a map in order: WUDAPT's colours for LCZ, others for others.
 
     Errors:
         UserError: more classes than a map in bytes can tell apart.
     """
     if lcz:
-        return tuple(Entry(zone.number, zone.label, zone.name, zone.colour) for zone in CLASSES)
+        return tuple(LegendEntry(zone.number, zone.label, zone.name, zone.colour) for zone in CLASSES)
     if len(classes) > MOST_CLASSES:
         raise UserError(f"the network has {len(classes)} classes; a map takes at most {MOST_CLASSES}")
-    return tuple(Entry(number, "", name, _colour(number - 1)) for number, name in enumerate(classes, 1))
+    return tuple(LegendEntry(number, "", name, _colour(number - 1)) for number, name in enumerate(classes, 1))
 
 
 def _colour(place: int) -> str:

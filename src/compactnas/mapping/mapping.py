@@ -13,10 +13,11 @@ from compactnas.data.rasters import require_rasterio
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
-from compactnas.mapping.block_store import Kept
+from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
-from compactnas.mapping.executor import Spread, fill, judged_here, plan_map
-from compactnas.mapping.job import FORMAT, Job, Warn, digest
+from compactnas.mapping.executor import Executor, fill, plan_map
+from compactnas.mapping.executors.local import run_locally
+from compactnas.mapping.job import FORMAT, MapJob, Warn, digest
 from compactnas.mapping.legend import legend
 from compactnas.mapping.outputs import write_outputs
 from compactnas.runs.folder import sole_writer
@@ -27,7 +28,7 @@ DONE, PART = "map.json", "map.part"
 
 
 def make_map(
-    job: Job, out: Path, outputs: Outputs, progress: Progress, warn: Warn, spread: Spread = judged_here
+    job: MapJob, out: Path, outputs: Outputs, progress: Progress, warn: Warn, executor: Executor = run_locally
 ) -> dict[str, Any]:
     """Make a map, or go on with one that was stopped; gives what `map.json` holds.
 
@@ -37,7 +38,7 @@ def make_map(
         outputs: which files.
         progress: Function that receives the number of finished cells and their total.
         warn: Function that receives warnings about assumptions.
-        spread: who judges the blocks.
+        executor: who judges the blocks.
 
     Errors:
         UserError: there is a map already or a part of another, the scenes do not go together or with the network, no
@@ -52,13 +53,13 @@ def make_map(
     classes = legend(engine.classes, lcz=engine.lcz)
     for note in plan.notes:
         warn(note)
-    kept = Kept(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
+    store = BlockStore(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
     fingerprints = job.fingerprints()
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
-    with _nothing_left(out, kept), sole_writer(out / PART):
-        kept.claim(digest(fingerprints), fingerprints)
-        likeness = fill(kept, plan, spread, progress, warn)
-        made = write_outputs(out, out / PART, outputs, kept, plan.blocks, place, classes)
+    with _nothing_left(out, store), sole_writer(out / PART):
+        store.claim(digest(fingerprints), fingerprints)
+        correction = fill(store, plan, executor, progress, warn)
+        made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes)
     about = {
         "format": FORMAT,
         "compactnas": __version__,
@@ -73,23 +74,23 @@ def make_map(
         "transform": list(place.transform)[:6],
         **made,
         "notes": list(plan.notes),
-        **({"dense": likeness.figures} if likeness else {}),
+        **({"dense": correction.figures} if correction else {}),
         "seconds": round(time.monotonic() - began, 1),
     }
     write_json(out / DONE, about)
-    kept.remove()
+    store.remove()
     return about
 
 
 @contextmanager
-def _nothing_left(out: Path, kept: Kept) -> Iterator[None]:
+def _nothing_left(out: Path, store: BlockStore) -> Iterator[None]:
     """Leave nothing behind if a mistake is found before the first block."""
     there = out.exists()
     try:
         yield
     except UserError:
-        if not kept.any():
-            kept.remove()
+        if not store.any():
+            store.remove()
             with suppress(OSError):
                 if not there:
                     out.rmdir()

@@ -7,29 +7,29 @@ from functools import partial
 
 from compactnas.export.engines import Engine, TorchEngine, open_engine
 from compactnas.mapping.blocks import Block, read_block
-from compactnas.mapping.boundary_correction import Likeness
-from compactnas.mapping.dense import Dense, learn_likeness, sample
+from compactnas.mapping.boundary_correction import BoundaryCorrection
+from compactnas.mapping.dense import Dense, learn_correction, sample
 from compactnas.mapping.exact import Exact, Mode
 from compactnas.mapping.grid import Grid
-from compactnas.mapping.job import Job
+from compactnas.mapping.job import MapJob
 from compactnas.mapping.levels import levels_of
 from compactnas.mapping.reading import open_scene
 from compactnas.nn.stages import Stages
 
 
-def mode_of(job: Job, engine: Engine, likeness: Likeness | None) -> Mode:
+def mode_of(job: MapJob, engine: Engine, correction: BoundaryCorrection | None) -> Mode:
     """Function that computes the cells of a block.
 
     Args:
         job: what to map.
         engine: that judges single windows.
-        likeness: what the dense mode has learnt (`learnt`); without, each window is judged on its own.
+        correction: what the dense mode has learnt (`learnt`); without, each window is judged on its own.
     """
     exact = Exact(engine, job.config.batch_size)
-    return exact if likeness is None else Dense(_levels(job, engine), exact, likeness)
+    return exact if correction is None else Dense(_levels(job, engine), exact, correction)
 
 
-def learnt(job: Job, engine: Engine, grid: Grid) -> Likeness | None:
+def learnt(job: MapJob, engine: Engine, grid: Grid) -> BoundaryCorrection | None:
     """Learn the dense mode's boundary correction from windows of each scene; None if too few are usable.
 
     Errors:
@@ -41,10 +41,10 @@ def learnt(job: Job, engine: Engine, grid: Grid) -> Likeness | None:
             with open_scene(path, engine.bands, reading) as scene:
                 yield from sample(partial(read_block, scene, grid, min_valid=job.config.min_valid), grid)
 
-    return learn_likeness(_levels(job, engine), Exact(engine, job.config.batch_size), tiles())
+    return learn_correction(_levels(job, engine), Exact(engine, job.config.batch_size), tiles())
 
 
-def _levels(job: Job, engine: Engine) -> Stages:
+def _levels(job: MapJob, engine: Engine) -> Stages:
     shared = engine if isinstance(engine, TorchEngine) else open_engine(job.model, "torch", job.threads)
     assert isinstance(shared, TorchEngine)
     return levels_of(shared.network)

@@ -10,10 +10,10 @@ import numpy as np
 
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes
-from compactnas.mapping.block_store import Kept
+from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
-from compactnas.mapping.grid import Cells
-from compactnas.mapping.legend import Entry
+from compactnas.mapping.grid import CellRectangle
+from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.picture import picture
 from compactnas.mapping.scene import Place
 from compactnas.mapping.smoothing import smoothed
@@ -24,10 +24,10 @@ def write_outputs(
     out: Path,
     working: Path,
     outputs: Outputs,
-    kept: Kept,
-    blocks: Sequence[Cells],
+    store: BlockStore,
+    blocks: Sequence[CellRectangle],
     place: Place,
-    legend: Sequence[Entry],
+    legend: Sequence[LegendEntry],
 ) -> dict[str, Any]:
     """Write the files of a map whose blocks are all done; gives what they hold.
 
@@ -35,7 +35,7 @@ def write_outputs(
         out: folder of the map.
         working: folder in which files are made.
         outputs: which files.
-        kept: the blocks.
+        store: the blocks.
         blocks: their cells.
         place: Georeference of the map.
         legend: its classes; LCZ have labels.
@@ -46,9 +46,9 @@ def write_outputs(
     labels, sure = np.zeros((2, place.height, place.width), np.uint8)
     for number, cells in enumerate(blocks):
         at = np.s_[cells.row : cells.row + cells.rows, cells.column : cells.column + cells.columns]
-        labels[at], sure[at] = judged(kept.get(number))
+        labels[at], sure[at] = judged(store.get(number))
     if not labels.any():
-        kept.remove()
+        store.remove()
         raise UserError(
             "no cell has a window with enough pixels that are of use: all is no data, or under clouds or the mask; see "
             "--min-valid and --cloud-classes"
@@ -59,7 +59,7 @@ def write_outputs(
     files = [writer.labels(f"{main}.tif", labels, "lcz" if lcz else "class"), writer.style(f"{main}.qml")]
     files.append(
         writer.probabilities(
-            f"{name}_probabilities.tif", ((cells, kept.get(number)) for number, cells in enumerate(blocks))
+            f"{name}_probabilities.tif", ((cells, store.get(number)) for number, cells in enumerate(blocks))
         )
     )
     if lcz:

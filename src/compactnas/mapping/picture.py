@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from compactnas.mapping.legend import Entry
+from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.scene import Place
 
 LONGEST_PX = 1500
@@ -22,7 +22,9 @@ BAR_SHARE = 0.25
 """Most of the map's width that the scale bar takes."""
 
 
-def picture(labels: UInt8[np.ndarray, "rows columns"], place: Place, legend: Sequence[Entry], title: str) -> bytes:
+def picture(
+    labels: UInt8[np.ndarray, "rows columns"], place: Place, legend: Sequence[LegendEntry], title: str
+) -> bytes:
     """The map as PNG."""
     from matplotlib.figure import Figure
 
@@ -75,7 +77,7 @@ def _legend(
     whole: tuple[float, float],
     left: float,
     labels: UInt8[np.ndarray, "rows columns"],
-    legend: Sequence[Entry],
+    legend: Sequence[LegendEntry],
 ) -> None:
     from matplotlib.patches import Rectangle
 

@@ -19,7 +19,7 @@ from compactnas.data.polygons import Polygon, owners
 from compactnas.data.rasters import is_upright
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
-from compactnas.mapping.intervals import spans_of, sums_of
+from compactnas.mapping.intervals import pixel_intervals, sums_of
 
 STRIP_PIXELS = 2**22
 """Of a map or of its reference, that are looked at at a time."""
@@ -215,8 +215,10 @@ class RasterReference:
     def _counts(self, rows: tuple[int, int], window: float) -> Int[np.ndarray, "rows columns classes"]:
         """Pixels of each class, none first, in each cell of these rows, or in a window around each."""
         place, own = self.map.transform, self.raster.transform
-        down = spans_of(np.arange(*rows), (place.f, place.e), (own.f, own.e), window, self.raster.height)
-        along = spans_of(np.arange(self.map.width), (place.c, place.a), (own.c, own.a), window, self.raster.width)
+        down = pixel_intervals(np.arange(*rows), (place.f, place.e), (own.f, own.e), window, self.raster.height)
+        along = pixel_intervals(
+            np.arange(self.map.width), (place.c, place.a), (own.c, own.a), window, self.raster.width
+        )
         if not (len(down.parts) and len(along.parts)):
             return np.zeros((len(down.start), len(along.start), len(NAMES) + 1), np.int64)
         pixels, _ = _read(self.raster, 1, down.whole, along.whole, self.file)

@@ -16,8 +16,8 @@ from jaxtyping import UInt8
 
 from compactnas.io.atomic import write_bytes
 from compactnas.mapping.block_store import NO_CELL, STEPS, Numbers
-from compactnas.mapping.grid import Cells
-from compactnas.mapping.legend import Entry
+from compactnas.mapping.grid import CellRectangle
+from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.scene import Place
 
 TILE = 256
@@ -37,7 +37,7 @@ class Writer:
         legend: its classes.
     """
 
-    def __init__(self, out: Path, working: Path, place: Place, legend: Sequence[Entry]) -> None:
+    def __init__(self, out: Path, working: Path, place: Place, legend: Sequence[LegendEntry]) -> None:
         self._out, self._working, self._place, self._legend = out, working, place, legend
 
     def labels(self, name: str, labels: Labels, description: str) -> Path:
@@ -74,7 +74,7 @@ class Writer:
                 raster.set_band_description(number, description)
         return self._out / name
 
-    def probabilities(self, name: str, blocks: Iterable[tuple[Cells, Numbers]]) -> Path:
+    def probabilities(self, name: str, blocks: Iterable[tuple[CellRectangle, Numbers]]) -> Path:
         """A band for each class, in ten thousandths, with the scale declared; block by block."""
         from rasterio.windows import Window
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from compactnas.cli.parser import Parser
-    from compactnas.mapping.executor import Spread
-    from compactnas.mapping.job import Job
+    from compactnas.mapping.executor import Executor
+    from compactnas.mapping.job import MapJob
 
 Config = TypeVar("Config")
 
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
 
     job, outputs = job_of(options), _given(Outputs, options)
     with Counter("cells") as counter:
-        about = make_map(job, out, outputs, counter.at, RichListener().warn, spread_of(options))
+        about = make_map(job, out, outputs, counter.at, RichListener().warn, executor_of(options))
     cells = about["cells"]
     print(
         f"mapped: {out / about['files'][0]}, {cells['columns']} x {cells['rows']} cells in {about['seconds']:.0f} s; "
@@ -73,25 +73,25 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def spread_of(options: Namespace) -> Spread:
+def executor_of(options: Namespace) -> Executor:
     """Choose the executor of the blocks."""
     if options.ray or options.ray_address:
-        from compactnas.mapping.executors.ray import on_ray
+        from compactnas.mapping.executors.ray import ray_executor
 
-        return on_ray(options.ray_address, max(1, options.threads))
-    from compactnas.mapping.executor import judged_here
+        return ray_executor(options.ray_address, max(1, options.threads))
+    from compactnas.mapping.executors.local import run_locally
 
-    return judged_here
+    return run_locally
 
 
-def job_of(options: Namespace) -> Job:
+def job_of(options: Namespace) -> MapJob:
     """Build the job that the options describe."""
     from compactnas.mapping.config import MapConfig, Reading
-    from compactnas.mapping.job import Job
+    from compactnas.mapping.job import MapJob
 
     scenes = tuple(Path(scene) for scene in options.scene)
     readings = _given(Reading, options).for_scenes(len(scenes))
-    return Job(Path(options.model), options.engine, options.threads, scenes, readings, _given(MapConfig, options))
+    return MapJob(Path(options.model), options.engine, options.threads, scenes, readings, _given(MapConfig, options))
 
 
 def _given(kind: type[Config], options: Namespace) -> Config:

@@ -16,9 +16,10 @@ from compactnas.config import MachineConfig
 from compactnas.distributed.ray_session import LOOK_EVERY_S, RayOptions, raise_cause, session, task_options
 from compactnas.io.signals import interrupts
 from compactnas.mapping.block_store import Numbers
-from compactnas.mapping.boundary_correction import Likeness
-from compactnas.mapping.executor import Plan, Spread, judged_here, plan_map
-from compactnas.mapping.job import Job, Warn
+from compactnas.mapping.boundary_correction import BoundaryCorrection
+from compactnas.mapping.executor import Executor, MapPlan, plan_map
+from compactnas.mapping.executors.local import run_locally
+from compactnas.mapping.job import MapJob, Warn
 
 BLOCKS = 4
 """Of a task: enough that opening model and scenes is little of it."""
@@ -29,7 +30,7 @@ Judged = tuple[list[tuple[int, Numbers]], list[str]]
 """Blocks with their numbers, and warnings."""
 
 
-def on_ray(address: str, threads: int) -> Spread:
+def ray_executor(address: str, threads: int) -> Executor:
     """Make an executor that computes blocks on Ray.
 
     Args:
@@ -37,7 +38,7 @@ def on_ray(address: str, threads: int) -> Spread:
         threads: Number of threads of a task.
     """
 
-    def spread(plan: Plan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
+    def executor(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
         if not numbers:
             return
         waiting = [tuple(numbers[start : start + BLOCKS]) for start in range(0, len(numbers), BLOCKS)][::-1]
@@ -54,7 +55,7 @@ def on_ray(address: str, threads: int) -> Spread:
             try:
                 while waiting or running:
                     while waiting and len(running) < side_by_side:
-                        running.add(task.remote(job, waiting.pop(), plan.likeness))
+                        running.add(task.remote(job, waiting.pop(), plan.correction))
                     ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
                     if asked():
                         raise KeyboardInterrupt
@@ -70,20 +71,20 @@ def on_ray(address: str, threads: int) -> Spread:
                 for left in running:
                     ray.cancel(left, force=True)
 
-    return spread
+    return executor
 
 
-def judge(job: Job, numbers: tuple[int, ...], likeness: Likeness | None) -> Judged:
+def judge(job: MapJob, numbers: tuple[int, ...], correction: BoundaryCorrection | None) -> Judged:
     """Compute the blocks with these numbers, with the dense mode's correction if there is one."""
     warnings: list[str] = []
-    return [*judged_here(replace(_plan(job), likeness=likeness), numbers, warnings.append)], warnings
+    return [*run_locally(replace(_plan(job), correction=correction), numbers, warnings.append)], warnings
 
 
 _plan = lru_cache(maxsize=1)(plan_map)
 """A process that gets a second task of a map has its model already."""
 
 
-def _absolute(job: Job, threads: int) -> Job:
+def _absolute(job: MapJob, threads: int) -> MapJob:
     readings = tuple(
         replace(reading, mask=str(Path(reading.mask).absolute()) if reading.mask else "") for reading in job.readings
     )

@@ -1,0 +1,93 @@
+"""Compute the blocks of a map in this process, one after the other, while a thread reads the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import groupby
+from typing import TypeVar
+
+import numpy as np
+
+from compactnas.data.reflectance_checks import DIGITAL_NUMBERS, unlike_reflectance
+from compactnas.errors import UserError
+from compactnas.mapping.block_store import Numbers, in_steps
+from compactnas.mapping.blocks import Accepted, Block, read_block
+from compactnas.mapping.exact import BlockProbabilities, Mode
+from compactnas.mapping.executor import MapPlan
+from compactnas.mapping.job import Warn
+from compactnas.mapping.modes import mode_of
+from compactnas.mapping.reading import open_scene
+
+SAMPLE = 64
+"""Number of windows whose values are checked."""
+
+T = TypeVar("T")
+
+
+def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
+    """Compute the blocks with these numbers in this process, in their order."""
+    if not numbers:
+        return
+    mode = mode_of(plan.job, plan.engine, plan.correction)
+    with closing(ahead(_read(plan, numbers))) as read:
+        for number, found in groupby(read, lambda item: item[0]):
+            seasons = [block for _, block in found]
+            if number == numbers[0]:
+                _check_values(seasons, plan.engine.bands, warn)
+            yield number, in_steps(*judged(seasons, mode))
+
+
+def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) -> None:
+    """Warn if the values of some windows do not look like reflectance.
+
+    Errors:
+        UserError: The values are digital numbers.
+    """
+    for block in seasons:
+        rows, columns = np.nonzero(block.accepted)
+        some = np.unique(np.linspace(0, max(0, len(rows) - 1), SAMPLE).astype(int))[: len(rows)]
+        if not len(some):
+            continue
+        patches = block.windows()[:, rows[some], columns[some]].swapaxes(0, 1)
+        for fault in unlike_reflectance(bands, patches):
+            if np.median(patches) > DIGITAL_NUMBERS:
+                raise UserError(f"the scene: {fault}; give --scale 0.0001, or --scale 1 if the network was trained so")
+            warn(f"the scene: {fault}")
+
+
+def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Accepted]:
+    """Average the class probabilities over the seasons that accept a cell; also give the cells that any accepts."""
+    found, accepted = zip(*((mode(block), block.accepted) for block in seasons), strict=True)
+    count = np.sum(accepted, axis=0)
+    total = np.sum(
+        [np.where(of[..., None], values, np.float32(0)) for of, values in zip(accepted, found, strict=True)], axis=0
+    )
+    return total / np.maximum(count, 1).astype(np.float32)[..., None], count > 0
+
+
+def _read(plan: MapPlan, numbers: Sequence[int]) -> Generator[tuple[int, Block], None, None]:
+    """Read each of these blocks in each season."""
+    job, bands = plan.job, plan.engine.bands
+    with ExitStack() as files:
+        scenes = [
+            files.enter_context(open_scene(path, bands, reading))
+            for path, reading in zip(job.scenes, job.readings, strict=True)
+        ]
+        for number in numbers:
+            for scene in scenes:
+                yield number, read_block(scene, plan.grid, plan.blocks[number], job.config.min_valid)
+
+
+def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """Compute the next item in a thread meanwhile; always in the same thread, because GDAL's handles need that."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            waiting = thread.submit(next, items, end)
+            while (item := waiting.result()) is not end:
+                waiting = thread.submit(next, items, end)
+                yield item  # type: ignore[misc]  # `end` never gets here
+        finally:
+            thread.submit(items.close).result()
