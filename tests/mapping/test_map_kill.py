@@ -50,7 +50,7 @@ def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) 
         _, said = process.communicate()
         assert process.returncode == code
         assert [file.name for file in out.iterdir()] == ["map.part"]
-    assert "stopped by SIGTERM; give the same command again to go on" in said
+    assert "stopped by SIGTERM; give the same command again to continue" in said
     assert 6 <= done < 10
     subprocess.run(command(0, model, scene, "--output", out), check=True)
     assert contents(out) == contents(tmp_path / "whole")
