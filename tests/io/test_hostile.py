@@ -39,7 +39,7 @@ GENOTYPES = {
     "a number of a million digits": (b"[" + b"9" * 90_000 + b"]", "more than 18 digits"),
     "nesting": (b"[" * 99_000, "nested too deeply"),
     "a file without end": (b" " * 200_000, "is larger than 0.0953674 MiB"),
-    "code for an operation": (genotype(nodes=[[["__import__('os').mkdir('sprung')", 0]]]), "is unknown; use one of"),
+    "code for an operation": (genotype(nodes=[[["__import__('os').mkdir('sprung')", 0]]]), "unknown operation"),
     "a path for a layout": (genotype(layout="../../paper"), "layout '../../paper' is unknown"),
     "letters that steer a terminal": (genotype(layout="\x1b]0;x\x07\u202e"), "layout"),
 }

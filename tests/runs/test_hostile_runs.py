@@ -133,9 +133,9 @@ CONFIGS = {
     "nesting": ("seed: " + "[" * 3000, "nested too deeply"),
     "a file without end": ("#" * 2**20, "is larger than 0.25 MiB"),
     "a number without end": ("machine: {threads: " + "9" * 5000 + "}", "digits"),
-    "processors without end": (f"machine: {{devices: {TRILLION}}}", "machine.devices: 1000000000000"),
-    "nodes without end": (f"space: {{nodes: {TRILLION}}}", "space.nodes: 1000000000000 is outside"),
-    "channels without end": (f"space: {{channels: {TRILLION}}}", "space.channels: 1000000000000 is outside"),
+    "processors without end": (f"machine: {{devices: {TRILLION}}}", "1000000000000 is more than 4096"),
+    "nodes without end": (f"space: {{nodes: {TRILLION}}}", "1000000000000 is outside 1 to 16"),
+    "channels without end": (f"space: {{channels: {TRILLION}}}", "1000000000000 is outside 1 to 1024"),
     "tags of other types": ("seed: !!timestamp 2001-99-99\n", "not YAML"),
 }
 
