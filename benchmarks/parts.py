@@ -94,7 +94,7 @@ NETWORKS = {
 
 
 class HalfStem(ResNet):
-    """A ResNet with such a stem."""
+    """A ResNet that normalises half of its stem's channels in each patch by itself."""
 
     def __init__(self, bands: int, classes: int, *, n: int) -> None:
         super().__init__(bands, classes, n=n)
@@ -122,7 +122,7 @@ class Job:
 
 @contextmanager
 def exchanged(row: str) -> Iterator[None]:
-    """The row's part in its place."""
+    """Replace the part that the row changes."""
     if row in RESNETS:
         with patch.dict(BASELINES._entries, {"resnet20": Baseline(RESNETS[row], row)}):
             yield

@@ -1,4 +1,4 @@
-"""Benchmarks made of jobs: the options that they share, and some jobs at the same time, each a process of its own."""
+"""Run the jobs of a benchmark in parallel, one process each; and the options that such benchmarks share."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from typing import Any, Protocol, TypeVar
 
 
 class Named(Protocol):
-    """A job."""
+    """A job with a name."""
 
     @property
     def name(self) -> str:
-        """What is said of it."""
+        """Name of the job in messages."""
 
 
 J = TypeVar("J", bound=Named)
 
 
 def folder_name(text: str) -> str:
-    """What is said of a job, as the name of its folder on any system: `8 %, seed 0` is `8_percent_seed_0`."""
+    """Turn a job's name into a folder name for any system: `8 %, seed 0` becomes `8_percent_seed_0`."""
     return re.sub(r"[^\w-]+", "_", text.replace("%", "percent"))
 
 
 def run_side_by_side(
     jobs: Iterable[J], ready: Callable[[J], bool], command: Callable[[J], Sequence[str]], at_once: int
 ) -> None:
-    """Run all jobs, in their order as far as they are ready, and tell how each ended.
+    """Run all jobs in order, each as soon as it is ready, and print how each one ended.
 
     Args:
-        jobs: what is not done yet.
-        ready: whether all is there that a job needs; asked until it is.
-        command: of a job's process.
-        at_once: how many run at the same time.
+        jobs: Jobs that are not finished.
+        ready: Function that checks whether a job can start; called until it can.
+        command: Function that gives the command line of a job.
+        at_once: Number of jobs that run at the same time.
     """
     left, running = list(jobs), list[tuple[J, subprocess.Popen[bytes]]]()
     while left or running:
@@ -53,13 +53,13 @@ def run_side_by_side(
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a benchmark on EuroSAT whose jobs are run folders."""
+    """Add the options of a benchmark on EuroSAT whose jobs are run folders."""
     parser.add_argument("--data", type=Path, required=True, help="folder that scripts/eurosat_folder.py wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
-    parser.add_argument("--at-once", type=int, default=2, help="jobs at the same time, one thread each")
+    parser.add_argument("--at-once", type=int, default=2, help="number of jobs at the same time, one thread each")
     parser.add_argument("--job", help="run only this job, in this process")
-    parser.add_argument("--table", action="store_true", help="print the table of what is done")
-    parser.add_argument("--json", type=Path, help="write the figures by name")
+    parser.add_argument("--table", action="store_true", help="only print the table of the finished jobs")
+    parser.add_argument("--json", type=Path, help="write the figures to this JSON file")
 
 
 def do_as_asked(
@@ -70,7 +70,7 @@ def do_as_asked(
     results: Callable[[], Any],
     table: Callable[[Any], str],
 ) -> None:
-    """Do what these options ask for: one job, or all that are not done and the table, or the table alone."""
+    """Follow the options: run one job, or all unfinished jobs and print the table, or only print the table."""
     if options.job:
         work(next(job for job in jobs if job.name == options.job))
         return
