@@ -77,7 +77,7 @@ def test_it_goes_on_where_it_stopped_and_can_be_retrained_later(searched: list[P
     whole = front_stage(config, choice, searched, tmp_path / "whole")
     with pytest.raises(Killed):
         front_stage(config, choice, searched, tmp_path / "cut", listener=Killer(9))  # in a training
-    with pytest.raises(UserError, match="has a pareto already"):
+    with pytest.raises(UserError, match="already has a pareto; resume it with --resume"):
         front_stage(config, choice, searched, tmp_path / "cut")
     assert front_stage(config, choice, searched, tmp_path / "cut", resume=True) == whole
     assert all({"validation_oa", "test_oa"} <= set(one) for one in whole)

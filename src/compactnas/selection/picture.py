@@ -16,12 +16,10 @@ ACCURACIES = {
 
 def draw_front(rows: Sequence[Row], file: Path) -> Path:
     """Accuracy against MACs, as PNG: all networks, and a line through those on the front."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure  # without pyplot: the backend of a notebook stays as it is
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
     for place, (name, title) in enumerate(ACCURACIES.items()):
         if name not in rows[0]:
             continue
@@ -40,5 +38,4 @@ def draw_front(rows: Sequence[Row], file: Path) -> Path:
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
-    plt.close(figure)
     return file
