@@ -32,7 +32,7 @@ from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.untrusted import read_yaml
 from compactnas.runs.folder import config_values, first_difference
 from compactnas.space.genotype import Genotype
-from compactnas.studies import Job, expand, read_study
+from compactnas.studies import StudyJob, expand, read_study
 from compactnas.studies.config import RANDOM
 from compactnas.studies.running import chosen
 
@@ -82,7 +82,7 @@ def text_of(part: str, values: Any) -> str:
     return json.dumps(values, indent=2) + "\n"
 
 
-def pack(job: Job, root: Path) -> Row | None:
+def pack(job: StudyJob, root: Path) -> Row | None:
     """Read the parts of a finished job as one line; None if the job is not finished."""
     if not job.done(root):
         return None
@@ -93,7 +93,7 @@ def pack(job: Job, root: Path) -> Row | None:
     return line
 
 
-def unpack(job: Job, root: Path, line: Row) -> str:
+def unpack(job: StudyJob, root: Path, line: Row) -> str:
     """Make a finished job from its line, and return "given"; or return why the job is skipped."""
     if "config" not in line:
         return "skipped: its config was not kept"
@@ -118,7 +118,7 @@ def _with_defaults(config: str) -> Row:
     return config_values(from_values(RunConfig, json.loads(config)))
 
 
-def keep(jobs: list[Job], root: Path, file: Path) -> None:
+def keep(jobs: list[StudyJob], root: Path, file: Path) -> None:
     """Merge the finished jobs of a study into a file."""
     lines = read_kept(file) if file.exists() else {}
     for job in jobs:
@@ -128,7 +128,7 @@ def keep(jobs: list[Job], root: Path, file: Path) -> None:
     write_rows(file, list(lines.values()))
 
 
-def give(jobs: list[Job], root: Path, file: Path) -> None:
+def give(jobs: list[StudyJob], root: Path, file: Path) -> None:
     """Make finished jobs of a study from a file. Jobs that are finished already stay as they are."""
     lines = read_kept(file)
     for job in jobs:

@@ -17,7 +17,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from compactnas.selection.agreement import Agreement, kendall_tau
+from compactnas.selection.agreement import RankAgreement, kendall_tau
 from compactnas.studies.config import read_study
 from compactnas.studies.jobs import expand
 
@@ -49,7 +49,7 @@ def taus(trained: Finals, selections: dict[str, list[dict[str, Any]]]) -> list[d
     rows = []
 
     def add(ground: str, ranking: str, scores: list[float], against: list[float] = final) -> None:
-        found: Agreement = kendall_tau(scores, against)
+        found: RankAgreement = kendall_tau(scores, against)
         best = max(range(len(names)), key=lambda place: scores[place])
         top = final[best] if len(set(scores)) > 1 else None
         rows.append({"ground": ground, "ranking": ranking, "best": top} | found.to_json())

@@ -29,7 +29,7 @@ from compactnas.selection.agreement import agreements, kendall_tau
 from compactnas.selection.candidates import make_candidates
 from compactnas.selection.config import NAMES, SelectConfig
 from compactnas.selection.halving import goes_on, rungs_of
-from compactnas.selection.holdout import Ground
+from compactnas.selection.holdout import HoldOut
 from compactnas.selection.proxies import gradnorm, naswot, synflow
 from compactnas.selection.rankings import RANKINGS, recalibrate, supernet_accuracy
 from compactnas.selection.run import Selected, select_stage
@@ -62,9 +62,9 @@ def config_in(home: Path) -> RunConfig:
     return config_of(home / "patches.npz", 0)
 
 
-def ground_of(home: Path, choice: SelectConfig = QUICK, names: tuple[str, ...] = ("seed0", "seed1")) -> Ground:
+def held_out_of(home: Path, choice: SelectConfig = QUICK, names: tuple[str, ...] = ("seed0", "seed1")) -> HoldOut:
     config = config_in(home)
-    return Ground.of(open_dataset(config.data), read_searches([home / name for name in names]), config, choice)
+    return HoldOut.of(open_dataset(config.data), read_searches([home / name for name in names]), config, choice)
 
 
 def select(home: Path, out: Path, choice: SelectConfig = QUICK, **how: Any) -> Selected:
@@ -155,15 +155,15 @@ def test_the_rankings_are_those_that_can_be_named() -> None:
 
 def test_a_supernets_candidate_has_its_weights_and_the_mean_statistics_of_its_batches(home: Path) -> None:
     """In one batch, eval mode with recalibrated statistics is batch mode, but for the variance's n - 1."""
-    ground = ground_of(home)
-    search, supernet = ground.searches[0], ground.supernets[0]
-    network = ground.network(search.found, 0, normalised=False)
+    held_out = held_out_of(home)
+    search, supernet = held_out.searches[0], held_out.supernets[0]
+    network = held_out.network(search.found, 0, normalised=False)
     copy_weights(supernet, network)
     from compactnas.data.batches import Batches
 
     rows = search.weights_rows
-    recalibrate(network, Batches(ground.source, rows, len(rows), seed=0, stream=0), 1, ground)
-    x = torch.from_numpy(np.asarray(ground.source.batch(rows)[0], np.float32))
+    recalibrate(network, Batches(held_out.source, rows, len(rows), seed=0, stream=0), 1, held_out)
+    x = torch.from_numpy(np.asarray(held_out.source.batch(rows)[0], np.float32))
     with torch.no_grad():
         own, supers = network(x), supernet(x, certain_sample(search.space, search.found))
     assert torch.allclose(own, supers, atol=0.05)
@@ -179,15 +179,15 @@ def test_supernet_accuracy_is_of_patches_that_its_weights_have_not_seen(home: Pa
         return original(self, indices)
 
     for choice in (QUICK, replace(QUICK, holdout="random")):
-        ground = ground_of(home, choice, ("seed0",))
-        assert ground.normalisation
+        held_out = held_out_of(home, choice, ("seed0",))
+        assert held_out.normalisation
         read.clear()
         monkeypatch.setattr(ArraySource, "batch", batch)
-        found = supernet_accuracy(ground.searches[0].found, ground)
+        found = supernet_accuracy(held_out.searches[0].found, held_out)
         monkeypatch.undo()
-        judged = set(read) - set(ground.searches[0].weights_rows.tolist())
-        assert judged == set(ground.unseen(ground.searches[0]).tolist())
-        assert judged <= set(ground.holdout.tolist())
+        judged = set(read) - set(held_out.searches[0].weights_rows.tolist())
+        assert judged == set(held_out.unseen(held_out.searches[0]).tolist())
+        assert judged <= set(held_out.rows.tolist())
         assert round(found * len(judged)) == pytest.approx(found * len(judged))
 
 
@@ -441,11 +441,11 @@ def test_the_test_part_is_never_read(home: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_a_random_holdout_is_cut_from_the_training_part(home: Path) -> None:
-    ground = ground_of(home, replace(QUICK, holdout="random", holdout_fraction=0.25))
-    train = ground.data.parts["train"]
-    assert len(ground.holdout) == round(0.25 * len(train))
-    assert sorted([*ground.holdout, *ground.train]) == sorted(train)
-    assert set(ground_of(home).holdout) == set(ground.data.parts["validation"])
+    held_out = held_out_of(home, replace(QUICK, holdout="random", holdout_fraction=0.25))
+    train = held_out.data.parts["train"]
+    assert len(held_out.rows) == round(0.25 * len(train))
+    assert sorted([*held_out.rows, *held_out.train]) == sorted(train)
+    assert set(held_out_of(home).rows) == set(held_out.data.parts["validation"])
 
 
 MISTAKES: list[tuple[str, dict[str, Any], list[str], str]] = [

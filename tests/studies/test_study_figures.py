@@ -1,4 +1,4 @@
-"""What a study's report computes and draws: paired tests, ranks, the Pareto front, sums, and labels that keep apart."""
+"""Figures of a study report: paired tests, standings, the Pareto front, sums, and labels that keep apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from compactnas.reporting.figures.bars import Bar, Part, bars
 from compactnas.reporting.figures.scatter import Dot, Size, plane
 from compactnas.reporting.study.compare import chosen_method, comparisons
 from compactnas.reporting.study.figures import built_natural, cells_by_method, summed_confusion
-from compactnas.reporting.study.seeds import EXACT_UP_TO, Spread, least_p, paired, pareto_front, ranks
+from compactnas.reporting.study.seeds import EXACT_UP_TO, SeedStats, least_p, paired, pareto_front, standings
 from compactnas.studies import StudyConfig, expand
 from compactnas.studies.reading import study_view
 
@@ -106,12 +106,12 @@ def test_the_pareto_front_is_what_nothing_beats(points: list[tuple[float, float]
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 5).map(float), min_size=1, max_size=9))
 def test_ranks_count_the_better_ones(values: list[float]) -> None:
-    assert ranks(values) == [1 + sum(other > value for other in values) for value in values]
-    assert min(ranks(values)) == 1
+    assert standings(values) == [1 + sum(other > value for other in values) for value in values]
+    assert min(standings(values)) == 1
 
 
 def test_a_spread_of_equal_values_is_exactly_none() -> None:
-    spread = Spread.of([0.1] * 3)
+    spread = SeedStats.of([0.1] * 3)
     assert (spread.mean, spread.deviation, spread.varies) == (0.1, 0.0, False)
 
 

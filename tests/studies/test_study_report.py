@@ -22,7 +22,7 @@ from compactnas.errors import UserError
 from compactnas.reporting.study.paper import D2_PARTS, PRINTED
 from compactnas.reporting.study.summary import headline
 from compactnas.reporting.study.tables import split_table
-from compactnas.studies import Job, StudyConfig, expand
+from compactnas.studies import StudyConfig, StudyJob, expand
 from compactnas.studies.reading import study_view
 from compactnas.studies.reporting import write_study_report
 from compactnas.studies.tables import Table, study_tables
@@ -85,7 +85,7 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     )
     classes = (HOSTILE, "b</style></svg><script>", "\ud800c", "a`b`c")
 
-    def counts(job: Job) -> NDArray[np.int64]:
+    def counts(job: StudyJob) -> NDArray[np.int64]:
         return np.eye(4, dtype=np.int64) * 5 + job.config.seed
 
     write_fake_study(study, tmp_path, confusion=counts, classes=classes, warnings={"d2": [HOSTILE, "`<b>`"]})
@@ -139,7 +139,7 @@ def test_the_headline_names_the_best_that_nobody_searched_for(tmp_path: Path, be
     """ResNet-110, that the cost is held against, need not be the best of those built by hand."""
     study = fake_study(splits=("d1",), baselines=("resnet20", "resnet110"), methods=("S",))
 
-    def counts(job: Job) -> NDArray[np.int64]:
+    def counts(job: StudyJob) -> NDArray[np.int64]:
         right = {"resnet20": 9 if better else 1, "resnet110": 5}.get(job.method, 3)
         return np.eye(17, dtype=np.int64) * right + 1
 
@@ -217,7 +217,7 @@ def test_figures_are_means_and_deviations_of_the_evaluations(tmp_path: Path) -> 
     study = fake_study(splits=("d1",), methods=("S",), baselines=("resnet8", "resnet110"), random_search=False)
     hits = {("resnet8", 0): 60, ("resnet8", 1): 70, ("resnet110", 0): 80, ("resnet110", 1): 80}
 
-    def counts(job: Job) -> NDArray[np.int64]:
+    def counts(job: StudyJob) -> NDArray[np.int64]:
         right = hits.get((job.method, job.config.seed), 50)
         return np.array([[right, 100 - right], [0, 100]])
 
@@ -265,7 +265,7 @@ def test_columns_stand_in_the_papers_order_and_the_best_is_marked(whole: tuple[S
 # The paper's figures
 
 
-def so2sat_counts(job: Job) -> NDArray[np.int64]:
+def so2sat_counts(job: StudyJob) -> NDArray[np.int64]:
     """Confusion of So2Sat's own test part: its patches of each class on d1, a fifth of the training part's on d2."""
     if job.split == "d1":
         support = np.array(lcz.SO2SAT_TEST)
@@ -293,7 +293,7 @@ def test_the_papers_figures_stand_beside_so2sats(tmp_path: Path) -> None:
 def test_anything_but_so2sat_gets_none_of_the_papers_figures(tmp_path: Path, change: str) -> None:
     study = fake_study()
 
-    def counts(job: Job) -> NDArray[np.int64]:
+    def counts(job: StudyJob) -> NDArray[np.int64]:
         made = so2sat_counts(job)
         if change == "a patch fewer":
             made[0, 0] -= 1

@@ -18,7 +18,7 @@ from compactnas.nn.baselines import BASELINES
 from compactnas.reporting.study.paper import SENTINEL_2
 from compactnas.runs.folder import config_values
 from compactnas.space.genotype import Genotype
-from compactnas.studies import Job, StudyConfig, expand
+from compactnas.studies import StudyConfig, StudyJob, expand
 from support.fake_run import PAPER_CELL, confusion_like, write_evaluation, write_search, write_training
 
 COSTS = {"resnet8": (13_530_000, 79_300), "resnet20": (41_850_000, 273_700), "resnet110": (254_180_000, 1_732_000)}
@@ -30,7 +30,7 @@ SEARCHED = {
     "S+C+D": (18_420_000, 130_000),
 }
 
-Confusion = Callable[[Job], NDArray[np.int64]]
+Confusion = Callable[[StudyJob], NDArray[np.int64]]
 
 
 def fake_study(**changes: Any) -> StudyConfig:
@@ -46,7 +46,7 @@ def fake_study(**changes: Any) -> StudyConfig:
     return replace(study, **changes)
 
 
-def plausible(job: Job) -> NDArray[np.int64]:
+def plausible(job: StudyJob) -> NDArray[np.int64]:
     """Counts of about the method's accuracy, a little other for each seed."""
     easier = 0.2 if job.split == "d2" else 0.0
     accuracy = ACCURACY.get(job.method, 0.62) + easier + 0.01 * job.config.seed
@@ -61,7 +61,7 @@ def write_fake_study(
     classes: Sequence[str] = lcz.NAMES,
     parts: dict[str, dict[str, int]] | None = None,
     warnings: dict[str, list[str]] | None = None,
-    keep: Callable[[Job], bool] = lambda job: True,
+    keep: Callable[[StudyJob], bool] = lambda job: True,
 ) -> Path:
     """Write the folders of its jobs.
 
@@ -84,7 +84,7 @@ def write_fake_study(
     return root
 
 
-def genotype_of(job: Job) -> Genotype:
+def genotype_of(job: StudyJob) -> Genotype:
     """Another cell for each method and seed."""
     names = ("sep_conv_3x3", "dil_conv_5x5", "skip_connect", "avg_pool_3x3", "none", "sep_conv_5x5")
     start = len(job.method) + job.config.seed
@@ -95,7 +95,7 @@ def genotype_of(job: Job) -> Genotype:
     return Genotype(nodes=nodes, depths=(1, 1, 1) if "D" in job.method else (3, 3, 3))
 
 
-def _write_job(job: Job, folder: Path, number: int, confusion: Confusion, classes: Sequence[str]) -> None:
+def _write_job(job: StudyJob, folder: Path, number: int, confusion: Confusion, classes: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config_values(job.config)), encoding="utf-8")
     _dump(folder / "environment.json", {"torch": "2.13.0+cpu", "threads": 2, "gpu": None})
@@ -124,7 +124,9 @@ def _write_job(job: Job, folder: Path, number: int, confusion: Confusion, classe
     _dump(folder / "job.json", {"name": job.name, "needs": [need.key for need in job.needs]})
 
 
-def _write_training(job: Job, folder: Path, genotype: Genotype, confusion: Confusion, classes: Sequence[str]) -> None:
+def _write_training(
+    job: StudyJob, folder: Path, genotype: Genotype, confusion: Confusion, classes: Sequence[str]
+) -> None:
     baseline = job.method in BASELINES
     macs, parameters = (COSTS | SEARCHED).get(job.method, (18_400_000 + job.config.seed, 131_000))
     raw = None if baseline else json.loads(genotype.to_json())

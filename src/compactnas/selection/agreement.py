@@ -18,7 +18,7 @@ LEAST = 3
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RankAgreement:
     """Of two rankings.
 
     Attributes:
@@ -51,7 +51,7 @@ class Agreement:
         return rounded | {"n": self.n, "verdict": "evidence" if self.evidence else "no evidence"}
 
 
-def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0) -> Agreement:
+def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0) -> RankAgreement:
     """Kendall's tau-b of two rankings, with the middle 95 % of it over bootstrap samples of the candidates.
 
     The pairs in the same order less those in the reverse, over the geometric mean of the numbers of pairs that each
@@ -71,11 +71,11 @@ def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0
     every = np.ones((1, n))
     tau = float(_tau(orders, every)[0])
     if n < LEAST or not np.isfinite(tau):
-        return Agreement(tau, float("nan"), float("nan"), n)
+        return RankAgreement(tau, float("nan"), float("nan"), n)
     often = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
     taus = _tau(orders, often)
     low, high = np.percentile(taus[np.isfinite(taus)], (2.5, 97.5))
-    return Agreement(tau, float(low), float(high), n)
+    return RankAgreement(tau, float(low), float(high), n)
 
 
 def _tau(orders: Sequence[NDArray[np.float64]], often: NDArray[np.float64]) -> NDArray[np.float64]:

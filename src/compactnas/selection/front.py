@@ -24,7 +24,7 @@ from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.runs.folder import sole_writer, start
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig
-from compactnas.selection.holdout import Ground
+from compactnas.selection.holdout import HoldOut
 from compactnas.selection.rankings import supernet_accuracy
 from compactnas.selection.searches import FinishedSearch, read_searches
 from compactnas.space.genotype import Genotype
@@ -101,13 +101,13 @@ def front_stage(
     searches = read_searches(folders)
     data = data or open_dataset(config.data)
     select = SelectConfig(by=("supernet",), holdout=choice.holdout, holdout_fraction=choice.holdout_fraction)
-    ground = Ground.of(data, searches, config, select)
-    candidates = {most: _within(searches, ground.macs(most), choice.samples, config.seed) for most in choice.budgets}
+    held_out = HoldOut.of(data, searches, config, select)
+    candidates = {most: _within(searches, held_out.macs(most), choice.samples, config.seed) for most in choice.budgets}
     with sole_writer(folder):
         for text in (*start(folder, config, resume=resume, stage="pareto"), *data.warnings):
             listener.warn(text)
         require_same_choice(folder / "pareto" / "pareto.json", choice, folders, free="retrain")
-        points = list(_points(ground, candidates, folder / "pareto" / "judged.json", listener))
+        points = list(_points(held_out, candidates, folder / "pareto" / "judged.json", listener))
         rows = [point.row() for point in points]
         for point in points:
             write_bytes(folder / "networks" / point.name / "genotype.json", point.genotype.to_json().encode())
@@ -163,7 +163,9 @@ def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, se
     return list(dict.fromkeys(found))
 
 
-def _points(ground: Ground, candidates: dict[float, list[Genotype]], file: Path, listener: Listener) -> Iterator[Point]:
+def _points(
+    held_out: HoldOut, candidates: dict[float, list[Genotype]], file: Path, listener: Listener
+) -> Iterator[Point]:
     """The best network of each budget, or of a smaller one where that is better; what is judged is kept in a file."""
     known: dict[str, float] = read_json(file, AGAIN) if file.exists() else {}
     listener.start("judging on held-out patches", 1, sum(map(len, candidates.values())), 0)
@@ -172,11 +174,11 @@ def _points(ground: Ground, candidates: dict[float, list[Genotype]], file: Path,
             for genotype in genotypes:
                 key = genotype.to_json()
                 if key not in known:
-                    known[key] = supernet_accuracy(genotype, ground)
+                    known[key] = supernet_accuracy(genotype, held_out)
                     write_json(file, known)
                 listener.step({"accuracy": known[key]})
             best = max(genotypes, key=lambda one: known[one.to_json()])
-            cost = ground.cost(best)
+            cost = held_out.cost(best)
             yield Point(most, best, cost.macs, cost.parameters, known[best.to_json()], len(genotypes))
     finally:
         listener.end()

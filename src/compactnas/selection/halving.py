@@ -9,7 +9,7 @@ from pathlib import Path
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.runs.checkpoints import PATTERN, CheckpointPolicy
-from compactnas.selection.holdout import Ground
+from compactnas.selection.holdout import HoldOut
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
 from compactnas.training.trainer import Training
@@ -28,7 +28,7 @@ def goes_on(scores: dict[int, float], eta: int) -> list[int]:
     return sorted(best[: max(1, len(best) // eta)])
 
 
-def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener: Listener) -> list[float]:
+def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listener: Listener) -> list[float]:
     """Train and drop candidates until the last rung is done; it goes on where it was stopped.
 
     A training goes on where the rung before ended it: its cosine is from then that of the longer training, so that
@@ -36,7 +36,7 @@ def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener:
 
     Args:
         genotypes: Genotypes of the candidates.
-        ground: where they are trained and measured.
+        held_out: Patches that they are trained and measured on.
         folder: for `halving.jsonl`, a row for each training of a rung, and the trainings.
         listener: Receives the progress.
 
@@ -44,13 +44,13 @@ def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener:
         For each candidate the epochs of its last rung, plus its accuracy on the hold-out after these: a candidate
         that got further is better.
     """
-    choice, file = ground.choice, folder / "halving.jsonl"
+    choice, file = held_out.choice, folder / "halving.jsonl"
     done = {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)}
     alive, scores = list(range(len(genotypes))), dict[int, float]()
     for rung, epochs in enumerate(rungs_of(choice.epochs, choice.eta, choice.rungs)):
         for number in alive:
             if (number, epochs) not in done:
-                accuracy = _train(genotypes[number], number, epochs, ground, folder, listener)
+                accuracy = _train(genotypes[number], number, epochs, held_out, folder, listener)
                 done[number, epochs] = {"candidate": number, "rung": rung, "epochs": epochs, "accuracy": accuracy}
                 write_rows(file, list(done.values()))
             scores[number] = epochs + float(done[number, epochs]["accuracy"])
@@ -66,19 +66,19 @@ def halve(genotypes: Sequence[Genotype], ground: Ground, folder: Path, listener:
     return [scores[number] for number in range(len(genotypes))]
 
 
-def _train(genotype: Genotype, number: int, epochs: int, ground: Ground, folder: Path, listener: Listener) -> float:
+def _train(genotype: Genotype, number: int, epochs: int, held_out: HoldOut, folder: Path, listener: Listener) -> float:
     """Train a candidate up to a number of epochs; gives its accuracy on the hold-out."""
-    config, seed = ground.config, ground.config.seed
+    config, seed = held_out.config, held_out.config.seed
     training = Training(
-        ground.network(genotype, seed),
+        held_out.network(genotype, seed),
         replace(config.train, epochs=epochs),
-        ground.source,
-        ground.train,
-        ground.holdout,
+        held_out.source,
+        held_out.train,
+        held_out.rows,
         seed,
-        ground.fabric,
+        held_out.fabric,
         channels_last=config.machine.channels_last,
-        teacher_probabilities=ground.teacher_probabilities,
+        teacher_probabilities=held_out.teacher_probabilities,
     )
     policy = CheckpointPolicy(60 * config.machine.checkpoint_minutes, 1)
     name = f"candidate {number}, to epoch {epochs}"

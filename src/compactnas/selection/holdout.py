@@ -1,4 +1,4 @@
-"""Data that candidates are ranked on: patches that are held out, those that are left to train on, and the searches."""
+"""Data for ranking candidates: held-out patches, training patches, and the searches."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from compactnas.training.runtime import make_fabric
 
 
 @dataclass(frozen=True)
-class Ground:
+class HoldOut:
     """Patches on which rankings measure, without the test part.
 
     Attributes:
-        data: the opened data.
-        searches: that the candidates come from.
+        data: Opened data set.
+        searches: Searches that the candidates come from.
         config: Options of the trainings, of the candidates' budgets, and of the machine.
         choice: Options of the selection.
-        fabric: the machine.
-        train: rows to train on.
-        holdout: rows to measure on.
+        fabric: Fabric that sets up the device.
+        train: Rows to train on.
+        rows: Held-out rows, which rankings measure on.
     """
 
     data: Dataset
@@ -54,10 +54,10 @@ class Ground:
     choice: SelectConfig
     fabric: Fabric
     train: Indices
-    holdout: Indices
+    rows: Indices
 
     @classmethod
-    def of(cls, data: Dataset, searches: Sequence[FinishedSearch], config: RunConfig, choice: SelectConfig) -> Ground:
+    def of(cls, data: Dataset, searches: Sequence[FinishedSearch], config: RunConfig, choice: SelectConfig) -> HoldOut:
         """Cut the hold-out, and check that the data is that of the searches.
 
         Errors:
@@ -118,7 +118,7 @@ class Ground:
         Errors:
             UserError: The part has no patches.
         """
-        rows = np.setdiff1d(self.holdout, search.weights_rows)
+        rows = np.setdiff1d(self.rows, search.weights_rows)
         if not len(rows):
             raise UserError(
                 f"{search.folder}: its weights have seen all held-out patches; leave `supernet` out of --by"

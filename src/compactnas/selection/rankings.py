@@ -17,12 +17,12 @@ from compactnas.data.streams import Stream
 from compactnas.evaluation.evaluate import measure
 from compactnas.nn.network import Network
 from compactnas.nn.supernet import copy_weights
-from compactnas.selection.holdout import Ground
+from compactnas.selection.holdout import HoldOut
 from compactnas.selection.proxies import Images, Labels, gradnorm, naswot, synflow
 from compactnas.space.genotype import Genotype
 from compactnas.training.optim import to_device
 
-Score = Callable[[Genotype, Ground], float]
+Score = Callable[[Genotype, HoldOut], float]
 
 PROXY_BATCH = 128
 """Patches that a proxy looks at, as in Mellor et al. 2021."""
@@ -46,7 +46,7 @@ class Ranking:
     score: Score | None
 
 
-def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
+def supernet_accuracy(genotype: Genotype, held_out: HoldOut) -> float:
     """Mean over the searches of the accuracy on the hold-out with their supernet's weights.
 
     Every supernet judges every candidate, so that none is better for the search that it comes from. The normalisation
@@ -54,28 +54,28 @@ def supernet_accuracy(genotype: Genotype, ground: Ground) -> float:
     paths (Bender et al. 2018; Guo et al. 2020).
     """
     accuracies = []
-    for search, supernet in zip(ground.searches, ground.supernets, strict=True):
-        network = ground.network(genotype, seed=0, normalised=False)
+    for search, supernet in zip(held_out.searches, held_out.supernets, strict=True):
+        network = held_out.network(genotype, seed=0, normalised=False)
         copy_weights(supernet, network)
-        network = to_device(network, ground.fabric.device, ground.memory)
+        network = to_device(network, held_out.fabric.device, held_out.memory)
         size = search.config.search.batch_size
-        seen = np.setdiff1d(search.weights_rows, ground.holdout)
-        batches = Batches(ground.source, seen, size, seed=ground.config.seed, stream=Stream.CALIBRATION)
-        recalibrate(network, batches, -(-CALIBRATION // size), ground)
-        rows, last = ground.unseen(search), ground.config.machine.channels_last
-        accuracies.append(measure(network, ground.source, rows, ground.fabric.device, channels_last=last)[0].oa)
+        seen = np.setdiff1d(search.weights_rows, held_out.rows)
+        batches = Batches(held_out.source, seen, size, seed=held_out.config.seed, stream=Stream.CALIBRATION)
+        recalibrate(network, batches, -(-CALIBRATION // size), held_out)
+        rows, last = held_out.unseen(search), held_out.config.machine.channels_last
+        accuracies.append(measure(network, held_out.source, rows, held_out.fabric.device, channels_last=last)[0].oa)
     return fmean(accuracies)
 
 
 @torch.no_grad()
-def recalibrate(network: Network, batches: Batches, most: int, ground: Ground) -> None:
+def recalibrate(network: Network, batches: Batches, most: int, held_out: HoldOut) -> None:
     """Give the normalisation layers the mean statistics of some batches."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean
     network.train()
-    for x, _ in prefetched(islice(batches.epoch(0), most), ground.fabric.device, ground.memory):
+    for x, _ in prefetched(islice(batches.epoch(0), most), held_out.fabric.device, held_out.memory):
         network(x)
     network.eval()
 
@@ -83,22 +83,22 @@ def recalibrate(network: Network, batches: Batches, most: int, ground: Ground) -
 def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: bool) -> Score:
     """A proxy's mean over some initialisations, on one batch of the training part."""
 
-    def score(genotype: Genotype, ground: Ground) -> float:
-        seed, device = ground.config.seed, ground.fabric.device
-        size = min(PROXY_BATCH, len(ground.train))
+    def score(genotype: Genotype, held_out: HoldOut) -> float:
+        seed, device = held_out.config.seed, held_out.fabric.device
+        size = min(PROXY_BATCH, len(held_out.train))
         images, labels = next(
             iter(
                 prefetched(
-                    Batches(ground.source, ground.train, size, seed=seed, stream=Stream.PROXY).epoch(0),
+                    Batches(held_out.source, held_out.train, size, seed=seed, stream=Stream.PROXY).epoch(0),
                     device,
-                    ground.memory,
+                    held_out.memory,
                 )
             )
         )
         scores = []
-        for number in range(ground.choice.initialisations):
-            network = ground.network(genotype, seed + number, normalised=normalised)
-            network = to_device(network, device, ground.memory)
+        for number in range(held_out.choice.initialisations):
+            network = held_out.network(genotype, seed + number, normalised=normalised)
+            network = to_device(network, device, held_out.memory)
             scores.append(proxy(network, images, labels))
         return fmean(scores)
 
@@ -110,8 +110,8 @@ RANKINGS = {
     "synflow": Ranking("Tanaka et al. 2020; Abdelfattah et al. 2021", "no patches", _proxy(synflow, normalised=False)),
     "naswot": Ranking("Mellor et al. 2021", "a batch of patches", _proxy(naswot, normalised=True)),
     "gradnorm": Ranking("Abdelfattah et al. 2021", "a batch of labelled patches", _proxy(gradnorm, normalised=True)),
-    "parameters": Ranking("counted", "nothing", lambda genotype, ground: float(ground.cost(genotype).parameters)),
-    "macs": Ranking("counted", "nothing", lambda genotype, ground: float(ground.cost(genotype).macs)),
+    "parameters": Ranking("counted", "nothing", lambda genotype, held_out: float(held_out.cost(genotype).parameters)),
+    "macs": Ranking("counted", "nothing", lambda genotype, held_out: float(held_out.cost(genotype).macs)),
     "halving": Ranking("Jamieson and Talwalkar 2016", "short trainings", None),
 }
 """By the name that `--by` gives. The two that are counted are what every other has to beat."""

@@ -19,7 +19,7 @@ from compactnas.selection.candidates import Candidate, make_candidates
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.halving import halve
-from compactnas.selection.holdout import Ground
+from compactnas.selection.holdout import HoldOut
 from compactnas.selection.rankings import RANKINGS
 from compactnas.selection.searches import read_searches
 from compactnas.training.runtime import Listener, Silent
@@ -71,39 +71,39 @@ def select_stage(
     if (folder / "search").exists():
         raise UserError(f"{folder}: holds a search; name a new folder for the selection")
     searches = read_searches(folders)
-    ground = Ground.of(data or open_dataset(config.data), searches, config, choice)
+    held_out = HoldOut.of(data or open_dataset(config.data), searches, config, choice)
     if "supernet" in choice.by:
-        _look_at_supernets(ground, listener)
-    candidates = make_candidates(searches, choice.candidates, config.seed, ground.budgets, choice.random)
+        _look_at_supernets(held_out, listener)
+    candidates = make_candidates(searches, choice.candidates, config.seed, held_out.budgets, choice.random)
     with sole_writer(folder):
         own = folder / "select"
-        for text in (*start(folder, config, resume=resume, stage="select"), *ground.data.warnings):
+        for text in (*start(folder, config, resume=resume, stage="select"), *held_out.data.warnings):
             listener.warn(text)
         require_same_choice(own / "select.json", choice, folders, free="by")
         if len(candidates) < choice.candidates:
             listener.warn(f"{len(candidates)} candidates: the searches have no more within the limits")
-        write_splits(own, {"train": ground.train, "holdout": ground.holdout})
-        table = _Table(own / "table.jsonl", candidates, ground)
+        write_splits(own, {"train": held_out.train, "holdout": held_out.rows})
+        table = _Table(own / "table.jsonl", candidates, held_out)
         for name in choice.by:
             table.rank(name, listener)
         scores = {name: [row["scores"][name] for row in table.rows] for name in choice.by}
         last = scores[choice.by[-1]]
         winner = last.index(max(last))
         found = agreements(scores)
-        about = {"split": config.data.split, "holdout": choice.holdout, "patches": len(ground.holdout)}
+        about = {"split": config.data.split, "holdout": choice.holdout, "patches": len(held_out.rows)}
         about["candidates"] = len(candidates)
         sources = {name: RANKINGS[name].source for name in choice.by}
         write_json(own / "ranks.json", about | {"sources": sources, "agreements": found, "winner": winner})
         write_bytes(folder / "genotype.json", candidates[winner].genotype.to_json().encode())
-    return Selected(table.rows, winner, found, len(ground.holdout))
+    return Selected(table.rows, winner, found, len(held_out.rows))
 
 
 class _Table:
     """The candidates with their scores; on disk after each."""
 
-    def __init__(self, file: Path, candidates: Sequence[Candidate], ground: Ground) -> None:
-        self.file, self.candidates, self.ground = file, candidates, ground
-        costs = [ground.cost(candidate.genotype) for candidate in candidates]
+    def __init__(self, file: Path, candidates: Sequence[Candidate], held_out: HoldOut) -> None:
+        self.file, self.candidates, self.held_out = file, candidates, held_out
+        costs = [held_out.cost(candidate.genotype) for candidate in candidates]
         self.rows: list[Row] = [
             {"candidate": number, "macs": cost.macs, "parameters": cost.parameters, "scores": {}} | candidate.to_json()
             for number, (candidate, cost) in enumerate(zip(candidates, costs, strict=True))
@@ -124,7 +124,7 @@ class _Table:
         if ranking.score is None:
             if open_rows:
                 for row, score in zip(
-                    self.rows, halve(genotypes, self.ground, self.file.parent, listener), strict=True
+                    self.rows, halve(genotypes, self.held_out, self.file.parent, listener), strict=True
                 ):
                     self._put(row, name, score)
                 write_rows(self.file, self.rows)
@@ -132,7 +132,7 @@ class _Table:
         listener.start(name, 1, len(self.rows), 0)
         try:
             for row in open_rows:
-                self._put(row, name, ranking.score(genotypes[row["candidate"]], self.ground))
+                self._put(row, name, ranking.score(genotypes[row["candidate"]], self.held_out))
                 write_rows(self.file, self.rows)
                 listener.step({name: row["scores"][name]})
         finally:
@@ -144,20 +144,20 @@ class _Table:
         row["scores"][name] = float(f"{score:.9g}")
 
 
-def _look_at_supernets(ground: Ground, listener: Listener) -> None:
+def _look_at_supernets(held_out: HoldOut, listener: Listener) -> None:
     """Check that every supernet can judge every candidate, on patches that its weights have not seen."""
-    built = {search.built for search in ground.searches}
+    built = {search.built for search in held_out.searches}
     if len(built) > 1:
         depths = " and ".join(str(max(depth)) for depth in sorted(built))
         raise UserError(
             f"supernet: the searches have {depths} cells in a block, so that one cannot judge another's networks; "
             "leave `supernet` out of --by"
         )
-    for search, _ in zip(ground.searches, ground.supernets, strict=True):  # which are read here
-        seen = len(ground.holdout) - len(ground.unseen(search))
-        if seen and ground.choice.holdout == "validation":
+    for search, _ in zip(held_out.searches, held_out.supernets, strict=True):  # which are read here
+        seen = len(held_out.rows) - len(held_out.unseen(search))
+        if seen and held_out.choice.holdout == "validation":
             listener.warn(
-                f"{search.folder}: its weights were trained on {seen} of the {len(ground.holdout)} held-out patches, "
+                f"{search.folder}: its weights were trained on {seen} of the {len(held_out.rows)} held-out patches, "
                 "which are left out for it; it has seen their places"
             )
 

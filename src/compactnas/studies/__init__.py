@@ -1,9 +1,9 @@
 """A study: methods by splits by seeds from one file, in folders that are computed once, with tables at the end."""
 
 from compactnas.studies.config import StudyConfig, read_study
-from compactnas.studies.jobs import Job, expand
-from compactnas.studies.planning import Plan, plan
+from compactnas.studies.jobs import StudyJob, expand
+from compactnas.studies.planning import StudyPlan, plan
 from compactnas.studies.running import run_study
 from compactnas.studies.tables import Table, study_tables
 
-__all__ = ["Job", "Plan", "StudyConfig", "Table", "expand", "plan", "read_study", "run_study", "study_tables"]
+__all__ = ["StudyConfig", "StudyJob", "StudyPlan", "Table", "expand", "plan", "read_study", "run_study", "study_tables"]

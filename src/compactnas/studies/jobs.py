@@ -25,7 +25,7 @@ option does not make every finished job another one."""
 
 
 @dataclass(frozen=True)
-class Job:
+class StudyJob:
     """One search, one random search, or one training with its evaluation.
 
     Attributes:
@@ -42,7 +42,7 @@ class Job:
     method: str
     split: str
     config: RunConfig
-    needs: tuple[Job, ...] = ()
+    needs: tuple[StudyJob, ...] = ()
     genotype: Genotype | None = None
 
     @cached_property
@@ -77,7 +77,7 @@ class Job:
         return f"{what}{where}, seed {self.config.seed}"
 
 
-def expand(study: StudyConfig) -> list[Job]:
+def expand(study: StudyConfig) -> list[StudyJob]:
     """All jobs in an order in which what a job needs stands before it."""
     seeds = range(study.searches)
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
@@ -101,32 +101,32 @@ def expand(study: StudyConfig) -> list[Job]:
     return jobs
 
 
-def _taken(study: StudyConfig, searches: tuple[Job, ...], seed: int) -> tuple[Job, ...]:
+def _taken(study: StudyConfig, searches: tuple[StudyJob, ...], seed: int) -> tuple[StudyJob, ...]:
     """Searches whose best network is retrained with this seed."""
     return searches if study.selection == "best" else (searches[seed % len(searches)],)
 
 
-def _search(study: StudyConfig, method: str, seed: int) -> Job:
+def _search(study: StudyConfig, method: str, seed: int) -> StudyJob:
     """Another training after it is the same search."""
     data, search, space = study.data_of(study.search_split), study.search_of(method), study.space_of(method)
-    return Job("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
+    return StudyJob("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
 
 
-def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[Job, ...]) -> Job:
+def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[StudyJob, ...]) -> StudyJob:
     data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
     config = RunConfig(data, study.space_of(like), SearchConfig(search_depth=False), short, study.machine, 0)
-    return Job("random_search", name, "", config, needs)
+    return StudyJob("random_search", name, "", config, needs)
 
 
-def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[Job, ...] = ()) -> Job:
+def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[StudyJob, ...] = ()) -> StudyJob:
     """Options of a search are in `needs` alone."""
     config = RunConfig(
         study.data_of(split), Space(), SearchConfig(search_depth=False), study.train, study.machine, seed
     )
-    return Job("train", method, split, config, needs)
+    return StudyJob("train", method, split, config, needs)
 
 
-def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[Job, ...]) -> Job:
+def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[StudyJob, ...]) -> StudyJob:
     """A cell drawn from the space of the method whose network's cost it has."""
     job = _training(study, RANDOM, split, seed, needs)
     return replace(job, config=replace(job.config, space=study.space_of(like)))

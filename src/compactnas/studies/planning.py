@@ -18,14 +18,14 @@ from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies import STRATEGIES
 from compactnas.studies.config import StudyConfig
 from compactnas.studies.estimating import Shape, measure_steps
-from compactnas.studies.jobs import Job, expand
+from compactnas.studies.jobs import StudyJob, expand
 
 FORWARD_OF_STEP = 1 / 3
 """Share of a training step that a forward pass takes: backward costs twice as much."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """One job.
 
     Attributes:
@@ -39,7 +39,7 @@ class Planned:
             GPU's memory, without the data.
     """
 
-    job: Job
+    job: StudyJob
     done: bool
     steps: int
     macs: int | None
@@ -48,10 +48,10 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """All jobs, and the patches of each part of each split that they use."""
 
-    jobs: tuple[Planned, ...]
+    jobs: tuple[PlannedJob, ...]
     parts: dict[str, dict[str, int]]
 
 
@@ -64,7 +64,7 @@ class _Data:
     gib: float
 
 
-def plan(study: StudyConfig, root: Path) -> Plan:
+def plan(study: StudyConfig, root: Path) -> StudyPlan:
     """Counts patches and steps, and times a few steps of each kind of network on random patches; no job is run.
 
     Args:
@@ -79,7 +79,7 @@ def plan(study: StudyConfig, root: Path) -> Plan:
     shapes = {job: _shape(job, study, data[job.config.data].facts) for job in jobs}
     kinds = list(dict.fromkeys(shapes.values()))
     steps = dict(zip(kinds, measure_steps(kinds), strict=True))
-    planned: dict[Job, Planned] = {}
+    planned: dict[StudyJob, PlannedJob] = {}
     for job in jobs:
         known = data[job.config.data]
         step = steps[shapes[job]]
@@ -90,8 +90,8 @@ def plan(study: StudyConfig, root: Path) -> Plan:
         else:
             count_ = _steps(job, known.parts["train"])
             seconds = step.seconds * (count_ + _evaluations(job, known.parts))
-        planned[job] = Planned(job, job.done(root), count_, _macs(job, known.facts), seconds, memory)
-    return Plan(tuple(planned.values()), {names[config]: known.parts for config, known in data.items()})
+        planned[job] = PlannedJob(job, job.done(root), count_, _macs(job, known.facts), seconds, memory)
+    return StudyPlan(tuple(planned.values()), {names[config]: known.parts for config, known in data.items()})
 
 
 def _data(config: DataConfig) -> _Data:
@@ -103,7 +103,7 @@ def _data(config: DataConfig) -> _Data:
     return _Data(facts, counts, gib if gib <= config.preload_gib else 0.0)
 
 
-def _shape(job: Job, study: StudyConfig, facts: Facts) -> Shape:
+def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
     """Key that determines the time of a job's step; jobs with the same key share it."""
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
     config = replace(job.config, data=DataConfig(), seed=0)
@@ -119,7 +119,7 @@ def _shape(job: Job, study: StudyConfig, facts: Facts) -> Shape:
     return Shape(config, spec, *sizes)
 
 
-def _steps(job: Job, patches: int) -> int:
+def _steps(job: StudyJob, patches: int) -> int:
     """Steps of all epochs: a search steps through whole batches of each half, a training through all but a last patch.
 
     A random search computes what the searches before it did; how many steps that is depends on what they find.
@@ -131,7 +131,7 @@ def _steps(job: Job, patches: int) -> int:
     return job.config.train.epochs * (whole + (rest > 1))
 
 
-def _evaluations(job: Job, parts: dict[str, int]) -> float:
+def _evaluations(job: StudyJob, parts: dict[str, int]) -> float:
     """The forward passes of a training's measurements, or of a search that measures candidates at its end, in steps."""
     if job.kind == "search":
         search = job.config.search
@@ -143,12 +143,12 @@ def _evaluations(job: Job, parts: dict[str, int]) -> float:
     return FORWARD_OF_STEP * patches / train.batch_size
 
 
-def _spec(job: Job, sizes: tuple[int, int, int]) -> ModelSpec:
+def _spec(job: StudyJob, sizes: tuple[int, int, int]) -> ModelSpec:
     """The network of a training that is known before any search."""
     return ModelSpec(SEARCHED if job.genotype else job.method, *sizes, job.genotype)
 
 
-def _macs(job: Job, facts: Facts) -> int | None:
+def _macs(job: StudyJob, facts: Facts) -> int | None:
     if job.method not in BASELINES and job.genotype is None:
         return None
     spec = _spec(job, (len(facts.bands), len(facts.classes), facts.patch_px))

@@ -29,7 +29,7 @@ from compactnas.reporting.study.view import (
 )
 from compactnas.space.genotype import Genotype
 from compactnas.studies.config import RANDOM, StudyConfig
-from compactnas.studies.jobs import Job, expand
+from compactnas.studies.jobs import StudyJob, expand
 from compactnas.studies.running import chosen
 
 APART = ("d1", "group", "fold", "block")
@@ -68,7 +68,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
     )
 
 
-def _methods(study: StudyConfig, jobs: list[Job]) -> tuple[Method, ...]:
+def _methods(study: StudyConfig, jobs: list[StudyJob]) -> tuple[Method, ...]:
     """In the paper's order; a method that is not known here comes last."""
     known: dict[str, Kind] = {
         **dict.fromkeys(study.baselines, "baseline"),
@@ -82,7 +82,7 @@ def _methods(study: StudyConfig, jobs: list[Job]) -> tuple[Method, ...]:
     return tuple(Method(key, known.get(key, "random")) for key in ordered)
 
 
-def _searches(job: Job, run: RunFolder) -> list[SearchView]:
+def _searches(job: StudyJob, run: RunFolder) -> list[SearchView]:
     """A search as one, a random search as its candidates; nothing is selected yet."""
     if job.kind == "random_search":
         return _candidates(job, run)
@@ -104,7 +104,7 @@ def _searches(job: Job, run: RunFolder) -> list[SearchView]:
     ]
 
 
-def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
+def _candidates(job: StudyJob, run: RunFolder) -> list[SearchView]:
     """The candidates of a random search; the one that it took is selected."""
     file = run.path / "search" / "candidates.jsonl"
     rows = read_rows(file, AGAIN)
@@ -129,7 +129,7 @@ def _candidates(job: Job, run: RunFolder) -> list[SearchView]:
 
 
 def _with_selection(
-    views: list[SearchView], runs: dict[Job, RunFolder], jobs: list[Job], root: Path
+    views: list[SearchView], runs: dict[StudyJob, RunFolder], jobs: list[StudyJob], root: Path
 ) -> list[SearchView]:
     """The searches that are trained: of those that a training may take and that are done, the one that it takes."""
     trainings = [job for job in jobs if job.kind == "train"]
@@ -139,13 +139,13 @@ def _with_selection(
     return [replace(one, selected=True) if (one.method, one.seed) in trained else one for one in views]
 
 
-def _training(job: Job, run: RunFolder) -> TrainingView | None:
+def _training(job: StudyJob, run: RunFolder) -> TrainingView | None:
     if job.kind != "train" or run.evaluation is None:
         return None
     return TrainingView(job.method, job.split, job.config.seed, run.evaluation, run.genotype, _spent(run, "train"))
 
 
-def _split(study: StudyConfig, split: str, runs: dict[Job, RunFolder]) -> SplitView:
+def _split(study: StudyConfig, split: str, runs: dict[StudyJob, RunFolder]) -> SplitView:
     """Describe a split, from the first finished job that records it."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
@@ -186,7 +186,7 @@ def _spent(run: RunFolder, stage: str) -> Spent | None:
     return Spent(float(seconds), threads if isinstance(threads, int) else 1, str(gpu or ""))
 
 
-def _warnings(runs: dict[Job, RunFolder], search_split: str) -> tuple[str, ...]:
+def _warnings(runs: dict[StudyJob, RunFolder], search_split: str) -> tuple[str, ...]:
     """Each warning once, with the splits that it is of."""
     splits: dict[str, dict[str, None]] = {}
     for job, run in runs.items():

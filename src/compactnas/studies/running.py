@@ -14,11 +14,11 @@ from compactnas.reporting.tensorboard import TensorBoard
 from compactnas.runs.folder import sole_writer
 from compactnas.space.genotype import Genotype
 from compactnas.studies.config import RANDOM, StudyConfig
-from compactnas.studies.jobs import Job, expand
+from compactnas.studies.jobs import StudyJob, expand
 from compactnas.studies.random_search import Sizes, random_search_stage, search_work
 from compactnas.training.runtime import Listener, Silent
 
-Told = Callable[[int, int, Job], None]
+Told = Callable[[int, int, StudyJob], None]
 """Called before each job with its number, how many there are, and the job."""
 
 
@@ -47,7 +47,7 @@ def run_study(
             run_job(job, root, listener or Silent(), opened(job), tensorboard=tensorboard)
 
 
-def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorboard: bool = False) -> None:
+def run_job(job: StudyJob, root: Path, listener: Listener, data: Dataset, *, tensorboard: bool = False) -> None:
     """One job, from where it stands to its end."""
     folder = job.folder(root)
     if tensorboard:
@@ -70,7 +70,7 @@ def run_job(job: Job, root: Path, listener: Listener, data: Dataset, *, tensorbo
         job.finish(root)
 
 
-def _spent(job: Job, root: Path, data: Dataset) -> float:
+def _spent(job: StudyJob, root: Path, data: Dataset) -> float:
     """Work of all the searches that a random search is the control of."""
     facts, half = data.source.facts, len(data.parts["train"]) // 2
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
@@ -79,7 +79,7 @@ def _spent(job: Job, root: Path, data: Dataset) -> float:
     )
 
 
-def chosen(searches: tuple[Job, ...], root: Path) -> Path:
+def chosen(searches: tuple[StudyJob, ...], root: Path) -> Path:
     """Folder of the search whose last epoch has the best accuracy on D_V, the first of equals.
 
     The paper speaks of the "best selected model" and does not say how it was selected; this half of the
@@ -91,7 +91,7 @@ def chosen(searches: tuple[Job, ...], root: Path) -> Path:
     return max(searches, key=lambda job: float(_metrics(job, root)[-1].get("accuracy_alpha", 0.0))).folder(root)
 
 
-def _metrics(search: Job, root: Path) -> list[Row]:
+def _metrics(search: StudyJob, root: Path) -> list[Row]:
     file = search.folder(root) / "search" / "metrics.jsonl"
     again = "remove its folder to search again"
     rows = read_rows(file, again)
@@ -106,7 +106,7 @@ class _Opened:
     def __init__(self) -> None:
         self._sets: dict[object, Dataset] = {}
 
-    def __call__(self, job: Job) -> Dataset:
+    def __call__(self, job: StudyJob) -> Dataset:
         config = job.config.data
         if config not in self._sets:
             self._sets = {config: open_dataset(config)}  # one at a time: a set may fill the memory

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from compactnas.cli.parser import Parser
     from compactnas.reporting.progress import RichListener
-    from compactnas.studies import Job, Plan, StudyConfig
+    from compactnas.studies import StudyConfig, StudyJob, StudyPlan
 
 
 def build() -> Parser:
@@ -47,7 +47,7 @@ def build() -> Parser:
     return parser
 
 
-def _show(planned: Plan) -> None:
+def _show(planned: StudyPlan) -> None:
     from compactnas.studies.estimating import TIMED
     from compactnas.training.runtime import duration
 
@@ -89,7 +89,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
 
     if not (options.ray or options.ray_address):
 
-        def told(number: int, of: int, job: Job) -> None:
+        def told(number: int, of: int, job: StudyJob) -> None:
             print(f"job {number} of {of}: {job.name}")
 
         run_study(study, root, listener=_listener(), told=told, tensorboard=options.tensorboard)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compactnas.reporting.study.seeds import Paired, Spread, paired
+from compactnas.reporting.study.seeds import Paired, SeedStats, paired
 from compactnas.reporting.study.view import Kind, Method, StudyView
 
 
-def mean_oa(view: StudyView, method: Method, split: str) -> Spread | None:
+def mean_oa(view: StudyView, method: Method, split: str) -> SeedStats | None:
     """OA in per cent over the seeds; None where nothing was trained."""
     runs = view.runs(method.key, split)
-    return Spread.of([100 * run.evaluation.measures.oa for run in runs]) if runs else None
+    return SeedStats.of([100 * run.evaluation.measures.oa for run in runs]) if runs else None
 
 
 def best_method(view: StudyView, split: str, kind: Kind) -> Method | None:

@@ -17,7 +17,7 @@ from compactnas.reporting.figures.grids import compact_confusion
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.scatter import Dot, Size, plane
 from compactnas.reporting.study.compare import mean_oa
-from compactnas.reporting.study.seeds import Spread, pareto_front
+from compactnas.reporting.study.seeds import SeedStats, pareto_front
 from compactnas.reporting.study.view import Method, StudyView, TrainingView, colour_of
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import OPERATIONS
@@ -44,7 +44,7 @@ def cost_figures(view: StudyView, split: str) -> list[ET.Element]:
         for method in shown:
             oa = mean_oa(view, method, split)
             assert oa is not None, "a shown method has runs"
-            x = Spread.of([cost(run) for run in view.runs(method.key, split)]).mean
+            x = SeedStats.of([cost(run) for run in view.runs(method.key, split)]).mean
             dots.append(Dot(method.name, x, oa.mean, colour_of(method, view.methods), oa.deviation))
         front = pareto_front([(dot.x, dot.y) for dot in dots])
         if (figure := plane(dots, title, axis, PLANE, front)) is not None:

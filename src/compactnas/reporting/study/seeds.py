@@ -1,4 +1,4 @@
-"""Figures over seeds: spread, ranks, the Pareto front, and an exact test of paired differences."""
+"""Figures over seeds: mean and deviation, standings, the Pareto front, and an exact test of paired differences."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DRAWS = 1 << EXACT_UP_TO
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Values over seeds.
+class SeedStats:
+    """Statistics of a measure over seeds.
 
     Attributes:
         mean: Mean of the values.
         deviation: standard deviation with n - 1 below; 0 for a single value.
-        n: how many.
-        low: the least.
-        high: the greatest.
+        n: Number of values.
+        low: Least value.
+        high: Greatest value.
     """
 
     mean: float
@@ -32,8 +32,8 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+    def of(cls, values: Sequence[float]) -> SeedStats:
+        """Summarise at least one value."""
         same = len(set(values)) == 1  # so that equal values have their own mean and no deviation, to the bit
         return cls(
             mean=values[0] if same else statistics.fmean(values),
@@ -49,8 +49,8 @@ class Spread:
         return self.low < self.high
 
 
-def ranks(values: Sequence[float]) -> list[int]:
-    """Place of each value, 1 for the greatest; equals share the best place of theirs."""
+def standings(values: Sequence[float]) -> list[int]:
+    """Standing of each value, 1 for the greatest; equal values share the better place."""
     return [1 + sum(other > value for other in values) for value in values]
 
 

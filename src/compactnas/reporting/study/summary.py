@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from compactnas.nn.baselines import baseline_label
 from compactnas.reporting.study.compare import best_method, mean_oa
-from compactnas.reporting.study.seeds import Spread
+from compactnas.reporting.study.seeds import SeedStats
 from compactnas.reporting.study.tables import REFERENCE, reference_cost
 from compactnas.reporting.study.view import Kind, Method, StudyView
 
@@ -66,7 +66,9 @@ def _saved(view: StudyView, method: Method, split: str) -> list[Tile]:
 def _mean_cost(view: StudyView, method: Method, split: str) -> tuple[float, float]:
     """MACs and parameters over the seeds."""
     runs = [run.evaluation for run in view.runs(method.key, split)]
-    return Spread.of([float(one.macs) for one in runs]).mean, Spread.of([float(one.parameters) for one in runs]).mean
+    return SeedStats.of([float(one.macs) for one in runs]).mean, SeedStats.of(
+        [float(one.parameters) for one in runs]
+    ).mean
 
 
 def _oa(view: StudyView, method: Method, split: str) -> tuple[str, str]:

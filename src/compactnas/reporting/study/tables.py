@@ -12,7 +12,7 @@ import torch
 from compactnas.cost.counter import Cost, count
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.reporting.study.paper import Printed, printed_for
-from compactnas.reporting.study.seeds import Spread, ranks
+from compactnas.reporting.study.seeds import SeedStats, standings
 from compactnas.reporting.study.view import Method, StudyView, TrainingView
 
 REFERENCE = "resnet110"
@@ -20,7 +20,7 @@ REFERENCE = "resnet110"
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A measured row: title, meaning, factor, decimals, which end is the better one, and the paper's figure."""
 
     title: str
@@ -32,8 +32,8 @@ class Row:
 
 
 ROWS = (
-    Row("OA %", "overall accuracy", lambda run: 100 * run.evaluation.measures.oa, 2, 1, lambda paper: paper.oa),
-    Row(
+    TableRow("OA %", "overall accuracy", lambda run: 100 * run.evaluation.measures.oa, 2, 1, lambda paper: paper.oa),
+    TableRow(
         "AA %",
         "average accuracy: mean recall of the classes present",
         lambda run: 100 * run.evaluation.measures.aa,
@@ -41,8 +41,8 @@ ROWS = (
         1,
         lambda paper: paper.aa,
     ),
-    Row("Kappa", "Cohen's kappa", lambda run: run.evaluation.measures.kappa, 3, 1, lambda paper: paper.kappa),
-    Row(
+    TableRow("Kappa", "Cohen's kappa", lambda run: run.evaluation.measures.kappa, 3, 1, lambda paper: paper.kappa),
+    TableRow(
         "Size (M parameters)",
         "trained weights, in millions",
         lambda run: run.evaluation.parameters / 1e6,
@@ -50,7 +50,7 @@ ROWS = (
         -1,
         lambda paper: paper.size,
     ),
-    Row(
+    TableRow(
         "FLOPs (M MACs)",
         "multiply-accumulates of one patch, in millions",
         lambda run: run.evaluation.macs / 1e6,
@@ -98,7 +98,7 @@ class SplitTable:
         methods: the columns.
         results: OA to n.
         reductions: against ResNet-110; empty where its cost is not known.
-        places: ranks.
+        places: Standing of each method in each measure, 1 for the best.
         printed: whether the paper's figures stand beside.
         notes: what must be known to read it.
     """
@@ -130,8 +130,8 @@ def split_table(view: StudyView, split: str) -> SplitTable | None:
     runs = [view.runs(method.key, split) for method in methods]
     where = next(one for one in view.splits if one.name == split)
     papers = printed_for(where, runs[0][0].evaluation)
-    spreads = {row.title: [Spread.of([row.value(run) for run in group]) for group in runs] for row in ROWS}
-    results = [_measured(row, spreads[row.title], [papers.get(method.key) for method in methods]) for row in ROWS]
+    stats = {row.title: [SeedStats.of([row.value(run) for run in group]) for group in runs] for row in ROWS}
+    results = [_measured(row, stats[row.title], [papers.get(method.key) for method in methods]) for row in ROWS]
     depths = [
         Entry(_depths(group), printed=paper.depth if (paper := papers.get(method.key)) else "")
         for method, group in zip(methods, runs, strict=True)
@@ -143,8 +143,8 @@ def split_table(view: StudyView, split: str) -> SplitTable | None:
         split=split,
         methods=tuple(methods),
         results=tuple(results),
-        reductions=_reductions(methods, spreads, cost),
-        places=tuple(_places(row, spreads[row.title]) for row in ACCURACIES),
+        reductions=_reductions(methods, stats, cost),
+        places=tuple(_places(row, stats[row.title]) for row in ACCURACIES),
         printed=bool(papers),
         notes=_notes(view, runs, printed=bool(papers), trained=trained if cost else None),
     )
@@ -168,8 +168,8 @@ def _computed(bands: int, classes: int, patch_px: int) -> Cost:
     return count(network, bands, patch_px)
 
 
-def _measured(row: Row, spreads: Sequence[Spread], papers: Sequence[Printed | None]) -> Line:
-    shown = [f"{spread.mean:.{row.digits}f}" for spread in spreads]
+def _measured(row: TableRow, stats: Sequence[SeedStats], papers: Sequence[Printed | None]) -> Line:
+    shown = [f"{spread.mean:.{row.digits}f}" for spread in stats]
     best = max(row.better * float(text) for text in shown)
     return Line(
         row.title,
@@ -181,7 +181,7 @@ def _measured(row: Row, spreads: Sequence[Spread], papers: Sequence[Printed | No
                 best=len(shown) > 1 and row.better * float(text) == best,
                 printed=row.printed(paper) if paper else "",
             )
-            for text, spread, paper in zip(shown, spreads, papers, strict=True)
+            for text, spread, paper in zip(shown, stats, papers, strict=True)
         ),
     )
 
@@ -192,23 +192,23 @@ def _depths(runs: Sequence[TrainingView]) -> str:
     return " ".join(kinds) or "NA"
 
 
-def _reductions(methods: Sequence[Method], spreads: dict[str, list[Spread]], cost: Cost | None) -> tuple[Line, ...]:
+def _reductions(methods: Sequence[Method], stats: dict[str, list[SeedStats]], cost: Cost | None) -> tuple[Line, ...]:
     if cost is None:
         return ()
     lines = []
     for row, whole, what in ((ROWS[4], cost.macs, "MACs"), (ROWS[3], cost.parameters, "Parameters")):
         entries = [
             Entry("-" if method.key == REFERENCE else f"{100 * (1 - 1e6 * spread.mean / whole):.1f}")
-            for method, spread in zip(methods, spreads[row.title], strict=True)
+            for method, spread in zip(methods, stats[row.title], strict=True)
         ]
         meaning = f"how many fewer {what} than ResNet-110; below 0 where there are more"
         lines.append(Line(f"{what} saved %", meaning, tuple(entries)))
     return tuple(lines)
 
 
-def _places(row: Row, spreads: Sequence[Spread]) -> Line:
+def _places(row: TableRow, stats: Sequence[SeedStats]) -> Line:
     measure = row.title.removesuffix(" %")
-    found = ranks([spread.mean for spread in spreads])
+    found = standings([spread.mean for spread in stats])
     entries = tuple(Entry(str(place), best=place == 1 and len(found) > 1) for place in found)
     return Line(f"Rank by {measure}", f"place by mean {measure}, 1 for the best", entries)
 

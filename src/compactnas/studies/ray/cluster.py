@@ -16,7 +16,7 @@ from compactnas.distributed.ray_session import LOOK_EVERY_S, RayOptions, Share, 
 from compactnas.errors import UserError
 from compactnas.io.signals import interrupts
 from compactnas.studies.config import StudyConfig
-from compactnas.studies.jobs import Job, expand
+from compactnas.studies.jobs import StudyJob, expand
 from compactnas.studies.ray.worker import APPEARS_WITHIN_S, Begun, Ended, Order, do_job, pack, unpack
 from compactnas.training.runtime import Listener, Silent
 
@@ -78,7 +78,7 @@ def _token(root: Path) -> Iterator[tuple[str, str]]:
 class _Attempt:
     """A job on the cluster, and its latest state."""
 
-    job: Job
+    job: StudyJob
     inputs: list[Any]
     begun: Begun | None = None
     ended: Ended | None = None
@@ -90,7 +90,7 @@ class _Board:
     def __init__(
         self,
         ray: Any,
-        jobs: Sequence[Job],
+        jobs: Sequence[StudyJob],
         root: Path,
         token: tuple[str, str],
         share: Share,
@@ -136,7 +136,7 @@ class _Board:
             order = Order(str(self.root), self.token, str(Path.cwd()), self.share.threads, attempt, self.tensorboard)
             self.running[self.task.remote(job, order, inputs)] = _Attempt(job, inputs)
 
-    def _inputs(self, job: Job) -> dict[str, bytes]:
+    def _inputs(self, job: StudyJob) -> dict[str, bytes]:
         """Files of other jobs that a job needs, and its own files so far."""
         files = pack(self.root, job.folder(self.root), checkpoints=True)
         for need in job.needs:

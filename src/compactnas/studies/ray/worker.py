@@ -19,7 +19,7 @@ from compactnas.io.atomic import write_bytes
 from compactnas.reporting.progress import describe
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import sole_writer
-from compactnas.studies.jobs import LAST, Job
+from compactnas.studies.jobs import LAST, StudyJob
 from compactnas.studies.running import run_job
 from compactnas.training.runtime import Listener
 from compactnas.version import __version__
@@ -87,7 +87,7 @@ class Ended:
     files: Files
 
 
-def do_job(job: Job, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]:
+def do_job(job: StudyJob, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]:
     """The task of one job: tells where it begins, and that it is done.
 
     Args:
@@ -124,7 +124,7 @@ def do_job(job: Job, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]
     yield Ended(time.monotonic() - began, tuple(log.warnings), files)
 
 
-def _do(job: Job, order: Order, root: Path, log: Log) -> None:
+def _do(job: StudyJob, order: Order, root: Path, log: Log) -> None:
     import torch
 
     if order.version != __version__:
@@ -138,7 +138,7 @@ def _do(job: Job, order: Order, root: Path, log: Log) -> None:
     run_job(job, root, log, open_dataset(job.config.data), tensorboard=order.tensorboard)
 
 
-def _await(job: Job, root: Path) -> None:
+def _await(job: StudyJob, root: Path) -> None:
     """Wait until this machine sees what others have written."""
     end = time.monotonic() + APPEARS_WITHIN_S
     while not all(need.done(root) for need in job.needs) and time.monotonic() < end:
