@@ -95,7 +95,7 @@ def timely(data: Path, where: Path, space: Space, engine: LatencyEngine) -> tupl
     table = measure_latency(space, **SIZES, engine=engine)
     file = where / "latency.json"
     table.write(file)
-    costs = table.of(space, space.max_depth, **SIZES)
+    costs = table.cost_table(space, space.max_depth, **SIZES)
     print(
         f"table: fixed {table.fixed_ns / 1e6:.3f} ms; {table.networks} networks predicted to "
         f"{100 * table.median_error:.1f} % (median), {100 * table.worst_error:.1f} % (worst)",

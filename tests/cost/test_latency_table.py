@@ -51,7 +51,7 @@ def test_a_table_comes_back_as_it_was_and_prices_a_network(tmp_path: Path) -> No
     table.write(tmp_path / "t.json")
     assert LatencyTable.read(tmp_path / "t.json") == table
     fewer = replace(SPACE, operations=("skip_connect", "sep_conv_5x5"))
-    costs = table.of(fewer, 1, **SIZES)
+    costs = table.cost_table(fewer, 1, **SIZES)
     place = SPACE.operations.index("sep_conv_5x5")
     assert costs.operations[1, 1] == 2000 * (place + 1)
     assert costs.fixed == 50_000 and costs.overhead.shape == (2, 1)
@@ -87,13 +87,13 @@ def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, values: dict[str,
 )
 def test_a_table_of_another_space_is_refused(space: Space, sizes: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        made_table().of(space, space.max_depth, **sizes)
+        made_table().cost_table(space, space.max_depth, **sizes)
 
 
 def test_the_network_is_within_the_milliseconds() -> None:
     """Each operation has a price of its own here, as in no other measure."""
     table = made_table()
-    costs = table.of(SPACE, 2, **SIZES)
+    costs = table.cost_table(SPACE, 2, **SIZES)
     generator = torch.Generator().manual_seed(0)
     for most in (85e3, 120e3, 200e3):
         architecture = Architecture(SPACE, True, 1, 0.0, generator)
@@ -122,7 +122,7 @@ def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
         True,
         True,
     )
-    costs = made_table().of(SPACE, 2, **SIZES)
+    costs = made_table().cost_table(SPACE, 2, **SIZES)
     skip, convolution = (1000 * (SPACE.operations.index(name) + 1) for name in ("skip_connect", "sep_conv_3x3"))
     assert costs.total(SPACE, unheard) == 50_000 + 5 * (3 * skip + 2 * convolution)
     assert costs.total(SPACE, unheard, live_only=True) == 50_000 + 5 * 3 * skip
@@ -130,7 +130,7 @@ def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
 
 
 def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
-    costs = made_table().of(SPACE, 2, **SIZES)
+    costs = made_table().cost_table(SPACE, 2, **SIZES)
     generator = torch.Generator().manual_seed(1)
     for _ in range(12):
         architecture = Architecture(SPACE, True, 1, 0.0, generator)
@@ -138,7 +138,7 @@ def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:
             architecture.alpha.normal_(generator=generator)
         budget = Budget("latency", 150e3, costs, live_only=True)
         found = derive_within(architecture, [budget])
-        assert 0.95 * 150e3 <= budget.of(SPACE, found.genotype) <= 150e3 and not found.unused
+        assert 0.95 * 150e3 <= budget.cost_of(SPACE, found.genotype) <= 150e3 and not found.unused
         assert all(found.genotype.live_nodes)
 
 

@@ -70,7 +70,7 @@ def test_without_c_only_the_derivation_knows_the_budget(patches: Path) -> None:
         (x, y) = next(iter(search.alpha_batches.epoch(0)))
         for _ in range(3):
             search.bilevel.alpha_step(x, y, 1.0)
-        assert search.bilevel.budgets[0].of(search.space, search.derive().genotype) <= most
+        assert search.bilevel.budgets[0].cost_of(search.space, search.derive().genotype) <= most
     assert free.bilevel.objective.state() == [] and any(bound.bilevel.objective.state())
 
 

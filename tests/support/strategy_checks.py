@@ -136,7 +136,7 @@ def check_conclusion(cls: type[Strategy], patches: Path) -> None:
     search = searching(cls, patches, max_macs=60_000.0, candidates=3)
     genotype = search.conclude().genotype
     assert genotype.is_connected
-    assert search.bilevel.budgets[0].of(search.space, genotype) <= search.bilevel.budgets[0].most
+    assert search.bilevel.budgets[0].cost_of(search.space, genotype) <= search.bilevel.budgets[0].most
     assert Network(genotype, BANDS, CLASSES)(torch.randn(2, BANDS, SIDE, SIDE)).shape == (2, CLASSES)
 
 

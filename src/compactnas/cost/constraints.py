@@ -49,7 +49,7 @@ class Budget:
         """Return the same limit with the costs at these widths, given as one index per block; empty changes nothing."""
         return replace(self, table=self.table.of_widths(widths))
 
-    def of(self, space: Space, genotype: Genotype) -> int:
+    def cost_of(self, space: Space, genotype: Genotype) -> int:
         """Compute the cost of a network of the space."""
         return self.table.total(space, genotype, live_only=self.live_only)
 
@@ -79,14 +79,14 @@ def budgets_of(
         budgets.append(Budget("parameters", config.max_parameters, table))
     if config.max_latency_ms:
         latency = LatencyTable.read(config.latency_table)
-        table = latency.of(space, max_depth, bands, classes, patch_px)
+        table = latency.cost_table(space, max_depth, bands, classes, patch_px)
         budgets.append(Budget("latency", 1e6 * config.max_latency_ms, table, latency.compiled))
     return tuple(budgets)
 
 
 def admits(budgets: Sequence[Budget], space: Space, genotype: Genotype, used: float = 0.0) -> bool:
     """Check that a network is within every budget and uses at least the share ``used`` of one of them."""
-    costs = [(budget.of(space, genotype), budget.most) for budget in budgets]
+    costs = [(budget.cost_of(space, genotype), budget.most) for budget in budgets]
     return all(cost <= most for cost, most in costs) and (not costs or any(cost >= used * most for cost, most in costs))
 
 

@@ -108,7 +108,7 @@ class LatencyTable:
         """As JSON."""
         write_json(file, asdict(self))
 
-    def of(self, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
+    def cost_table(self, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
         """The table as costs of a space's choices, in nanoseconds.
 
         Args:

@@ -21,12 +21,12 @@ from compactnas.space.search_space import LAYOUTS, Space
 
 
 def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
-    """Cells that compute nothing: what is left of its network is the fixed parts."""
+    """Make a genotype with empty cells: its network has the fixed parts alone."""
     return Genotype(tuple(((NONE, 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
 
 
 Measure = Callable[[nn.Module, int, int], float]
-"""Of a module, its channels and the side of its maps."""
+"""Function that measures a module, given its channels and the side of its maps."""
 
 
 class _Alone(nn.Module):
@@ -44,7 +44,7 @@ class _Alone(nn.Module):
 def each_operation(
     space: Space, patch_px: int, measure: Measure, norm: Norm = candidate_norm
 ) -> Float[Tensor, "blocks operations"]:
-    """A measure of each operation on one edge in each block: of module, channels and side of its maps."""
+    """Measure each operation on one edge in each block."""
     return _of_operations(space, space.block_channels, patch_px, measure, norm)
 
 

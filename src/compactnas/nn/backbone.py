@@ -25,7 +25,7 @@ Logits = Float[Tensor, "batch classes"]
 
 
 class Normalise(nn.Module):
-    """Standardises each band with the training part's mean and deviation, which travel with the weights."""
+    """Standardise each band with mean and deviation of the training part, which are saved with the weights."""
 
     mean: Tensor
     std: Tensor
@@ -36,7 +36,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.ones(bands, 1, 1))
 
     def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Take these figures, one for each band."""
+        """Set mean and deviation, one figure for each band."""
         self.mean.copy_(torch.tensor(mean).view(-1, 1, 1))
         self.std.copy_(torch.tensor(std).view(-1, 1, 1))
 
@@ -86,13 +86,13 @@ class Backbone(nn.Module):
         )
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
-        """Logits of raw patches (reflectance, or whatever `normalise` was measured on)."""
+        """Compute logits of raw patches, in the units that `normalise` was measured in."""
         x = self.forward_features(x, sample)
         logits: Tensor = self.head(x) if sample.widths is None else narrowed(self.head, x)
         return logits
 
     def forward_features(self, x: Patches, sample: Sample) -> Float[Tensor, "batch features rows columns"]:
-        """Map of the last block, before normalisation, pooling and the linear layer."""
+        """Compute the map of the last block, before the head."""
         states = self.enter(x)
         for block in range(len(self.blocks)):
             states = self.level(block, states, sample)
@@ -111,7 +111,7 @@ class Backbone(nn.Module):
         return [stem, stem] if self.pair else [stem]
 
     def level(self, block: int, states: list[State], sample: Sample) -> list[State]:
-        """One block, behind the reduction to its size where it is not the first."""
+        """Run one block, after the reduction to its size unless it is the first."""
         if sample.widths is not None:
             results = [self._at_width(block, states, sample, width) for width in sample.widths[block]]
             weights = None if sample.width_weights is None else sample.width_weights[block]
@@ -132,7 +132,7 @@ class Backbone(nn.Module):
 
     @staticmethod
     def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
-        """Run the cells of one block; with a mix, each state that leaves is mixed over the depths."""
+        """Run the cells of one block; with a mix, mix each output over the depths."""
         history: list[list[State]] = []
         for cell in list(cells.children())[: sample.depths[block]]:
             states = [*states[1:], cell(states, sample)]
@@ -151,6 +151,6 @@ def _reduction(layout: Layout, channels_in: int, channels: int, norm: Norm) -> n
 
 
 def _widen(state: State, channels: int) -> State:
-    """Zero channels up to this number: the NASNet-like stem is narrower than what leaves a cell."""
+    """Pad with zero channels: the NASNet-like stem is narrower than the output of a cell."""
     missing = channels - state.channels
     return state if missing == 0 else State(F.pad(state.x, (0, 0, 0, 0, 0, missing)))

@@ -22,10 +22,10 @@ Logits = Float[Tensor, "batch classes"]
 class Network(nn.Module):
     """The network that a genotype describes, to be trained and used.
 
-    Takes raw patches (batch, bands, height, width), gives logits (batch, classes).
+    Takes raw patches (batch, bands, height, width) and returns logits (batch, classes).
 
-    Errors:
-        UserError: it would be too large to be made.
+    Raises:
+        UserError: The network would be too large.
     """
 
     def __init__(self, genotype: Genotype, bands: int, classes: int) -> None:
@@ -51,7 +51,7 @@ class Network(nn.Module):
 
     @property
     def normalise(self) -> Normalise:
-        """The input's normalisation."""
+        """Normalisation of the input."""
         return self.backbone.normalise
 
     def forward_features(self, x: Patches) -> Float[Tensor, "batch features rows columns"]:

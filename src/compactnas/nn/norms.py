@@ -1,4 +1,4 @@
-"""Normalisation layers: of final networks, of a supernet's candidates, of its fixed parts."""
+"""Normalisation layers of final networks and of supernets."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ Norm = Callable[[int], nn.Module]
 """Function that makes the normalisation for a number of channels."""
 
 final_norm: Norm = nn.BatchNorm2d
-"""Of a network that is trained for use: affine, with running averages."""
+"""Normalisation of a final network: affine, with running averages."""
 
 candidate_norm: Norm = partial(nn.BatchNorm2d, affine=False, track_running_stats=False)
-"""Of the candidates in a supernet: running averages over mixed paths mean nothing."""
+"""Normalisation of a supernet's candidates: not affine; running averages over mixed paths mean nothing."""
 
 fixed_norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
-"""Of the parts of a supernet that always run."""
+"""Normalisation of the parts of a supernet that always run."""
 
 
 class HalfInstanceNorm(nn.Module):
-    """Half of the channels by each map's own mean and deviation, the others by `norm` (IBN-Net, Pan et al. 2018).
+    """Normalise half of the channels map by map, the others by `norm` (IBN-Net, Pan et al. 2018).
 
-    Brightness and contrast, which differ from place to place and from day to day, are gone from the one half and kept
-    in the other.
+    The first half loses brightness and contrast, which differ between places and days; the second half keeps them.
     """
 
     def __init__(self, channels: int, norm: Norm) -> None:

@@ -1,4 +1,4 @@
-"""Fixed parts between and in front of cells: preprocessing of inputs, and reductions of stride 2."""
+"""Fixed parts around cells: preprocessing of inputs and reductions of stride 2."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FactorizedReduction(nn.Module):
 
 
 class _TwoGrids(torch.autograd.Function):
-    """Every second pixel from (0, 0) and from (1, 1) on, zero outside: the gradient is written once, not summed."""
+    """Take every second pixel from (0, 0) and from (1, 1), zero outside; the gradient is written once, not summed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,13 +72,13 @@ _two_grids: Callable[..., tuple[Tensor, Tensor]] = _TwoGrids.apply
 
 
 class BasicReduction(nn.Module):
-    """NAS-Bench-201's residual block of stride 2, which stands between the paper's blocks.
+    """Residual block of stride 2 of NAS-Bench-201, the reduction between the paper's blocks.
 
     Args:
         channels_in: Number of channels of the map.
         channels_out: Number of channels of the result.
-        norm: normalisation.
-        separable: make each 3x3 convolution of a depthwise and a pointwise one (MobileNets, Howard et al. 2017).
+        norm: Normalisation.
+        separable: Whether depthwise-separable convolutions replace the 3x3 ones (MobileNets, Howard et al. 2017).
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm, *, separable: bool = False) -> None:
@@ -110,7 +110,7 @@ class BasicReduction(nn.Module):
 
 
 class CellReduction(nn.Module):
-    """GDAS's fixed reduction cell: both inputs convolved and pooled, the four concatenated.
+    """Fixed reduction cell of GDAS: both inputs are convolved and pooled, and the four results concatenated.
 
     Args:
         channels_in: Number of channels of each of the two inputs.

@@ -1,4 +1,4 @@
-"""From a model's description to the network: baselines by name, searched networks by genotype."""
+"""Descriptions of models, and the networks that they describe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ModelSpec:
         name: `genotype`, or the name of a baseline.
         bands: Number of bands of the patches.
         classes: Number of classes.
-        patch_px: side of the patches that it was trained on.
+        patch_px: Side of the patches that it was trained on.
         genotype: Genotype of a searched network, else None.
     """
 
@@ -38,7 +38,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if (self.genotype is None) == (self.name == SEARCHED):
-            raise UserError(f"model: {self.name[:80]!r} and its genotype do not go together")
+            raise UserError(f"model: {self.name[:80]!r} does not go with its genotype: only a searched network has one")
         if self.name != SEARCHED and self.name not in BASELINES:
             known = ", ".join(BASELINES)
             raise UserError(f"model: {self.name[:80]!r} is unknown; use one of {known}, or a genotype's file")
@@ -47,7 +47,7 @@ class ModelSpec:
                 raise UserError(f"model: {key} = {getattr(self, key)} is outside 1 to {most}")
 
     def to_json(self) -> dict[str, Any]:
-        """The description as JSON values."""
+        """Return the description as JSON values."""
         genotype = None if self.genotype is None else json.loads(self.genotype.to_json())
         return {key: getattr(self, key) for key in ("name", *LIMITS)} | {"genotype": genotype}
 
@@ -65,14 +65,14 @@ class ModelSpec:
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The network, untrained: raw patches (batch, bands, height, width) in, logits (batch, classes) out."""
+    """Build the untrained network: raw patches (batch, bands, height, width) in, logits (batch, classes) out."""
     if spec.genotype is not None:
         return Network(spec.genotype, spec.bands, spec.classes)
     return BASELINES[spec.name].build(spec.bands, spec.classes)
 
 
 def normalise_of(network: nn.Module) -> Normalise:
-    """The part of a network that holds its input's normalisation."""
+    """Return the layer that normalises a network's input."""
     module = network.normalise
     assert isinstance(module, Normalise)
     return module

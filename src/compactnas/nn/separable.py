@@ -1,4 +1,4 @@
-"""Depthwise-separable convolution and average pooling: fast, and lean in memory, where a CPU trains.
+"""Depthwise-separable convolution and average pooling: fast and with little memory on CPUs.
 
 PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
 the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
@@ -114,7 +114,7 @@ def _trains_on_cpu(x: Tensor) -> bool:
 
 
 def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """As an autocast region takes a convolution's tensors: it does not cast what a function of our own takes."""
+    """Cast tensors as autocast does for a convolution, because autocast does not cast inputs of custom functions."""
     if not torch.is_autocast_enabled("cpu"):
         return tensors
     return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
@@ -129,10 +129,10 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
     """Gradient of a depthwise kernel of side 3 or 5 at stride 1 with size-keeping padding.
 
     Args:
-        x: the convolution's input.
-        grad: gradient of its output.
-        size: side of the kernel.
-        dilation: distance of the kernel's taps in pixels.
+        x: Input of the convolution.
+        grad: Gradient of its output.
+        size: Side of the kernel.
+        dilation: Distance between the kernel's taps in pixels.
     """
     if not len(x):  # a process's share of a batch that is smaller than the number of processes
         return x.new_zeros(x.shape[1], 1, size, size)
@@ -160,7 +160,7 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
 
     In channels_last a shift by whole pixels is an offset into memory. So x is laid out once with its
     padding, and the gradient with zeros where an offset map reads what is not of its rows or columns.
-    Some images at a time, in the same two pieces of memory: they stay in cache, and their zeros stay zero.
+    Works on a few images at a time in the same two buffers, so that they stay in cache and their zeros stay zero.
     """
     images = min(len(x), max(1, IN_CACHE // x[0].nbytes))
     c, (height, width) = x.shape[1], x.shape[2:]
@@ -187,7 +187,7 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
 
 
 def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation: int) -> Tensor:
-    """The library's gradient of a weight of this shape, depthwise if it has one channel of input."""
+    """Compute a weight's gradient by the library; it is depthwise if it has one input channel."""
     groups = x.shape[1] // weight.shape[1]
     gradients = torch.ops.aten.convolution_backward(
         grad, x, weight, None, [1, 1], [pad, pad], [dilation, dilation], False, [0, 0], groups, [False, True, False]
@@ -197,7 +197,7 @@ def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation
 
 
 def average_pool(x: Map) -> Map:
-    """Mean over 3x3 pixels at stride 1, of those inside the map: a depthwise convolution, four times faster."""
+    """Average 3x3 pixels inside the map at stride 1, as a depthwise convolution, which is four times faster."""
     if _trains_on_cpu(x):
         return _average(x)
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
@@ -221,12 +221,12 @@ _average: Callable[..., Tensor] = _Average.apply
 
 
 def _ones_and_share(x: Tensor) -> tuple[Tensor, Tensor]:
-    """A kernel of ones for each channel, and 1 over the pixels inside the map around each pixel."""
+    """Make a kernel of ones for each channel, and 1 over the number of pixels inside the map around each pixel."""
     height, width = x.shape[-2:]
     inside = F.avg_pool2d(x.new_ones(1, 1, height, width, dtype=_wide(x)), 3, stride=1, padding=1, divisor_override=1)
     return x.new_ones(x.shape[1], 1, 3, 3), inside.reciprocal()
 
 
 def _wide(x: Tensor) -> torch.dtype:
-    """Of sums and shares: 16 bits would lose their digits."""
+    """Type of sums and shares: 16 bits would lose digits."""
     return torch.promote_types(x.dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""Layers at fewer channels than they were built with, and maps of different widths put together.
+"""Run layers at fewer channels than they were built with, and combine maps of different widths.
 
 A narrow network shares the first channels of a wide one's weights. Source: TAS (Dong and Yang 2019, section 3.1), which
 adds feature maps of two sampled widths after it has brought them to one by channel-wise interpolation.
@@ -17,7 +17,7 @@ from compactnas.distributed.sync_layers import GlobalBatchNorm, memory_of
 
 Map = Float[Tensor, "batch channels height width"]
 Other = Float[Tensor, "batch others height width"]
-"""A map of another number of channels."""
+"""A map with another number of channels."""
 
 
 def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> Tensor:
@@ -48,7 +48,7 @@ def first_channels(x: Map, channels: int) -> Other:
 
 
 def interpolated(x: Map, channels: int) -> Other:
-    """Channel-wise interpolation (TAS, section 3.1), which is adaptive pooling along the channels."""
+    """Interpolate along the channels by adaptive pooling (TAS, section 3.1)."""
     own = x.shape[1]
     if own == channels:
         return x
@@ -57,7 +57,7 @@ def interpolated(x: Map, channels: int) -> Other:
 
 
 def combined(maps: Sequence[Tensor], weights: Float[Tensor, "maps"] | None) -> Map:
-    """The sum of maps of different widths at the greatest of them, each times its weight."""
+    """Sum maps of different widths, each times its weight, at the largest width."""
     widest = max(x.shape[1] for x in maps)
     if weights is None:
         (x,) = maps

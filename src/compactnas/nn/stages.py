@@ -38,7 +38,7 @@ class Stages(NamedTuple):
 
 @runtime_checkable
 class StagedNetwork(Protocol):
-    """What every network offers beside `forward`: its last map and its stages."""
+    """A network with access to its last map and its stages."""
 
     def forward_features(self, x: Tensor, /) -> Float[Tensor, "batch features rows columns"]:
         """Compute the map of the last stage, before pooling."""

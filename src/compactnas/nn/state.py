@@ -17,7 +17,7 @@ Map = Float[Tensor, "batch channels height width"]
 
 
 class State:
-    """A map on its way through a cell, with its positive part: made once for all that begin with a ReLU.
+    """A map in a cell, with its ReLU computed once for all operations that begin with one.
 
     Args:
         parts: maps that stand side by side as its channels. They are put together when they are asked
@@ -39,7 +39,7 @@ class State:
 
     @property
     def channels(self) -> int:
-        """Channels of the map."""
+        """Number of channels of the map."""
         return sum(part.channels if isinstance(part, State) else part.shape[1] for part in self.parts)
 
 
@@ -63,7 +63,7 @@ def weighed(y: Map, weight: EdgeWeight | None) -> Map:
 
 
 DOT = 2**18
-"""Numbers of a sum of products that are added up one after the other; longer ones lose digits."""
+"""Most products that are summed one after the other; longer sums lose digits."""
 
 
 class _Weigh(torch.autograd.Function):
@@ -88,7 +88,7 @@ _weigh: Callable[..., Tensor] = _Weigh.apply
 
 
 def concatenate(parts: Sequence[Tensor]) -> Float[Tensor, "batch all_channels height width"]:
-    """Maps side by side as channels; their gradients come back dense, which normalisation is fast on."""
+    """Concatenate maps as channels; their gradients are dense, because normalisation is faster on dense maps."""
     return parts[0] if len(parts) == 1 else _concatenate(*parts)
 
 

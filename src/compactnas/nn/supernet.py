@@ -19,8 +19,8 @@ class SuperNet(nn.Module):
     """All networks of a space with shared weights; `supernet(x, sample)` runs one of them.
 
     Args:
-        space: what a sample may choose from.
-        depths: cells built in each block: the greatest depths that a sample may have.
+        space: Search space.
+        depths: Number of cells built in each block, the largest depths that a sample can have.
         bands: Number of bands of the patches.
         classes: Number of classes.
     """
@@ -34,7 +34,7 @@ class SuperNet(nn.Module):
 
     @property
     def normalise(self) -> Normalise:
-        """The input's normalisation."""
+        """Normalisation of the input."""
         return self.backbone.normalise
 
     def forward(self, x: Float[Tensor, "batch bands height width"], sample: Sample) -> Float[Tensor, "batch classes"]:
@@ -43,7 +43,7 @@ class SuperNet(nn.Module):
 
 
 def certain_sample(space: Space, genotype: Genotype) -> Sample:
-    """The sample that runs exactly this genotype's operations; edges that it lacks run none."""
+    """Make the sample that runs exactly a genotype's operations; the other edges run none."""
     chosen = {(node, source): name for node, edges in enumerate(genotype.nodes) for name, source in edges}
     path = tuple(space.operations.index(chosen[edge]) if edge in chosen else -1 for edge in space.edges)
     widths = tuple((width,) for width in genotype.block_channels) if space.widths else None
@@ -51,7 +51,7 @@ def certain_sample(space: Space, genotype: Genotype) -> Sample:
 
 
 def copy_weights(supernet: SuperNet, network: Network) -> None:
-    """Give a derived network the weights that its operations have in the supernet."""
+    """Copy the weights of a derived network's operations from the supernet."""
     space, genotype = supernet.space, network.genotype
     sample = certain_sample(space, genotype)
     kept = [e for e, index in enumerate(sample.path) if index >= 0 and space.operations[index] != NONE]

@@ -151,7 +151,7 @@ def _most_probable(
             chosen = tuple(depths[combination].tolist())
             genotype = Genotype(cells.nodes[int(cell)], chosen, space.channels, space.layout, channels)
             # The counted cost is an upper bound if dead nodes cost nothing.
-            exact = [budget.of(space, genotype) for budget in budgets]
+            exact = [budget.cost_of(space, genotype) for budget in budgets]
             left = unused(budgets, exact, "no network of the space uses 95 % of it")
             if genotype.is_connected and not (given.used and left):
                 best_score, best = score + float(scores[cell, combination]), Derived(genotype, left)

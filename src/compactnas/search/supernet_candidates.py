@@ -100,7 +100,7 @@ class _Measuring:
             self._write()
         best = max(range(len(trials)), key=lambda number: trials[number].value)
         genotype, row = given.genotypes.genotype(trials[best].row), self.rows[best]
-        costs = [budget.of(given.genotypes.space, genotype) for budget in given.budgets]
+        costs = [budget.cost_of(given.genotypes.space, genotype) for budget in given.budgets]
         left = unused(given.budgets, costs, "no network drawn uses 95 % of it")
         return Derived(genotype, left, {"accuracy_alpha": row["accuracy"], "derived_macs": row["macs"]})
 

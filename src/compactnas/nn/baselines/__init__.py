@@ -40,7 +40,7 @@ BASELINES: Registry[Baseline] = Registry(
 
 
 def baseline_label(name: str) -> str:
-    """Return the label of a baseline; a name that is none stays as it is."""
+    """Return the label of a baseline, or the name itself if it is not a baseline."""
     return BASELINES[name].label if name in BASELINES else name
 
 

@@ -59,7 +59,7 @@ class Sen2LCZNet(nn.Module):
         return torch.logsumexp(log_p, dim=0) - math.log(len(log_p))
 
     def forward_features(self, x: Float[Tensor, "batch bands height width"]) -> Smaller:
-        """Compute the map of the last block, before pooling; fusion does not take part."""
+        """Compute the map of the last block, before pooling, without fusion."""
         first, *others = self.blocks
         features: Tensor = first(self.normalise(x))
         for pool, block in zip(self.pools, others, strict=True):
