@@ -14,20 +14,8 @@ from torch import nn
 
 from compactnas.cost.counter import count
 from compactnas.errors import HIDDEN
-from compactnas.export.manifest import (
-    CARD,
-    FILES,
-    GENOTYPE,
-    INPUT,
-    INT8,
-    ITEM,
-    MODEL,
-    ONNX,
-    OUTPUT,
-    PARITY,
-    PROGRAM,
-    WEIGHTS,
-)
+from compactnas.export.formats import FORMATS
+from compactnas.export.manifest import CARD, GENOTYPE, INPUT, ITEM, MODEL, OUTPUT, PARITY
 from compactnas.export.parity import Parity
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import ModelSpec, normalise_of
@@ -35,23 +23,20 @@ from compactnas.runs.task import Task
 from compactnas.version import __version__
 
 PURPOSES = {
-    ONNX: "onnxruntime and others, float32",
-    INT8: "the same in 8 bits",
-    PROGRAM: "PyTorch without this package: `torch.export.load`",
-    WEIGHTS: "the weights",
     MODEL: "the description of the network that they belong to",
     GENOTYPE: "what the search found",
     PARITY: "the figures below",
     ITEM: "the STAC item with the MLM extension",
 }
-"""File -> what it is for."""
+"""Purpose of each file besides those of the formats."""
 
 
 def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity) -> None:
     """Write the card of the files that lie in a folder."""
     cost, normalise = count(network, spec.bands, task.patch_px), normalise_of(network)
     figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
-    present = [name for name in FILES if (folder / name).exists() and name in PURPOSES]
+    purposes = {known.file: known.purpose for known in FORMATS.values()} | PURPOSES
+    present = [name for name in purposes if (folder / name).exists()]
     title = f"compactnas-{spec.name}"
     values = {
         "front": yaml.safe_dump(_front(title, task, parity), sort_keys=False),
@@ -62,7 +47,7 @@ def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
         "parameters": cost.parameters,
         "macs": cost.macs,
         "bands": [{"name": name, "mean": mean, "std": std} for name, mean, std in figures],
-        "files": [{"name": name, "bytes": (folder / name).stat().st_size, "what": PURPOSES[name]} for name in present],
+        "files": [{"name": name, "bytes": (folder / name).stat().st_size, "what": purposes[name]} for name in present],
         "parity": parity,
         "input": INPUT,
         "output": OUTPUT,

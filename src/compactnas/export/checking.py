@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from torch import nn
 
 from compactnas.data import ArraySource, Dataset, Facts, Indices, Source
 from compactnas.export.engines import OnnxEngine, TorchEngine, open_session
-from compactnas.export.manifest import INT8, ONNX, PROGRAM, WEIGHTS
+from compactnas.export.formats import FORMATS
+from compactnas.export.manifest import INT8, ONNX
 from compactnas.export.parity import Ask, FileAgreement, Parity, Quantisation, Rows, answers
 from compactnas.export.quantise import METHODS, quantised
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import normalise_of
-from compactnas.runs.folder import load
 from compactnas.runs.task import Task
 
 CALIBRATION, CHOICE, MADE = 512, 2048, 64
@@ -83,15 +82,7 @@ class Checking:
         return made[best], Quantisation(best, Rows("train", len(ranges)), Rows(part, len(chosen)), tried)
 
     def _float32(self) -> dict[str, Ask]:
-        program = torch.export.load(io.BytesIO((self.folder / PROGRAM).read_bytes())).module()  # our own file
-
-        def ask(patches: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                found: np.ndarray = program(torch.from_numpy(patches)).numpy()
-            return found
-
-        weights = TorchEngine(self.task, load(self.folder)).probabilities
-        return {ONNX: self._onnx((self.folder / ONNX).read_bytes()), PROGRAM: ask, WEIGHTS: weights}
+        return {known.file: known.open(self.folder, self.task) for known in FORMATS.values() if known.write is not None}
 
     def _onnx(self, content: bytes) -> Ask:
         return OnnxEngine(self.task, open_session(content, self.task, self.folder / ONNX)).probabilities

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from compactnas.errors import UserError
+from compactnas.export.formats import FORMATS
 from compactnas.io.atomic import read_json, write_json
 from compactnas.runs.task import Task
 
@@ -15,9 +16,6 @@ NAME, FORMAT = "manifest.json", "compactnas-export/1"
 
 ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors", "model.json"
 GENOTYPE, PARITY, CARD, ITEM = "genotype.json", "parity.json", "README.md", "item.json"
-FILES = (ONNX, INT8, PROGRAM, WEIGHTS, MODEL, GENOTYPE, PARITY, CARD, ITEM)
-"""All that an export may hold beside its manifest."""
-
 EngineName = Literal["auto", "torch", "onnx", "int8"]
 """Name of an engine; `auto` takes onnxruntime for an export if it is installed."""
 
@@ -43,7 +41,7 @@ class Manifest:
     @classmethod
     def of(cls, folder: Path, task: Task) -> Manifest:
         """The manifest of the files that lie in a folder."""
-        present = [name for name in FILES if (folder / name).exists()]
+        present = [name for name in known_files() if (folder / name).exists()]
         return cls(task, {name: _digest((folder / name).read_bytes()) for name in present})
 
     def write(self, folder: Path) -> None:
@@ -63,7 +61,7 @@ class Manifest:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("files"), dict):
             raise UserError(f'{file}: not an export\'s manifest; its "format" must be "{FORMAT}"')
         for name, entry in raw["files"].items():
-            if name not in FILES:
+            if name not in known_files():
                 raise UserError(f"{file}: names {name[:80]!r}, which is no file of an export; export again")
             if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
                 raise UserError(f"{file}: has no checksum of {name}; export again")
@@ -86,6 +84,12 @@ class Manifest:
         if _digest(content) != self.files[name]:
             raise UserError(f"{file}: is not what {NAME} says that it is (cut off, or changed); export again")
         return content
+
+
+def known_files() -> tuple[str, ...]:
+    """Names of all files that an export may hold besides its manifest."""
+    networks = tuple(known.file for known in FORMATS.values())
+    return (*networks, MODEL, GENOTYPE, PARITY, CARD, ITEM)
 
 
 def is_export(folder: Path) -> bool:

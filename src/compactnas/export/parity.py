@@ -121,11 +121,20 @@ def answers(asked: Mapping[str, Ask], source: Source, rows: Indices, done: Calla
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def require_parity(files: Mapping[str, FileAgreement]) -> None:
-    """Raise a UserError where a float32 file gives other probabilities than the network."""
+def require_parity(files: Mapping[str, FileAgreement], tolerances: Mapping[str, float | None]) -> None:
+    """Check that the probabilities of each file are those of the network, within the tolerance of its format.
+
+    Args:
+        files: Agreement of each file.
+        tolerances: Largest allowed difference by file; None for a file that is not checked.
+
+    Errors:
+        UserError: A file gives other probabilities than the network.
+    """
     for name, agreement in files.items():
-        if not agreement.largest_difference <= LIMIT:  # a difference that is no number fails too
+        limit = tolerances[name]
+        if limit is not None and not agreement.largest_difference <= limit:  # NaN fails too
             raise UserError(
                 f"{name}: its probabilities differ from the network's by up to {agreement.largest_difference:.2g} "
-                f"(at most {LIMIT:g} is rounding); nothing was exported, so check the run with `compactnas evaluate`"
+                f"(at most {limit:g} is rounding); nothing was exported, so check the run with `compactnas evaluate`"
             )

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from compactnas.export.manifest import CARD, INPUT, INT8, ITEM, ONNX, OUTPUT, PROGRAM, WEIGHTS
+from compactnas.export.formats import FORMATS, ExportFormat
+from compactnas.export.manifest import CARD, INPUT, ITEM, OUTPUT
 from compactnas.export.parity import Parity
 from compactnas.io.atomic import write_json
 from compactnas.lcz import CLASSES
@@ -29,18 +30,6 @@ RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 TASK = "scene-classification"
 """One class for a whole patch."""
 
-ASSETS = {
-    ONNX: ("ONNX, float32", "application/octet-stream; framework=onnx", "onnx"),
-    INT8: ("ONNX, 8 bits", "application/octet-stream; framework=onnx", "onnx"),
-    PROGRAM: ("PyTorch program", "application/zip; framework=pytorch; type=export", "torch.export.save"),
-    WEIGHTS: (
-        "weights; model.json describes the network",
-        "application/octet-stream; framework=safetensors",
-        "safetensors",
-    ),
-}
-"""File -> title, media type, and the kind of artefact as the extension calls it."""
-
 
 def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> None:
     """Write the item beside the files that it names.
@@ -55,7 +44,8 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
     """
     bands = _bands(network, task)
     described = {"bands": bands, "raster:bands": bands}
-    assets = {name: _asset(folder, name) | described for name in ASSETS if (folder / name).exists()}
+    present = [known for known in FORMATS.values() if (folder / known.file).exists()]
+    assets = {known.file: _asset(folder, known) | described for known in present}
     assets["card"] = {"href": f"./{CARD}", "title": "model card", "type": "text/markdown", "roles": ["metadata"]}
     write_json(
         folder / ITEM,
@@ -139,13 +129,12 @@ def _class(task: Task, number: int) -> dict[str, Any]:
     return entry
 
 
-def _asset(folder: Path, name: str) -> dict[str, Any]:
-    title, kind, artefact = ASSETS[name]
+def _asset(folder: Path, known: ExportFormat) -> dict[str, Any]:
     return {
-        "href": f"./{name}",
-        "title": title,
-        "type": kind,
-        "roles": ["mlm:model", "mlm:weights"] if name == WEIGHTS else ["mlm:model"],
-        "file:size": (folder / name).stat().st_size,
-        "mlm:artifact_type": artefact,
+        "href": f"./{known.file}",
+        "title": known.title,
+        "type": known.media_type,
+        "roles": list(known.roles),
+        "file:size": (folder / known.file).stat().st_size,
+        "mlm:artifact_type": known.artefact,
     }

@@ -17,14 +17,14 @@ from compactnas.evaluation.evaluate import require_fit
 from compactnas.export.card import write_card
 from compactnas.export.checking import Checking, Progress
 from compactnas.export.engines import task_of
-from compactnas.export.graphs import onnx_bytes, program_bytes, trace
-from compactnas.export.manifest import GENOTYPE, INT8, ONNX, PARITY, PROGRAM, WEIGHTS, Manifest
+from compactnas.export.formats import FORMATS, TrainedNetwork
+from compactnas.export.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
 from compactnas.export.parity import Parity, require_parity
 from compactnas.export.reading import require_extra
 from compactnas.export.stac import write_item
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load, load_spec, read_config, save_model, sole_writer
+from compactnas.runs.folder import load, load_spec, read_config, sole_writer
 from compactnas.runs.task import Task
 
 
@@ -49,7 +49,7 @@ def export_run(
         UserError: `out` is there already or being made, the `export` extra is not installed, there is no trained
             network or no data, or a float32 file differs from the network by more than rounding.
     """
-    require_extra("onnx", "onnxscript", "onnxruntime")
+    require_extra(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
     if out.exists():
         raise UserError(f"{out}: is there already; name a new folder with --output")
@@ -62,7 +62,7 @@ def export_run(
         _write_networks(folder, spec, network, task)
         checking = Checking(folder, network, task, progress or (lambda done, total: None))
         parity = checking.on_made_patches() if dataset is None else checking.on_data(dataset, seed)
-        require_parity({name: found for name, found in parity.files.items() if name != INT8})
+        require_parity(parity.files, {known.file: known.tolerance for known in FORMATS.values()})
         write_json(folder / PARITY, parity.to_json())
         write_item(folder, spec, network, task, parity, trained)
         write_card(folder, spec, network, task, parity)
@@ -81,13 +81,13 @@ def _open(run: Path, data: DataConfig | None) -> Dataset:
 
 
 def _write_networks(folder: Path, spec: ModelSpec, network: nn.Module, task: Task) -> None:
-    """The float32 files."""
-    save_model(folder, spec, network)
+    """Write the genotype and the files of all formats that need no data."""
     if spec.genotype is not None:
         write_bytes(folder / GENOTYPE, spec.genotype.to_json().encode())
-    program = trace(network, task)
-    write_bytes(folder / PROGRAM, program_bytes(program))
-    write_bytes(folder / ONNX, onnx_bytes(program, task, network))
+    trained = TrainedNetwork(spec, network, task)
+    for known in FORMATS.values():
+        if known.write is not None:
+            known.write(folder, trained)
 
 
 @contextmanager
