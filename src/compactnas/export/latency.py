@@ -113,15 +113,7 @@ def measure_latency(
         calls.append(make_call(module, shape, engine, threads))
         tell("building", len(calls), len(built))
     seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
-    columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
-    kinds, sums = _sums(space, columns, macs, genotypes, live_only=engine == "onnx")
-    whole = seconds[-len(genotypes) :]
-    fitted = fit(sums, whole)
-    known = sums[:, :-1].any(axis=0)
-    if not known.any() or (fitted[1:-1][known] < LEAST_SHARE).any():
-        raise UserError("latency: timings are too noisy; repeat on an idle machine, with more --rounds")
-    errors = [abs(1 - _left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
     return LatencyTable(
         device=platform.processor() or platform.machine(),
         engine=engine,
@@ -134,13 +126,40 @@ def measure_latency(
         bands=bands,
         classes=classes,
         patch_px=patch_px,
-        operations_ns=_nanoseconds(columns * (fitted[1:-1] @ kinds)),
-        overhead_ns=_nanoseconds(macs.overhead.numpy() * fitted[-1]),
-        fixed_ns=round(1e9 * fitted[0]),
-        networks=len(genotypes),
-        median_error=round(float(median(errors)), 4),
-        worst_error=round(float(max(errors)), 4),
+        **_fitted(space, names, seconds, macs, genotypes, live_only=engine == "onnx"),
     )
+
+
+def _fitted(
+    space: Space,
+    names: Sequence[str],
+    seconds: NDArray[np.float64],
+    macs: CostTable,
+    genotypes: list[Genotype],
+    *,
+    live_only: bool,
+) -> dict[str, Any]:
+    """Fit the entries of the table to the measured rows and networks.
+
+    Errors:
+        UserError: The timings are too noisy.
+    """
+    columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
+    kinds, sums = _sums(space, columns, macs, genotypes, live_only=live_only)
+    whole = seconds[-len(genotypes) :]
+    fitted = fit(sums, whole)
+    known = sums[:, :-1].any(axis=0)
+    if not known.any() or (fitted[1:-1][known] < LEAST_SHARE).any():
+        raise UserError("latency: timings are too noisy; repeat on an idle machine, with more --rounds")
+    errors = [abs(1 - _left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
+    return {
+        "operations_ns": _nanoseconds(columns * (fitted[1:-1] @ kinds)),
+        "overhead_ns": _nanoseconds(macs.overhead.numpy() * fitted[-1]),
+        "fixed_ns": round(1e9 * fitted[0]),
+        "networks": len(genotypes),
+        "median_error": round(float(median(errors)), 4),
+        "worst_error": round(float(max(errors)), 4),
+    }
 
 
 def _rows(space: Space, names: Sequence[str], patch_px: int, batch: int) -> list[tuple[nn.Module, tuple[int, ...]]]:
