@@ -134,7 +134,7 @@ def test_the_complexity_loss_makes_networks_cheaper(patches: Path, tmp_path: Pat
 def test_a_folder_is_not_searched_twice_nor_resumed_with_another_config(patches: Path, tmp_path: Path) -> None:
     config = tiny_config(patches)
     search_stage(config, tmp_path / "run")
-    with pytest.raises(UserError, match="has a search already"):
+    with pytest.raises(UserError, match="already has a search; resume it with --resume"):
         search_stage(config, tmp_path / "run")
     with pytest.raises(UserError, match=r"differs from the given config in search\.epochs"):
         search_stage(replace(config, search=replace(config.search, epochs=5)), tmp_path / "run", resume=True)
