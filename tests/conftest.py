@@ -11,6 +11,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from support.slow import SLOW
 
 # Every annotated argument and result of the package is checked while tests run, shapes included.
 install_import_hook("compactnas", "beartype.beartype")
@@ -35,3 +36,15 @@ def shared() -> Path:
     if not (folder / "reference").is_dir():
         pytest.skip(f"real data: no folder {folder}; set COMPACTNAS_SHARED to run this test")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out the test modules that take long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow modules out of a quick run."""
+    name = collection_path.stem.removeprefix("test_")
+    if config.getoption("quick") and name in SLOW.get(collection_path.parent.name, ()):
+        return True
+    return None

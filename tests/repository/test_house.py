@@ -15,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from support.slow import SLOW
 
 OLD = 'case "$2" in *print*) echo 3.10.13 ;; *) exit 1 ;; esac'
 NO_VENV = f'case "$*" in *"import venv"*) exit 1 ;; esac; exec "{sys.executable}" "$@"'
@@ -109,3 +110,10 @@ def test_no_tracked_file_is_large(repository: Path) -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True)
     files = [repository / name for name in listed.stdout.split("\0") if name]
     assert [file for file in files if file.is_file() and file.stat().st_size > 2**20] == []
+
+
+def test_the_slow_modules_are_there(repository: Path) -> None:
+    """A module that moves must not come back into the quick run unseen."""
+    for folder, names in SLOW.items():
+        for name in names:
+            assert (repository / "tests" / folder / f"test_{name}.py").is_file(), (folder, name)

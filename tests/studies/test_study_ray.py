@@ -209,7 +209,7 @@ def test_ctrl_c_ends_everything_and_the_study_goes_on(alone: Path, tmp_path: Pat
         told = process.stderr.read()
         left = [file.read_text(errors="replace")[-2000:] for file in Path(short).rglob("python-core-driver-*.log")]
         ended = (told, process.wait(60))
-        assert ended == ("compactnas: interrupted; give the same command again to go on\n", 130), (seen, left)
+        assert ended == ("compactnas: interrupted; give the same command again to continue\n", 130), (seen, left)
         assert seen[0].startswith("5 jobs, 0 done; 1 machine with ")
         assert processes_of(process.pid) == ""
         assert not list(Path(short).glob("ray-*"))
@@ -276,7 +276,7 @@ def test_the_slurm_example_runs_on_two_machines_and_goes_on_when_it_is_queued_ag
     subprocess.run(["bash", "-n", words[0]], check=True)
     code, said = submit(words, slurm, warn=True)
     assert code == 130, said
-    assert "interrupted; give the same command again to go on\nthe time is nearly over" in said
+    assert "interrupted; give the same command again to continue\nthe time is nearly over" in said
     assert asked.read_text() == f"requeue {slurm['SLURM_JOB_ID']}\n"
     asked.unlink()
     code, said = submit(words, slurm, warn=False)
