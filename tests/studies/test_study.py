@@ -24,9 +24,9 @@ from compactnas.data import halves, open_dataset
 from compactnas.data.formats.so2sat import FILES
 from compactnas.errors import UserError
 from compactnas.lcz import SO2SAT_COUNTS
+from compactnas.nn.baselines import baseline_label
 from compactnas.nn.network import Network
 from compactnas.nn.registry import ModelSpec
-from compactnas.reporting.run.tables import NAMES
 from compactnas.reporting.study.summary import tiles_of
 from compactnas.reporting.study.tables import split_table
 from compactnas.space.genotype import Genotype
@@ -189,7 +189,7 @@ def test_tables_say_what_the_runs_say(whole: tuple[StudyConfig, Path]) -> None:
             runs = [
                 json.loads((job.folder(root) / "evaluation.json").read_text())
                 for job in expand(study)
-                if job.kind == "train" and (NAMES.get(job.method, job.method), job.split) == (method, table.split)
+                if job.kind == "train" and (baseline_label(job.method), job.split) == (method, table.split)
             ]
             values = [100 * run["measures"]["oa"] for run in runs]
             expected = f"{statistics.mean(values):.2f}"

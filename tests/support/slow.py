@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 SLOW = {
-    "benchmarks": ("kept",),
+    "benchmarks": ("kept", "scripts"),
     "cli": ("cli",),
     "cost": ("cost_table",),
-    "data": ("prepare_kill",),
+    "data": ("leakage", "prepare_kill"),
     "distributed": ("ddp",),
     "export": ("export",),
     "golden": ("golden",),
     "io": ("fuzz",),
-    "mapping": ("map_kill", "map_ray"),
+    "mapping": ("map_kill", "map_ray", "mapping"),
     "nn": ("equal", "network", "slimmable"),
+    "reporting": ("report",),
     "runs": ("kill", "survive"),
     "scripts": ("torture",),
-    "search": ("budget", "budget_search", "search", "strategies"),
+    "search": ("budget", "budget_search", "search", "strategies", "strategy_conformance"),
     "selection": ("pareto", "select"),
-    "studies": ("study", "study_kill", "study_ray", "study_report"),
+    "studies": ("study", "study_figures", "study_kill", "study_ray", "study_report"),
     "synthetic": ("synthetic",),
     "training": ("precision", "trainer"),
 }
-"""Folder -> test modules that take more than 20 s on one AVX2 core; `--quick` leaves them out."""
+"""Folder -> test modules that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
