@@ -9,24 +9,12 @@ from torch import Tensor, nn
 
 from compactnas.cost.counter import count
 from compactnas.nn.norms import Norm, candidate_norm, final_norm
-from compactnas.nn.state import EdgeWeight, State
+from compactnas.nn.state import EdgeWeight, OnMap, State
 from compactnas.space.operation_specs import Operation
 
 CHANNELS = (2, 3, 8)
 SIZES = ((4, 4), (5, 7), (6, 5))
 """Heights and widths, even and odd."""
-
-
-class Alone(nn.Module):
-    """An operation outside its cell: takes a map instead of a state."""
-
-    def __init__(self, operation: nn.Module) -> None:
-        super().__init__()
-        self.operation = operation
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.operation(State(x))
-        return result
 
 
 def made(operation: Operation, channels: int, norm: Norm = candidate_norm) -> nn.Module:
@@ -83,7 +71,7 @@ def check_cost(operation: Operation) -> None:
     """The declared MACs and numbers of weights are those of the module."""
     for channels in CHANNELS:
         for side in (4, 7):
-            counted = count(Alone(made(operation, channels, final_norm)), channels, side)
+            counted = count(OnMap(made(operation, channels, final_norm)), channels, side)
             declared = operation.macs(channels, side, side), operation.parameters(channels)
             assert (counted.macs, counted.parameters) == declared, f"counted {counted}, declared {declared}"
 
@@ -107,7 +95,7 @@ def check_narrow(operation: Operation) -> None:
 
 def check_export(operation: Operation) -> None:
     """`torch.export` takes the operation, and the exported program computes the same."""
-    module, x = Alone(made(operation, 4, final_norm)).eval(), map_of(4)
+    module, x = OnMap(made(operation, 4, final_norm)).eval(), map_of(4)
     with torch.no_grad():
         exported = torch.export.export(module, (x,), strict=False)
         torch.testing.assert_close(exported.module()(x), module(x))

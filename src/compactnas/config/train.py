@@ -88,5 +88,5 @@ class TrainConfig:
 
     @property
     def soft(self) -> bool:
-        """Whether the targets are soft: more than each patch's class."""
+        """True if the targets are soft: more than each patch's class."""
         return bool(self.label_smoothing or self.mixup or self.cutmix or self.teachers)

@@ -101,7 +101,7 @@ class LatencyTable:
 
     @property
     def compiled(self) -> bool:
-        """Whether the engine leaves out dead nodes."""
+        """True if the engine leaves out dead nodes."""
         return self.engine == "onnx"
 
     def write(self, file: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from compactnas.cost.counter import count, genotype_cost
 from compactnas.nn.norms import Norm, candidate_norm, final_norm
 from compactnas.nn.operations import build_operation
-from compactnas.nn.state import State
+from compactnas.nn.state import OnMap
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import LAYOUTS, Space
@@ -27,18 +27,6 @@ def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...
 
 Measure = Callable[[nn.Module, int, int], float]
 """Function that measures a module, given its channels and the side of its maps."""
-
-
-class _Alone(nn.Module):
-    """An operation outside its cell."""
-
-    def __init__(self, operation: nn.Module) -> None:
-        super().__init__()
-        self.operation = operation
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.operation(State(x))
-        return result
 
 
 def each_operation(
@@ -54,7 +42,7 @@ def _of_operations(
     shapes = [(c, -(-patch_px // 2**block)) for block, c in enumerate(channels)]
     return torch.tensor(
         [
-            [float(measure(_Alone(build_operation(name, c, norm)), c, side)) for name in space.operations]
+            [float(measure(OnMap(build_operation(name, c, norm)), c, side)) for name in space.operations]
             for c, side in shapes
         ],
         dtype=torch.float64,

@@ -12,7 +12,7 @@ import logging
 import platform
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any, Literal
 
@@ -102,16 +102,12 @@ def measure_latency(
         raise UserError("space.widths: a table of latencies is of full widths; leave them out")
     if engine == "onnx":
         require_extra("onnx", "onnxscript", "onnxruntime")
-    generator = torch.Generator().manual_seed(seed)
-    genotypes = connected_genotypes(space, generator, networks)
+    genotypes = connected_genotypes(space, torch.Generator().manual_seed(seed), networks)
     torch.set_num_threads(threads)
     names = [ADDITION, *(name for name in space.operations if name not in (NONE, ADDITION))]
     built = _rows(space, names, patch_px, batch)
     built += [(Network(genotype, bands, classes), (batch, bands, patch_px, patch_px)) for genotype in genotypes]
-    calls = []
-    for module, shape in built:
-        calls.append(make_call(module, shape, engine, threads))
-        tell("building", len(calls), len(built))
+    calls = list(_calls(built, engine, threads, tell))
     seconds = timed(calls, rounds, lambda done: tell("measuring", done, rounds))
     macs = CostTable.of(space, space.max_depth, bands, classes, patch_px)
     return LatencyTable(
@@ -128,6 +124,18 @@ def measure_latency(
         patch_px=patch_px,
         **_fitted(space, names, seconds, macs, genotypes, live_only=engine == "onnx"),
     )
+
+
+def _calls(
+    built: Sequence[tuple[nn.Module, tuple[int, ...]]],
+    engine: LatencyEngine,
+    threads: int,
+    tell: Callable[[str, int, int], None],
+) -> Iterator[Call]:
+    """Make a call of each module with its input shape, one after the other."""
+    for done, (module, shape) in enumerate(built, 1):
+        yield make_call(module, shape, engine, threads)
+        tell("building", done, len(built))
 
 
 def _fitted(

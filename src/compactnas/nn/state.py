@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.distributed.sync_layers import memory_of
@@ -105,3 +105,19 @@ class _Concatenate(torch.autograd.Function):
 
 
 _concatenate: Callable[..., Tensor] = _Concatenate.apply
+
+
+class OnMap(nn.Module):
+    """An operation outside a cell: it takes a map instead of a state, and no weight.
+
+    Args:
+        operation: Module of the operation.
+    """
+
+    def __init__(self, operation: nn.Module) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Map) -> Map:
+        result: Tensor = self.operation(State(x))
+        return result
