@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from compactnas.cost.constraints import Budget
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
-from compactnas.export.latency import Call, OperationChain, connected_genotypes, fit, make_call, measure_latency, timed
+from compactnas.export.latency import Call, OperationChain, connected_genotypes, make_call, measure_latency, timed
+from compactnas.export.latency_fit import fit
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
 from compactnas.space.genotype import Genotype

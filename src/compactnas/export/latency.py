@@ -26,6 +26,7 @@ from compactnas.cost.latency_table import LatencyTable
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.export.graphs import OPSET, quiet
+from compactnas.export.latency_fit import fit, left_out
 from compactnas.export.reading import require_extra
 from compactnas.nn.network import Network
 from compactnas.nn.norms import final_norm
@@ -159,7 +160,7 @@ def _fitted(
     known = sums[:, :-1].any(axis=0)
     if not known.any() or (fitted[1:-1][known] < LEAST_SHARE).any():
         raise UserError("latency: timings are too noisy; repeat on an idle machine, with more --rounds")
-    errors = [abs(1 - _left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
+    errors = [abs(1 - left_out(sums, whole, place) / whole[place]) for place in range(len(whole))]
     return {
         "operations_ns": _nanoseconds(columns * (fitted[1:-1] @ kinds)),
         "overhead_ns": _nanoseconds(macs.overhead.numpy() * fitted[-1]),
@@ -231,27 +232,6 @@ def timed(calls: Sequence[Call], rounds: int, tell: Callable[[int], None]) -> ND
         tell(done + 1)
     found: NDArray[np.float64] = times.min(axis=0)
     return found
-
-
-def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of the fixed parts, and a factor of each sum of parts: none negative.
-
-    Args:
-        sums: (networks, parts).
-        whole: seconds of each network; relative errors count.
-    """
-    from scipy.optimize import nnls  # late: only a measurement needs it
-
-    columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
-    scale = np.where(columns.any(axis=0), np.abs(columns).max(axis=0), 1.0)
-    found: NDArray[np.float64] = nnls(columns / scale, np.ones(len(whole)))[0] / scale
-    return found
-
-
-def _left_out(sums: NDArray[np.float64], whole: NDArray[np.float64], place: int) -> float:
-    others = np.arange(len(whole)) != place
-    found = fit(sums[others], whole[others])
-    return float(found[0] + sums[place] @ found[1:])
 
 
 def _nanoseconds(seconds: NDArray[np.float64]) -> tuple[tuple[int, ...], ...]:
