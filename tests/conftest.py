@@ -10,11 +10,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
-from jaxtyping import install_import_hook
+from support.checking import check_annotations
 from support.slow import SLOW
 
 # Every annotated argument and result of the package is checked while tests run, shapes included.
-install_import_hook("compactnas", "beartype.beartype")
+check_annotations("compactnas")
 torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
