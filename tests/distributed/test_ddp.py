@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import torch
 from support.ddp_worker import run_case
+from support.forking import Forked
 from support.tiny import tiny_config, write_patches
 from torch import nn
 
@@ -86,17 +87,15 @@ def together(words: Sequence[str], places: Sequence[dict[str, object]]) -> list[
     ]
 
 
-def search_path() -> str:
-    """Where a new process finds the helpers of the tests."""
-    return os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
 def watched(patches: Path, folder: Path, count: int, cases: Sequence[str]) -> list[Seen]:
     """What each of so many processes saw of these cases."""
-    address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "PYTHONPATH": search_path()}
-    words = [sys.executable, "-m", "support.ddp_worker", str(patches), str(folder), str(count), *cases]
-    for done in together(words, [address | {"LOCAL_RANK": r} for r in range(count)]):
-        assert done.returncode == 0, done.stderr
+    address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    words = ["-c", "import sys; from support.ddp_worker import main; main(*sys.argv[1:])"]
+    words += [str(patches), str(folder), str(count), *cases]
+    started = [Forked(words, environment(**address, LOCAL_RANK=rank)) for rank in range(count)]
+    for process in started:
+        _, said = process.communicate(WAIT_S)
+        assert process.returncode == 0, said
     return [torch.load(folder / f"{r}.pt", weights_only=True) for r in range(count)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ import pytest
 import torch
 import yaml
 from support.exported import SPECS, TASK, write_run
+from support.forking import finish
 from support.hostile import refused
 from support.tiny import BANDS, CLASSES, PATCHES, SIDE
 
@@ -193,12 +193,12 @@ def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pyt
         ["export", str(run), "--output", str(tmp_path / "export"), "--without-data"],
         set(tmp_path.iterdir()),
     )
-    assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
+    assert finish(["-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
     left = tmp_path / ".export.part"
     assert set(tmp_path.iterdir()) == before | {left} and (left / "export" / "model.onnx").exists()
     (left / "export" / "older.bin").write_bytes(b"of an older version")
     with sole_writer(left):  # as a second export that is at work
-        code = subprocess.run([sys.executable, "-m", "compactnas", *words], capture_output=True, text=True, check=False)
+        code = finish(["-m", "compactnas", *words], check=False)
         assert code.returncode == 2 and "another folder" in code.stderr and len(code.stderr.splitlines()) == 1
         assert (left / "export" / "older.bin").exists()
     assert main(words) == 0

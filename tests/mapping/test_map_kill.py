@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.forking import Forked, finish
 from support.map_files import contents, numbers, write_model, write_scene
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
@@ -31,16 +32,16 @@ sys.exit(main(sys.argv[2:]))
 
 
 def command(pause_s: float, *words: Path | str) -> list[str]:
-    return [sys.executable, "-c", SLOWLY, str(pause_s), "map", *map(str, words), "--threads", "1"]
+    return ["-c", SLOWLY, str(pause_s), "map", *map(str, words), "--threads", "1"]
 
 
 def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(96, 64))
-    subprocess.run(command(0, model, scene, "--output", tmp_path / "whole"), check=True)
+    finish(command(0, model, scene, "--output", tmp_path / "whole"))
     out, done = tmp_path / "cut", 0
     for number, code in ((signal.SIGKILL, -9), (signal.SIGUSR1, 75), (signal.SIGTERM, 75)):
         words, before = command(0.2, model, scene, "--output", out), done
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        process = Forked(words)
         until = time.monotonic() + 120
         while done < before + 2:
             assert process.poll() is None and time.monotonic() < until
@@ -52,7 +53,7 @@ def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) 
         assert [file.name for file in out.iterdir()] == ["map.part"]
     assert "stopped by SIGTERM; give the same command again to continue" in said
     assert 6 <= done < 10
-    subprocess.run(command(0, model, scene, "--output", out), check=True)
+    finish(command(0, model, scene, "--output", out))
     assert contents(out) == contents(tmp_path / "whole")
 
 
@@ -61,8 +62,8 @@ def test_the_dense_mode_goes_on_with_what_it_had_learnt(tmp_path: Path) -> None:
     model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(320, 320))
     words = (model, scene, "--mode", "dense", "--output")
     whole, out = tmp_path / "whole", tmp_path / "cut"
-    undisturbed = subprocess.run(command(0, *words, whole), check=True, capture_output=True, text=True)
-    process = subprocess.Popen(command(0.2, *words, out), stderr=subprocess.DEVNULL)
+    undisturbed = finish(command(0, *words, whole))
+    process = Forked(command(0.2, *words, out))
     until = time.monotonic() + 120
     while len(list(out.glob("map.part/block_*"))) < 3:
         assert process.poll() is None and time.monotonic() < until
@@ -70,8 +71,8 @@ def test_the_dense_mode_goes_on_with_what_it_had_learnt(tmp_path: Path) -> None:
     process.kill()
     assert process.wait() == -9 and not (out / "map.json").exists()
     again = command(0, *words, out)
-    again[2] = "from compactnas.mapping import executor\nexecutor.learnt = None" + again[2]
-    resumed = subprocess.run(again, check=True, capture_output=True, text=True)
+    again[1] = "from compactnas.mapping import executor\nexecutor.learnt = None" + again[1]
+    resumed = finish(again)
     assert contents(out) == contents(whole)
     about, expected = (json.loads((folder / "map.json").read_text()) for folder in (out, whole))
     assert about.pop("seconds") >= 0 <= expected.pop("seconds")
@@ -86,6 +87,7 @@ import sys
 import numpy as np
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from support.forking import Forked, finish
 from support.map_files import FakeEngine, job
 from compactnas.training.runtime import peak_memory_gib
 from compactnas.mapping import executor, mapping

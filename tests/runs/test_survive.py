@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.forking import Forked, finish
 from support.killing import SAME, command
 from support.tiny import Killed, tiny_config, write_patches
 
@@ -102,7 +102,7 @@ def test_a_request_to_stop_keeps_the_state_and_says_so(patches: Path, tmp_path: 
 
 
 def test_the_command_ends_with_a_code_of_its_own(patches: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(command(patches, tmp_path / "run"), stderr=subprocess.PIPE, text=True)
+    process = Forked(command(patches, tmp_path / "run"))
     metrics, end = tmp_path / "run" / "search" / "metrics.jsonl", time.monotonic() + 120
     while not metrics.exists() and time.monotonic() < end:
         time.sleep(0.01)
@@ -154,9 +154,10 @@ def test_a_folder_has_one_writer(patches: Path, tmp_path: Path) -> None:
         f"import sys, time; from pathlib import Path; from compactnas.runs.folder import sole_writer\n"
         f"with sole_writer(Path({str(folder)!r})): print('held', flush=True); time.sleep(60)"
     )
-    holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    holder = Forked(["-c", hold])
     try:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        while holder.poll() is None and not holder.files[0].read_text():
+            time.sleep(0.01)
         with pytest.raises(UserError, match=f"process {holder.pid} on .* is writing here"):
             search_stage(config_of(patches), folder)
         assert not (folder / "config.yaml").exists()
@@ -274,7 +275,7 @@ def test_a_read_only_folder_is_one_line(
         pytest.skip("root may write everywhere")
     tmp_path.chmod(0o500)
     try:
-        assert main(command(patches, tmp_path / "run")[3:]) == 2
+        assert main(command(patches, tmp_path / "run")[2:]) == 2
     finally:
         tmp_path.chmod(0o700)
     assert "permission denied" in capsys.readouterr().err
@@ -301,13 +302,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(patches: Path, small_disk: Pa
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     disk = os.statvfs(small_disk)
     (small_disk / "filling").write_bytes(bytes(max(0, disk.f_bavail - 2) * disk.f_bsize))
-    done = subprocess.run(
-        [sys.executable, "-m", "compactnas", "run", "--resume", "--output", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = finish(["-m", "compactnas", "run", "--resume", "--output", str(folder)], check=False)
     assert done.returncode == 2 and "no space left on device" in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()[-1:]) == 1
     lost = [file for file, content in before.items() if not file.exists() and not file.match(PATTERN)]

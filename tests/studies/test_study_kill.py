@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+from support.forking import Forked, finish
 from support.study_files import write_study
 
 from compactnas.studies import expand, read_study
@@ -39,29 +38,27 @@ def test_a_study_killed_with_9_repeats_no_finished_job_and_ends_with_the_same_ta
     keys = {job.key for job in expand(read_study(file))}
 
     def command(out: str) -> list[str]:
-        return [sys.executable, "-m", "compactnas", "study", str(file), "--output", str(tmp_path / out)]
+        return ["-m", "compactnas", "study", str(file), "--output", str(tmp_path / out)]
 
-    subprocess.run(command("whole"), check=True, capture_output=True)
+    finish(command("whole"))
     moments = random.Random(5)
     done: dict[str, list[tuple[str, int]]] = {}
     killed = 0
     for _ in range(KILLS):
         before = begun(tmp_path / "cut")
-        process = subprocess.Popen(
-            command("cut"), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = Forked(command("cut"))
         while process.poll() is None and begun(tmp_path / "cut") == before:  # a slow machine takes its time
             time.sleep(0.02)
         try:
             process.wait(moments.uniform(0, 1.5))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             assert process.wait() == -signal.SIGKILL
             killed += 1
         now = finished(tmp_path / "cut", keys)
         assert done.items() <= now.items(), "a finished job was written to again"
         done = now
-    subprocess.run(command("cut"), check=True, capture_output=True)
+    finish(command("cut"))
     now = finished(tmp_path / "cut", keys)
     assert done.items() <= now.items() and now.keys() == keys
     assert done and killed >= 2, "too few kills fell inside the study"

@@ -24,7 +24,7 @@ def evaluate(annotation: object, names: dict[str, Any]) -> object:
     holder.__annotations__ = {"value": annotation}
     try:
         return get_type_hints(holder, names, include_extras=True)["value"]
-    except Exception:
+    except Exception:  # noqa: BLE001  # as jaxtyping does
         return Any
 
 

@@ -1,12 +1,7 @@
-"""Searches and trainings step by step, with all that a process saw, for `test_ddp`.
-
-`python -m support.ddp_worker PATCHES FOLDER PROCESSES DTYPE:CASE...` is one of the processes; it finds its place in the
-environment.
-"""
+"""Searches and trainings step by step, with all that a process saw, for `test_ddp`."""
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,7 +42,7 @@ SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
         {"batch_size": 7, "depth_mode": "sample", "unsampled_weights": "decay", "unsampled_gradient": "published"},
     ),
     "two by two": ("paper", {"batch_size": 2, "max_steps": 4, "sampled_inputs": 1}),
-    "second order": ("paper", {"batch_size": 7, "strategy": "darts_second_order"}),
+    "second order": ("paper", {"batch_size": 7, "strategy": "darts_second_order", "initial_depth": 1, "max_steps": 4}),
     "proxyless": ("paper", {"batch_size": 7, "strategy": "proxyless"}),
     "uniform": ("paper", {"batch_size": 7, "strategy": "uniform"}),
 }
@@ -83,7 +78,8 @@ def first_epoch(trainer: Trainer, max_steps: int = 0) -> tuple[Row, list[dict[st
 
 def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, object]) -> dict[str, Any]:
     """An epoch of a search."""
-    config = tiny_config(patches, layout=layout, search=settings)  # type: ignore[arg-type]
+    space = {"max_depth": int(settings.get("initial_depth", 2))}  # type: ignore[call-overload]
+    config = tiny_config(patches, layout=layout, search=settings, space=space)  # type: ignore[arg-type]
     data = open_dataset(config.data)
     search = Searcher(
         config.space,
@@ -145,7 +141,7 @@ def run_case(patches: Path, fabric: Fabric, case: str) -> dict[str, Any]:
 
 
 def main(patches: str, folder: str, count: str, *cases: str) -> None:
-    """One process of several."""
+    """Be one process of several; the environment says which one."""
     fabric = make_fabric(MachineConfig(device="cpu", threads=1, devices=int(count)))
     found = {case: run_case(Path(patches), fabric, case) for case in cases}
     torch.save(found, Path(folder) / f"{fabric.global_rank}.pt")
@@ -161,7 +157,3 @@ def main(patches: str, folder: str, count: str, *cases: str) -> None:
 
 def _mistake() -> None:
     raise UserError("a mistake")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 OPTIONS = (
@@ -25,4 +24,4 @@ SAME = (
 
 def command(data: Path, folder: Path, *more: str) -> list[str]:
     words = ["run", "--recipe", "paper", "--data.path", str(data), "--output", str(folder), *OPTIONS.split(), *more]
-    return [sys.executable, "-m", "compactnas", *words]
+    return ["-m", "compactnas", *words]

@@ -6,9 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compactnas.io.untrusted import require_plain
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 Config = TypeVar("Config")
 
@@ -34,13 +38,12 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         TypeError: an unknown name, or a value of another kind.
         UserError: a value that the config refuses.
     """
-    from jsonargparse import ArgumentError, ArgumentParser  # late: a fifth of a second that a library user may not need
+    from jsonargparse import ArgumentError  # late: a fifth of a second that a library user may not need
 
     require_plain(kind, values)
     if unknown := unknown_key(kind, values):
         raise TypeError(unknown)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, None)
+    parser = _new_parser(kind) if defaults else _parser(kind)  # type: ignore[arg-type]
     parser.set_defaults(defaults or {})
     try:
         return kind(**vars(parser.instantiate(parser.parse_object(values))))
@@ -48,6 +51,18 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         raise TypeError(in_plain_words(str(error))) from None
     except RecursionError:
         raise TypeError("a value is nested too deeply") from None
+
+
+def _new_parser(kind: type) -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, None)
+    return parser
+
+
+_parser = lru_cache(_new_parser)
+"""Parsers without defaults: it takes longer to make one than to use it."""
 
 
 def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:

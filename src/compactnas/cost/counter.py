@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,7 @@ def work(module: nn.Module, bands: int, patch_px: int) -> float:
     return count(module, bands, patch_px).macs + ELEMENT_MACS * count_elements(module, bands, patch_px)
 
 
+@lru_cache(maxsize=1024)
 def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -> Cost:
     """Cost of the network that a genotype describes."""
     with torch.device("meta"):

@@ -1,0 +1,110 @@
+"""Start commands in processes of their own, forked from one that has imported the package already.
+
+`python -m compactnas` spends seconds on imports; such a process begins at once, and can be killed like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from types import TracebackType
+
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["compactnas.pipeline", "compactnas.cli", "support.forking"])
+
+
+class Forked:
+    """A command that runs, in a session of its own; used like `subprocess.Popen`.
+
+    Args:
+        words: What follows `python` in a shell: `-m compactnas ...` or `-c CODE ...`.
+        env: Environment; by default that of this process.
+    """
+
+    def __init__(self, words: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+        self.args = list(map(str, words))
+        self.files = [Path(tempfile.mkstemp(prefix="said-")[1]) for _ in range(2)]
+        place = (dict(os.environ if env is None else env), str(Path.cwd()))
+        self.process = CONTEXT.Process(target=_run, args=(self.args, *place, list(map(str, self.files))))
+        self.process.start()
+        assert self.process.pid is not None
+        self.pid = self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, negative for a signal; None while the command runs."""
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        """Exit code; None while the command runs."""
+        return self.process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return self.process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end and return what the command has printed to stdout and stderr."""
+        self.wait(timeout)
+        out, err = (file.read_text() if file.exists() else "" for file in self.files)
+        for file in self.files:
+            file.unlink(missing_ok=True)
+        return out, err
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End the process and what it has started with -9, if it still runs."""
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self.communicate()
+
+
+def finish(
+    words: Sequence[str | Path], env: Mapping[str, str] | None = None, *, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run such a command to its end, as `subprocess.run` does."""
+    with Forked(words, env) as process:
+        out, err = process.communicate()
+    done = subprocess.CompletedProcess(process.args, process.wait(), out, err)
+    assert not check or done.returncode == 0, err
+    return done
+
+
+def _run(words: list[str], env: dict[str, str], folder: str, files: list[str]) -> None:
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, file in enumerate(files, start=1):
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    kind, what, *rest = words
+    sys.argv = [what, *rest]
+    if kind == "-c":
+        exec(what, {"__name__": "__main__"})  # as `python -c` does
+    else:
+        assert (kind, what) == ("-m", "compactnas"), words
+        from compactnas.cli import entry
+
+        entry()
