@@ -53,3 +53,8 @@ class MachineConfig:
         for name in ("threads", "devices", "nodes"):
             most = MOST_PROCESSORS
             require(getattr(self, name) <= most, f"machine.{name}: {getattr(self, name)} is more than {most}")
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes of a run: one for each device of each node."""
+        return self.devices * self.nodes

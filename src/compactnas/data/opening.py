@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from compactnas.config import DataConfig
-from compactnas.data.formats import FORMATS, format_of
+from compactnas.data.formats import FORMATS, format_of, require_own_options
 from compactnas.data.source import Parts, Source, in_memory
 from compactnas.data.splits import make_parts
-from compactnas.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def open_source(config: DataConfig) -> Source:
         UserError: The path is missing, its content does not fit the format, or an option belongs to another format.
     """
     name = format_of(config)
-    _require_own_options(config, name)
+    require_own_options(config, name)
     chosen = FORMATS[name]
     source = chosen.open(config)
     return in_memory(source, config.preload_gib) if chosen.streams else source
@@ -49,16 +48,3 @@ def open_dataset(config: DataConfig) -> Dataset:
     source = open_source(config)
     parts, warnings = make_parts(source.facts, config)
     return Dataset(source, parts, warnings)
-
-
-def _require_own_options(config: DataConfig, name: str) -> None:
-    """Refuse an option that only other formats have, unless it is left at its default."""
-    defaults = {field.name: field.default for field in fields(DataConfig) if field.default is not MISSING}
-    for other, known in FORMATS.items():
-        for option in known.options:
-            value = getattr(config, option)
-            if option not in FORMATS[name].options and value != defaults[option]:
-                raise UserError(
-                    f"data.{option}: {value!r} is an option of the format `{other}`, but {config.path} is read as "
-                    f"`{name}`; leave it out, or set data.format"
-                )

@@ -44,14 +44,9 @@ def rank() -> int:
     return max(int(os.environ.get(name, "0")) for name in names[starter()])
 
 
-def world_size(machine: MachineConfig) -> int:
-    """Number of processes of a run."""
-    return machine.devices * machine.nodes
-
-
 def is_rank_zero(machine: MachineConfig) -> bool:
     """Check whether this process reports for its run."""
-    return world_size(machine) == 1 or rank() == 0
+    return machine.world_size == 1 or rank() == 0
 
 
 def require_processes(machine: MachineConfig) -> None:

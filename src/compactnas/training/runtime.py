@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from compactnas.config import MachineConfig
-from compactnas.distributed.launch import join, world_size
+from compactnas.distributed.launch import join
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row
 
@@ -65,7 +65,7 @@ def make_fabric(machine: MachineConfig) -> Fabric:
         raise UserError(f"machine.precision: 16-mixed needs CUDA, not {device}; use bf16-mixed or 32-true")
     if device == "cpu":
         _keep_freed_memory()
-    if world_size(machine) > 1:
+    if machine.world_size > 1:
         return join(machine, device)
     # Ignore a cluster's environment variables: this run has one process even if the job has more.
     return Fabric(accelerator=device, devices=1, precision=machine.precision, plugins=[LightningEnvironment()])

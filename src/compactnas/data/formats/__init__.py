@@ -6,7 +6,7 @@ To add a format, add `formats/NAME.py` with a constant `FORMAT`; `data.format: N
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from compactnas.config import DATA_FORMATS, DataConfig
@@ -62,3 +62,20 @@ def format_of(config: DataConfig) -> str:
         if known.detect(path):
             return name
     raise UserError(f"data.path: the format of {path} is unknown; give one of: {titles}; or set data.format")
+
+
+def require_own_options(config: DataConfig, name: str) -> None:
+    """Refuse an option that only other formats have, unless it is left at its default.
+
+    Raises:
+        UserError: An option has another value than its default.
+    """
+    defaults = {field.name: field.default for field in fields(DataConfig) if field.default is not MISSING}
+    for other, known in FORMATS.items():
+        for option in known.options:
+            value = getattr(config, option)
+            if option not in FORMATS[name].options and value != defaults[option]:
+                raise UserError(
+                    f"data.{option}: {value!r} is an option of the format `{other}`, but {config.path} is read as "
+                    f"`{name}`; leave it out, or set data.format"
+                )
