@@ -62,8 +62,8 @@ def test_a_table_comes_back_as_it_was_and_prices_a_network(tmp_path: Path) -> No
     ("values", "message"),
     [
         ({"operations": ["none", "rm -rf"]}, "operations: unknown operation 'rm -rf'"),
-        ({"operations_ns": [[1]]}, "operations_ns: not 2 rows of 8"),
-        ({"overhead_ns": [[], []]}, "overhead_ns: not 2 rows"),
+        ({"operations_ns": [[1]]}, "operations_ns: expected 2 rows of 8 values"),
+        ({"overhead_ns": [[], []]}, "overhead_ns: expected 2 rows"),
         ({"fixed_ns": -1}, "outside 0 to"),
         ({"fixed_ns": "much"}, "fixed_ns"),
         ({"colour": 1}, "colour"),
@@ -81,8 +81,8 @@ def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, values: dict[str,
 @pytest.mark.parametrize(
     ("space", "sizes", "message"),
     [
-        (replace(SPACE, channels=8), SIZES, "measured for channels=4, the search has 8"),
-        (SPACE, SIZES | {"bands": 10}, "measured for bands=4, the search has 10"),
+        (replace(SPACE, channels=8), SIZES, "measured for channels=4, but the search has 8"),
+        (SPACE, SIZES | {"bands": 10}, "measured for bands=4, but the search has 10"),
         (replace(SPACE, max_depth=3), SIZES, "no depth 3"),
     ],
 )

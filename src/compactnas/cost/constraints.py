@@ -13,7 +13,7 @@ from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
 USED = 0.95
-"""Share of a limit that a derived network uses at least, if the space has such a network."""
+"""Smallest share of a limit that a derived network should use, if the space has such a network."""
 
 CostKind = Literal["macs", "parameters", "latency"]
 
@@ -22,7 +22,7 @@ OPTIONS = {
     "parameters": ("max_parameters", "M parameters"),
     "latency": ("max_latency_ms", "ms"),
 }
-"""Kind of cost -> the search option that limits it, and the unit of a million (latency is kept in nanoseconds)."""
+"""Kind of cost -> search option that limits it, and unit of a million (latency is stored in nanoseconds)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Budget:
 def budgets_of(
     config: SearchConfig, space: Space, max_depth: int, bands: int, classes: int, patch_px: int
 ) -> tuple[Budget, ...]:
-    """List the budgets that the options of a search ask for.
+    """List the budgets that the options of a search set.
 
     Args:
         config: Options of the search.

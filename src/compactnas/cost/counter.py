@@ -24,8 +24,8 @@ class Cost:
     """Cost of a network.
 
     Attributes:
-        macs: multiply-accumulates of one patch.
-        parameters: trained weights.
+        macs: Number of multiply-accumulates for one patch.
+        parameters: Number of trained weights.
     """
 
     macs: int
@@ -36,7 +36,7 @@ class Cost:
 
 
 def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
-    """Cost of a module that takes (batch, bands, patch_px, patch_px); nothing is computed for it."""
+    """Count the cost of a module for input of shape (batch, bands, patch_px, patch_px), without running it."""
     meta = deepcopy(module).to("meta").eval()
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
@@ -45,12 +45,12 @@ def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
 
 
 ELEMENT_MACS = 54.0
-"""Multiply-accumulates that take as long in training as writing one element of a map: fitted on a CPU
-(`benchmarks/work.py`, docs/performance.md). Pools cost no MACs, but time."""
+"""Number of multiply-accumulates that take as long in training as writing one element of a map. Fitted on a CPU
+(`benchmarks/work.py`, docs/performance.md). Pools cost time, but no MACs."""
 
 
 def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
-    """Elements that the layers of a module write for one patch (bands, patch_px, patch_px); nothing is computed."""
+    """Count the elements that a module's layers write for one patch (bands, patch_px, patch_px), without running it."""
     meta, total = deepcopy(module).to("meta").eval(), 0
 
     def add(layer: nn.Module, given: tuple[object, ...], written: object) -> None:
@@ -67,13 +67,13 @@ def count_elements(module: nn.Module, bands: int, patch_px: int) -> int:
 
 
 def work(module: nn.Module, bands: int, patch_px: int) -> float:
-    """Estimate the work of a pass over one patch: MACs, and elements of maps in the MACs that take as long."""
+    """Estimate the work of a pass over one patch: its MACs, plus the elements that it writes, converted to MACs."""
     return count(module, bands, patch_px).macs + ELEMENT_MACS * count_elements(module, bands, patch_px)
 
 
 @lru_cache(maxsize=1024)
 def genotype_cost(genotype: Genotype, bands: int, classes: int, patch_px: int) -> Cost:
-    """Cost of the network that a genotype describes."""
+    """Count the cost of the network that a genotype describes."""
     with torch.device("meta"):
         network = Network(genotype, bands, classes)
     return count(network, bands, patch_px)

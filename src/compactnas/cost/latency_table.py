@@ -1,7 +1,7 @@
-"""Latency as a cost: a table measured on a device, of each operation at each shape of a space.
+"""Latency as a cost: a table of the latency of each operation at each shape of a space, measured on a device.
 
-`compactnas.export.latency` measures it; a search under `search.max_latency_ms` reads it here, so that the device need
-not be the one that searches.
+`compactnas.export.latency` measures the table, and a search with `search.max_latency_ms` reads it. The search may run
+on another device.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from compactnas.space.search_space import Space
 MAKE = "make one with `compactnas latency`"
 
 LONGEST_NS = 10**15
-"""That a cost of a table may be: twelve days."""
+"""Largest cost in a table: twelve days."""
 
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Nanoseconds of one call, as a sum over a network's choices.
+    """Latency of one call in nanoseconds, as a sum over the choices of a network.
 
     Attributes:
-        device: what was measured, in words.
+        device: Name of the measured device.
         engine: `onnx` (onnxruntime) or `torch`.
         threads: Number of threads of the engine.
-        batch: patches of a call.
+        batch: Number of patches in a call.
         layout: Layout of the space.
         channels: Number of channels of the space's first block.
         blocks: Number of blocks of the space.
-        operations: names of the columns below.
+        operations: Names of the operations, the columns of `operations_ns`.
         bands: Number of bands of a patch.
         classes: Number of classes.
-        patch_px: side of a patch.
-        operations_ns: (blocks, operations), of one edge in one cell of each block.
-        overhead_ns: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
+        patch_px: Side of a patch.
+        operations_ns: Time of each operation on one edge in one cell of each block, (blocks, operations).
+        overhead_ns: Time of a block's cells besides their edges, at each depth from 1, (blocks, depths).
         fixed_ns: Time of the call itself, stem, reductions and head.
         networks: Number of whole networks that were measured as a check.
-        median_error: Median error of their predictions as a share of the measured time,
-            each fitted without the one predicted.
-        worst_error: the largest of them.
+        median_error: Median relative error of the predicted times of these networks. Each prediction is fitted to the
+            other networks.
+        worst_error: Largest of these errors.
     """
 
     device: str
@@ -73,10 +73,10 @@ class LatencyTable:
             OPERATIONS.require(name, "operations")
         sizes = [len(row) for row in self.operations_ns]
         if sizes != [len(self.operations)] * self.blocks:
-            raise UserError(f"operations_ns: not {self.blocks} rows of {len(self.operations)}")
+            raise UserError(f"operations_ns: expected {self.blocks} rows of {len(self.operations)} values")
         depths = {len(row) for row in self.overhead_ns}
         if len(self.overhead_ns) != self.blocks or len(depths) != 1 or not min(depths):
-            raise UserError(f"overhead_ns: not {self.blocks} rows of a value for each depth")
+            raise UserError(f"overhead_ns: expected {self.blocks} rows with a value for each depth")
         values = [
             self.fixed_ns,
             *(value for rows in (self.operations_ns, self.overhead_ns) for row in rows for value in row),
@@ -86,18 +86,18 @@ class LatencyTable:
 
     @classmethod
     def read(cls, file: str | Path) -> LatencyTable:
-        """The table of a file.
+        """Read the table from a file.
 
-        Errors:
-            UserError: The file is not a table of latencies.
+        Raises:
+            UserError: The file is not a latency table.
         """
         values: Any = read_json(Path(file), MAKE)
         if not isinstance(values, dict):
-            raise UserError(f"{file}: no table of latencies; {MAKE}")
+            raise UserError(f"{file}: not a latency table; {MAKE}")
         try:
             return from_values(cls, values)
         except (TypeError, UserError) as error:
-            raise UserError(f"{file}: no table of latencies ({' '.join(str(error).split())[:200]}); {MAKE}") from None
+            raise UserError(f"{file}: not a latency table ({' '.join(str(error).split())[:200]}); {MAKE}") from None
 
     @property
     def compiled(self) -> bool:
@@ -105,25 +105,25 @@ class LatencyTable:
         return self.engine == "onnx"
 
     def write(self, file: Path) -> None:
-        """As JSON."""
+        """Write the table as JSON."""
         write_json(file, asdict(self))
 
     def cost_table(self, space: Space, max_depth: int, bands: int, classes: int, patch_px: int) -> CostTable:
-        """The table as costs of a space's choices, in nanoseconds.
+        """Return the costs of a space's choices, in nanoseconds.
 
         Args:
-            space: what is chosen from.
-            max_depth: largest depth of a block.
+            space: Search space.
+            max_depth: Largest depth of a block.
             bands: Number of bands of the patches.
             classes: Number of classes.
-            patch_px: side of a patch.
+            patch_px: Side of a patch.
 
-        Errors:
-            UserError: it was measured for another space or other patches.
+        Raises:
+            UserError: The table was measured for another space or other patches.
         """
         if space.widths:
             raise UserError(
-                "search.latency_table: is of full widths; leave out space.widths, or limit MACs or parameters"
+                "search.latency_table: holds full widths only; leave out space.widths, or limit MACs or parameters"
             )
         asked = {
             "layout": space.layout,
@@ -136,7 +136,7 @@ class LatencyTable:
         for name, value in asked.items():
             if getattr(self, name) != value:
                 raise UserError(
-                    f"search.latency_table: was measured for {name}={getattr(self, name)}, the search has {value}; "
+                    f"search.latency_table: was measured for {name}={getattr(self, name)}, but the search has {value}; "
                     "measure again with `compactnas latency`"
                 )
         missing = [name for name in space.operations if name not in self.operations]

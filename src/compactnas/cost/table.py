@@ -1,4 +1,4 @@
-"""Cost table: costs of every choice of a space, so that an expected cost is a sum of products."""
+"""Cost table: cost of every choice of a space. An expected cost is a sum of products of its entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from compactnas.space.search_space import LAYOUTS, Space
 
 
 def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
-    """Make a genotype with empty cells: its network has the fixed parts alone."""
+    """Make a genotype with empty cells: its network has only the fixed parts."""
     return Genotype(tuple(((NONE, 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
 
 
@@ -64,7 +64,7 @@ class WidthCosts:
 
     @classmethod
     def of(cls, space: Space, patch_px: int, measure: Measure, bare: Callable[[tuple[int, ...]], int]) -> WidthCosts:
-        """Measure them; `bare` is the cost of a network of these widths without cells."""
+        """Measure the costs. `bare` returns the cost of a network of given widths without cells."""
         rows, full = space.block_widths, space.block_channels
         operations = torch.stack(
             [_of_operations(space, at, patch_px, measure) for at in zip(*rows, strict=True)], dim=1
@@ -73,7 +73,7 @@ class WidthCosts:
         def at(widths: dict[int, int]) -> int:
             return bare(tuple(widths.get(block, c) for block, c in enumerate(full)))
 
-        # Each pair with all else at full width; what two pairs share is counted once.
+        # Measure each pair with all other blocks at full width; count the part that two pairs share once.
         fixed = torch.zeros(max(1, len(full) - 1), len(space.widths), len(space.widths), dtype=torch.float64)
         for block in range(len(fixed)):
             after = min(block + 1, len(full) - 1)
@@ -84,7 +84,7 @@ class WidthCosts:
         return cls(operations, fixed)
 
     def at(self, weights: Float[Tensor, "blocks widths"]) -> tuple[Tensor, Tensor]:
-        """Expected costs of operations, (blocks, operations), and of the fixed parts, with gradients to the weights."""
+        """Compute expected costs of operations, (blocks, operations), and of the fixed parts, with gradients."""
         operations = torch.einsum("bw,bwo->bo", weights, self.operations.to(weights.dtype))
         first, second = (weights[:-1], weights[1:]) if len(weights) > 1 else (weights, weights)
         return operations, torch.einsum("bi,bj,bij->", first, second, self.fixed.to(weights.dtype))
@@ -94,13 +94,13 @@ class WidthCosts:
 class CostTable:
     """Costs of every choice of a space; the expected cost is a sum of products.
 
-    Where widths are searched for, the table is that of the full width; `at` and `of_widths` give others.
+    If widths are searched for, the costs are those at full width; `at` and `of_widths` return those at other widths.
 
     Attributes:
-        operations: (blocks, operations), of one edge in one cell of each block.
-        overhead: (blocks, depths), of a block's cells beside their edges, at each depth from 1.
+        operations: Cost of each operation on one edge in one cell of each block, (blocks, operations).
+        overhead: Cost of a block's cells besides their edges, at each depth from 1, (blocks, depths).
         fixed: Cost of stem, reductions and head.
-        widths: the same at each width of the blocks; None where widths are not searched for.
+        widths: Costs at each width of the blocks; None if widths are not searched for.
     """
 
     operations: Float[Tensor, "blocks operations"]
@@ -121,24 +121,24 @@ class CostTable:
         """Measure the choices of a space, depths up to `max_depth`, for patches of this size.
 
         Args:
-            space: what is chosen from.
-            max_depth: largest depth of a block.
+            space: Search space.
+            max_depth: Largest depth of a block.
             bands: Number of bands of the patches.
             classes: Number of classes.
-            patch_px: side of a patch.
-            measure: MACs of one patch, or trained weights of the final network.
+            patch_px: Side of a patch.
+            measure: `macs` of one patch, or `parameters` of the final network.
         """
         return _table(space, max_depth, bands, classes, patch_px, measure)
 
     def at(self, weights: Float[Tensor, "blocks widths"] | None) -> CostTable:
-        """The expected table under the probabilities of widths, with gradients; the table itself without widths."""
+        """Return the expected table under probabilities of widths, with gradients; without widths, this table."""
         if self.widths is None or weights is None:
             return self
         operations, fixed = self.widths.at(weights)
         return CostTable(operations, self.overhead, fixed)
 
     def of_widths(self, places: Sequence[int]) -> CostTable:
-        """The table of these widths of the blocks, by their places; itself where none are searched for."""
+        """Return the table at these widths, given as one index per block; without widths, this table."""
         if self.widths is None or not places:
             return self
         chosen = torch.nn.functional.one_hot(torch.tensor(places), self.widths.operations.shape[1])
@@ -146,18 +146,18 @@ class CostTable:
         return CostTable(table.operations, table.overhead, round(float(table.fixed)))
 
     def cell(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
-        """Expected cost of the edges of one cell in each block."""
+        """Compute the expected cost of the edges of one cell in each block."""
         table = self.operations.to(probabilities.dtype)
         return torch.einsum("eo,bo->b", probabilities, table)
 
     def expected(
         self, probabilities: Float[Tensor, "edges operations"], depth_weights: Float[Tensor, "blocks depths"]
     ) -> Float[Tensor, ""]:
-        """Expected cost of the whole network.
+        """Compute the expected cost of the whole network.
 
         Args:
             probabilities: Probability of each operation on each edge.
-            depth_weights: probability of each depth from 1 on, in each block.
+            depth_weights: Probability of each depth from 1 on, in each block.
         """
         depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
         cells = (self.cell(probabilities) * (depth_weights @ depths)).sum()
@@ -165,7 +165,7 @@ class CostTable:
         return cells + beside + self.fixed
 
     def cells(self, space: Space, genotype: Genotype, *, live_only: bool = False) -> Float[Tensor, "blocks"]:
-        """Cost of the edges of all cells of each block; with `live_only`, of live nodes alone."""
+        """Compute the cost of the edges of all cells of each block; with `live_only`, of live nodes only."""
         table = self.of_widths(space.widths_of(genotype))
         row = dict(zip(space.operations, table.operations.T, strict=True))
         none = torch.zeros(space.blocks, dtype=torch.float64)
@@ -176,7 +176,7 @@ class CostTable:
         return cell * torch.tensor(genotype.depths)
 
     def total(self, space: Space, genotype: Genotype, *, live_only: bool = False) -> int:
-        """Cost of a network of the space, as a sum over the table: nothing is built for it."""
+        """Compute the cost of a network of the space as a sum over the table, without building the network."""
         beside = self.overhead[torch.arange(space.blocks), torch.tensor(genotype.depths) - 1].sum()
         fixed = int(self.of_widths(space.widths_of(genotype)).fixed)
         return int(self.cells(space, genotype, live_only=live_only).sum() + beside) + fixed
@@ -188,13 +188,13 @@ class CostTable:
         n_ops: int,
         unit: float,
     ) -> Float[Tensor, ""]:
-        """L_cpl of the paper (section 3, "Complexity Reducing Loss").
+        """Compute L_cpl of the paper (section 3, "Complexity Reducing Loss").
 
         Args:
-            probabilities: omega_ij, the only path for gradients.
-            depths: delta_k of each block; taken without gradient.
-            n_ops: N_ops.
-            unit: MACs that count as one.
+            probabilities: Probability of each operation, omega_ij; the only argument that gets gradients.
+            depths: Depth of each block, delta_k, used without gradient.
+            n_ops: N_ops of the paper.
+            unit: Number of MACs that count as one.
         """
         return (self.cell(probabilities) * depths.detach()).sum() / (n_ops * unit)
 
@@ -203,7 +203,7 @@ class CostTable:
 def _table(
     space: Space, max_depth: int, bands: int, classes: int, patch_px: int, measure: Literal["macs", "parameters"]
 ) -> CostTable:
-    """Measure the table once for a search, its budgets and its reports; nothing writes to its tensors."""
+    """Measure a table, or return it from the cache; callers must not write to its tensors."""
     layout = LAYOUTS[space.layout]
 
     def counted(module: nn.Module, channels: int, side: int) -> int:

@@ -83,7 +83,7 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     handle alpha.
 
     Raises:
-        UserError: The machine has too few devices, or there is another number of processes.
+        UserError: The machine has too few devices, or the number of processes does not match the config.
     """
     import torch
     from lightning_fabric import Fabric

@@ -1,4 +1,4 @@
-"""Ray for the time of a study: started on this machine or joined, quiet, and gone at the end."""
+"""Ray during a study: start it on this machine or join a cluster, silence it, and shut it down at the end."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from compactnas.errors import UserError
 ANSWERS_WITHIN_S = 5
 
 LOOK_EVERY_S = 1.0
-"""Seconds between two looks at the tasks that run."""
+"""Seconds between two checks of the running tasks."""
 
 OBJECTS_BYTES = 100 * 2**20
-"""Of the store of a Ray of our own; its jobs share a folder and send next to nothing."""
+"""Size of the object store of a Ray that is started here. Its jobs share a folder and send almost no objects."""
 
 LONGEST_TEMP = 30
-"""Letters of a folder below which the paths of Ray's sockets stay shorter than the system's 107."""
+"""Longest path of a folder for which the paths of Ray's sockets stay within the system's limit of 107 characters."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a job without a GPU sees none; said, Ray does not warn of a change
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # jobs without a GPU see none; unless this is set, Ray warns
     "RAY_py_gcs_connect_timeout_s": str(ANSWERS_WITHIN_S),
 }
 LOCAL = ("127.0.0.1", "localhost", "::1")
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Without it Ray takes 127.0.0.1 for another name of this machine's address in the network."""
+"""Without this setting, Ray replaces 127.0.0.1 with the network address of this machine."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Resources that a job takes of a machine."""
+    """Resources of one job on a machine."""
 
     cpus: float
     gpus: float
@@ -55,9 +55,9 @@ class RayOptions:
 
     Attributes:
         address: `HOST:PORT` of a cluster, or `auto` for the one that runs here; empty starts one on this machine.
-        cpus: CPUs of a job; 0 takes one for each of its threads.
-        gpus: GPUs of a job; a fraction lets several share one; -1 takes one where the study's device is one and the
-            cluster has any.
+        cpus: Number of CPUs of a job; 0 takes one for each of its threads.
+        gpus: Number of GPUs of a job; with a fraction, several jobs share one. -1 takes one GPU if the study's device
+            is `auto` or `cuda` and the cluster has a GPU.
     """
 
     address: str = ""
@@ -66,19 +66,19 @@ class RayOptions:
 
     def __post_init__(self) -> None:
         if self.cpus < 0:
-            raise UserError(f"--ray-cpus: {self.cpus:g} is negative; 0 takes as many as a job has threads")
+            raise UserError(f"--ray-cpus: {self.cpus:g} is negative; 0 takes one CPU for each thread of a job")
         if self.gpus != -1 and (self.gpus < 0 or (self.gpus > 1 and self.gpus % 1)):
-            raise UserError(f"--ray-gpus: {self.gpus:g} is neither a fraction of one GPU nor a whole number of them")
+            raise UserError(f"--ray-gpus: {self.gpus:g} is not a whole number or a fraction below 1; use one")
 
     def share(self, machine: MachineConfig, nodes: Sequence[Mapping[str, Any]]) -> Share:
         """Compute the resources of a job.
 
         Args:
-            machine: the study's.
+            machine: Machine config of the study.
             nodes: Nodes of the cluster, as `ray.nodes()` lists them.
 
-        Errors:
-            UserError: no node has as much.
+        Raises:
+            UserError: No node has these resources.
         """
         rooms = [node["Resources"] for node in nodes if node["Alive"]]
         gpus = self.gpus
@@ -87,28 +87,29 @@ class RayOptions:
             gpus = float(some)
         if machine.device == "cuda" and not gpus:
             raise UserError(
-                "--ray-gpus: machine.device is cuda, and no GPU is given to a job or none is in the cluster"
+                "--ray-gpus: machine.device is cuda, but the cluster has no GPU or --ray-gpus is 0; "
+                "give jobs a GPU, or set machine.device to cpu"
             )
         cpus = self.cpus or float(max(1, machine.threads))
         if not any(room.get("CPU", 0) >= cpus and room.get("GPU", 0) >= gpus for room in rooms):
             most = [max((room.get(kind, 0) for room in rooms), default=0) for kind in ("CPU", "GPU")]
             raise UserError(
-                f"no machine has the {cpus:g} CPUs and {gpus:g} GPUs of a job (the most are {most[0]:g} and "
-                f"{most[1]:g}); say with --ray-cpus and --ray-gpus what a job takes"
+                f"no machine has the {cpus:g} CPUs and {gpus:g} GPUs of a job (at most {most[0]:g} and "
+                f"{most[1]:g}); set fewer with --ray-cpus and --ray-gpus"
             )
         return Share(cpus, gpus, machine.threads or max(1, int(cpus)))
 
 
 @contextmanager
 def session(options: RayOptions, log: Path) -> Iterator[Any]:
-    """The module `ray`, connected; at the end all that was started is gone.
+    """Connect to Ray and yield the module `ray`; at the end, shut down everything that was started.
 
     Args:
-        options: which Ray.
-        log: where its messages go, which it would mix with ours.
+        options: Address of the cluster.
+        log: File for Ray's messages, which would otherwise mix with those of the study.
 
-    Errors:
-        UserError: no Ray is installed, none is at the address, or it does not start.
+    Raises:
+        UserError: Ray is not installed, does not answer at the address, or does not start.
     """
     address = _reachable(options.address) if options.address else ""
     own = not address or _on_loopback(address)
@@ -130,19 +131,19 @@ def session(options: RayOptions, log: Path) -> Iterator[Any]:
 
 
 def raise_cause(error: Any) -> NoReturn:
-    """Raise here the error of a task; a user's mistake stays a `UserError`."""
+    """Raise the error of a task in this process; a `UserError` stays one."""
     if isinstance(error.cause, UserError):
         raise UserError(str(error.cause)) from None
     raise error.cause from error
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """To be terminated, as Slurm does it, is to be interrupted."""
+    """Treat SIGTERM, which Slurm sends, like Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def _on_sigterm(handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # elsewhere Python allows none
+    if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
         signal.signal(signal.SIGTERM, handler)
 
 
@@ -174,7 +175,7 @@ def _connect(ray: Any, address: str, folder: str | None) -> None:
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         quiet |= {"num_cpus": cores, "include_dashboard": False, "object_store_memory": OBJECTS_BYTES}
-        # "local" starts one also where RAY_ADDRESS names another.
+        # "local" starts a new Ray even if RAY_ADDRESS is set.
         quiet |= {"address": "local", "_temp_dir": folder, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(**quiet)
@@ -182,10 +183,10 @@ def _connect(ray: Any, address: str, folder: str | None) -> None:
         reason = " ".join(str(error).split())[:300]
         if address:
             raise UserError(
-                f"--ray-address {address}: cannot be joined ({reason}); give the address of a Ray head of this version "
+                f"--ray-address {address}: cannot connect ({reason}); give the address of a Ray head of this version "
                 "and run the study on one of its machines"
             ) from None
-        raise UserError(f"Ray does not start on this machine ({reason})") from None
+        raise UserError(f"Ray does not start on this machine ({reason}); run without --ray") from None
 
 
 def _reachable(address: str) -> str:
@@ -217,13 +218,13 @@ def _speaks_grpc(connection: socket.socket) -> bool:
 
 
 def _on_loopback(address: str) -> bool:
-    """Check whether a Ray is reachable by this machine's name alone, and not by its network address."""
+    """Check whether a Ray is reachable by the loopback address only, and not by this machine's network address."""
     host, _, port = address.rpartition(":")
     if host not in LOCAL:
         return False
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
-            outside.connect(("192.0.2.1", 9))  # sends nothing; chooses the address by which others know this machine
+            outside.connect(("192.0.2.1", 9))  # sends nothing; selects this machine's network address
             own = outside.getsockname()[0]
         socket.create_connection((own, int(port)), timeout=ANSWERS_WITHIN_S).close()
     except OSError:
@@ -232,21 +233,21 @@ def _on_loopback(address: str) -> bool:
 
 
 def _running() -> str:
-    """The address of the Ray that was started last on this machine."""
+    """Read the address of the Ray that was started last on this machine."""
     file = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"  # noqa: S108  # Ray's own place
     with suppress(OSError):
         return file.read_text(encoding="utf-8").strip()
-    raise UserError("--ray-address auto: no Ray runs on this machine; give HOST:PORT, or --ray to start one")
+    raise UserError("--ray-address auto: no Ray runs on this machine; give HOST:PORT, or start one with --ray")
 
 
 def _temp_folder() -> str:
-    """A folder of our own for sockets and logs."""
+    """Make a temporary folder for sockets and logs."""
     base = tempfile.gettempdir()
     return tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= LONGEST_TEMP else "/tmp")  # noqa: S108  # short
 
 
 def _secret() -> dict[str, str]:
-    """Only who knows it may give work to a Ray of our own; Ray would otherwise keep one in the home folder."""
+    """Make a token that is needed to submit tasks to our own Ray; Ray would otherwise keep one in the home folder."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
@@ -265,9 +266,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def task_options(share: Share) -> dict[str, Any]:
-    """Options of every Ray task; the study decides about retries itself."""
+    """Return the options of every Ray task. Ray never retries a task: the study decides about retries."""
     threads = str(share.threads)
-    # As in the command line's entry: a waiting thread that spins costs the others their time.
+    # As in the command line's entry: threads that spin while they wait take time from the others.
     spin = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
     return {
         "num_cpus": share.cpus,

@@ -1,7 +1,7 @@
 """Batch norm and dropout for a batch that is split over several processes.
 
-They are the two layers whose output depends on the whole batch. Torch's `SyncBatchNorm` needs CUDA; this one runs on
-any device.
+The output of these two layers depends on the whole batch. Torch's `SyncBatchNorm` needs CUDA; `GlobalBatchNorm` runs
+on any device.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DIMS = (0, 2, 3)
 class GlobalBatchNorm(nn.Module):
     """Batch norm with the statistics of the whole batch, whose parts are in several processes.
 
-    It takes over the parameters and buffers of a `BatchNorm2d` under the same names, so their state dicts are
+    It keeps the parameters and buffers of a `BatchNorm2d` under the same names, so their state dicts are
     interchangeable. A process's part of the batch may be empty.
 
     Args:
@@ -64,7 +64,7 @@ class GlobalBatchNorm(nn.Module):
 
 
 class _Normalise(torch.autograd.Function):
-    """Two exchanges: the moments forward, two sums for each channel backward (Ioffe and Szegedy 2015, section 3)."""
+    """Batch norm that exchanges moments forward and two sums per channel backward (Ioffe and Szegedy 2015, sec. 3)."""
 
     @staticmethod
     def forward(

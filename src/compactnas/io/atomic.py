@@ -37,7 +37,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file. `what` says in the error message what to do if it cannot be read."""
+    """Read a JSON file. If that fails, the error message ends with `what`, the next step for the user."""
     text = read_text(path, what)
     try:
         return parse_json(text)

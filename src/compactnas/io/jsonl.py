@@ -25,7 +25,7 @@ def read_rows(path: Path, what: str) -> list[Row]:
 
     Args:
         path: The file.
-        what: What to do if it cannot be read, for the error message.
+        what: Next step for the user if that fails, at the end of the error message.
 
     Raises:
         UserError: The file cannot be read, or a line is not a JSON object.

@@ -25,7 +25,7 @@ MOST_DIGITS = 18
 
 
 def read_text(path: Path, what: str, most: int = MOST_BYTES, errors: str = "strict") -> str:
-    """Read a UTF-8 file of at most `most` bytes. `what` says in the error message what to do."""
+    """Read a UTF-8 file of at most `most` bytes. If that fails, the error message ends with `what`, the next step."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is not a file; {what}")  # reading a pipe could block
     try:
@@ -54,7 +54,7 @@ def parse_json(text: str) -> Any:
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
-    """Read a YAML file with one mapping. `what` says in the error message what to do."""
+    """Read a YAML file with one mapping. If that fails, the error message ends with `what`, the next step."""
     text = read_text(path, what, MOST_YAML_BYTES)
     try:
         values = parse_yaml(text)
