@@ -258,7 +258,7 @@ def test_odd_shares_are_refused(widths: tuple[float, ...], layout: str, said: st
 @pytest.mark.parametrize(
     ("widths", "layout", "said"),
     [
-        ((4, 4), "paper", "2 widths of 3"),
+        ((4, 4), "paper", "2 widths for 3 blocks"),
         ((0, 8, 8), "paper", "width 0 of block 1"),
         ((4, 9, 8), "paper", "width 9"),
         ((4, 8, 8), "nasnet", "paper layout"),

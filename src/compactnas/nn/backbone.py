@@ -36,7 +36,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.ones(bands, 1, 1))
 
     def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Set mean and deviation, one figure for each band."""
+        """Set the mean and deviation of each band."""
         self.mean.copy_(torch.tensor(mean).view(-1, 1, 1))
         self.std.copy_(torch.tensor(std).view(-1, 1, 1))
 
@@ -48,7 +48,7 @@ class Backbone(nn.Module):
     """Stem, blocks of cells with a fixed reduction between two of them, head.
 
     Args:
-        plan: What all cells have in common.
+        plan: Plan of the cells.
         depths: Number of cells in each block.
         channels: Number of channels of each block.
         bands: Number of bands of the patches.

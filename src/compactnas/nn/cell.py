@@ -21,7 +21,7 @@ class CellPlan(NamedTuple):
     """Plan that all cells of a network share.
 
     Attributes:
-        layout: How a cell takes its inputs and gives its output.
+        layout: Macro network, which sets the inputs and the output of a cell.
         edges: (computed node, source state) of each edge, node by node.
         candidates: Names of the operations of each edge.
         nodes: Number of computed nodes.

@@ -17,7 +17,7 @@ final_norm: Norm = nn.BatchNorm2d
 """Normalisation of a final network: affine, with running averages."""
 
 candidate_norm: Norm = partial(nn.BatchNorm2d, affine=False, track_running_stats=False)
-"""Normalisation of a supernet's candidates: not affine; running averages over mixed paths mean nothing."""
+"""Normalisation of a supernet's candidates: not affine, without running averages, which would mix paths."""
 
 fixed_norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
 """Normalisation of the parts of a supernet that always run."""

@@ -20,7 +20,7 @@ LIMITS = {"bands": 1024, "classes": 10_000, "patch_px": 4096}
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that is needed to build a network before its weights are read.
+    """Description from which a network is built before its weights are read.
 
     Attributes:
         name: `genotype`, or the name of a baseline.
@@ -38,7 +38,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if (self.genotype is None) == (self.name == SEARCHED):
-            raise UserError(f"model: {self.name[:80]!r} does not go with its genotype: only a searched network has one")
+            raise UserError(f"model: {self.name[:80]!r} and its genotype do not match; only 'genotype' has one")
         if self.name != SEARCHED and self.name not in BASELINES:
             known = ", ".join(BASELINES)
             raise UserError(f"model: {self.name[:80]!r} is unknown; use one of {known}, or a genotype's file")
@@ -56,7 +56,7 @@ class ModelSpec:
         """Read and check a description; `where` names its origin in error messages."""
         keys = {"name", *LIMITS, "genotype"}
         if not isinstance(raw, dict) or set(raw) != keys:
-            raise UserError(f"{where}: not a model's description; it has the keys {', '.join(sorted(keys))}")
+            raise UserError(f"{where}: not a model's description; it must have the keys {', '.join(sorted(keys))}")
         numbers = {key: raw[key] for key in LIMITS}
         if not isinstance(raw["name"], str) or not all(type(value) is int for value in numbers.values()):
             raise UserError(f"{where}: name must be a text, and {', '.join(LIMITS)} whole numbers")

@@ -12,7 +12,7 @@ from torch import Tensor
 from compactnas.nn.state import EdgeWeight
 
 Mix = Callable[[Sequence[Tensor], int], Tensor]
-"""Makes a block's output of the outputs of its cells that ran."""
+"""Function from the outputs of a block's cells that ran, and the block's index, to the block's output."""
 
 
 class Mixture(NamedTuple):

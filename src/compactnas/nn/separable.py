@@ -1,13 +1,13 @@
 """Depthwise-separable convolution and average pooling: fast and with little memory on CPUs.
 
-PyTorch's CPU library has a fast path for the forward pass of every depthwise kernel, but for
-the gradients only of the undilated 3x3. At stride 1 all gradients can be had from fast paths:
-the input gradient is a forward pass with the kernel turned half round; the weight gradient of
-a larger or dilated kernel is one or four of an undilated 3x3 kernel. What the depthwise half gives
-is not kept for the backward pass but computed again: one more fast forward pass saves a map.
+PyTorch's CPU library has a fast forward pass for every depthwise kernel, but fast gradients only for the undilated
+3x3 kernel. At stride 1, all gradients can be computed by these fast paths: the input gradient is a forward pass with
+the kernel rotated by 180 degrees, and the weight gradient of a larger or dilated kernel consists of one or four
+gradients of an undilated 3x3 kernel. The output of the depthwise half is not kept for the backward pass but computed
+again: one more fast forward pass saves the memory of a map.
 
-In bfloat16 there is another reason: of a dilated depthwise kernel PyTorch 2.13's CPU library gives a weight gradient
-that is no gradient (`tests/nn/test_separable.py`).
+In bfloat16 there is another reason: PyTorch 2.13's CPU library computes a wrong weight gradient for dilated depthwise
+kernels (`tests/nn/test_separable.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 IN_CACHE = 4 * 2**20
-"""Bytes of a map that is read several times in a row and should stay in a CPU's cache meanwhile."""
+"""Largest map, in bytes, that stays in a CPU's cache while it is read several times in a row."""
 
 Map = Float[Tensor, "batch channels height width"]
 Depthwise = Float[Tensor, "channels 1 size size"]
@@ -67,7 +67,7 @@ class SeparableConv(nn.Module):
 class HalvingConv(nn.Conv2d):
     """Depthwise 3x3 convolution of stride 2, no bias, padding 1: (batch, channels, height, width) to half the size.
 
-    Under bfloat16 it is computed in 32 bits where a CPU trains, which is several times faster there.
+    In a training in bfloat16 on a CPU, it computes in 32 bits, which is several times faster there.
     """
 
     def __init__(self, channels: int) -> None:
@@ -126,7 +126,7 @@ def _depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 
 def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise:
-    """Gradient of a depthwise kernel of side 3 or 5 at stride 1 with size-keeping padding.
+    """Compute the gradient of a depthwise kernel of side 3 or 5 at stride 1 with size-keeping padding.
 
     Args:
         x: Input of the convolution.
@@ -139,7 +139,7 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
     if dilation > 1:
         height, width = x.shape[-2:]
         if height % dilation or width % dilation:
-            x, grad, narrow = x.to(_wide(x)), grad.to(_wide(x)), x.dtype  # in 16 bits the library's is wrong
+            x, grad, narrow = x.to(_wide(x)), grad.to(_wide(x)), x.dtype  # the library's is wrong in 16 bits
             kernel = x.new_empty(x.shape[1], 1, size, size)
             return _weight_gradient(x, grad, kernel, dilation * (size // 2), dilation).to(narrow)
         x, grad = _phases(x, dilation), _phases(grad, dilation)
@@ -149,23 +149,23 @@ def depthwise_gradient(x: Map, grad: Map, size: int, dilation: int) -> Depthwise
 
 
 def _phases(x: Tensor, step: int) -> Tensor:
-    """The step x step sub-images of every step-th pixel, as more images of the batch."""
+    """Split each image into step x step sub-images of every step-th pixel, as more images of the batch."""
     n, c, h, w = x.shape
     parts = x.permute(0, 2, 3, 1).reshape(n, h // step, step, w // step, step, c).permute(0, 2, 4, 1, 3, 5)
     return parts.reshape(n * step * step, h // step, w // step, c).permute(0, 3, 1, 2)
 
 
 def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
-    """The corners of a 5x5 kernel, each as the library's 3x3 gradient at an offset into x.
+    """Compute the gradient of a 5x5 kernel: each corner is the library's 3x3 gradient at an offset into x.
 
-    In channels_last a shift by whole pixels is an offset into memory. So x is laid out once with its
-    padding, and the gradient with zeros where an offset map reads what is not of its rows or columns.
-    Works on a few images at a time in the same two buffers, so that they stay in cache and their zeros stay zero.
+    In channels_last, a shift by whole pixels is an offset into memory. So x is copied once with its padding, and the
+    gradient is padded with zeros for the pixels that a shifted map reads outside its rows or columns. Works on a few
+    images at a time in the same two buffers, so that these stay in cache and their zeros stay zero.
     """
     images = min(len(x), max(1, IN_CACHE // x[0].nbytes))
     c, (height, width) = x.shape[1], x.shape[2:]
     rows, columns = height + 4, width + 4
-    slack = 2 * (columns + 1) * c  # the last offset reads so much past the end
+    slack = 2 * (columns + 1) * c  # the last offset reads this far past the end
     memory = x.new_zeros(images * rows * columns * c + slack)
     laid = x.new_zeros(images, height + 2, width + 2, c)
     kernel, corner = x.new_zeros(c, 1, 5, 5, dtype=_wide(x)), x.new_empty(c, 1, 3, 3)
@@ -187,7 +187,7 @@ def _gradient_5x5(x: Tensor, grad: Tensor) -> Tensor:
 
 
 def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor, pad: int, dilation: int) -> Tensor:
-    """Compute a weight's gradient by the library; it is depthwise if it has one input channel."""
+    """Compute a weight's gradient with the library; a weight with one input channel is depthwise."""
     groups = x.shape[1] // weight.shape[1]
     gradients = torch.ops.aten.convolution_backward(
         grad, x, weight, None, [1, 1], [pad, pad], [dilation, dilation], False, [0, 0], groups, [False, True, False]
@@ -228,5 +228,5 @@ def _ones_and_share(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _wide(x: Tensor) -> torch.dtype:
-    """Type of sums and shares: 16 bits would lose digits."""
+    """Return the data type for sums and shares: 16 bits would lose digits."""
     return torch.promote_types(x.dtype, torch.float32)

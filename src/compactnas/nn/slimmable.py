@@ -1,7 +1,7 @@
 """Run layers at fewer channels than they were built with, and combine maps of different widths.
 
 A narrow network shares the first channels of a wide one's weights. Source: TAS (Dong and Yang 2019, section 3.1), which
-adds feature maps of two sampled widths after it has brought them to one by channel-wise interpolation.
+interpolates the feature maps of two sampled widths along the channels to one width, and adds them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Other = Float[Tensor, "batch others height width"]
 def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> Tensor:
     """Run a chain of layers at the channels of x, with a given number of convolution outputs.
 
-    A batch norm takes the batch's own statistics, as all of a supernet do.
+    Batch norm uses the statistics of the batch, as everywhere in a supernet.
     """
     for layer in layers:
         if isinstance(layer, nn.Conv2d):

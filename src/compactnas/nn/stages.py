@@ -1,4 +1,4 @@
-"""A network cut where its maps get smaller: what maps of whole scenes ask of every network."""
+"""A network cut where its maps get smaller, for maps of whole scenes."""
 
 from __future__ import annotations
 

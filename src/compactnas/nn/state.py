@@ -20,8 +20,8 @@ class State:
     """A map in a cell, with its ReLU computed once for all operations that begin with one.
 
     Args:
-        parts: maps that stand side by side as its channels. They are put together when they are asked
-            for, so that a map is never made if only its positive part is used.
+        parts: Maps whose channels are concatenated. This happens on first use, so the map is never made if only its
+            ReLU is used.
     """
 
     def __init__(self, *parts: Map | State) -> None:

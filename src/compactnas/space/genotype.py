@@ -1,7 +1,7 @@
-"""The description of a found network: which operation on which edge, and how deep each block is.
+"""Genotype: description of a derived network by the operation of each edge and the depth of each block.
 
-A genotype stands alone: with the number of bands and classes it says everything that
-`compactnas.nn.network.Network` needs. It is read and written as JSON; nothing in it is executed.
+With the numbers of bands and classes, a genotype is all that `compactnas.nn.network.Network` needs. It is read and
+written as JSON; nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_NODES, MAX_BLOCKS, MAX_DEPTH, MAX_CHANNELS = 16, 8, 32, 1024
 MAX_OPERATIONS = 4096
 """Largest number of operations in a network, edges times cells; building them takes some seconds."""
 MAX_PARAMETERS = 2**27
-"""About how many weights a network may have: half a gigabyte. The largest one of the field's tables has 2**23."""
+"""Approximate largest number of weights: half a gigabyte. The largest network in the field's tables has 2**23."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Genotype:
     Attributes:
         nodes: Incoming edges of each computed node as (operation, source state).
             States are numbered: the cell's inputs first, then the computed nodes.
-        depths: cells in each block, delta_i of the paper.
-        channels: C, the channels of the first block; each further block doubles them.
-        layout: the macro network, `paper`, `lean` or `nasnet`.
-        widths: channels of each block, where a search for widths made them fewer (TAS); empty, none did.
+        depths: Number of cells in each block, delta_i of the paper.
+        channels: Number of channels of the first block, C of the paper; each further block doubles it.
+        layout: Macro network: `paper`, `lean` or `nasnet`.
+        widths: Number of channels of each block, if a search for widths made a block narrower (TAS); otherwise empty.
     """
 
     nodes: tuple[tuple[tuple[str, int], ...], ...]
@@ -77,9 +77,9 @@ class Genotype:
         if not self.widths:
             return
         if self.layout != "paper":
-            raise UserError(f"genotype: widths are of the paper layout alone, not of {self.layout}")
+            raise UserError(f"genotype: only the paper layout can have widths, not {self.layout}")
         if len(self.widths) != len(self.depths):
-            raise UserError(f"genotype: {len(self.widths)} widths of {len(self.depths)} blocks")
+            raise UserError(f"genotype: {len(self.widths)} widths for {len(self.depths)} blocks; give one for each")
         full = full_widths(self.channels, len(self.depths))
         for block, (width, most) in enumerate(zip(self.widths, full, strict=True)):
             if not 1 <= width <= most:
@@ -89,19 +89,19 @@ class Genotype:
 
     @property
     def block_channels(self) -> tuple[int, ...]:
-        """Channels of each block."""
+        """Number of channels of each block."""
         return self.widths or full_widths(self.channels, len(self.depths))
 
     def require_size(self) -> None:
-        """Check that its network can be made: what a genotype may say could take all the memory of a machine.
+        """Check that the network is small enough to build: an untrusted genotype could ask for too much memory.
 
-        Errors:
-            UserError: too many operations or weights.
+        Raises:
+            UserError: The network has too many operations or weights.
         """
         edges = sum(map(len, self.nodes))
         if edges * sum(self.depths) > MAX_OPERATIONS:
             raise UserError(f"genotype: {edges} edges in {sum(self.depths)} cells; at most {MAX_OPERATIONS} operations")
-        # A separable convolution has two 1x1 of C x C; an input is brought to C; a reduction is 3x3 convolutions.
+        # Two C x C convolutions in a separable one, 1x1 convolutions of the inputs, 3x3 ones in the reductions.
         inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
         of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
         pairs = zip(self.block_channels, self.depths, strict=True)
@@ -127,18 +127,18 @@ class Genotype:
 
     @property
     def live_nodes(self) -> tuple[bool, ...]:
-        """For each computed node, whether the cell's output depends on it; compilers leave dead nodes out."""
+        """For each computed node, whether the cell's output depends on it; compilers leave out dead nodes."""
         used = used_states(self.nodes, self.inputs, self.outputs)
         return tuple(self.inputs + node in used for node in range(len(self.nodes)))
 
     @property
     def idle_states(self) -> frozenset[int]:
-        """States that carry nothing of the patch to the cell's output."""
+        """States that are on no path from a cell input to the cell's output."""
         used = used_states(self.nodes, self.inputs, self.outputs)
         return frozenset(range(self.inputs + len(self.nodes))) - (used & reachable_states(self.nodes, self.inputs))
 
     def to_json(self) -> str:
-        """The genotype as JSON, one node a line, with a final newline."""
+        """Return the genotype as JSON, with one node on each line and a final newline."""
         nodes = ",\n    ".join(json.dumps([list(edge) for edge in edges]) for edges in self.nodes)
         widths = f'  "widths": {json.dumps(list(self.widths))},\n' if self.widths else ""
         return (
@@ -147,7 +147,7 @@ class Genotype:
         )
 
     def to_values(self) -> dict[str, Any]:
-        """The genotype as JSON values, for a row of a table."""
+        """Return the genotype as JSON values, for a row of a table."""
         values: dict[str, Any] = json.loads(self.to_json())
         return values
 
@@ -164,7 +164,7 @@ class Genotype:
 
     @classmethod
     def from_values(cls, raw: Any, where: str = "genotype") -> Genotype:
-        """Check a genotype that stands as values in a table or a file of YAML."""
+        """Make a genotype from JSON or YAML values, and check it; `where` names their origin in error messages."""
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise UserError(f'{where}: not a genotype; its "format" must be "{FORMAT}"')
         keys = {"format", "layout", "channels", "depths", "nodes"}
@@ -194,7 +194,7 @@ class Genotype:
 
 
 def full_widths(channels: int, blocks: int) -> tuple[int, ...]:
-    """Channels of each block of a network whose widths were not searched for: doubled by each reduction."""
+    """Number of channels of each block if widths are not searched for: each reduction doubles it."""
     return tuple(channels * 2**block for block in range(blocks))
 
 

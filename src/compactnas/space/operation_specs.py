@@ -1,4 +1,4 @@
-"""Known candidate operations, and the traits that every other part asks of them. No torch is imported here."""
+"""Known candidate operations and their properties. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from compactnas.registry import Registry
 
 NONE = "none"
-"""Name of the operation that is no connection."""
+"""Name of the operation that stands for no connection."""
 
 DARTS_OPERATIONS = (
     NONE,
@@ -26,13 +26,13 @@ DARTS_OPERATIONS = (
 
 @dataclass(frozen=True)
 class Operation:
-    """A candidate operation of an edge: how it is built, what it costs, how it is drawn.
+    """A candidate operation of an edge: how to build it, its cost, and how to draw it.
 
     Attributes:
         build: Function of channels and normalisation that makes the module. The module is called with a state and the
             weight of its edge (`compactnas.nn.state`) and keeps the shape of the map.
         label: Short name in drawings.
-        colours: Colours in drawings, "#RRGGBB", on a light and on a dark ground.
+        colours: Colours in drawings, "#RRGGBB", on a light and on a dark background.
         line: SVG style of the edge in drawings, such as "stroke-dasharray: 8 4;".
         family: Operations that inference engines fuse alike share a family; empty for those without weights.
         macs: Multiply-accumulates of one patch as a function of channels, height and width.

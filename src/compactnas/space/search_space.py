@@ -1,7 +1,7 @@
-"""The search space: macro layouts, and which edges and operations a cell may have.
+"""The search space: macro layouts, and the edges and operations that a cell may have.
 
-The paper's network is the NAS-Bench-201 macro network with the DARTS operations; the lean one spends less
-on what is fixed in it, and the NASNet-like network of GDAS and DARTS is a third instance of the same description.
+`paper` is the NAS-Bench-201 macro network with the DARTS operations, `lean` is the same with cheaper fixed parts, and
+`nasnet` is the NASNet-like network of GDAS and DARTS.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from compactnas.space.operation_specs import DARTS_OPERATIONS, NONE, OPERATIONS
 
 @dataclass(frozen=True)
 class Layout:
-    """A macro network: how cells are wired inside and between each other.
+    """A macro network: inputs and outputs of the cells, and the fixed parts.
 
     Attributes:
-        inputs: states that enter a cell: 1, the cell before; 2, the two cells before.
-        output: what leaves a cell: `last`, its last node; `concat`, all computed nodes.
-        preprocess: whether ReLU, 1x1 convolution and BN bring each input to the cell's width.
-        stem_multiplier: channels of the stem in units of C.
-        stem: how the stem is normalised: `batch` is BN, `half` is BN for half of its channels and each patch's
-            own mean and deviation for the others.
-        reduction: the fixed block between two blocks: `basic` is NAS-Bench-201's residual
-            block of stride 2, `separable` the same of separable convolutions, `factorized` GDAS's fixed reduction cell.
+        inputs: Number of states that enter a cell: 1 is the previous cell, 2 are the two previous cells.
+        output: Output of a cell: `last` is its last node, `concat` is all computed nodes.
+        preprocess: Whether ReLU, 1x1 convolution and batch norm bring each input to the cell's width.
+        stem_multiplier: Number of channels of the stem in units of C.
+        stem: Normalisation of the stem: `batch` is batch norm; `half` is batch norm for half of the channels, and the
+            mean and deviation of each patch for the others.
+        reduction: Reduction between two blocks: `basic` is the residual block of stride 2 of NAS-Bench-201,
+            `separable` is the same with separable convolutions, `factorized` is the fixed reduction cell of GDAS.
     """
 
     inputs: int
@@ -37,16 +37,16 @@ class Layout:
     reduction: Literal["basic", "separable", "factorized"]
 
     def computed(self, nodes: int) -> int:
-        """Computed nodes of a cell of `nodes` nodes: the paper counts its single input as a node."""
+        """Number of computed nodes of a cell of `nodes` nodes; the paper counts its single input as a node."""
         return nodes - 1 if self.inputs == 1 else nodes
 
     def output_multiplier(self, computed: int) -> int:
-        """Channels that leave a cell in units of the cell's own."""
+        """Number of channels that leave a cell, in units of the cell's width."""
         return computed if self.output == "concat" else 1
 
 
 MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max_depth": MAX_DEPTH}
-"""Limits of a space, which are those of a genotype."""
+"""Limits of a space, the same as those of a genotype."""
 
 LAYOUTS = {
     "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="batch", reduction="basic"),
@@ -59,7 +59,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Space:
-    """Everything that a search chooses from (paper, section 3, "Cells and Depth Search Space").
+    """Search space: the networks that a search chooses from (paper, section 3, "Cells and Depth Search Space").
 
     Attributes:
         layout: Macro network: `paper`, `lean` or `nasnet`.
@@ -72,7 +72,7 @@ class Space:
         inputs_per_node: Number of edges that each node keeps in the derived network, T of the paper; 0 keeps all edges
             and allows `none`.
         widths: Candidate widths of each block, as rising shares of its channels that end with 1 (TAS;
-            docs/strategies.md); empty, widths are not searched.
+            docs/strategies.md); empty if widths are not searched for.
     """
 
     layout: str = "paper"
@@ -114,29 +114,30 @@ class Space:
 
     def _check_widths(self) -> None:
         if self.layout != "paper":
-            raise UserError(f"space.widths: are of the paper layout alone, not of {self.layout}; leave them out")
+            raise UserError(f"space.widths: only the paper layout can have widths, not {self.layout}; leave them out")
         if len(self.widths) < 2 or self.widths[-1] != 1 or sorted(set(self.widths)) != list(self.widths):
             raise UserError(f"space.widths: {list(self.widths)}; name two or more shares that rise to 1")
         if not self.widths[0] > 0 or any(len(set(row)) != len(row) or not row[0] for row in self.block_widths):
             raise UserError(
-                f"space.widths: {list(self.widths)} of {self.channels} channels give no or equal numbers of channels"
+                f"space.widths: {list(self.widths)} of {self.channels} channels round to 0 or to equal numbers of "
+                "channels; choose other shares or raise space.channels"
             )
 
     @property
     def block_channels(self) -> tuple[int, ...]:
-        """Channels of each block at its full width."""
+        """Number of channels of each block at full width."""
         return full_widths(self.channels, self.blocks)
 
     @property
     def block_widths(self) -> tuple[tuple[int, ...], ...]:
-        """For each block, the channels of each candidate of its width."""
+        """Numbers of channels of each block at its candidate widths."""
         return tuple(tuple(round(share * c) for share in self.widths) for c in self.block_channels)
 
     def widths_of(self, genotype: Genotype) -> tuple[int, ...]:
-        """For each block, which candidate of its width a network has; empty where widths are not searched for.
+        """Return the index of a network's width in each block; empty if widths are not searched for.
 
-        Errors:
-            UserError: it has another width.
+        Raises:
+            UserError: The network has a width that the space does not have.
         """
         if not self.widths:
             return ()
@@ -147,12 +148,12 @@ class Space:
 
     @property
     def layout_of(self) -> Layout:
-        """The layout that `layout` names."""
+        """Macro network that `layout` names."""
         return LAYOUTS[self.layout]
 
     @property
     def computed(self) -> int:
-        """Computed nodes of a cell."""
+        """Number of computed nodes of a cell."""
         return self.layout_of.computed(self.nodes)
 
     @property

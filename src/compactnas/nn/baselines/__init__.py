@@ -1,6 +1,6 @@
-"""Baselines: networks built by hand that searched networks are compared with. Module NAME holds the baseline NAME.
+"""Baselines: hand-designed networks to compare searched networks with. Module NAME holds the baseline NAME.
 
-A baseline takes raw physical values, which it normalises itself, and gives logits. To add a baseline, add a module.
+A baseline takes raw physical values, normalises them itself and returns logits. To add a baseline, add a module.
 `tests/nn/test_baselines.py` checks every module here.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A network built by hand, and what reports and exports ask about it.
+    """A hand-designed network, with its properties for reports and exports.
 
     Attributes:
         build: Function that makes the network from the numbers of bands and classes.

@@ -15,9 +15,9 @@ from compactnas.nn.state import State
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016, CIFAR form).
 
-    A shortcut that changes the width is a 1x1 convolution without batch norm, behind a 2x2
-    average pool where the stride is 2: the form of the paper's code base, and the only one
-    that gives its printed sizes.
+    A shortcut that changes the width is a 1x1 convolution without batch norm, after a 2x2
+    average pool if the stride is 2. This is the form of the paper's code base, and the only
+    one that matches the published sizes.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
         self.second = ConvNorm(outputs, outputs, 3)
         shortcut: list[nn.Module] = []
         if stride == 2:
-            # A row over at an odd border is averaged alone, as the convolution keeps it too.
+            # The last row of a map with an odd side is averaged alone, because the convolution keeps it too.
             shortcut.append(nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False))
         if inputs != outputs:
             shortcut.append(nn.Conv2d(inputs, outputs, 1, bias=False))

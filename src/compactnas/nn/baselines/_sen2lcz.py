@@ -25,9 +25,9 @@ class DoublePool(nn.Module):
 class Sen2LCZNet(nn.Module):
     """Sen2LCZ-Net, or Sen2LCZ-Net-MF with `fusion` (Qiu et al. 2020, arXiv 2005.07983).
 
-    Four blocks of four 3x3 convolutions, widths 16 to 128. With fusion, three more heads stand
-    behind the poolings and the output is the mean of the four softmaxes, given as its logarithm:
-    softmax(log p) = p, so that it is used as logits are.
+    Four blocks of four 3x3 convolutions, widths 16 to 128. With fusion, three more heads follow
+    the poolings, and the output is the logarithm of the mean of the four softmaxes. It serves as
+    logits, because softmax(log p) = p.
     """
 
     def __init__(self, bands: int, classes: int, *, fusion: bool) -> None:

@@ -24,7 +24,7 @@ class Unit(nn.Module):
         if weight is None:
             result: Tensor = self.norm(y)
             return result
-        # The scale of a normalisation multiplies by the edge's weight at no cost, whatever the weight is.
+        # As the scale of the normalisation, the edge's weight costs nothing, whatever its value.
         scale = weight.value.repeat(y.shape[1])
         if isinstance(self.norm, GlobalBatchNorm):
             return self.norm.scaled(y, scale)
