@@ -220,7 +220,7 @@ def test_without_data_the_card_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--data.path" in said and "--without-data" in said
     assert main(["export", str(run), "--output", str(tmp_path / "export"), "--without-data"]) == 0
     assert not (tmp_path / "export" / "model.int8.onnx").exists()
-    assert "No accuracy was" in (tmp_path / "export" / "README.md").read_text()
+    assert "no accuracy and no 8-bit file" in (tmp_path / "export" / "README.md").read_text()
     with pytest.raises(UserError, match=r"this export has no model\.int8\.onnx"):
         open_engine(tmp_path / "export", "int8")
     words = ["--output", str(tmp_path / "other"), "--data.path", str(tmp_path / "moved.npz"), "--json"]
@@ -273,7 +273,7 @@ def test_auto_falls_back_to_torch(small: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_mistakes_are_one_line(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     assert "name one with --output" in refused(tmp_path, capsys, "export", str(run))
-    assert "is there already" in refused(tmp_path, capsys, "export", str(run), "--output", str(small))
+    assert "exists already" in refused(tmp_path, capsys, "export", str(run), "--output", str(small))
     assert "No such file" in refused(
         tmp_path, capsys, "export", str(tmp_path / "none"), "--output", str(tmp_path / "x")
     )
@@ -289,7 +289,7 @@ def test_a_run_of_an_older_version_takes_names_from_its_data(tmp_path: Path) -> 
     opened = open_engine(run)
     assert (opened.bands, opened.classes) == (("band1", "band2", "band3", "band4"), ("0", "1", "2"))
     (tmp_path / "run.npz").unlink()
-    with pytest.raises(UserError, match=r"kept no names of classes, and its data is gone"):
+    with pytest.raises(UserError, match=r"saved no class names, and its data cannot be read"):
         open_engine(run)
 
 

@@ -1,1 +1,1 @@
-"""A trained network as files that stand alone: ONNX, int8, torch.export, safetensors, with card and STAC item."""
+"""Export a trained network to self-contained files: ONNX, int8, torch.export, safetensors, model card, STAC item."""

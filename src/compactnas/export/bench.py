@@ -1,4 +1,4 @@
-"""Latency, throughput and memory of an export's files beside ResNets, each in a process of its own."""
+"""Measure latency, throughput and memory of an export's files and of baselines, each in its own process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from compactnas.runs.task import Task
 from compactnas.version import __version__
 
 BESIDE = compared_baselines()
-"""Untrained, exported to ONNX in the same way: what a network knows does not change how long it takes."""
+"""Baselines to compare with, exported to ONNX in the same way. They are untrained: weights do not change the speed."""
 
 BATCHES = (1, 256)
 
@@ -37,17 +37,17 @@ class Timing:
     """Time of one network at one batch size.
 
     Attributes:
-        network: file of the export, or a ResNet's name.
-        engine: that ran it.
-        batch: patches of a call.
-        calls: that were timed, over all rounds.
+        network: File of the export, or name of a baseline.
+        engine: Engine that ran the network.
+        batch: Number of patches in a call.
+        calls: Number of timed calls over all rounds.
         median_ms: Median time of a call.
-        p90_ms: nine of ten calls took no longer.
-        cpu_ms: Processor time of all threads for a call, the median over the rounds; other programs disturb it less
-            than the clock.
+        p90_ms: 90th percentile of the time of a call.
+        cpu_ms: CPU time of all threads for a call, as the median over the rounds; other programs disturb it less
+            than the wall time.
         patches_per_s: Patches per second at the median time.
-        peak_mb: most memory that its process held, libraries and all, in 10^6 bytes; 0 where it is not known.
-        file_bytes: size of its file.
+        peak_mb: Peak memory of the process, libraries included, in 10^6 bytes; 0 if unknown.
+        file_bytes: Size of the file in bytes.
         parameters: Number of trained weights.
     """
 
@@ -81,20 +81,20 @@ def bench_export(
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure the networks in turn, some rounds of all, so that a busy moment of the machine meets each of them.
+    """Measure all networks in turn, for several rounds, so that a busy moment of the machine affects all of them.
 
     Args:
-        export: folder of `compactnas export`.
-        rounds: how often each network has its turn at each batch size.
-        seconds: that a turn measures for.
-        threads: Number of threads of each engine; 0 leaves the engine's choice.
+        export: Folder of an export.
+        rounds: Number of turns of each network at each batch size.
+        seconds: Seconds of each turn.
+        threads: Number of threads of each engine; 0 lets the engine choose.
         progress: Function that receives the number of finished rounds and their total.
 
     Returns:
-        What was measured on, and `timings`, a `Timing` each, as JSON values.
+        Conditions of the measurement, and `timings` with the values of one `Timing` each, as JSON values.
 
-    Errors:
-        UserError: it is no export, or one of its files is damaged; a number is less than it can be.
+    Raises:
+        UserError: The folder is not an export, one of its files is damaged, or a number is too small.
     """
     for name, value, least in (("rounds", rounds, 1), ("seconds", seconds, 0), ("threads", threads, 0)):
         if value < least:
@@ -114,7 +114,7 @@ def bench_export(
 
 
 def _of_export(export: Path, task: Task) -> list[_Subject]:
-    """The engines that an export's files can be run by, looked at before anything runs them."""
+    """List the files of an export with the engine of each, and check each file before it runs."""
     manifest, spec = Manifest.read(export), load_spec(export)
     parameters = _parameters(spec)
     subjects = []
@@ -149,7 +149,7 @@ def _turn(subject: _Subject, batch: int, task: Task, threads: int, seconds: int)
     words = [sys.executable, "-m", "compactnas.export.timed", subject.engine, str(subject.path), *map(str, numbers)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own module
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["ended without a word"]
+        last = done.stderr.strip().splitlines()[-1:] or ["the process ended without a message"]
         raise UserError(f"{subject.network} at batch {batch}: {last[0]}; free memory, or export again")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -174,7 +174,7 @@ def _summary(subject: _Subject, batch: int, results: list[dict[str, Any]]) -> Ti
 
 
 def _circumstances(threads: int, rounds: int) -> dict[str, Any]:
-    """Conditions that the figures depend on besides the networks."""
+    """List the conditions that the timings depend on, besides the networks."""
     import onnxruntime
     import torch
 
@@ -190,7 +190,7 @@ def _circumstances(threads: int, rounds: int) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its name as Linux has it, else its kind."""
+    """Return the name of the processor on Linux, elsewhere its architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""`README.md` of an export: a model card in the form of Hugging Face's hub, into which no name comes unescaped."""
+"""`README.md` of an export: a model card as on the Hugging Face hub, with all names escaped."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from compactnas.runs.task import Task
 from compactnas.version import __version__
 
 PURPOSES = {
-    MODEL: "the description of the network that they belong to",
-    GENOTYPE: "what the search found",
-    PARITY: "the figures below",
-    ITEM: "the STAC item with the MLM extension",
+    MODEL: "description of the network",
+    GENOTYPE: "genotype of the network",
+    PARITY: "results of the checks below",
+    ITEM: "STAC item with the MLM extension",
 }
 """Purpose of each file besides those of the formats."""
 
 
 def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity) -> None:
-    """Write the card of the files that lie in a folder."""
+    """Write the model card of the files in a folder."""
     cost, normalise = count(network, spec.bands, task.patch_px), normalise_of(network)
     figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
     purposes = {known.file: known.purpose for known in FORMATS.values()} | PURPOSES
@@ -57,7 +57,7 @@ def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
 
 
 def _front(title: str, task: Task, parity: Parity) -> dict[str, Any]:
-    """Metadata that model hubs read: plain words and the name of the data."""
+    """Make the metadata for model hubs: tags, and the accuracy on the data."""
     words = [
         "remote-sensing",
         "sentinel-2",
@@ -74,13 +74,13 @@ def _front(title: str, task: Task, parity: Parity) -> dict[str, Any]:
 
 
 def one_line(name: str) -> str:
-    """A name without line breaks and without letters that cannot be seen."""
+    """Put a name on one line, and replace its invisible characters."""
     line = " ".join(name.split())
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
 
 
 def plain(name: str) -> str:
-    """A name as Markdown that shows it and does nothing else: no markup, no link, no cell of a table."""
+    """Escape a name for Markdown, so that it cannot contain markup, links or table cells."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~:@$.^=])", r"\\\1", html.escape(one_line(name), quote=False))
 
 

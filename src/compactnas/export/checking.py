@@ -1,4 +1,4 @@
-"""The files of an export beside the network that they were made of, and the choice of its 8-bit form."""
+"""Compare the files of an export with the network, and choose the calibration method of the 8-bit file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task
 
 CALIBRATION, CHOICE, MADE = 512, 2048, 64
-"""Patches that ranges are measured on, that the method is chosen on, and that are made where there is no data."""
+"""Numbers of patches: to calibrate ranges, to choose the method, and to make at random if there is no data."""
 
 NETWORK = "the network"
 
 Progress = Callable[[int, int], None]
-"""Called with the patches that are through and all of them."""
+"""Function that receives the number of finished patches and their total."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Checking:
 
     Attributes:
         folder: Folder of the export.
-        network: that it was made of, in eval mode.
-        task: its bands and classes.
+        network: Exported network, in eval mode.
+        task: Bands and classes of the network.
         progress: Function that receives the number of finished patches and their total.
     """
 
@@ -46,7 +46,7 @@ class Checking:
     progress: Progress
 
     def on_made_patches(self) -> Parity:
-        """Compare on random patches with the training data's mean and deviation, since there are no others."""
+        """Compare on random patches with the mean and deviation of the training data."""
         normalise = normalise_of(self.network)
         noise = torch.randn(
             MADE, len(self.task.bands), *[self.task.patch_px] * 2, generator=torch.Generator().manual_seed(0)
@@ -58,7 +58,7 @@ class Checking:
         return Parity("", Rows("made", MADE), None, found)
 
     def on_data(self, data: Dataset, seed: int) -> Parity:
-        """Make the 8-bit file, then compare all on the test part."""
+        """Make the 8-bit file, then compare all files on the test part."""
         rows = data.parts["test"]
         content, int8 = self._quantised(data, seed)
         write_bytes(self.folder / INT8, content)
@@ -68,7 +68,7 @@ class Checking:
         return Parity(data.source.facts.name, Rows("test", len(rows)), oa, found, int8)
 
     def _quantised(self, data: Dataset, seed: int) -> tuple[bytes, Quantisation]:
-        """The 8-bit file whose probabilities are nearest to the network's on patches that it was not calibrated on."""
+        """Make an 8-bit file by each method; keep the one closest to the network on patches outside the calibration."""
         rng = np.random.default_rng(np.random.SeedSequence(seed))
         train = rng.permutation(data.parts["train"])
         ranges, rest = np.split(train, [min(CALIBRATION, (len(train) + 1) // 2)])
@@ -90,7 +90,7 @@ class Checking:
     def _compared(
         self, asked: dict[str, Ask], source: Source, rows: Indices, *, labelled: bool = True
     ) -> dict[str, FileAgreement]:
-        """Agreement of each file, and of the network with itself, for its accuracy."""
+        """Compare each file with the network; the network itself is included for its accuracy."""
         network = TorchEngine(self.task, self.network).probabilities
         done = 0
 

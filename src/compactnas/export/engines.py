@@ -28,13 +28,13 @@ Probabilities = Float32[np.ndarray, "batch classes"]
 
 @runtime_checkable
 class Engine(Protocol):
-    """A trained network that can be asked.
+    """A trained network that predicts class probabilities.
 
     Attributes:
-        bands: names, in the order of the patches' channels.
-        classes: names, in the order of the probabilities.
-        patch_px: side of a patch.
-        lcz: whether the classes are the 17 Local Climate Zones.
+        bands: Names of the bands, in the order of the patches' channels.
+        classes: Names of the classes, in the order of the probabilities.
+        patch_px: Side of a patch.
+        lcz: Whether the classes are the 17 Local Climate Zones.
     """
 
     @property
@@ -47,7 +47,7 @@ class Engine(Protocol):
     def lcz(self) -> bool: ...
 
     def probabilities(self, patches: Patches) -> Probabilities:
-        """Class probabilities of raw patches, all at once: memory grows with their number.
+        """Compute class probabilities of raw patches in one batch, so memory grows with their number.
 
         Patches are (batch, bands, height, width) in the units of the training data (reflectance).
         """
@@ -100,16 +100,16 @@ class OnnxEngine(_OfTask):
 
 
 def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> Engine:
-    """Open the network of a run's folder or of an export.
+    """Open the network of a run or of an export.
 
     Args:
-        path: the folder.
-        engine: `torch`; `onnx` or `int8` of an export; `auto` takes `onnx` where onnxruntime is installed and the
-            folder is an export, else `torch`.
-        threads: Number of threads of the engine; 0 leaves the engine's choice. Torch has one number per process.
+        path: Folder of the run or export.
+        engine: `torch`; `onnx` or `int8` for an export; `auto` takes `onnx` for an export if onnxruntime is installed,
+            else `torch`.
+        threads: Number of threads of the engine; 0 lets the engine choose. Torch has one number per process.
 
-    Errors:
-        UserError: no network is there, the engine is not installed or not in the folder, a file is damaged.
+    Raises:
+        UserError: The folder has no network, the engine is not installed or not in the folder, or a file is damaged.
     """
     if engine == "auto":
         engine = "onnx" if is_export(path) and find_spec("onnxruntime") else "torch"
@@ -125,14 +125,14 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
 
 
 def task_of(path: Path, data: DataConfig | None = None) -> Task:
-    """Bands and classes of a run or an export; where a run is too old to say, its data is asked.
+    """Read the bands and classes of a run or an export. An old run without `task.json` takes them from its data.
 
     Args:
-        path: the folder.
-        data: where a run's data is now, if not where it was.
+        path: Folder of the run or export.
+        data: Where the run's data is now; by default where the run read it.
 
-    Errors:
-        UserError: neither says it, or it does not go with the network.
+    Raises:
+        UserError: Bands and classes are not found, or do not match the network.
     """
     spec = load_spec(path)
     if is_export(path):
@@ -146,10 +146,10 @@ def task_of(path: Path, data: DataConfig | None = None) -> Task:
 
 
 def require_fit(task: Task, spec: ModelSpec, where: Path) -> None:
-    """Raise a UserError where names and network do not go together."""
+    """Raise a `UserError` if bands, classes or patch size do not match the network."""
     if (len(task.bands), len(task.classes), task.patch_px) != (spec.bands, spec.classes, spec.patch_px):
         raise UserError(
-            f"{where}: names {len(task.bands)} bands and {len(task.classes)} classes of {task.patch_px} px, "
+            f"{where}: lists {len(task.bands)} bands and {len(task.classes)} classes of {task.patch_px} px, "
             f"but its network has {spec.bands}, {spec.classes} and {spec.patch_px}; train or export again"
         )
 
@@ -159,8 +159,8 @@ def _task_of_data(run: Path, data: DataConfig) -> Task:
         facts = open_streamed(data).facts
     except UserError as error:
         raise UserError(
-            f"{run}: is of a version that kept no names of classes, and its data is gone ({error}); "
-            "bring the data back, or train again"
+            f"{run}: was made by an old version, which saved no class names, and its data cannot be read ({error}); "
+            "restore the data or train again"
         ) from None
     return Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
 
@@ -174,10 +174,10 @@ def _network(path: Path) -> nn.Module:
 
 
 def open_session(content: bytes, task: Task, file: Path, threads: int = 0) -> Any:
-    """An onnxruntime session on an ONNX file's bytes.
+    """Open an onnxruntime session for the bytes of an ONNX file.
 
-    Errors:
-        UserError: onnxruntime is not installed, or the file is not an export of this project for this task.
+    Raises:
+        UserError: onnxruntime is not installed, or the file is not an export of compactnas for this task.
     """
     read_onnx(content, task, file)
     import onnxruntime as ort

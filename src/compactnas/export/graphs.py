@@ -1,4 +1,4 @@
-"""From a trained network to graphs that run without this package: a `torch.export` program, and ONNX made of it."""
+"""Convert a trained network to graphs that run without this package: a `torch.export` program, and ONNX."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task
 
 OPSET = 20
-"""Of ONNX; onnxruntime reads it from 1.17 on."""
+"""Version of ONNX's operators; onnxruntime reads it since 1.17."""
 
 BATCH = "batch"
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
-"""Source locations in a traced node: they name files of this machine."""
+"""Metadata of a traced node with source locations, which name files of this machine."""
 
 
 class Answering(nn.Module):
-    """A network whose answer is class probabilities: raw patches in, no further step on either side."""
+    """A network with its softmax: takes raw patches and returns class probabilities."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Answering(nn.Module):
 
 
 def trace(network: nn.Module, task: Task) -> ExportedProgram:
-    """The network with its softmax as a program of plain operations, for any number of patches."""
+    """Trace the network with its softmax to a program of plain operations, for any number of patches."""
     example = torch.zeros(2, len(task.bands), task.patch_px, task.patch_px)
     with torch.no_grad():
         program = torch.export.export(
@@ -56,21 +56,21 @@ def trace(network: nn.Module, task: Task) -> ExportedProgram:
 
 
 def program_bytes(program: ExportedProgram) -> bytes:
-    """The program as a `.pt2` file."""
+    """Return the content of a `.pt2` file with the program."""
     buffer = BytesIO()
     torch.export.save(program, buffer)
     return buffer.getvalue()
 
 
 def onnx_bytes(program: ExportedProgram, task: Task, network: nn.Module) -> bytes:
-    """The program as an ONNX file whose metadata say what goes in and what comes out.
+    """Return the content of an ONNX file with the program, and with metadata on its input and output.
 
-    Errors:
-        UserError: the `export` extra is not installed.
+    Raises:
+        UserError: The `export` extra is not installed.
     """
     require_extra("onnx", "onnxscript", "onnxruntime")
     with warnings.catch_warnings(), quiet(logging.getLogger("torch.onnx")):
-        warnings.simplefilter("ignore")  # of the converter about itself
+        warnings.simplefilter("ignore")  # warnings of the converter about itself
         converted = torch.onnx.export(
             program,
             dynamo=True,
@@ -85,7 +85,7 @@ def onnx_bytes(program: ExportedProgram, task: Task, network: nn.Module) -> byte
 
 
 def described(model: Any, texts: dict[str, str]) -> bytes:
-    """An ONNX model as bytes, with these texts as metadata and without traces of the machine that made it."""
+    """Serialise an ONNX model with these texts as metadata, and without traces of the machine that made it."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
@@ -111,7 +111,7 @@ def metadata(task: Task, network: nn.Module) -> dict[str, str]:
         "normalisation": json.dumps(
             {"mean": normalise.mean.flatten().tolist(), "std": normalise.std.flatten().tolist()}
         ),
-        "scaling": "none: raw values go in (reflectance, or the training data's unit); they are normalised inside",
+        "scaling": "none: give raw values (reflectance, or the training data's unit); the network normalises them",
     }
 
 

@@ -1,9 +1,9 @@
-"""The table of latencies, measured: each operation at each shape, and whole networks as the check on it.
+"""Measure a latency table: each operation at each shape, with whole networks as a check.
 
-An operation is timed as it stands in a cell, its result added to another map, in a row of a few; what a call costs of
-itself is known from a row of one addition. What a network costs beside its edges, and how much of the sum of its
-operations of a kind the engine takes for the whole, are fitted to whole networks. Onnxruntime leaves out dead nodes;
-torch computes them.
+An operation is timed as on an edge of a cell, with its result added to a map, in a chain of several. A chain of one
+addition gives the time of a call itself. Two things are fitted to whole networks: the time of a network besides its
+edges, and for each family of operations the share of their summed times that the engine takes in a whole network.
+Onnxruntime leaves out dead nodes; torch computes them.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ Call = Callable[[], object]
 LatencyEngine = Literal["onnx", "torch"]
 
 LENGTH = 5
-"""Operations in a row."""
+"""Number of operations in a chain."""
 
 ADDITION = "skip_connect"
-"""Costs nothing but its addition."""
+"""Operation that costs only its addition."""
 
 LEAST_SHARE = 0.05
-"""Of an operation's own time that it takes in a network: less is no measurement."""
+"""Smallest plausible share of an operation's own time that it takes in a network; less means noisy timings."""
 
 CALL_S = 0.002
-"""A call that is shorter is repeated until so much time has passed."""
+"""Shorter calls are repeated until this many seconds have passed."""
 
 
 class OperationChain(nn.Module):
-    """So many times: an operation's result added to a map, as on an edge of a cell."""
+    """A chain of one operation, each time with its result added to the map, as on an edge of a cell."""
 
     def __init__(self, name: str, channels: int, length: int) -> None:
         super().__init__()
@@ -84,23 +84,23 @@ def measure_latency(
     """Measure the operations of a space on this machine.
 
     Args:
-        space: whose operations, at depths up to its greatest.
+        space: Search space with the operations and the largest depth to measure.
         bands: Number of bands of a patch.
         classes: Number of classes.
-        patch_px: side of a patch.
-        engine: onnxruntime or torch, on the CPU.
-        batch: patches of a call.
+        patch_px: Side of a patch.
+        engine: `onnx` (onnxruntime) or `torch`, on the CPU.
+        batch: Number of patches in a call.
         threads: Number of threads of the engine.
-        networks: random networks of the space that are measured as a whole.
+        networks: Number of random networks of the space that are measured as a whole.
         rounds: Number of measurements of everything in turn; the shortest time counts.
         seed: Random seed of the networks.
         tell: Function that receives the stage, the number of finished items and their total.
 
-    Errors:
-        UserError: the engine is not installed.
+    Raises:
+        UserError: The engine is not installed, the space has widths, or the timings are too noisy.
     """
     if space.widths:
-        raise UserError("space.widths: a table of latencies is of full widths; leave them out")
+        raise UserError("space.widths: a latency table holds full widths only; leave them out")
     if engine == "onnx":
         require_extra("onnx", "onnxscript", "onnxruntime")
     genotypes = connected_genotypes(space, torch.Generator().manual_seed(seed), networks)
@@ -148,9 +148,9 @@ def _fitted(
     *,
     live_only: bool,
 ) -> dict[str, Any]:
-    """Fit the entries of the table to the measured rows and networks.
+    """Fit the entries of the table to the measured chains and networks.
 
-    Errors:
+    Raises:
         UserError: The timings are too noisy.
     """
     columns = _columns(space, names, seconds[: -len(genotypes)].reshape(space.blocks, len(names) + 1))
@@ -172,7 +172,7 @@ def _fitted(
 
 
 def _rows(space: Space, names: Sequence[str], patch_px: int, batch: int) -> list[tuple[nn.Module, tuple[int, ...]]]:
-    """Build rows of operations with the shapes of their inputs: in each block one addition, then a row of each name."""
+    """Build chains with their input shapes: for each block one addition, then a chain of each operation."""
     built: list[tuple[nn.Module, tuple[int, ...]]] = []
     for block, channels in enumerate(space.block_channels):
         side = -(-patch_px // 2**block)
@@ -198,13 +198,13 @@ def _sums(
 
 
 def families_of(space: Space) -> list[str]:
-    """Families of a space's operations: an engine fuses operations of one family alike; those without weights last."""
+    """List the families of a space's operations, which an engine fuses alike; those without weights come last."""
     families = dict.fromkeys(OPERATIONS[name].family for name in space.operations)
     return sorted(families, key=lambda family: not family)
 
 
 def _columns(space: Space, names: Sequence[str], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of each operation, (blocks, operations), of those of rows: one addition, then a row of each name."""
+    """Compute the seconds of each operation, (blocks, operations), from those of the chains of `_rows`."""
     addition = np.maximum(seconds[:, 1] - seconds[:, 0], 0) / (LENGTH - 1)
     call = seconds[:, 0] - addition
     columns = np.zeros((space.blocks, len(space.operations)))
@@ -215,7 +215,7 @@ def _columns(space: Space, names: Sequence[str], seconds: NDArray[np.float64]) -
 
 
 def timed(calls: Sequence[Call], rounds: int, tell: Callable[[int], None]) -> NDArray[np.float64]:
-    """Seconds of each call: the least of rounds, so that what else runs has little part in it."""
+    """Measure the seconds of each call: the minimum over the rounds, which other programs disturb least."""
     repeats = []
     for call in calls:
         call()
@@ -249,7 +249,7 @@ def connected_genotypes(space: Space, generator: torch.Generator, count: int) ->
 
 
 def make_call(module: nn.Module, shape: tuple[int, ...], engine: LatencyEngine, threads: int) -> Call:
-    """A call of a module on one batch of this shape, in an engine."""
+    """Make a function that runs a module on one batch of this shape, in an engine."""
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     module = module.eval()
     if engine == "torch":
@@ -275,7 +275,7 @@ def _torch_call(module: nn.Module, x: Tensor) -> Call:
 
 def _onnx(module: nn.Module, x: Tensor) -> bytes:
     with quiet(logging.getLogger("torch.onnx")), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the converter about itself
+        warnings.simplefilter("ignore")  # warnings of the converter about itself
         converted: Any = torch.onnx.export(
             module, (x,), dynamo=True, opset_version=OPSET, input_names=["x"], external_data=False, verbose=False
         )

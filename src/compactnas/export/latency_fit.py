@@ -1,4 +1,4 @@
-"""Fit of whole networks' latencies to the sums of their parts, none of them negative."""
+"""Fit the latencies of whole networks to the sums of their parts, without negative terms."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of the fixed parts, and a factor of each sum of parts: none negative.
+    """Fit the seconds of the fixed parts and a factor for each sum of parts, none of them negative.
 
     Args:
-        sums: (networks, parts).
-        whole: seconds of each network; relative errors count.
+        sums: Sums of the parts of each network, (networks, parts).
+        whole: Seconds of each network. The relative errors are minimised.
     """
-    from scipy.optimize import nnls  # late: only a measurement needs it
+    from scipy.optimize import nnls  # late, because only measurements need it
 
     columns = np.column_stack([np.ones(len(sums)), sums]) / whole[:, None]
     scale = np.where(columns.any(axis=0), np.abs(columns).max(axis=0), 1.0)
@@ -22,6 +22,7 @@ def fit(sums: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def left_out(sums: NDArray[np.float64], whole: NDArray[np.float64], place: int) -> float:
+    """Predict the seconds of one network by a fit to the other ones."""
     others = np.arange(len(whole)) != place
     found = fit(sums[others], whole[others])
     return float(found[0] + sums[place] @ found[1:])

@@ -1,4 +1,4 @@
-"""`manifest.json` of an export: what the network is for, and which files belong to it, with their checksums."""
+"""`manifest.json` of an export: bands and classes of the network, and its files with their checksums."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EngineName = Literal["auto", "torch", "onnx", "int8"]
 """Name of an engine; `auto` takes onnxruntime for an export if it is installed."""
 
 INPUT, OUTPUT = "reflectance", "probabilities"
-"""Names of the tensors that go into a graph and come out of it."""
+"""Names of the input and the output of a graph."""
 
 MOST_BYTES = 2**30
-"""Of a file: above the weights of the largest network that can be described."""
+"""Largest size of a file; the weights of the largest possible network are smaller."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Manifest:
     """Contents of an export.
 
     Attributes:
-        task: bands, classes and patch side of the network.
-        files: name -> SHA-256 in hexadecimal.
+        task: Bands, classes and patch side of the network.
+        files: Name of each file -> its SHA-256 in hexadecimal.
     """
 
     task: Task
@@ -40,21 +40,21 @@ class Manifest:
 
     @classmethod
     def of(cls, folder: Path, task: Task) -> Manifest:
-        """The manifest of the files that lie in a folder."""
+        """Make the manifest of the files in a folder."""
         present = [name for name in known_files() if (folder / name).exists()]
         return cls(task, {name: _digest((folder / name).read_bytes()) for name in present})
 
     def write(self, folder: Path) -> None:
-        """Store it among its files."""
+        """Write the manifest to the folder of its files."""
         files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha} for name, sha in self.files.items()}
         write_json(folder / NAME, {"format": FORMAT, "task": self.task.to_json(), "files": files})
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Read and check the manifest of an export; its files are looked at when they are read.
+        """Read and check the manifest of an export. Its files are checked when they are read.
 
-        Errors:
-            UserError: The file is not a manifest, or names a file that no export has.
+        Raises:
+            UserError: The file is not a manifest, or lists a file that no export has.
         """
         file = folder / NAME
         raw = read_json(file, "make one with `compactnas export`")
@@ -62,27 +62,27 @@ class Manifest:
             raise UserError(f'{file}: not an export\'s manifest; its "format" must be "{FORMAT}"')
         for name, entry in raw["files"].items():
             if name not in known_files():
-                raise UserError(f"{file}: names {name[:80]!r}, which is no file of an export; export again")
+                raise UserError(f"{file}: lists {name[:80]!r}, which is not a file of an export; export again")
             if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
                 raise UserError(f"{file}: has no checksum of {name}; export again")
         return cls(Task.from_json(raw.get("task"), str(file)), {n: e["sha256"] for n, e in raw["files"].items()})
 
     def content(self, folder: Path, name: str) -> bytes:
-        """One of the files, whole and unchanged.
+        """Read one of the files and check that it is complete and unchanged.
 
-        Errors:
-            UserError: it is not in the export, is too large, or is not the one that was written.
+        Raises:
+            UserError: The file is not in the export, is too large, or does not match its checksum.
         """
         file = folder / name
         if name not in self.files:
             raise UserError(f"{folder}: this export has no {name}; export again, or choose another engine")
         if not file.is_file() or file.is_symlink():
-            raise UserError(f"{file}: is not there, or no file of its own; export again")
+            raise UserError(f"{file}: is missing, or is a link; export again")
         if file.stat().st_size > MOST_BYTES:
             raise UserError(f"{file}: is larger than {MOST_BYTES >> 20} MiB; export again")
         content = file.read_bytes()
         if _digest(content) != self.files[name]:
-            raise UserError(f"{file}: is not what {NAME} says that it is (cut off, or changed); export again")
+            raise UserError(f"{file}: does not match its checksum in {NAME} (cut off, or changed); export again")
         return content
 
 

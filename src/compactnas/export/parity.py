@@ -13,24 +13,24 @@ from compactnas.data import Indices, Source
 from compactnas.errors import UserError
 
 LIMIT = 1e-4
-"""Largest difference of a probability that a float32 file may show: rounding in another order."""
+"""Largest allowed difference of a probability in a float32 file, from rounding in another order."""
 
 BATCH = 256
 
 Answers = Float32[np.ndarray, "patches classes"]
 Ask = Callable[[np.ndarray], np.ndarray]
-"""Class probabilities of raw patches."""
+"""Function from raw patches to class probabilities."""
 
 
 @dataclass(frozen=True)
 class FileAgreement:
-    """One file's answers beside the network's.
+    """Agreement of one file's probabilities with the network's.
 
     Attributes:
         largest_difference: Largest difference of a probability.
         mean_difference: Mean difference of a probability.
-        same_class: share of the patches with the same most probable class.
-        oa: overall accuracy of the file's answers; None where there are no labels.
+        same_class: Share of the patches with the same most probable class.
+        oa: Overall accuracy of the file; None without labels.
     """
 
     largest_difference: float
@@ -40,7 +40,7 @@ class FileAgreement:
 
     @classmethod
     def of(cls, found: Answers, expected: Answers, labels: Int64[np.ndarray, " patches"] | None) -> FileAgreement:
-        """Compare answers of the same patches."""
+        """Compare probabilities of the same patches."""
         apart, chosen = np.abs(found - expected), found.argmax(1)
         return cls(
             largest_difference=float(apart.max()),
@@ -52,11 +52,11 @@ class FileAgreement:
 
 @dataclass(frozen=True)
 class Rows:
-    """Patches that something was measured on.
+    """Patches of a measurement.
 
     Attributes:
         part: Part of the data; `made` if random patches were used.
-        n: how many.
+        n: Number of patches.
     """
 
     part: str
@@ -68,10 +68,10 @@ class Quantisation:
     """How the 8-bit file was made.
 
     Attributes:
-        method: that was kept.
-        calibrated_on: patches that the ranges of activations were measured on.
-        chosen_on: patches that the method was chosen on: that with the smallest mean difference.
-        tried: method -> its agreement there.
+        method: Chosen calibration method.
+        calibrated_on: Patches for the ranges of activations.
+        chosen_on: Patches for the choice of the method, the one with the smallest mean difference on them.
+        tried: Each method -> its agreement on these patches.
     """
 
     method: str
@@ -85,11 +85,11 @@ class Parity:
     """Measurements made while a network was exported.
 
     Attributes:
-        data: name of the data.
-        rows: patches of the comparison.
-        oa: overall accuracy of the network itself there; None where there are no labels.
-        files: name -> agreement.
-        int8: how the 8-bit file was made, None without an 8-bit file.
+        data: Name of the data; empty without data.
+        rows: Patches of the comparison.
+        oa: Overall accuracy of the network on them; None without labels.
+        files: Name of each file -> its agreement.
+        int8: How the 8-bit file was made; None without one.
     """
 
     data: str
@@ -99,16 +99,16 @@ class Parity:
     int8: Quantisation | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Return all measurements as JSON values."""
         return asdict(self) | {"limit": LIMIT}
 
 
 def answers(asked: Mapping[str, Ask], source: Source, rows: Indices, done: Callable[[int], None]) -> dict[str, Answers]:
-    """Class probabilities of these rows from each of several files, each patch read once.
+    """Compute the class probabilities of these rows with several files, reading each patch once.
 
     Args:
-        asked: name -> who is asked.
-        source: where the patches are.
+        asked: Name of each file -> function that computes its probabilities.
+        source: Source of the patches.
         rows: Rows of the patches.
         done: Function that receives the number of finished patches.
     """
@@ -128,13 +128,13 @@ def require_parity(files: Mapping[str, FileAgreement], tolerances: Mapping[str, 
         files: Agreement of each file.
         tolerances: Largest allowed difference by file; None for a file that is not checked.
 
-    Errors:
-        UserError: A file gives other probabilities than the network.
+    Raises:
+        UserError: The probabilities of a file differ too much from the network's.
     """
     for name, agreement in files.items():
         limit = tolerances[name]
         if limit is not None and not agreement.largest_difference <= limit:  # NaN fails too
             raise UserError(
                 f"{name}: its probabilities differ from the network's by up to {agreement.largest_difference:.2g} "
-                f"(at most {limit:g} is rounding); nothing was exported, so check the run with `compactnas evaluate`"
+                f"(at most {limit:g} is rounding); nothing was exported; check the run with `compactnas evaluate`"
             )

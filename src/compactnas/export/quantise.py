@@ -1,8 +1,8 @@
-"""The 8-bit form of an ONNX file: weights and activations as whole numbers, their ranges measured on real patches.
+"""Quantise an ONNX file to 8 bits: weights and activations become integers, with ranges calibrated on real patches.
 
-Static quantisation in the QDQ form by onnxruntime's own tools. Weights have a scale for each channel and 7 of their 8
-bits are used: on a CPU without VNNI the sums of two products of 8 bits overflow 16, and a network loses many points of
-accuracy that it keeps elsewhere. The rest computes in float32, the normalisation and the softmax too.
+Static quantisation in the QDQ format by onnxruntime's tools. Weights have a scale for each channel and use 7 of their
+8 bits: on a CPU without VNNI, the sum of two 8-bit products overflows 16 bits, and a network loses many points of
+accuracy that it keeps elsewhere. The other operations, such as normalisation and softmax, compute in float32.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from compactnas.export.manifest import INPUT
 from compactnas.export.reading import require_extra
 
 METHODS = ("MinMax", "Percentile", "Entropy")
-"""Ways to find the range of an activation, by onnxruntime's names."""
+"""Methods to calibrate the range of an activation, by onnxruntime's names."""
 
 OPERATIONS = ["Conv", "Gemm", "Relu"]
-"""In 8 bits. Pooling and sums stay in float32: in 8 bits too, answers moved by a third to a half more."""
+"""Operations in 8 bits. Pooling and sums stay in float32: in 8 bits they raise the error by a third to a half."""
 
 BATCH = 32
-"""Patches whose activations are all kept at once while ranges are measured."""
+"""Number of patches in a batch of the calibration, whose activations are all in memory at once."""
 
 
 def quantised(content: bytes, method: str, source: Source, rows: Indices) -> bytes:
-    """An ONNX file in 8 bits.
+    """Quantise an ONNX file to 8 bits.
 
     Args:
-        content: the float32 file.
-        method: one of `METHODS`.
-        source: where the patches are.
-        rows: patches that ranges are measured on.
+        content: Content of the float32 file.
+        method: One of `METHODS`.
+        source: Source of the patches.
+        rows: Patches of the calibration.
     """
     require_extra("onnx", "onnxruntime")
     import onnx
@@ -60,7 +60,7 @@ def quantised(content: bytes, method: str, source: Source, rows: Indices) -> byt
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod[method],
-            # One batch after the other, which all methods know although it is named after one of them.
+            # Calibrates one batch after the other. All methods support this, although it is named after one of them.
             extra_options={"CalibStridedMinMax": 1, "CalibTensorRangeSymmetric": False},
         )
         return described(onnx.load(after), own)
@@ -72,7 +72,7 @@ def _reader(source: Source, rows: Indices) -> Any:
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # it is Any to the type checker
-        """Batches of patches, some at a time."""
+        """Reader of the patches, batch by batch."""
 
         def __init__(self) -> None:
             self.left: Iterator[Indices] = iter(batches)
@@ -92,6 +92,6 @@ def _reader(source: Source, rows: Indices) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what onnxruntime prints about its progress."""
+    """Silence the progress that onnxruntime prints."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         yield

@@ -1,4 +1,4 @@
-"""An ONNX file from outside, looked at before onnxruntime gets it: only operations of ours, and no other files."""
+"""Check an untrusted ONNX file before onnxruntime opens it: only operators of exports, and no other files."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ OPERATIONS = frozenset(
     "ReduceLogSumExp ReduceMax ReduceMean ReduceSum Relu Reshape Shape Slice Softmax Squeeze Sub Transpose "
     "Unsqueeze".split()
 )
-"""Operators of exported networks. None runs a graph of its own, reads a file, or makes sizes out of values."""
+"""Operators of exported networks. None of them runs a subgraph, reads a file, or computes shapes from values."""
 
 
 def require_extra(*modules: str) -> None:
-    """Raise a UserError where a library of the `export` extra is not installed."""
+    """Raise a `UserError` if a library of the `export` extra is not installed."""
     absent = [module for module in modules if find_spec(module) is None]
     if absent:
         raise UserError(f"{', '.join(absent)}: not installed; install with pip install 'compactnas[export]'")
 
 
 def read_onnx(content: bytes, task: Task, file: Path) -> Any:
-    """Parse an ONNX file and check that it is one that we could have written for this task.
+    """Parse an ONNX file and check that it can be an export for this task.
 
-    Errors:
-        UserError: it is no ONNX file, names other files, or has operations or sizes that no export has.
+    Raises:
+        UserError: The file is not ONNX, refers to other files, or has operators or shapes that no export has.
     """
     require_extra("onnx", "onnxruntime")
     import onnx

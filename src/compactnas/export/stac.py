@@ -28,19 +28,19 @@ FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 
 TASK = "scene-classification"
-"""One class for a whole patch."""
+"""Task in the terms of the MLM extension: one class for a whole patch."""
 
 
 def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> None:
-    """Write the item beside the files that it names.
+    """Write the item to the folder of the files that it lists.
 
     Args:
         folder: Folder of the export.
         spec: Description of the network.
         network: Network with its normalisation.
-        task: bands and classes.
-        parity: what was measured.
-        made: when the network was trained.
+        task: Bands and classes of the network.
+        parity: Measurements of the export.
+        made: Time when the network was trained.
     """
     bands = _bands(network, task)
     described = {"bands": bands, "raster:bands": bands}
@@ -64,7 +64,7 @@ def write_item(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
 
 def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, made: datetime) -> dict[str, Any]:
     px = task.patch_px
-    inside = "Raw values go in: the network subtracts each band's mean and divides by its deviation itself."
+    inside = "The input is raw values: the network itself subtracts each band's mean and divides by its deviation."
     return {
         "datetime": made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "description": f"Classifies patches of {px} x {px} pixels. {inside}",
@@ -106,10 +106,10 @@ def _properties(spec: ModelSpec, network: nn.Module, task: Task, parity: Parity,
 
 
 def _bands(network: nn.Module, task: Task) -> list[dict[str, Any]]:
-    """The bands of each model, with what the network normalises them by.
+    """List the bands with the mean and deviation that normalise them.
 
-    STAC 1.1 has them as `bands` of an asset. The MLM extension's schema looks for these among the properties, where
-    STAC's schema does not take them alone, and else for `raster:bands` of the models.
+    STAC 1.1 has `bands` in an asset. The MLM extension's schema looks for `bands` in the properties, where STAC's own
+    schema does not accept them alone, or else for `raster:bands` in the assets of the models.
     """
     normalise = normalise_of(network)
     figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
@@ -120,7 +120,7 @@ def _bands(network: nn.Module, task: Task) -> list[dict[str, Any]]:
 
 
 def _class(task: Task, number: int) -> dict[str, Any]:
-    """A class by its place in the output; the name has only the letters that the extension allows."""
+    """Describe a class by its index in the output; its name has only the characters that the extension allows."""
     full = task.classes[number]
     entry: dict[str, Any] = {"value": number, "name": re.sub(r"[^0-9A-Za-z_-]+", "_", full) or f"class_{number}"}
     entry["description"] = full or entry["name"]

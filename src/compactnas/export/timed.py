@@ -1,6 +1,6 @@
-"""One measurement in a process of its own: `python -m compactnas.export.timed`, called by `compactnas bench`.
+"""Time one network in its own process: `python -m compactnas.export.timed`, called by `compactnas bench`.
 
-It imports no more than what a program that uses the file would need, so that its memory is such a program's.
+The process imports no more than a program that uses the file, so that it needs as much memory as such a program.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 FEWEST = 5
-"""Calls of a measurement, also where they take longer than it should."""
+"""Smallest number of calls in a measurement, even if they take longer than the requested time."""
 
 
 def main(words: list[str]) -> None:
     """Time calls of a file's network.
 
-    Writes to stdout, as JSON: seconds of each call, seconds of the CPU for one, and the peak memory.
+    Writes to stdout, as JSON: seconds of each call, CPU seconds per call, and peak memory.
 
     Args:
-        words: `onnx` or `torch`, the file or folder, batch, bands, patch side, threads, seconds to measure for.
+        words: `onnx` or `torch`, file or folder, batch size, number of bands, patch side, threads, seconds to measure.
     """
     kind, path, *numbers = words
     batch, bands, px, threads, seconds = map(int, numbers)
@@ -58,7 +58,7 @@ def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:
 
 
 def _peak_bytes() -> int:
-    """Most memory that this process has held; 0 where Linux does not say it."""
+    """Return the peak memory of this process; 0 on systems other than Linux."""
     status = Path("/proc/self/status")
     return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0]) if status.exists() else 0
 

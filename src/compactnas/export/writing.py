@@ -1,4 +1,4 @@
-"""From a run to an export: every file made, checked against the network, and moved into place together."""
+"""Export a run: make all files, check them against the network, and move them into place together."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def export_run(
     without_data: bool = False,
     progress: Progress | None = None,
 ) -> Parity:
-    """Write a run's network to a folder that stands alone; gives what was measured on the way.
+    """Export a run's network to a self-contained folder, and return the results of the checks.
 
     Args:
-        run: folder of a trained network.
-        out: folder to make; it appears whole or not at all.
-        data: where the run's data is now, if not where it was.
-        without_data: check the files on made patches; no 8-bit file, since it needs real ones, and no accuracy.
+        run: Folder of a run with a trained network.
+        out: Folder to make; it appears complete or not at all.
+        data: Where the run's data is now; by default where the run read it.
+        without_data: Check the files on random patches, without accuracies and without the 8-bit file.
         progress: Function that receives the number of finished patches and their total.
 
-    Errors:
-        UserError: `out` is there already or being made, the `export` extra is not installed, there is no trained
-            network or no data, or a float32 file differs from the network by more than rounding.
+    Raises:
+        UserError: `out` exists or is being written, the `export` extra is not installed, there is no trained network
+            or no data, or a float32 file differs from the network by more than rounding.
     """
     require_extra(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
     if out.exists():
-        raise UserError(f"{out}: is there already; name a new folder with --output")
+        raise UserError(f"{out}: exists already; choose a new folder with --output")
     dataset = None if without_data else _open(run, data)
     task = task_of(run, data)
     if dataset is not None:
@@ -75,8 +75,8 @@ def _open(run: Path, data: DataConfig | None) -> Dataset:
         return open_dataset(data or read_config(run).data)
     except UserError as error:
         raise UserError(
-            f"{error}; the files are checked on patches of the run's data: say where it is with --data.path, or "
-            "leave out the 8-bit file and the accuracies with --without-data"
+            f"{error}; an export is checked on the run's data: pass --data.path, or use --without-data to leave out "
+            "the 8-bit file and the accuracies"
         ) from None
 
 
@@ -92,9 +92,9 @@ def _write_networks(folder: Path, spec: ModelSpec, network: nn.Module, task: Tas
 
 @contextmanager
 def _appearing(out: Path) -> Iterator[Path]:
-    """A folder to fill, in a hidden one beside its place: it is moved there at the end, or removed.
+    """Yield a folder inside a hidden one next to `out`. At the end it is renamed to `out`, or removed after an error.
 
-    What an export left there that was killed goes first; one that is at work is let alone.
+    Remains of a killed export are removed first. While another export to `out` runs, a `UserError` is raised.
     """
     beside = out.with_name(f".{out.name}.part")
     with sole_writer(beside):

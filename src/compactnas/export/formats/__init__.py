@@ -54,8 +54,8 @@ class ExportFormat:
         purpose: Purpose of the file, for the model card.
         media_type: Media type of the file.
         artefact: Kind of artefact in the terms of the MLM extension.
-        open: Opens the file in a folder; gives a function from raw patches to class probabilities.
-        write: Writes the file to a folder; None if the file is quantised, which needs data for calibration.
+        open: Function that opens the file in a folder and returns a function from raw patches to class probabilities.
+        write: Function that writes the file to a folder; None if the file is quantised, which needs data.
         tolerance: Largest allowed difference of a probability from the network's; None for a quantised file.
         modules: Modules of the `export` extra that the format needs.
         roles: Roles of the file in the STAC item.

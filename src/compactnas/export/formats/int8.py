@@ -20,7 +20,7 @@ def _open(folder: Path, task: Task) -> Callable[[np.ndarray], np.ndarray]:
 FORMAT = ExportFormat(
     file=INT8,
     title="ONNX, 8 bits",
-    purpose="the same in 8 bits",
+    purpose="onnxruntime and others, 8 bits",
     media_type="application/octet-stream; framework=onnx",
     artefact="onnx",
     open=_open,

@@ -26,7 +26,7 @@ def _open(folder: Path, task: Task) -> Callable[[np.ndarray], np.ndarray]:
 FORMAT = ExportFormat(
     file=WEIGHTS,
     title="weights; model.json describes the network",
-    purpose="the weights",
+    purpose="weights, for compactnas",
     media_type="application/octet-stream; framework=safetensors",
     artefact="safetensors",
     open=_open,
