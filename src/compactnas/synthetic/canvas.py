@@ -1,7 +1,7 @@
-"""A sheet of fine pixels to draw one zone on, and the tools: grids of lots, trees, noise.
+"""Canvas of fine pixels on which a zone is painted, with its tools: grids of lots, trees, noise.
 
-Everything is evaluated for all pixels at once, as a shader does: a pixel asks in which lot it
-lies, and each lot's own draws come from a hash of its number, so that no loop over houses is needed.
+Everything is computed for all pixels at once, as in a shader: each pixel computes the lot that it lies in, and the
+random values of a lot are a hash of its number, so that no loop over houses is needed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FINE_M = 2.5
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int32]
 Metres = Floats | Number
-"""One length for all, or one for each pixel."""
+"""One length for all pixels, or one for each."""
 
 
 def hashed(i: Ints, j: Ints, salt: int) -> Floats:
-    """A number in [0, 1) for each pair of integers, the same for the same pair and salt."""
+    """Return a number in [0, 1) for each pair of integers, the same for the same pair and salt."""
     with np.errstate(over="ignore"):
         h = i.astype(np.uint32) * np.uint32(374761393) + j.astype(np.uint32) * np.uint32(668265263)
         h += np.uint32(salt * 2246822519 & 0xFFFFFFFF)
@@ -39,7 +39,7 @@ def hashed(i: Ints, j: Ints, salt: int) -> Floats:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: Number, octaves: int = 1) -> Floats:
-    """Smooth noise of unit variance or so, with hills of `scale_px`; each octave halves scale and height."""
+    """Make smooth noise of about unit variance, with hills of `scale_px`; each octave halves scale and height."""
     total = np.zeros(shape, np.float32)
     weight, norm = 1.0, 0.0
     for _ in range(octaves):
@@ -59,16 +59,16 @@ def _centre(lot: Ints, pitch: Number) -> Floats:
 
 @dataclass(frozen=True)
 class LotGrid:
-    """Lots of equal size; for each pixel its lot and where in it the pixel lies.
+    """Lots of equal size: for each pixel, its lot and its position in the lot.
 
     Attributes:
-        i: number of the lot along u.
-        j: number along v.
-        du: metres from the lot's centre along u.
-        dv: the same along v.
-        pitch_u: side of a lot along u.
-        pitch_v: side along v.
-        salt: makes this grid's draws its own.
+        i: Number of the lot along u.
+        j: Number of the lot along v.
+        du: Distance from the lot's centre along u in metres.
+        dv: Distance from the lot's centre along v in metres.
+        pitch_u: Side of a lot along u in metres.
+        pitch_v: Side of a lot along v in metres.
+        salt: Salt of the hash, so that each grid has other random values.
     """
 
     i: Ints
@@ -80,24 +80,24 @@ class LotGrid:
     salt: int
 
     def value(self, which: int) -> Floats:
-        """The lot's `which`-th draw in [0, 1), spread over its pixels."""
+        """Return the `which`-th random value in [0, 1) of each pixel's lot."""
         return hashed(self.i, self.j, self.salt + which)
 
     def between(self, which: int, low: Number, high: Number) -> Floats:
-        """A draw between `low` and `high`."""
+        """Return the `which`-th random value of each pixel's lot, between `low` and `high`."""
         return np.float32(low) + np.float32(high - low) * self.value(which)
 
     def box(self, half_u: Metres, half_v: Metres, at_u: Metres = 0.0, at_v: Metres = 0.0) -> Mask:
-        """A rectangle in each lot."""
+        """Mark a rectangle in each lot."""
         inside: Mask = (np.abs(self.du - at_u) < half_u) & (np.abs(self.dv - at_v) < half_v)
         return inside
 
     def interior(self, street_m: Number) -> Mask:
-        """The lot without the half streets around it."""
+        """Mark each lot without the half streets around it."""
         return self.box((self.pitch_u - street_m) / 2, (self.pitch_v - street_m) / 2)
 
     def split(self, across: int, along: int, street_m: Number = 0.0) -> LotGrid:
-        """Cuts the interior of each lot into `across` x `along` smaller lots."""
+        """Split the interior of each lot into `across` x `along` smaller lots."""
         wide, high = self.pitch_u - street_m, self.pitch_v - street_m
         pitch_u, pitch_v = wide / across, high / along
         a = np.clip(np.floor((self.du + wide / 2) / pitch_u), 0, across - 1).astype(np.int32)
@@ -109,19 +109,19 @@ class LotGrid:
 
 @dataclass
 class Canvas:
-    """One zone's rectangle of fine pixels, drawn on by the zone's painter.
+    """Rectangle of fine pixels of one zone, which the zone's painter draws on.
 
     Attributes:
-        x: metres eastwards from the scene's west edge, (row, column).
-        y: metres southwards from its north edge.
-        rng: the zone's own draws.
-        style: the draws of its class in this city, the same in each of its zones: how this city
-            builds its suburbs, say.
+        x: Metres east of the scene's west edge, (row, column).
+        y: Metres south of the scene's north edge, (row, column).
+        rng: Random generator of the zone.
+        style: Random generator of the class in this city, with the same draws in each zone: for example, how this
+            city builds its suburbs.
         climate: Climate of the city.
-        material: what covers each pixel.
+        material: Material of each pixel.
         height_m: Height of the objects above ground.
-        tone: brightness against the material's spectrum, 1 for as is.
-        building: where buildings stand (tanks too).
+        tone: Brightness relative to the material's spectrum; 1 is unchanged.
+        building: Whether a pixel is part of a building or a tank.
     """
 
     x: Floats
@@ -141,28 +141,28 @@ class Canvas:
         self.building = np.zeros(self.x.shape, np.bool_)
 
     def uniform(self, low: Number, high: Number) -> float:
-        """A measure of the city's style for this class, with a little of the zone's own."""
+        """Draw a value of the city's style for this class, with a little variation between zones."""
         share = float(self.style.random()) + 0.12 * float(self.rng.normal())
         return low + min(max(share, 0.0), 1.0) * (high - low)
 
     def chance(self, probability: Number) -> bool:
-        """A choice of the city's style for this class."""
+        """Draw a yes-or-no choice of the city's style for this class."""
         return bool(self.style.random() < probability)
 
     def turn(self) -> float:
-        """Any direction."""
+        """Draw a direction in radians."""
         return float(self.rng.uniform(0, math.pi))
 
     def noise(self, scale_m: Number, octaves: int = 1) -> Floats:
-        """Smooth noise over the canvas with hills of `scale_m`."""
+        """Make smooth noise over the canvas, with hills of `scale_m`."""
         return smooth_noise(self.rng, self.x.shape, scale_m / FINE_M, octaves)
 
     def frame(
         self, turn_rad: Number | None = None, warp_m: Number = 0.0, warp_scale_m: Number = 250.0
     ) -> tuple[Floats, Floats]:
-        """Coordinates along and across the streets, in metres of a city of usual scale; `warp_m` bends them.
+        """Compute coordinates along and across the streets, in metres at a city's usual scale; `warp_m` bends them.
 
-        Without a turn given, the zone keeps the city's orientation, or a little off it.
+        By default, the zone has about the city's orientation.
         """
         if turn_rad is None:
             turn_rad = self.climate.orientation_rad + float(self.rng.normal(0, 0.12))
@@ -175,7 +175,7 @@ class Canvas:
         return u, v
 
     def grid(self, u: Floats, v: Floats, pitch_u: Number, pitch_v: Number, stagger: Number = 0.0) -> LotGrid:
-        """Lots of `pitch_u` x `pitch_v` metres; `stagger` shifts every other row by that share of a lot."""
+        """Make lots of `pitch_u` x `pitch_v` metres; `stagger` shifts every other row by that share of a lot."""
         j = np.floor(v / np.float32(pitch_v)).astype(np.int32)
         if stagger:
             u = u + np.float32(stagger * pitch_u) * (j & 1).astype(np.float32)
@@ -191,7 +191,7 @@ class Canvas:
         tone: Metres = 1.0,
         height_m: Metres = 0.0,
     ) -> None:
-        """Covers these pixels."""
+        """Paint these pixels."""
         np.copyto(self.material, np.uint8(material) if isinstance(material, Material) else material, where=where)
         np.copyto(self.tone, tone if isinstance(tone, np.ndarray) else np.float32(tone), where=where)
         np.copyto(self.height_m, height_m if isinstance(height_m, np.ndarray) else np.float32(height_m), where=where)
@@ -206,15 +206,15 @@ class Canvas:
         roofs: Floats | None = None,
         contrast: Number = 0.22,
     ) -> None:
-        """Puts buildings there, one roof material and tone for each lot.
+        """Paint buildings, with one roof material and tone for each lot.
 
         Args:
-            where: their footprints.
-            lots: whose lot number draws roof and tone.
+            where: Footprints of the buildings.
+            lots: Lots of the buildings.
             height_m: Height of the roofs.
-            use: 0 low, 1 high, 2 industrial: the row of the city's roofs.
-            roofs: shares of roof materials in place of the city's.
-            contrast: spread of the roofs' tone.
+            use: Row of the city's roofs: 0 for low, 1 for high, 2 for industrial buildings.
+            roofs: Shares of roof materials; by default the city's.
+            contrast: Spread of the roofs' tone.
         """
         shares = self.climate.roofs[use] if roofs is None else roofs
         steps = np.cumsum(self.rng.dirichlet(0.15 + 5 * shares)).astype(np.float32)
@@ -237,9 +237,9 @@ class Canvas:
         where: Mask | None = None,
         kind: Material | None = None,
     ) -> None:
-        """Crowns as domes, lit from the sun's side, on about `cover` of the canvas (0 to 1).
+        """Paint trees on about `cover` of the canvas (0 to 1): domes, lit from the sun's side.
 
-        Without a kind given, each tree draws broadleaf or conifer by the city's share.
+        By default, each tree is a broadleaf or a conifer, by the city's share of conifers.
         """
         largest = 2.05 * radius_m[1]
         layer_cover = math.pi * (sum(radius_m) / 2) ** 2 / largest**2

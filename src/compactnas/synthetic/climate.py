@@ -1,4 +1,4 @@
-"""Traits of a city: where it lies, when it is seen, what it is built of, through which air."""
+"""Traits of a city: latitude, sun, plants, building materials and atmosphere."""
 
 from __future__ import annotations
 
@@ -49,28 +49,28 @@ _SYLLABLES = (
 
 @dataclass(frozen=True)
 class Climate:
-    """Everything that a city draws once.
+    """Traits that are drawn once for each city.
 
     Attributes:
-        name: a made-up name, different for seeds that lie less than 2,000 apart.
-        biome: kind of climate.
-        latitude_deg: north positive.
-        epsg: code of the UTM zone (WGS 84).
-        sun_azimuth_deg: clockwise from north.
-        sun_elevation_deg: above the horizon.
-        orientation_rad: main direction of the streets.
-        plants: state of the vegetation.
-        conifers: share of needle-leaved trees.
-        greenery: how planted the city is, 0.4 to 2 times the usual number of trees.
-        spectra: reflectance of each material, (material, band).
-        roofs: share of each roof material among low, high and industrial buildings, (3, roof).
-        haze: aerosol optical depth at 550 nm.
-        relief: strength of the hills' shading.
-        rock: share of LCZ E that is rock rather than paved, 0 to 1.
+        name: Made-up name; differs between seeds that are less than 2,000 apart.
+        biome: Kind of climate.
+        latitude_deg: Latitude, positive in the north.
+        epsg: EPSG code of the UTM zone (WGS 84).
+        sun_azimuth_deg: Azimuth of the sun, clockwise from north.
+        sun_elevation_deg: Elevation of the sun above the horizon.
+        orientation_rad: Main direction of the streets.
+        plants: State of the vegetation.
+        conifers: Share of needle-leaved trees.
+        greenery: Number of trees relative to the usual number, 0.4 to 2.
+        spectra: Reflectance of each material, (material, band).
+        roofs: Share of each roof material among low, high and industrial buildings, (3, roof).
+        haze: Aerosol optical depth at 550 nm.
+        relief: Strength of the hills' shading.
+        rock: Share of rock in LCZ E, 0 to 1; the rest is paved.
         gain: Gain of sensor and light together, (band,).
-        noise: standard deviation of the sensor's noise in reflectance.
-        mixing: largest share of a zone that is in the manner of another class.
-        scale: how much larger lots, blocks and fields are than usual.
+        noise: Standard deviation of the sensor's noise in reflectance.
+        mixing: Largest share of a zone that is painted as another class.
+        scale: Size of lots, blocks and fields relative to the usual size.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Climate:
 
 
 def draw_climate(seed: int) -> Climate:
-    """The city of this seed."""
+    """Draw the traits of the city of this seed."""
     rng = np.random.default_rng((seed, 1))
     biome = BIOMES[int(rng.choice(len(BIOMES), p=(0.32, 0.22, 0.16, 0.18, 0.12)))]
     latitude = float(rng.uniform(*_LATITUDES[biome])) * (-1 if rng.random() < 0.25 and biome != "boreal" else 1)
@@ -138,7 +138,7 @@ assert all(len(prior) == len(ROOFS) for prior in _ROOF_PRIORS)
 
 
 def city_name(seed: int) -> str:
-    """A name from syllables; seeds are spread so that neighbours sound different."""
+    """Make a name from syllables; neighbouring seeds get names that sound different."""
     first, middle, last = _SYLLABLES
     index = seed * 1237 % (len(first) * len(middle) * len(last))
     head, rest = divmod(index, len(middle) * len(last))
@@ -147,9 +147,9 @@ def city_name(seed: int) -> str:
 
 
 def sun(latitude_deg: float, day: int) -> tuple[float, float]:
-    """Azimuth and elevation in degrees at 10:30 local solar time, Sentinel-2's overpass.
+    """Compute azimuth and elevation of the sun in degrees at 10:30 local solar time, Sentinel-2's overpass.
 
-    Declination by Cooper's formula; the rest is the spherical triangle.
+    The declination is by Cooper's formula, the rest by the spherical triangle.
     """
     declination = math.radians(23.45) * math.sin(2 * math.pi * (284 + day) / 365)
     latitude, hour = math.radians(latitude_deg), math.radians(-22.5)
@@ -161,7 +161,7 @@ def sun(latitude_deg: float, day: int) -> tuple[float, float]:
 
 
 def _seen_on(rng: np.random.Generator, latitude: float) -> int:
-    """A day of the year on which the sun stands at least 25 degrees high."""
+    """Draw a day of the year on which the sun is at least 25 degrees above the horizon."""
     while True:
         day = int(rng.integers(1, 366))
         if sun(latitude, day)[1] >= 25:
@@ -169,7 +169,7 @@ def _seen_on(rng: np.random.Generator, latitude: float) -> int:
 
 
 def _vegetation(rng: np.random.Generator, biome: Biome, summer: float) -> Vegetation:
-    """Plants by climate and season; `summer` is 0 in midwinter and 1 in midsummer."""
+    """Draw the state of the plants by climate and season; `summer` is 0 in midwinter and 1 in midsummer."""
     jitter = rng.uniform(-0.15, 0.15, 4)
     if biome in ("temperate", "boreal"):
         leaves = 1 / (1 + math.exp(-12 * (summer - 0.45)))

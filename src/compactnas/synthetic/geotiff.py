@@ -1,4 +1,4 @@
-"""Scenes as GeoTIFF, with their true LCZ map; needs the `map` extra."""
+"""Write scenes as GeoTIFF, with their true LCZ map; needs the `map` extra."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from compactnas.synthetic.scene import CityScene
 
 
 def write_scene(scene: CityScene, folder: Path) -> None:
-    """Write NAME.tif, digital numbers as Sentinel-2's (reflectance x 10000, uint16), and NAME_lcz.tif.
+    """Write NAME.tif with digital numbers as in Sentinel-2 (reflectance x 10000, uint16), and NAME_lcz.tif.
 
-    The map is one band of uint8, 1 to 17, with 0 declared as no data, WUDAPT's colours and the
-    classes' names.
+    The map is one band of uint8 with LCZ numbers 1 to 17, 0 as no data, WUDAPT's colours, and the names of the classes.
 
     Raises:
         UserError: rasterio is not installed.

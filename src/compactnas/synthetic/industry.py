@@ -26,7 +26,7 @@ def large_low_rise(canvas: Canvas) -> None:
     canvas.paint(verge, Material.GRASS, np.float32(0.9) + np.float32(0.2) * plots.value(4))
     _cars(canvas, u, v, plots, road)
     wanted = within(canvas, facts.building)
-    # Halls of random proportions whose mean area makes the wanted share of the plots.
+    # Halls have random proportions, and their mean area covers the wanted share of the plots.
     shape = np.exp(plots.between(5, -0.35, 0.35))
     side = np.sqrt(np.float32(wanted) * plots.between(6, 0.75, 1.3))
     half_u = np.minimum(side * shape, np.float32(0.93 - road / plots.pitch_u)) * np.float32(plots.pitch_u / 2)
@@ -42,7 +42,7 @@ def large_low_rise(canvas: Canvas) -> None:
 
 
 def _roof_ridges(canvas: Canvas, u: Floats, v: Floats, lots: LotGrid) -> None:
-    """Rows of skylights and ridges on the roofs."""
+    """Paint rows of skylights and ridges on the roofs."""
     along = np.where(lots.value(931) < 0.5, u, v)
     wave = np.sin(along * (np.float32(2 * math.pi) / lots.between(932, 11, 26)))
     strength = lots.between(933, 0.0, 0.22) * (lots.value(934) < 0.6)
@@ -68,7 +68,7 @@ def heavy_industry(canvas: Canvas) -> None:
 
 
 def _yard(canvas: Canvas) -> None:
-    """Trodden ground between the plants: dirt and gravel, grass off the tracks."""
+    """Paint the ground of an industrial site: dirt and asphalt, with grass off the tracks."""
     patch = canvas.noise(70, 3)
     tone = np.float32(0.9) + np.float32(0.1) * canvas.noise(25, 2)
     canvas.paint(np.ones_like(patch, np.bool_), Material.DIRT, tone)

@@ -1,4 +1,4 @@
-"""Reflectance of materials: spectra in the ten Sentinel-2 bands, and how a city and a zone vary them."""
+"""Reflectance of materials: spectra in the ten Sentinel-2 bands, and their variation by city and zone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Number = float | int
-"""One number; an int is written where a metre is whole, and types are checked as they are written."""
+"""A float or an int; run-time type checks do not accept an int as a float."""
 
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 WAVELENGTHS_UM = np.array([0.490, 0.560, 0.665, 0.705, 0.740, 0.783, 0.842, 0.865, 1.610, 2.190], np.float32)
@@ -83,9 +83,9 @@ class Vegetation:
 
     Attributes:
         leaves: Leaf state of broadleaved trees.
-        grass: greenness of grass.
-        shrub: greenness of bushes.
-        crop: greenness of crops.
+        grass: Greenness of grass.
+        shrub: Greenness of bushes.
+        crop: Greenness of crops.
     """
 
     leaves: float
@@ -99,20 +99,20 @@ def _spectrum(name: str) -> NDArray[np.float64]:
 
 
 def city_spectra(rng: np.random.Generator, plants: Vegetation, turbidity: float) -> Floats:
-    """Reflectance of each material in one city, (material, band).
+    """Draw the reflectance of each material in one city, (material, band).
 
-    The library's median is moved by a brightness and a slope over wavelength that the city draws
-    for each material, far wider than the differences between the means of two built classes:
-    what a roof reflects tells the city, not the zone.
+    Each material's median in the library is changed by a random brightness and a random slope over wavelength. They
+    vary far more between cities than the means of two built classes differ, so that the reflectance of a roof
+    identifies the city, not the zone.
     """
     spectra = _base(rng, plants, turbidity)
     return vary(rng, spectra, brightness=0.3, slope=0.25)
 
 
 def vary(rng: np.random.Generator, spectra: Floats, *, brightness: float, slope: float) -> Floats:
-    """The same materials a little different: log-normal brightness and slope, drawn for each material.
+    """Vary the materials a little by a log-normal brightness and slope, drawn for each material.
 
-    All plants share one draw, so that a meadow and the trees in it stay of one season.
+    Plants share a part of their draws, so that a meadow and its trees show the same season.
     """
     count = len(spectra)
     tilt = (np.log(WAVELENGTHS_UM) - np.log(0.7)).astype(np.float32)

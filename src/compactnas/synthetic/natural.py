@@ -64,14 +64,14 @@ def bush(canvas: Canvas) -> None:
 
 
 def meadow(canvas: Canvas) -> None:
-    """Grass with soft patches, paths and wet places."""
+    """Grass with soft variation and dry patches."""
     tone = np.float32(1) + np.float32(0.07) * canvas.noise(canvas.uniform(80, 200), 3)
     _everywhere(canvas, Material.GRASS, tone)
     canvas.paint(canvas.noise(140, 2) > canvas.uniform(1.2, 2.0), Material.STUBBLE, tone)
 
 
 def crop_field(canvas: Canvas, size_m: Number) -> None:
-    """Parcels of crops in different states, each ploughed its own way, with tracks between them."""
+    """Parcels of crops in different states, each with its own direction of furrows, and tracks between them."""
     u, v = canvas.frame(warp_m=canvas.uniform(0, 12))
     parcels = canvas.grid(u, v, size_m * canvas.uniform(1.0, 2.4), size_m, stagger=canvas.uniform(0, 0.6))
     strips = parcels.split(2, 1)

@@ -14,9 +14,9 @@ from compactnas.synthetic.plan import CLASSES, PATCH_PX, windows
 from compactnas.synthetic.scene import CityScene
 
 PURITY = 0.75
-"""Least share of a patch that is of its class."""
+"""Smallest share of a patch that belongs to its class."""
 STRIDE_PX = 4
-"""Step between the windows that may be drawn: patches overlap, as So2Sat's do."""
+"""Step between the windows that can be drawn; patches overlap, as in So2Sat."""
 
 Side = Literal["all", "west", "east"]
 
@@ -26,9 +26,9 @@ class Patches:
     """Patches of one city.
 
     Attributes:
-        pixels: reflectance, (patch, row, column, band).
-        classes: LCZ index 0 to 16, (patch,).
-        tfw: world-file numbers A, D, B, E, C, F, where C, F is the centre of the upper left pixel, (patch, 6).
+        pixels: Reflectance, (patch, row, column, band).
+        classes: LCZ index from 0 to 16, (patch,).
+        tfw: World-file numbers A, D, B, E, C, F, (patch, 6); C, F is the centre of the upper left pixel.
     """
 
     pixels: NDArray[np.float32]
@@ -37,13 +37,13 @@ class Patches:
 
 
 def cut_patches(scene: CityScene, count: int, side: Side, rng: np.random.Generator) -> Patches:
-    """Draws `count` windows of a scene, or of its west or east half, in random order.
+    """Draw `count` windows of a scene, or of its west or east half, in random order.
 
-    Half of them are spread evenly over the classes, half as So2Sat's are; a class that has too few
-    windows leaves its share to the others.
+    Half of them are spread evenly over the classes, half as in So2Sat. If a class has too few windows, the other
+    classes get its share.
 
     Raises:
-        UserError: the scene has fewer windows than that.
+        UserError: The scene has fewer windows, or `count` is too small for all classes.
     """
     row, col, label = windows(scene.lcz, PURITY, STRIDE_PX)
     middle = scene.lcz.shape[1] // 2
@@ -51,8 +51,8 @@ def cut_patches(scene: CityScene, count: int, side: Side, rng: np.random.Generat
     row, col, label = row[inside], col[inside], label[inside]
     if not CLASSES <= count <= len(row):
         raise UserError(
-            f"patches: {count} of a city, where its {side} part of {scene.lcz.shape[0]} px has places for {CLASSES} to "
-            f"{len(row)}; change patches, cities or scene_px"
+            f"patches: {count} from one city, but a scene of {scene.lcz.shape[0]} px (part: {side}) allows {CLASSES} "
+            f"to {len(row)}; change patches, cities or scene_px"
         )
     quota = _quota(np.bincount(label, minlength=CLASSES), count)
     chosen = np.concatenate([rng.choice(np.flatnonzero(label == c), quota[c], replace=False) for c in range(CLASSES)])
@@ -66,7 +66,7 @@ def cut_patches(scene: CityScene, count: int, side: Side, rng: np.random.Generat
 
 
 def _quota(available: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Patches of each class, `count` in all, at least one each, never more than there are."""
+    """Compute the number of patches of each class: `count` in all, at least one each, at most the available ones."""
     counts = np.array(SO2SAT_TRAIN, np.float64)
     weights = 0.5 / CLASSES + 0.5 * counts / counts.sum()
     quota = np.minimum(available, 1)

@@ -1,4 +1,4 @@
-"""Lay out the zones of a city: from the core to the edge, along a coast or a river, every class in each half."""
+"""Plan the zones of a city from the core to the edge, along a coast or a river, with every class in each half."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ SCALE = 4
 PATCH_PX = 32
 _CELL_PX = 64
 _TILE_PX = 128
-"""Side of what is looked at at a time for its nearest centres."""
+"""Side of the tiles whose nearest centres are computed at a time."""
 SMALLEST_PX = 264
-"""The least side of a scene, in which 6 x 6 zones still each hold a whole patch."""
+"""Smallest side of a scene, at which each of 6 x 6 zones still holds a whole patch."""
 
-# How far from the core (0) to the edge (1) each class is at home.
+# Usual distance of each class from the core (0) to the edge (1).
 _HOME = (0.0, 0.15, 0.3, 0.4, 0.45, 0.6, 0.7, 0.65, 0.85, 0.7, 0.95, 0.6, 0.9, 0.9, 0.75, 0.9, 0.8)
 _FIRST = (WATER, 0, 9, 1, 2)
 
 
 @dataclass(frozen=True)
 class CityPlan:
-    """A city's zones.
+    """Zones of a city.
 
     Attributes:
-        zone: number of the zone at each fine pixel, (row, column).
-        other: the neighbouring zone that is nearest there.
-        gap_m: how much farther the neighbour's centre is: small at a border.
-        classes: LCZ index 0 to 16 of each zone.
-        lcz: LCZ number 1 to 17 at each 10 m pixel.
+        zone: Number of the zone of each fine pixel, (row, column).
+        other: Number of the nearest neighbouring zone of each fine pixel, (row, column).
+        gap_m: Additional distance to the centre of the neighbouring zone in metres; small at a border.
+        classes: LCZ index from 0 to 16 of each zone.
+        lcz: LCZ number from 1 to 17 of each 10 m pixel.
     """
 
     zone: NDArray[np.int16]
@@ -50,13 +50,13 @@ class CityPlan:
 
 
 def plan_city(seed: int, size: int) -> CityPlan:
-    """Zones of the city of this seed on `size` x `size` pixels of 10 m.
+    """Plan the zones of the city of this seed, on `size` x `size` pixels of 10 m.
 
-    Borders are drawn again, straighter each time, until every class has a place for a patch in
-    the west half and in the east half.
+    Borders are drawn again, straighter each time, until every class has room for a patch in the west half and in the
+    east half.
 
     Raises:
-        UserError: the scene is too small for all classes.
+        UserError: The scene is too small for all classes.
     """
     if size < SMALLEST_PX:
         raise UserError(
@@ -71,7 +71,7 @@ def plan_city(seed: int, size: int) -> CityPlan:
 
 
 def _homes(lcz: NDArray[np.uint8]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Centres of the possible patches in each half."""
+    """Find the centres of the possible patches in each half."""
     row, col, _ = windows(lcz, purity=0.8, stride=4)
     half = PATCH_PX // 2
     west, east = col + PATCH_PX <= lcz.shape[1] // 2, col >= lcz.shape[1] // 2
@@ -81,12 +81,12 @@ def _homes(lcz: NDArray[np.uint8]) -> list[tuple[NDArray[np.int64], NDArray[np.i
 def windows(
     lcz: NDArray[np.uint8], purity: float, stride: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Row, column and LCZ index of the windows of 32 x 32 that are mostly of one class.
+    """Find windows of 32 x 32 pixels that mostly have one class; return their rows, columns and LCZ indices.
 
     Args:
         lcz: LCZ numbers, (row, column).
-        purity: least share of the class in the window; the class at its centre counts.
-        stride: pixels between windows.
+        purity: Smallest share of the class in the window; the pixel at its centre must have the same class.
+        stride: Step between windows in pixels.
     """
     rows = np.arange(0, lcz.shape[0] - PATCH_PX + 1, stride)
     cols = np.arange(0, lcz.shape[1] - PATCH_PX + 1, stride)
@@ -117,12 +117,12 @@ def _draw(rng: np.random.Generator, size: int, loose: float) -> CityPlan:
 def _assign(
     rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float64], west: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """A class for each zone whose centre is at x, y (0 to 1): each takes the free place most like its home."""
+    """Assign a class to each zone with its centre at x, y (0 to 1), each class to free places that suit it best."""
     core_x, core_y = rng.uniform(0.42, 0.58, 2)
     away = np.hypot(x - core_x, y - core_y)
     away = away / away.max()
     shore = _shore(rng, x, y)
-    # So2Sat's training counts, to a power that keeps a class from taking all.
+    # So2Sat's training counts, to a power below 1, so that no class dominates.
     weights = np.array(SO2SAT_TRAIN) ** 0.6 * np.exp(rng.normal(0, 0.6, CLASSES))
     classes = np.zeros(len(x), np.uint8)
     for half in (west, ~west):
@@ -144,7 +144,7 @@ def _assign(
 
 
 def _shore(rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each place from the coast (north or south of the city) or from the river through it."""
+    """Compute the distance of each place from the coast (north or south of the city) or from a river through it."""
     turn = rng.uniform(-0.6, 0.6)
     across = math.cos(turn) * (y - 0.5) + math.sin(turn) * (x - 0.5)
     if rng.random() < 0.5:
@@ -156,9 +156,9 @@ def _shore(rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float
 def _two_nearest(
     x: Floats, y: Floats, cx: NDArray[np.float32], cy: NDArray[np.float32]
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Nearest and second nearest centre of each pixel of a tile; the lower number where two are equally far.
+    """Find the nearest and second nearest centre of each pixel of a tile; of equally near ones, the lower number.
 
-    Only centres are looked at that are no farther from the tile's pixels than two others are from all of them.
+    Skips centres whose smallest distance to the tile is larger than the largest distance of two others.
     """
     least, most = (np.hypot(*gaps) for gaps in zip(_gaps(x, cx), _gaps(y, cy), strict=True))
     near = np.flatnonzero(least <= np.partition(most, 1)[1] * 1.001 + 1)
@@ -175,7 +175,7 @@ def _two_nearest(
 
 
 def _gaps(x: Floats, centres: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Least and greatest distance along one axis of each centre from the pixels' range."""
+    """Compute the smallest and largest distance of each centre from the range of the pixels, along one axis."""
     low, high = x.min(), x.max()
     outside = np.maximum(np.maximum(low - centres, centres - high), np.float32(0))
     return outside, np.maximum(np.abs(centres - low), np.abs(centres - high))
@@ -184,9 +184,9 @@ def _gaps(x: Floats, centres: NDArray[np.float32]) -> tuple[NDArray[np.float32],
 def _voronoi(
     rng: np.random.Generator, size: int, centre_x: NDArray[np.float64], centre_y: NDArray[np.float64], warp_m: float
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], Floats]:
-    """Nearest and second nearest centre at each fine pixel, under bent coordinates.
+    """Find the nearest and second nearest centre of each fine pixel, in bent coordinates; return also their gap.
 
-    The two are found at 10 m and then compared again at the fine size, which is as good and much cheaper.
+    Finds both at 10 m and compares them again at each fine pixel, which is as good and much cheaper.
     """
     fine = size * SCALE
     x = np.broadcast_to((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(FINE_M), (fine, fine))

@@ -1,4 +1,4 @@
-"""Geometry of the Local Climate Zones: ranges that a drawn zone keeps to.
+"""Geometry of the Local Climate Zones: ranges for the painted zones.
 
 Source: Stewart and Oke 2012, "Local Climate Zones for urban temperature studies", table 3.
 """
@@ -17,10 +17,10 @@ class Properties:
     """Composition of one class.
 
     Attributes:
-        building: fraction of the ground under buildings.
-        impervious: fraction that is paved or rock.
-        pervious: fraction that is soil, plants or water.
-        height_m: Height of buildings or trees; an open end of the table is closed at what is usual.
+        building: Fraction of the ground under buildings.
+        impervious: Fraction of the ground that is paved or rock.
+        pervious: Fraction of the ground that is soil, plants or water.
+        height_m: Height of buildings or trees; ranges that are open in the table end at a usual value.
     """
 
     building: Range
@@ -48,4 +48,4 @@ PROPERTIES: tuple[Properties, ...] = (
     Properties((0.00, 0.10), (0.00, 0.10), (0.90, 1.00), (0, 0.25)),
     Properties((0.00, 0.10), (0.00, 0.10), (0.90, 1.00), (0, 0)),
 )
-"""LCZ 1 to 10, then A to G."""
+"""Properties of LCZ 1 to 10, then A to G."""

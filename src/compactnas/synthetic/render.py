@@ -1,4 +1,4 @@
-"""From covered ground to what Sentinel-2 measures: shadows, mixing to 10 m, air, sensor."""
+"""Render painted ground as Sentinel-2 measures it: shadows, averaging to 10 m, atmosphere, sensor."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from compactnas.synthetic.materials import WAVELENGTHS_UM, Floats
 from compactnas.synthetic.plan import SCALE
 
 LOWEST, HIGHEST = 0.0001, 2.8
-"""So2Sat's range of reflectance."""
+"""Range of reflectance in So2Sat."""
 _COARSE_BANDS = (3, 4, 5, 7, 8, 9)  # B05 B06 B07 B8A B11 B12 are measured at 20 m
 
 
 def cast_shadows(height_m: Floats, azimuth_deg: float, elevation_deg: float) -> Mask:
-    """Mark shaded pixels: a taller object stands between them and the sun.
+    """Mark shaded pixels, those with a taller object between them and the sun.
 
-    The horizon S(p) = max over t of h(p + t d) - t tan(e) is built by doubling: the horizon over
-    2n steps is the larger of that over n steps here, and that over n steps n steps further on.
+    The horizon S(p) = max over t of h(p + t d) - t tan(e) is computed by doubling: the horizon over 2n steps is the
+    maximum of the horizon over n steps here and the horizon over n steps from the pixel n steps away.
 
     Args:
-        height_m: above ground, (row, column) of fine pixels.
+        height_m: Height above ground, (row, column) of fine pixels.
         azimuth_deg: Azimuth of the sun, clockwise from north.
         elevation_deg: Elevation of the sun above the horizon.
     """
@@ -45,7 +45,7 @@ def cast_shadows(height_m: Floats, azimuth_deg: float, elevation_deg: float) -> 
 
 
 def _overlap(shape: tuple[int, ...], rows: int, cols: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Slices so that there = here moved by (rows, cols)."""
+    """Return slices `here` and `there`, where `there` is `here` moved by (rows, cols)."""
     here, there = [], []
     for side, move in zip(shape, (rows, cols), strict=True):
         here.append(slice(max(0, -move), side - max(0, move)))
@@ -54,14 +54,14 @@ def _overlap(shape: tuple[int, ...], rows: int, cols: int) -> tuple[tuple[slice,
 
 
 def to_surface(lookup: NDArray[np.int32], table: Floats, tone: Floats, sunlight: Floats, climate: Climate) -> Floats:
-    """Mean surface reflectance of each 10 m pixel, (band, row, column).
+    """Compute the mean surface reflectance of each 10 m pixel, (band, row, column).
 
     Args:
-        lookup: row of `table` for each fine pixel.
-        table: reflectance, (kind, band).
-        tone: brightness of each fine pixel against its kind.
-        sunlight: direct light on each fine pixel, 0 in shadow.
-        climate: its haze gives the share of diffuse light, which shadows keep.
+        lookup: Row of `table` for each fine pixel.
+        table: Reflectance, (kind, band).
+        tone: Brightness of each fine pixel relative to its kind.
+        sunlight: Direct light on each fine pixel; 0 in shadow.
+        climate: Climate of the city, whose haze sets the share of diffuse light; shadows get only diffuse light.
     """
     rows, cols = (side // SCALE for side in lookup.shape)
     diffuse = _diffuse_share(climate)
@@ -85,28 +85,28 @@ def _block_mean(fine: Floats) -> Floats:
 
 
 def _rayleigh(wavelengths_um: Floats) -> Floats:
-    """Optical depth of clear air (Hansen and Travis 1974)."""
+    """Compute the optical depth of clear air (Hansen and Travis 1974)."""
     inverse = wavelengths_um**-2.0
     return np.asarray(0.008569 * inverse**2 * (1 + 0.0113 * inverse + 0.00013 * inverse**2), np.float32)
 
 
 def _aerosol(wavelengths_um: Floats, haze: float) -> Floats:
-    """Optical depth of haze by Angstrom's law with exponent 1.3."""
+    """Compute the optical depth of haze by Angstrom's law with exponent 1.3."""
     return np.asarray(haze * (wavelengths_um / 0.55) ** -1.3, np.float32)
 
 
 def _diffuse_share(climate: Climate) -> Floats:
-    """Share of the light on the ground that comes from the sky."""
+    """Compute the share of the light on the ground that comes from the sky, for each band."""
     slant = 1 / math.sin(math.radians(climate.sun_elevation_deg))
     depth = 0.5 * _rayleigh(WAVELENGTHS_UM) + 0.35 * _aerosol(WAVELENGTHS_UM, climate.haze)
     return np.asarray(np.clip(0.04 + 1 - np.exp(-depth * slant), 0.05, 0.6), np.float32)
 
 
 def to_sensor(surface: Floats, climate: Climate, rng: np.random.Generator) -> Floats:
-    """Top-of-atmosphere reflectance as So2Sat stores it, (band, row, column), in steps of 0.0001.
+    """Compute top-of-atmosphere reflectance as So2Sat stores it, (band, row, column), in steps of 0.0001.
 
-    Single scattering: path reflectance of air and haze, two-way transmission, light of the
-    neighbourhood scattered into the view; then the sensor's blur, its 20 m bands, gain and noise.
+    The atmosphere has single scattering: path reflectance of air and haze, two-way transmission, and light of the
+    neighbourhood that is scattered into the view. The sensor adds blur, 20 m bands, gain and noise.
     """
     sun = math.sin(math.radians(climate.sun_elevation_deg))
     air, patchy = _rayleigh(WAVELENGTHS_UM), 1 + 0.15 * smooth_noise(rng, surface.shape[1:], 150.0)
@@ -126,7 +126,7 @@ def to_sensor(surface: Floats, climate: Climate, rng: np.random.Generator) -> Fl
 
 
 def _blur(image: Floats, weight: float = 0.09) -> Floats:
-    """The optics' blur: a little of each neighbour, along rows and columns."""
+    """Blur as the optics do: mix in a little of each neighbour, along rows and columns."""
     for axis in (0, 1):
         pad = [(1, 1) if axis == which else (0, 0) for which in (0, 1)]
         wide = np.pad(image, pad, mode="edge")
@@ -136,14 +136,14 @@ def _blur(image: Floats, weight: float = 0.09) -> Floats:
 
 
 def _blur_wide(image: Floats) -> Floats:
-    """The neighbourhood of half a kilometre or so."""
+    """Average over a neighbourhood of about half a kilometre."""
     picture = Image.fromarray(image)
     small = picture.resize((max(1, image.shape[1] // 24), max(1, image.shape[0] // 24)), Image.Resampling.BOX)
     return np.asarray(small.resize(picture.size, Image.Resampling.BICUBIC), np.float32)
 
 
 def _at_20_m(image: Floats, noise: float, rng: np.random.Generator) -> Floats:
-    """Measured on 20 m pixels, then resampled to 10 m."""
+    """Measure on 20 m pixels, then resample to 10 m."""
     picture = Image.fromarray(image)
     half = ((image.shape[1] + 1) // 2, (image.shape[0] + 1) // 2)
     coarse = np.asarray(picture.resize(half, Image.Resampling.BOX), np.float32)

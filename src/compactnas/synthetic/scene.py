@@ -1,4 +1,4 @@
-"""A whole city as one Sentinel-2 scene."""
+"""Make a whole city as one Sentinel-2 scene."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from compactnas.synthetic.plan import PIXEL_M, SCALE, WATER, CityPlan, plan_city
 from compactnas.synthetic.render import cast_shadows, to_sensor, to_surface
 from compactnas.synthetic.zones import COMPANIONS, PAINTERS
 
-_BUILT = 10  # LCZ indices below are built classes
+_BUILT = 10  # LCZ indices below this one are built classes
 
 
 @dataclass(frozen=True)
 class CityScene:
-    """One city.
+    """Scene of one city.
 
     Attributes:
-        reflectance: top of atmosphere, (band, row, column), bands as in `materials.BANDS`, 10 m.
-        lcz: LCZ number 1 to 17 of each pixel.
+        reflectance: Top-of-atmosphere reflectance at 10 m, (band, row, column), with the bands of `materials.BANDS`.
+        lcz: LCZ number from 1 to 17 of each pixel.
         name: Name of the city.
-        epsg: code of its UTM zone.
-        transform: (a, b, c, d, e, f) so that x = a col + b row + c and y = d col + e row + f at
-            the pixel's upper left corner, in metres.
+        epsg: EPSG code of its UTM zone.
+        transform: Affine transform (a, b, c, d, e, f): the upper left corner of a pixel is at x = a col + b row + c and
+            y = d col + e row + f, in metres.
     """
 
     reflectance: Floats
@@ -39,10 +39,10 @@ class CityScene:
 
 
 def make_city(seed: int, size: int) -> CityScene:
-    """Draws the city of this seed on `size` x `size` pixels; the same seed gives the same bytes.
+    """Make the city of this seed on `size` x `size` pixels; the same seed gives the same bytes.
 
     Raises:
-        UserError: the scene is too small for all classes.
+        UserError: The scene is too small for all classes.
     """
     climate = draw_climate(seed)
     plan = plan_city(seed, size)
@@ -59,7 +59,7 @@ def make_city(seed: int, size: int) -> CityScene:
 
 
 def _place(seed: int, climate: Climate) -> tuple[float, float, float, float, float, float]:
-    """Upper left corner on a 10 m lattice near the central meridian, at the city's latitude (a sphere does here)."""
+    """Draw the transform: upper left corner on a 10 m grid near the central meridian, at the latitude on a sphere."""
     rng = np.random.default_rng((seed, 6))
     east = 10 * round(float(rng.uniform(330_000, 670_000)) / 10)
     north = 10 * round(math.radians(climate.latitude_deg) * 6_367_449 * 0.9996 / 10)
@@ -67,7 +67,7 @@ def _place(seed: int, climate: Climate) -> tuple[float, float, float, float, flo
 
 
 def _paint(seed: int, plan: CityPlan, climate: Climate) -> Canvas:
-    """Every zone drawn on a canvas of its own and laid into the whole."""
+    """Paint every zone on its own canvas, and copy it to the canvas of the city."""
     fine = plan.zone.shape[0]
     x = np.broadcast_to((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(FINE_M), (fine, fine))
     whole = Canvas(x, x.T, np.random.default_rng((seed, 3)), np.random.default_rng((seed, 3)), climate)
@@ -89,7 +89,7 @@ def _paint(seed: int, plan: CityPlan, climate: Climate) -> Canvas:
 
 
 def _spans(zone: NDArray[np.int16], zones: int) -> list[slice]:
-    """The rows that each zone reaches over; `slice(0, 0)` for one that is nowhere."""
+    """Return the range of rows of each zone; `slice(0, 0)` for a zone without pixels."""
     there = np.array([np.bincount(row, minlength=zones) > 0 for row in zone])
     first, last = there.argmax(axis=0), len(there) - there[::-1].argmax(axis=0)
     ends = np.where(there.any(axis=0), [first, last], 0)
@@ -108,7 +108,7 @@ def _lay(whole: Canvas, box: tuple[slice, slice], where: Mask, part: Canvas) -> 
 
 
 def _borders(plan: CityPlan, ground: Canvas, climate: Climate) -> None:
-    """Draw the ground between zones: roads in town, hedges and tracks outside, a beach or a quay along water."""
+    """Paint the borders of zones: roads in town, hedges and tracks outside, a beach or a quay along water."""
     near, far = plan.classes[plan.zone], plan.classes[plan.other]
     pair = hashed(
         np.minimum(plan.zone, plan.other).astype(np.int32), np.maximum(plan.zone, plan.other).astype(np.int32), 17
@@ -129,7 +129,7 @@ def _borders(plan: CityPlan, ground: Canvas, climate: Climate) -> None:
 
 
 def _lines(rng: np.random.Generator, ground: Canvas) -> None:
-    """Motorways and railways that cross the city whatever the zone."""
+    """Paint motorways and a railway that cross the city through all zones."""
     span = float(ground.x.max())
     for number in range(int(rng.integers(1, 4))):
         turn, offset = rng.uniform(0, math.pi), rng.uniform(0.2, 0.8) * span
@@ -146,7 +146,7 @@ def _lines(rng: np.random.Generator, ground: Canvas) -> None:
 
 
 def _hills(rng: np.random.Generator, plan: CityPlan, climate: Climate) -> Floats:
-    """Direct light on sloping ground against level ground: strong outside the town, none on water."""
+    """Compute direct light relative to level ground: slopes are strong outside the town, weak in it, none on water."""
     shape = plan.lcz.shape
     hills = smooth_noise(rng, shape, 40.0, octaves=3)
     south, east = np.gradient(hills)

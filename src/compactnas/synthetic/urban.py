@@ -13,7 +13,7 @@ _PAVING = (Material.ASPHALT, Material.ROAD, Material.CONCRETE)
 
 
 def within(canvas: Canvas, limits: Range) -> float:
-    """A value inside the table's range, off its ends."""
+    """Draw a value inside a range of the table, away from its ends."""
     low, high = limits
     return canvas.uniform(low + 0.2 * (high - low), high - 0.2 * (high - low))
 
@@ -24,7 +24,7 @@ def _streets(canvas: Canvas, where: Mask, material: Material | None = None) -> N
 
 
 def _open_ground(canvas: Canvas, where: Mask, lots: LotGrid, pervious: float, soft: tuple[Material, ...]) -> None:
-    """Paves or plants each lot's open ground, so that about `pervious` of the canvas is planted."""
+    """Pave or plant the open ground of each lot, so that about `pervious` of the canvas is planted."""
     share = min(1.0, pervious / max(float(where.mean()), 1e-3))
     planted = lots.value(911) < share
     speckle = np.float32(1) + np.float32(0.1) * canvas.noise(15)
@@ -136,7 +136,7 @@ def open_high_rise(canvas: Canvas) -> None:
 
 
 def _lawns(canvas: Canvas, u: Floats, v: Floats, lots: LotGrid, impervious: float, road: float) -> None:
-    """Grass between free-standing houses, with access roads and car parks to the wanted share."""
+    """Paint grass between free-standing houses, with roads and car parks up to the share `impervious`."""
     canvas.paint(np.ones_like(u, np.bool_), Material.GRASS, np.float32(1) + np.float32(0.12) * canvas.noise(30, 2))
     estate = canvas.grid(u, v, lots.pitch_u * 2, lots.pitch_v * 2)
     roads = ~estate.interior(road)
@@ -214,7 +214,7 @@ def _gardens(canvas: Canvas, where: Mask, lots: LotGrid) -> None:
 
 
 def lightweight_low_rise(canvas: Canvas) -> None:
-    """LCZ 7: huts of sheet metal and what was at hand, wall to wall, on trodden earth."""
+    """LCZ 7: huts of sheet metal and scrap materials, wall to wall, on bare earth."""
     facts = PROPERTIES[6]
     u, v = canvas.frame(canvas.turn(), warp_m=canvas.uniform(10, 22), warp_scale_m=90)
     canvas.paint(np.ones_like(u, np.bool_), Material.DIRT, np.float32(1) + np.float32(0.1) * canvas.noise(25, 2))

@@ -1,4 +1,4 @@
-"""The made world on disk: So2Sat's own HDF5 layout with city and geo columns, and GeoTIFF scenes."""
+"""Write a synthetic world: HDF5 files in So2Sat's layout with city and geo columns, and GeoTIFF scenes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_world(
     Every part has all 17 classes. The same arguments give the same bytes.
 
     Args:
-        path: Folder to write; it must not exist, or be empty.
+        path: Folder to write; it must not exist or must be empty.
         cities: Number of cities of the training part.
         test_cities: Number of cities of the validation and test parts.
         patches: Number of patches of the training part.
@@ -87,7 +87,7 @@ def write_world(
 def _write_description(
     folder: Path, seed: int, scene_px: int, training: list[str], testing: list[str], sizes: dict[str, list[int]]
 ) -> None:
-    """Write `world.json`, which says how the world was made."""
+    """Write `world.json`, the description of the world."""
     about = {
         "made": "by compactnas, a procedural world: no real place",
         "seed": seed,
@@ -130,14 +130,14 @@ def _check(cities: int, test_cities: int, patches: int, scene_px: int, seed: int
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its name when all is written, or goes without a trace."""
+    """Yield a folder next to the target. At the end it gets the target's name, or is removed after an error."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path}: exists and is not an empty folder; choose another name or delete it")
     temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be created ({error.strerror}); choose another place") from error
     try:
         yield temporary
         if path.exists():
@@ -163,7 +163,8 @@ def _require_room(folder: Path, patches: int, item_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder.parent}: the world takes {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free"
+            f"{folder.parent}: the world needs {needed / 1e6:.0f} MB, but the disk has {free / 1e6:.0f} MB free; "
+            "free some room or choose another place"
         )
 
 

@@ -1,4 +1,4 @@
-"""Painter of each class."""
+"""Painters of the classes, and the classes that appear inside each class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAINTERS: tuple[Callable[[Canvas], None], ...] = (
     natural.bare_soil_or_sand,
     natural.water,
 )
-"""Draws a zone of LCZ index 0 to 16 (LCZ 1 to 10, A to G) on its canvas."""
+"""Functions that paint a zone of LCZ index 0 to 16 (LCZ 1 to 10, A to G) on its canvas."""
 
 COMPANIONS: tuple[tuple[int, ...], ...] = (
     (1, 7),
@@ -47,4 +47,4 @@ COMPANIONS: tuple[tuple[int, ...], ...] = (
     (13, 12),
     (),
 )
-"""Small patches inside each class: a supermarket in a suburb, a grove in a meadow."""
+"""LCZ indices of small areas that appear inside each class: a supermarket in a suburb, a grove in a meadow."""
