@@ -43,7 +43,7 @@ class AlphaStepResult(NamedTuple):
         loss: Cross-entropy on the batch of D_V.
         accuracy: Accuracy on the batch.
         complexity: Loss of the objective on cost.
-        penalty: Loss of the strategy's own; None if it has none.
+        penalty: Additional loss of the strategy; None without one.
     """
 
     loss: Float[Tensor, ""]
@@ -55,8 +55,8 @@ class AlphaStepResult(NamedTuple):
 class BilevelStep:
     """Supernet, architecture and their optimizers, and one step of each.
 
-    How an architecture is drawn and learnt is the business of its strategy (`compactnas.search.strategies`), what its
-    cost adds to the loss that of its objective (`compactnas.search.objectives`).
+    The strategy (`compactnas.search.strategies`) draws and trains the architecture. The objective
+    (`compactnas.search.objectives`) adds a loss on its cost.
 
     Args:
         space: Search space.
@@ -184,7 +184,7 @@ class BilevelStep:
 
 
 class _AlphaStep:
-    """One step of the architecture: its losses, all of one draw (`compactnas.search.strategy.ArchitectureStep`)."""
+    """One step of the architecture: its losses, all with the same draw (see `search.strategy.ArchitectureStep`)."""
 
     def __init__(
         self, bilevel: BilevelStep, tau: float, progress: float, batch_v: Batch, batch_t: Batch | None

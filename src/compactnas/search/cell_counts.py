@@ -26,7 +26,7 @@ MOST_CELLS = 200_000
 """Most ways to spread the edges of a cell over the groups that are counted."""
 
 MOST_LIVE = 50_000
-"""The same, times the sets of nodes that are read. In larger spaces dead nodes are not looked for."""
+"""The same, times the number of sets of nodes that are read. In larger spaces, dead nodes are not searched for."""
 
 Group = Sequence[int]
 """Indices of operations that cost the same in every block and that a skip limit treats alike."""

@@ -56,7 +56,7 @@ class _Choices(NamedTuple):
 
 
 class _Round(NamedTuple):
-    """One round of the derivation: what a network must fulfil.
+    """One round of the derivation: requirements for the network.
 
     Attributes:
         used: Share of at least one budget that it must use.
@@ -127,7 +127,7 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], limit: 
             return derived
     require_possible(architecture, budgets)
     limits = [budget.describe(budget.most) for budget in budgets] + ([limit.describe()] if limit else [])
-    raise UserError(f"no network of the space is within {' and '.join(limits)}; raise a limit")
+    raise UserError(f"search: no network of the space is within {' and '.join(limits)}; raise a limit")
 
 
 def _most_probable(

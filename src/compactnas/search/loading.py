@@ -1,4 +1,4 @@
-"""Open the folder of a search in Python: supernet, architecture and data as they were at its newest checkpoint."""
+"""Load a search in Python: supernet, architecture and data at its newest checkpoint."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def load_search(folder: str | Path, data: DataConfig | None = None, machine: Mac
         search.restore(saved["state"])
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder / 'search'}: its checkpoint is of another search ({reason})") from None
+        raise UserError(f"{folder / 'search'}: the checkpoint does not fit the run's config ({reason})") from None
     return search

@@ -58,7 +58,7 @@ class CostObjective(Protocol):
         """Adapt the objective to the architecture of this step; called once per step, before the optimizer moves."""
 
     def cost_of(self, space: Space, genotype: Genotype) -> float:
-        """Compute what the cost of one network takes off its accuracy when candidates are compared."""
+        """Compute the amount that a network's cost subtracts from its accuracy when candidates are compared."""
         return 0.0
 
     def state(self) -> list[float]:

@@ -218,7 +218,7 @@ class Searcher:
     def conclude(
         self, folder: Path | None = None, listener: Listener | None = None, *, resume: bool = False
     ) -> Derived:
-        """Choose the network after the last epoch, as the strategy does it.
+        """Choose the network after the last epoch, by the rule of the strategy.
 
         Args:
             folder: Folder for measured candidates; None writes nothing.
@@ -266,7 +266,7 @@ class Searcher:
 
 @dataclass(frozen=True)
 class _Concluding:
-    """A finished search as its strategy sees it (`compactnas.search.strategy.TrainedSearch`)."""
+    """A finished search in the form that its strategy needs (`compactnas.search.strategy.TrainedSearch`)."""
 
     search: Searcher
     folder: Path | None

@@ -9,7 +9,7 @@ from compactnas.space.genotype import Genotype
 
 
 class SkipLimit(NamedTuple):
-    """Largest number of edges of a cell that may have one of some operations.
+    """Limit on the number of edges of a cell that have certain operations.
 
     Attributes:
         operations: Names of these operations, such as `skip_connect`.

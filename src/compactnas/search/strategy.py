@@ -92,7 +92,7 @@ class Strategy(Protocol):
         single_path: Whether a weight step runs one operation per edge.
         alpha_passes: Passes of an architecture step over what a weight step runs, in units of a forward pass.
         measures_candidates: Whether it measures `search.candidates` networks at its end.
-        options: Options of `SearchConfig` that only some strategies have, and this one does.
+        options: Options of `SearchConfig` that this strategy has and others may not have.
         least_operations: Smallest number of candidate operations that it can draw from.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
         betas: Betas of Adam on the architecture.
@@ -124,7 +124,7 @@ class Strategy(Protocol):
         ...
 
     def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Float[Tensor, ""] | None:
-        """Compute a loss of the strategy's own, on the CPU; None adds nothing.
+        """Compute an additional loss of the strategy, on the CPU; None adds nothing.
 
         Args:
             architecture: Architecture that is trained.
@@ -134,7 +134,7 @@ class Strategy(Protocol):
         return None
 
     def architecture_gradient(self, step: ArchitectureStep) -> None:
-        """Leave the gradient of the architecture; by default that of the loss on D_V with frozen weights."""
+        """Compute the gradient of the architecture in `grad`; by default, of the loss on D_V with frozen weights."""
         with frozen(step.weights):
             step.backward(step.validation_loss())
 

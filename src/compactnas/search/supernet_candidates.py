@@ -28,11 +28,11 @@ SAVE_EVERY = 20
 
 @dataclass(frozen=True)
 class CandidateMeasures:
-    """How a candidate is measured.
+    """Functions that measure a candidate.
 
     Attributes:
         accuracy: Accuracy of a network on D_V with the weights of the supernet.
-        cost: What is subtracted from the accuracy for the cost of a network; zero without setting C.
+        cost: Amount that a network's cost subtracts from its accuracy; zero without setting C.
         macs: MACs of a network.
     """
 
@@ -49,7 +49,7 @@ class SupernetCandidates:
         genotypes: Networks to choose from.
         budgets: Limits on the cost of a candidate. A candidate uses at least 95 % of one, if the space has such.
         evaluations: Number of candidates.
-        measures: How a candidate is measured.
+        measures: Functions that measure a candidate.
         seed: Seed of the candidates.
         processes: Processes that measure together; the first one writes.
     """
@@ -95,7 +95,7 @@ class _Measuring:
         finally:
             self.listener.end()
         if not trials:
-            raise UserError("budget: none of many networks drawn is within it; raise the limit")
+            raise UserError("budget: none of the many networks drawn is within it; raise the limit")
         if len(self.rows) > self.written:
             self._write()
         best = max(range(len(trials)), key=lambda number: trials[number].value)
@@ -116,7 +116,7 @@ class _Measuring:
             self.listener.step({"accuracy": float(self.rows[-1]["accuracy"])})
             self._save_or_stop()
         elif self.rows[self.count]["genotype"] != genotype.to_values():
-            raise UserError(f"{self._file}: its candidate {self.count} is of another search; name a new folder")
+            raise UserError(f"{self._file}: candidate {self.count} belongs to another search; choose a new folder")
         self.count += 1
         return float(self.rows[self.count - 1]["score"])
 

@@ -18,8 +18,8 @@ Evaluate = Callable[[Row], float]
 """Evaluates a candidate; larger is better."""
 
 TRIES, BRED = 1000, 20
-"""Draws without a new candidate after which the space counts as used up; and the same for mutants and crosses, whose
-parents may have no new children left."""
+"""Number of draws without a new candidate after which the space counts as used up; the second one is for mutants and
+crosses, whose parents may have no new children left."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def leave_unrolled_gradient(
     processes: ProcessGroup,
     epsilon: float = EPSILON,
 ) -> None:
-    """Leave the second-order gradient of the loss on D_V in ``choices`` (eq. 7 and 8).
+    """Compute the second-order gradient of the loss on D_V in the `grad` of ``choices`` (eq. 7 and 8).
 
     With w' = w - xi (grad_w L_T + momentum and decay, as in the published code), the gradient is
     grad_alpha L_V(w', alpha) - xi (grad_alpha L_T(w+, alpha) - grad_alpha L_T(w-, alpha)) / (2 e), where

@@ -27,7 +27,7 @@ CHECK_EVERY_STEPS = 50
 """Steps between two checks of the losses on a GPU, because reading a loss waits for the device."""
 
 RATE_CUT, MOST_CUTS = 0.5, 5
-"""Factor that lowers the learning rate after a divergence, and how often it is applied."""
+"""Factor that lowers the learning rate after a divergence, and the largest number of times it is applied."""
 
 
 class StepResult(NamedTuple):

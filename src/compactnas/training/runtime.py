@@ -31,7 +31,7 @@ class Listener(Protocol):
         """An epoch has finished."""
 
     def warn(self, text: str) -> None:
-        """Report something that a reader of the results should know."""
+        """Report a warning that is important for the results."""
 
     def end(self) -> None:
         """The stage has ended."""

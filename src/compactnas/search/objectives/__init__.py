@@ -17,7 +17,7 @@ OBJECTIVES = cast(Registry[type[CostObjective]], config.OBJECTIVES)
 
 
 def build_objective(context: ObjectiveContext) -> CostObjective:
-    """Build the objective that the options of a search ask for.
+    """Build the objective that the options of a search select.
 
     ``auto`` takes the augmented Lagrangian if there are budgets, else the complexity loss of the paper. Without
     setting C the complexity loss has the weight 0.

@@ -1,6 +1,6 @@
-"""An augmented Lagrangian that draws the expected cost to just below the budgets.
+"""An augmented Lagrangian that pulls the expected cost to just below the budgets.
 
-It draws from both sides: a network that is smaller than allowed is no better for it, and short searches fall to
+It pulls from both sides: a network gains nothing from being smaller than allowed, and short searches collapse to
 operations without weights (docs/log.md).
 """
 
@@ -21,7 +21,7 @@ from compactnas.search.objective import CostObjective, ObjectiveContext
 from compactnas.search.sampling import Draw
 
 TARGET = 0.975
-"""Share of a budget that the expected cost is drawn to: the middle of what counts as used."""
+"""Target of the expected cost as a share of a budget: the middle of the range that counts as used."""
 
 
 class AugmentedLagrangian(CostObjective):
@@ -60,7 +60,7 @@ class AugmentedLagrangian(CostObjective):
 
     @torch.no_grad()
     def update(self, architecture: Architecture, draw: Draw | None = None) -> None:
-        """Move the multipliers of budgets that bind by their excess; reset the others to zero."""
+        """Change the multipliers of binding budgets in proportion to their excess; reset the others to zero."""
         excesses = [self._excess(budget, architecture) for budget in self.budgets]
         for place, (excess, binding) in enumerate(zip(excesses, _binding(excesses), strict=True)):
             self.values[place] = self.values[place] + self.rate * float(excess) if binding else 0.0

@@ -31,7 +31,7 @@ class DartsSecondOrder(Strategy):
         depth_mode: How depths are drawn.
     """
 
-    # The step, the loss behind it, and both sides of the finite difference.
+    # The step, the loss after it, and both sides of the finite difference.
     alpha_passes: ClassVar[int] = 2 * WHOLE + 2 * (FORWARD + BACKWARD_TO_MAPS)
     scaled_gradients: ClassVar[bool] = False
 
@@ -49,7 +49,7 @@ class DartsSecondOrder(Strategy):
         return draw_mixture(architecture, operations, tau, generator, self.depth_mode, gradient=gradient)
 
     def architecture_gradient(self, step: ArchitectureStep) -> None:
-        """Leave the gradient of the loss after one step of the weights."""
+        """Compute the gradient of the loss after one step of the weights."""
         leave_unrolled_gradient(
             step.training_loss, step.validation_loss, step.optimizer, step.weights, step.choices, step.processes
         )
