@@ -55,8 +55,8 @@ class WidthCosts:
 
     Attributes:
         operations: Cost of an operation on one edge in one cell of each block.
-        fixed: Cost of stem, reductions and head: the sum over pairs of neighbouring blocks at their widths. A block
-            that is alone is its own neighbour.
+        fixed: Cost of stem, reductions and head: the sum over pairs of neighbouring blocks at their widths. A single
+            block is its own neighbour.
     """
 
     operations: Float[Tensor, "blocks widths operations"]

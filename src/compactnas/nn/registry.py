@@ -59,7 +59,7 @@ class ModelSpec:
             raise UserError(f"{where}: not a model's description; it must have the keys {', '.join(sorted(keys))}")
         numbers = {key: raw[key] for key in LIMITS}
         if not isinstance(raw["name"], str) or not all(type(value) is int for value in numbers.values()):
-            raise UserError(f"{where}: name must be a text, and {', '.join(LIMITS)} whole numbers")
+            raise UserError(f"{where}: name must be text, and {', '.join(LIMITS)} whole numbers")
         genotype = None if raw["genotype"] is None else Genotype.from_values(raw["genotype"], where)
         return cls(raw["name"], genotype=genotype, **numbers)
 

@@ -1,4 +1,4 @@
-"""Weights as safetensors beside `model.json`, which describes the network."""
+"""Weights as safetensors, next to `model.json`, which describes the network."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from compactnas.nn.state import State
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2016, CIFAR form).
+    """Two 3x3 convolutions with a shortcut (He et al. 2016, CIFAR form).
 
     A shortcut that changes the width is a 1x1 convolution without batch norm, after a 2x2
     average pool if the stride is 2. This is the form of the paper's code base, and the only
