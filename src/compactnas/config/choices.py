@@ -1,4 +1,4 @@
-"""Strategies and objectives of a search by name, without torch until one of them is asked for its traits."""
+"""Strategies and objectives of a search by name. Torch is imported only when an entry is first used."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ OBJECTIVES: Registry[Any] = Registry(
 AUTO = "auto"
 
 OWN_OPTIONS = {"sampled_inputs": 0, "unsampled_gradient": "none"}
-"""Options that only some strategies have, with the value that leaves them out."""
+"""Option that only some strategies have -> the value that turns it off."""
 
 
 def require_choices(config: SearchConfig) -> None:
-    """Check strategy and objective, and the options that depend on them.
+    """Check the strategy, the objective and the options that depend on them.
 
     Raises:
-        UserError: A name is unknown, or an option does not go with the strategy or the objective.
+        UserError: A name is unknown, or the strategy or the objective does not support an option.
     """
     STRATEGIES.require(config.strategy, "search.strategy")
     for name, left_out in OWN_OPTIONS.items():
         value = getattr(config, name)
         require(
             value == left_out or name in STRATEGIES[config.strategy].options,
-            f"search.{name}: {config.strategy} does not have this option; leave out {name}={value}",
+            f"search.{name}: {config.strategy} does not have this option; leave out search.{name}={value}",
         )
     for name, left_out in (("skip_limit", "log"), ("stop_after", 0)):
         require(
             getattr(config, name) == left_out or STRATEGIES[config.strategy].learns_alpha,
             f"search.{name}: {config.strategy} does not train the architecture, so this option has no effect; "
-            "leave it out",
+            f"leave out search.{name}={getattr(config, name)}",
         )
     if config.objective == AUTO:
         return
     OBJECTIVES.require(config.objective, "search.objective")
-    require(config.complexity, "search.objective: search.complexity is off; turn it on, or leave out the objective")
+    require(
+        config.complexity,
+        "search.objective: search.complexity is off; turn search.complexity on, or leave out search.objective",
+    )
     budgets = (config.max_macs, config.max_parameters, config.max_latency_ms)
     require(
         any(budgets) or not OBJECTIVES[config.objective].needs_budget,

@@ -29,7 +29,7 @@ SPLIT_FIELDS = (
     "validation_fraction",
     "split_seed",
 )
-"""Fields of a `DataConfig` on the split of a source, not on how it is read."""
+"""Fields of a `DataConfig` that describe the split of a source, not how to read it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class DataConfig:
         split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
             So2Sat). `d2`: the official training part, split at random (paper, section 4). `group`: whole groups
             (cities) are held out. `fold`: one of K folds of groups. `block`: squares on the ground are held out, and
-            patches across their borders are dropped. `random`: all patches at random. `csv`: a file says.
+            patches across their borders are dropped. `random`: all patches at random. `csv`: the parts in
+            `data.split_csv`.
         split_csv: File with columns path,split[,group] for the split `csv`.
         test_groups: Groups of the test part for the split `group`; if empty, groups are drawn at random.
         test_fraction: Share of the test part for the splits `d2`, `random`, `block`, and `group` without test groups.
@@ -57,9 +58,9 @@ class DataConfig:
         fold: Number of the fold that is the test part, from 0.
         block_m: Side of a square for the split `block`, in the unit of the coordinates.
         validation_fraction: Share of the validation part, taken from the training part by the same method; 0 makes
-            none.
+            no validation part.
         split_seed: Random seed of the split.
-        preload_gib: Largest size of a source that is read into memory at once, in GiB.
+        preload_gib: Largest size of a source that is read into memory as a whole, in GiB.
     """
 
     path: str = ""
@@ -84,20 +85,33 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.format != "auto":
             DATA_FORMATS.require(self.format, "data.format")
-        require(self.downsample >= 1, f"data.downsample: {self.downsample} is less than 1")
-        require(self.window_px >= 1, f"data.window_px: {self.window_px} is less than 1")
-        require(self.stride_px >= 0, f"data.stride_px: {self.stride_px} is negative; 0 makes it about 100 m")
-        require(0 < self.test_fraction < 1, f"data.test_fraction: {self.test_fraction} is outside 0 to 1")
         require(
-            0 <= self.validation_fraction < 1, f"data.validation_fraction: {self.validation_fraction} is outside 0 to 1"
+            self.downsample >= 1,
+            f"data.downsample: {self.downsample} is less than 1; give 1 (keep all pixels) or more",
+        )
+        require(self.window_px >= 1, f"data.window_px: {self.window_px} is less than 1; give 1 or more")
+        require(
+            self.stride_px >= 0, f"data.stride_px: {self.stride_px} is negative; give 0 (about 100 m), or 1 or more"
+        )
+        require(
+            0 < self.test_fraction < 1,
+            f"data.test_fraction: {self.test_fraction} is not between 0 and 1; give a share such as 0.2",
+        )
+        require(
+            0 <= self.validation_fraction < 1,
+            f"data.validation_fraction: {self.validation_fraction} is not a share below 1; give 0 (no validation "
+            "part), or a share such as 0.1",
         )
         require(
             self.folds == 0 or self.folds >= 2,
-            f"data.folds: {self.folds} is neither 0 (one fold of each group) nor 2 or more",
+            f"data.folds: {self.folds} folds are not possible; give 0 (one fold of each group), or 2 or more",
         )
-        require(self.fold >= 0, f"data.fold: {self.fold} is negative; folds count from 0")
-        require(self.block_m > 0, f"data.block_m: {self.block_m} is not above 0")
+        require(self.fold >= 0, f"data.fold: {self.fold} is negative; give 0 (the first fold) or more")
+        require(
+            self.block_m > 0,
+            f"data.block_m: {self.block_m} is not above 0; give the side of a square, such as 5000",
+        )
         require(
             self.split != "csv" or bool(self.split_csv),
-            "data.split_csv: the split `csv` needs a file with columns path,split; name one",
+            "data.split_csv: no file is given, but data.split=csv needs one; name a CSV file with columns path,split",
         )

@@ -25,7 +25,7 @@ class MachineConfig:
             Results are byte-identical only with the same number.
         precision: Precision of the arithmetic, as lightning-fabric names it.
         channels_last: Memory format of activations with the channels last: faster on CPUs and tensor cores.
-        data_on_device: Keep all patches in the memory of the device. A packed set takes two bytes a value.
+        data_on_device: Keep all patches in the memory of the device. A packed set takes two bytes for each value.
         devices: Number of devices of each node that share one run; on a CPU, processes. They share each batch.
         nodes: Number of machines that share one run, started by torchrun or srun.
         checkpoint_minutes: Minutes between checkpoints within an epoch; 0 writes them only at the end of each epoch.
@@ -45,14 +45,18 @@ class MachineConfig:
     def __post_init__(self) -> None:
         require(
             self.checkpoint_minutes >= 0,
-            f"machine.checkpoint_minutes: {self.checkpoint_minutes:g} is negative; 0 writes them after epochs only",
+            f"machine.checkpoint_minutes: {self.checkpoint_minutes:g} is negative; give 0 (only at the end of each "
+            "epoch) or more",
         )
-        require(self.threads >= 0, f"machine.threads: {self.threads} is negative; 0 takes torch's default")
+        require(self.threads >= 0, f"machine.threads: {self.threads} is negative; give 0 (torch's default) or more")
         for name in ("devices", "nodes", "keep_checkpoints"):
-            require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1")
+            require(getattr(self, name) >= 1, f"machine.{name}: {getattr(self, name)} is less than 1; give 1 or more")
         for name in ("threads", "devices", "nodes"):
             most = MOST_PROCESSORS
-            require(getattr(self, name) <= most, f"machine.{name}: {getattr(self, name)} is more than {most}")
+            require(
+                getattr(self, name) <= most,
+                f"machine.{name}: {getattr(self, name)} is more than {most}; give {most} or less",
+            )
 
     @property
     def world_size(self) -> int:

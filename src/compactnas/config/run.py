@@ -38,12 +38,15 @@ class RunConfig:
         require(self.seed >= 0, f"seed: {self.seed} is negative; give 0 or more")
         require(
             not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
-            f"search.initial_depth: the initial depth {depth} is outside {space.min_depth} to {space.max_depth}",
+            f"search.initial_depth: {depth} is outside {space.min_depth} to {space.max_depth}; change it, or "
+            "space.min_depth and space.max_depth",
         )
         name = self.search.strategy
-        if len(space.operations) == 1:  # a strategy is asked for its traits only if need be: that imports torch
+        if len(space.operations) == 1:  # checked first, because the traits of a strategy import torch
             least = STRATEGIES[name].least_operations
-            require(least == 1, f"space.operations: search.strategy={name} needs at least {least}; add an operation")
+            require(
+                least == 1, f"space.operations: search.strategy={name} needs at least {least} operations; add another"
+            )
         if self.machine.precision == "16-mixed":
             require(
                 STRATEGIES[name].scaled_gradients,
@@ -58,7 +61,7 @@ def paper() -> RunConfig:
 
 
 def quick() -> RunConfig:
-    """Settings for a CPU and some thousand patches: fewer epochs, faster architecture steps, augmentation."""
+    """Settings for a CPU and a few thousand patches: fewer epochs, faster architecture steps, augmentation."""
     return RunConfig(
         search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="dihedral"),
         train=TrainConfig(epochs=30, learning_rate=0.05, augment="dihedral"),
@@ -66,7 +69,7 @@ def quick() -> RunConfig:
 
 
 def smoke() -> RunConfig:
-    """A minute of each stage, to see that everything works; the results mean nothing."""
+    """Settings that check in about a minute for each stage that everything works; the results mean nothing."""
     return RunConfig(
         space=Space(channels=8, max_depth=3),
         search=SearchConfig(epochs=2, alpha_learning_rate=0.03, initial_depth=2, batch_size=32, augment="dihedral"),

@@ -12,17 +12,18 @@ from compactnas.space.operation_specs import OPERATIONS
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives each choice's reason.
+    """The search (paper, Algorithm 1 and section 4). `docs/method.md` gives the reason for each choice.
 
     Attributes:
-        strategy: How the architecture is drawn and learnt: `gdas` is the paper's; docs/strategies.md describes each.
+        strategy: Method that samples and trains the architecture: `gdas` is the paper's; docs/strategies.md describes
+            each.
         objective: Cost of the network in the loss with setting C: `complexity` is the loss of the paper,
-            `augmented_lagrangian` draws the expected cost to just below the budgets, `auto` takes the second one if
+            `augmented_lagrangian` brings the expected cost to just below the budgets, `auto` takes the second one if
             there is a budget and the first one otherwise.
         complexity: Setting C: an objective on the cost of the network.
         search_depth: Setting D: search the depth of each block.
         epochs: Number of passes over the halves of the training part.
-        batch_size: Number of patches of each half-step; the paper does not give it.
+        batch_size: Number of patches in each half-step; the paper does not give it.
         learning_rate: Learning rate of the weights at the start.
         learning_rate_min: Learning rate of the weights at the end of the cosine schedule.
         momentum: Momentum of SGD on the weights.
@@ -51,9 +52,9 @@ class SearchConfig:
         max_latency_ms: Budget of the found network in milliseconds a call, on the device of the latency table; 0 sets
             none.
         latency_table: File that `compactnas latency` wrote on that device.
-        skip_limit: Protection against collapse to the operations of the skip limit. `log` only writes their number to
-            the metrics, `limit` derives the most probable cell within the limit (P-DARTS), `stop` also ends the search
-            when the derived cell would exceed it (DARTS+).
+        skip_limit: Protection against a cell of little else than `skip_limit_operations`. `log` only writes their
+            number to the metrics, `limit` derives the most probable cell within the limit (P-DARTS), `stop` also ends
+            the search when the derived cell would exceed it (DARTS+).
         skip_limit_operations: Operations that the skip limit counts; pools may be added, because they have no weights
             either.
         skip_limit_edges: Largest number of edges of a cell with these operations.
@@ -113,23 +114,30 @@ class SearchConfig:
     on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1")
+        require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1; give 1 or more")
         require(
-            self.batch_size >= 2, f"search.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
+            self.batch_size >= 2,
+            f"search.batch_size: {self.batch_size} is less than 2; give 2 or more, because batch norm needs two "
+            "patches",
         )
         require(
             self.tau_start > 0 and self.tau_end > 0,
             "search.tau_start, search.tau_end: a temperature must be above 0; use 10 and 1 as in the paper",
         )
-        require(self.complexity_unit > 0, f"search.complexity_unit: {self.complexity_unit} is not above 0")
+        require(
+            self.complexity_unit > 0,
+            f"search.complexity_unit: {self.complexity_unit} is not above 0; give a number of MACs, such as 1e6",
+        )
         require(
             0 <= self.warmup < self.epochs,
-            f"search.warmup: {self.warmup} is outside 0 to epochs={self.epochs}; give fewer epochs of warmup",
+            f"search.warmup: {self.warmup} epochs do not fit into search.epochs={self.epochs}; give 0 to "
+            f"{self.epochs - 1}",
         )
         require(
-            self.sampled_inputs >= 0, f"search.sampled_inputs: {self.sampled_inputs} is negative; 0 runs every edge"
+            self.sampled_inputs >= 0,
+            f"search.sampled_inputs: {self.sampled_inputs} is negative; give 0 (run all edges) or more",
         )
-        require(self.initial_depth >= 1, f"search.initial_depth: {self.initial_depth} is less than 1")
+        require(self.initial_depth >= 1, f"search.initial_depth: {self.initial_depth} is less than 1; give 1 or more")
         for name in ("max_macs", "max_parameters", "max_latency_ms"):
             require(
                 0 <= getattr(self, name) < 1e15,
@@ -137,15 +145,18 @@ class SearchConfig:
             )
         require(
             bool(self.latency_table) == bool(self.max_latency_ms),
-            "search.max_latency_ms, search.latency_table: give both; `compactnas latency -o FILE` writes a table",
+            "search.max_latency_ms, search.latency_table: only one of them is given; give both "
+            "(`compactnas latency -o FILE` writes a table)",
         )
         for name in self.skip_limit_operations:
             OPERATIONS.require(name, "search.skip_limit_operations")
-        require(self.skip_limit_edges >= 0, f"search.skip_limit_edges: {self.skip_limit_edges} is negative")
-        require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1")
+        require(
+            self.skip_limit_edges >= 0, f"search.skip_limit_edges: {self.skip_limit_edges} is negative; give 0 or more"
+        )
+        require(self.candidates >= 1, f"search.candidates: {self.candidates} is less than 1; give 1 or more")
         require_choices(self)
 
     @property
     def setting(self) -> str:
-        """The paper's name: S, S+C, S+D or S+C+D."""
+        """Name of the setting in the paper: S, S+C, S+D or S+C+D."""
         return "S" + "+C" * self.complexity + "+D" * self.search_depth

@@ -14,7 +14,7 @@ class TrainConfig:
 
     Attributes:
         epochs: Number of passes over the training part.
-        batch_size: Number of patches of a step; the paper does not give it.
+        batch_size: Number of patches in a step; the paper does not give it.
         optimizer: Optimizer: `sgd` with a cosine schedule (the paper), or `nadam`, halved every 5 epochs (Sen2LCZ-Net).
         learning_rate: Learning rate at the start.
         learning_rate_min: Learning rate at the end of the cosine schedule.
@@ -24,18 +24,19 @@ class TrainConfig:
         gradient_clip: Largest norm of the gradient; 0 disables clipping.
         augment: Augmentation of training patches: `dihedral` rotates and flips them.
         shift: Largest random shift of training patches along each axis, in pixels; edges are mirrored. 0 disables it.
-        radiometric_jitter: Standard deviation of random brightness: of the logarithm of a factor for the whole patch,
-            and of an offset of each band in units of the band's standard deviation; 0 disables it.
-        label_smoothing: Probability of the targets that is spread over all classes.
+        radiometric_jitter: Standard deviation of random changes of brightness: of the logarithm of a factor for the
+            whole patch, and of an offset of each band in units of the band's standard deviation; 0 disables them.
+        label_smoothing: Share of each target that is spread evenly over all classes; 0 disables it.
         mixup: Parameter of the Beta distribution of mixup; 0 disables it.
         cutmix: Parameter of the Beta distribution of CutMix; 0 disables it. With mixup too, each batch takes one of the
             two at random.
-        balance: Class balance of the patches drawn: the frequency of a class to the power of minus this weighs its
-            patches. 0 takes each patch once an epoch, 1 draws all classes equally often.
+        balance: Class balance of the patches drawn: a patch is weighted by the frequency of its class to the power of
+            -balance. 0 takes each patch once an epoch, 1 draws all classes equally often.
         ema_decay: Decay of the exponential moving average of the weights, which replaces them at the end; 0 disables
             it.
-        teachers: Folders of runs for distillation: their mean probabilities over the 8 symmetries of the square.
-        teacher_weight: Weight of the teachers' probabilities in the target; the class has the rest.
+        teachers: Folders of runs for distillation. Their probabilities are averaged over the runs and the 8 symmetries
+            of the square.
+        teacher_weight: Weight of the teachers' probabilities in the target; the class of the patch has the rest.
         teacher_temperature: Temperature of the teachers' logits.
         validate_every: Number of epochs between evaluations on the validation part; 0 evaluates only at the end.
         max_steps: Largest number of steps, to try a setting; 0 sets none.
@@ -68,25 +69,32 @@ class TrainConfig:
     on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1")
+        require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1; give 1 or more")
         require(
-            self.batch_size >= 2, f"train.batch_size: {self.batch_size} is less than 2; batch norm needs two patches"
+            self.batch_size >= 2,
+            f"train.batch_size: {self.batch_size} is less than 2; give 2 or more, because batch norm needs two patches",
         )
         for name in ("label_smoothing", "ema_decay"):
             value = getattr(self, name)
-            require(0 <= value < 1, f"train.{name}: {value:g} is outside 0 to 1; 0 disables it")
-        require(self.shift >= 0, f"train.shift: {self.shift} is negative; 0 disables it")
+            require(0 <= value < 1, f"train.{name}: {value:g} is out of range; give 0 (off) or more, and less than 1")
+        require(self.shift >= 0, f"train.shift: {self.shift} is negative; give 0 (off) or more")
         require(
             0 <= self.radiometric_jitter <= 2,
-            f"train.radiometric_jitter: {self.radiometric_jitter:g} is outside 0 to 2; 0 disables it",
+            f"train.radiometric_jitter: {self.radiometric_jitter:g} is out of range; give 0 (off) to 2",
         )
         for name in ("mixup", "cutmix", "balance"):
             value = getattr(self, name)
-            require(0 <= value <= 100, f"train.{name}: {value:g} is outside 0 to 100; 0 disables it")
-        require(0 < self.teacher_weight <= 1, f"train.teacher_weight: {self.teacher_weight:g} is outside 0 to 1")
-        require(self.teacher_temperature > 0, f"train.teacher_temperature: {self.teacher_temperature:g} is not above 0")
+            require(0 <= value <= 100, f"train.{name}: {value:g} is out of range; give 0 (off) to 100")
+        require(
+            0 < self.teacher_weight <= 1,
+            f"train.teacher_weight: {self.teacher_weight:g} is out of range; give more than 0, and 1 at most",
+        )
+        require(
+            self.teacher_temperature > 0,
+            f"train.teacher_temperature: {self.teacher_temperature:g} is not above 0; give 1 to leave logits unchanged",
+        )
 
     @property
     def soft(self) -> bool:
-        """True if the targets are soft: more than each patch's class."""
+        """True if targets are probabilities of several classes instead of one class."""
         return bool(self.label_smoothing or self.mixup or self.cutmix or self.teachers)

@@ -34,11 +34,11 @@ UNION = re.compile(
 def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, Any] | None = None) -> Config:
     """Make a config dataclass from plain values; values that are left out keep their defaults.
 
-    Errors:
-        TypeError: an unknown name, or a value of another kind.
-        UserError: a value that the config refuses.
+    Raises:
+        TypeError: A name is unknown, or a value has another type.
+        UserError: The config does not allow a value.
     """
-    from jsonargparse import ArgumentError  # late: a fifth of a second that a library user may not need
+    from jsonargparse import ArgumentError  # imported here: takes 0.2 s that a library user may not need
 
     require_plain(kind, values)
     if unknown := unknown_key(kind, values):
@@ -62,16 +62,16 @@ def _new_parser(kind: type) -> ArgumentParser:
 
 
 _parser = lru_cache(_new_parser)
-"""Parsers without defaults: it takes longer to make one than to use it."""
+"""Parsers without defaults, cached because making one takes longer than using it."""
 
 
 def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:
-    """Describe the first key that a config does not have, with the key that it resembles; empty if all are known.
+    """Describe the first unknown key of a config, and suggest a known one; empty if all keys are known.
 
     Args:
         kind: Config dataclass.
         values: Values of a YAML file.
-        also: Other names that are allowed at the top.
+        also: Other names that are allowed at the top level.
         prefix: Dotted name of `values` in the file, with a dot at its end.
     """
     known: dict[str, Any] = {field.name: field.default_factory for field in fields(kind)}
@@ -89,11 +89,11 @@ def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), 
 
 
 def in_plain_words(message: str) -> str:
-    """Rewrite a complaint of jsonargparse as one line without Python's types."""
+    """Rewrite an error message of jsonargparse as one line without Python's types."""
     line = " ".join(message.split())
     line = re.sub(r"^Parser key \"([^\"]+)\": ", r"\1: ", line)
     if union := UNION.search(line):
-        outer = re.sub(r"\[.*?\]", "", union["kinds"])  # of tuple[str, ...] the tuple
+        outer = re.sub(r"\[.*?\]", "", union["kinds"])  # `tuple[str, ...]` becomes `tuple`
         kinds = " or ".join(noun for kind, noun in NOUNS.items() if re.search(rf"\b{kind}\b", outer))
         line = f"{line[: union.start()]}expected {kinds}; found {line[union.end() :]}"
     line = re.sub(r"Expected a typing\.Literal\[(.*?)\]\.", r"use one of \1.", line)

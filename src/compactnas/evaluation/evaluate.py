@@ -112,7 +112,7 @@ def measure(
     tta: bool = False,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
-    """Accuracy measures and confusion matrix of a network. Each process predicts its share of the rows."""
+    """Measure the accuracy and the confusion matrix of a network. Each process predicts its share of the rows."""
     own = indices[processes.share(len(indices))]
     classes = len(source.facts.classes)
     confusion = np.zeros((classes, classes), np.int64)

@@ -1,7 +1,7 @@
 """Accuracy measures, computed from a confusion matrix (rows true, columns predicted).
 
-A confusion matrix is enough for all of them, can be summed over batches and devices without rounding, and is
-kept in the run folder.
+All of them follow from the confusion matrix. It sums over batches and devices without rounding, and is kept in the
+run folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Measures:
         oa_built_natural: Accuracy of built against natural (OAbu), without LCZ E in truth or prediction.
         accuracy_on_built: Accuracy of the patches that are built in truth. Deep-learning papers call this "OAbu".
 
-    The last four are None for classes other than LCZ, and if there is no patch to count.
+    The last four are None if the classes are not LCZ, or if there is no patch to count.
     """
 
     oa: float

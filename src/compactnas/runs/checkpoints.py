@@ -1,6 +1,6 @@
 """Checkpoints of a stage: keep the last few, and load the newest readable one.
 
-They hold tensors and plain values only, and loading executes nothing.
+Checkpoints hold only tensors and plain values, and loading one executes no code.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PATTERN = "checkpoint-*.pt"
 
 @dataclass(frozen=True)
 class CheckpointPolicy:
-    """When checkpoints are written, besides the end of each epoch, and how many are kept.
+    """Interval between checkpoints within an epoch, and the number to keep. Each epoch also ends with a checkpoint.
 
     Attributes:
-        every_s: Seconds between checkpoints within an epoch; 0 writes them at the ends of epochs only.
+        every_s: Seconds between checkpoints within an epoch; 0 writes them only at the end of each epoch.
         last: Number of checkpoints to keep.
     """
 
@@ -51,7 +51,7 @@ class Checkpoints:
     last: int
 
     def files(self) -> list[Path]:
-        """Files, newest first. They are sorted by name, so a clock that is set back does no harm."""
+        """List the files, newest first. They are sorted by name, so a clock that is set back does no harm."""
         return sorted(self.folder.glob(PATTERN), reverse=True)
 
     def save(self, epochs: int, steps: int, state: Mapping[str, Any]) -> None:
@@ -63,7 +63,7 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def newest(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """Load the newest readable state, or None if there is no checkpoint; and warn about each unreadable one.
+        """Load the newest readable state (None if there is no checkpoint), and list a warning for each unreadable one.
 
         Raises:
             UserError: There are checkpoints, but none is readable.
@@ -75,7 +75,7 @@ class Checkpoints:
             except UserError as error:
                 warnings.append(str(error))
         if warnings:
-            raise UserError(f"{warnings[0]}; no other checkpoint is readable: delete them to start this stage again")
+            raise UserError(f"{warnings[0]}; no other checkpoint is readable: delete all to start this stage again")
         return None, []
 
 
@@ -87,7 +87,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickle protocol of a damaged file
+            warnings.simplefilter("ignore")  # torch warns about the pickle protocol of a damaged file
             state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or not {"rows", "step", "state"} <= state.keys():
             raise ValueError("the keys of a stage are missing")

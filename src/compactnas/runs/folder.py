@@ -30,11 +30,11 @@ from compactnas.nn.registry import ModelSpec, build
 from compactnas.version import __version__
 
 LOCK, OWNER = ".lock", ".writer"
-"""Lock file of a run's folder, and the file that names its owner in error messages."""
+"""Lock file of a run's folder, and the file with the name of its owner for error messages."""
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:
-    """Config as plain values, as in `config.yaml`."""
+    """Convert a config to plain values, as in `config.yaml`."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return values
 
@@ -42,14 +42,14 @@ def config_values(config: RunConfig) -> dict[str, Any]:
 def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
     """Create a run folder with config and environment, or check that a resumed one has the same config.
 
-    Options that the folder's version did not know have their defaults. The number of devices and nodes may differ;
-    a warning says so.
+    Options that are missing from the folder's config take their defaults. The number of devices and nodes may differ;
+    a warning then names both.
 
     Returns:
         Warnings.
 
     Raises:
-        UserError: The folder has this stage already and `resume` is off, or it holds another config.
+        UserError: The folder already has this stage and `resume` is off, or it holds another config.
     """
     file = folder / "config.yaml"
     if file.exists() and resume:
@@ -81,11 +81,12 @@ def read_config(folder: Path) -> RunConfig:
     try:
         return from_values(RunConfig, values)
     except (TypeError, UserError) as error:
-        raise UserError(f"{file}: not a run's config ({' '.join(str(error).split())[:200]})") from None
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{file}: not a run's config ({reason}); correct it, or name another run folder") from None
 
 
 def require_data(folder: Path, config: DataConfig) -> None:
-    """Raise a `UserError` if the data of a run does not exist, as after the run folder or the data was moved."""
+    """Raise a `UserError` if the data of a run does not exist, for example because it has been moved."""
     path = Path(config.path)
     if config.path and not path.exists():
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
@@ -93,7 +94,7 @@ def require_data(folder: Path, config: DataConfig) -> None:
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str:
-    """Dotted name of the first value that differs; empty if all are equal."""
+    """Find the dotted name of the first value that differs; empty if all are equal."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*after, *(key for key in before if key not in after)]:
             found = first_difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
@@ -104,7 +105,7 @@ def first_difference(before: Any, after: Any, path: str = "") -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware, on which the results of a run depend besides its config."""
+    """Collect the versions and the hardware that the results of a run depend on, besides its config."""
     return {
         "compactnas": __version__,
         "python": platform.python_version(),
@@ -119,9 +120,9 @@ def environment() -> dict[str, Any]:
 
 
 def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits.npz") -> None:
-    """Write the rows of each part."""
+    """Write the row numbers of each part."""
     buffer = BytesIO()
-    np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # numpy types the flag beside the arrays
+    np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # mypy takes the arrays for `allow_pickle`
     write_bytes(folder / name, buffer.getvalue())
 
 
@@ -129,7 +130,7 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
 def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Lock a run's folder, so that no other process writes to it. The lock ends with the process.
 
-    Half-written files of a killed process are removed.
+    Removes half-written files of a killed process.
 
     Args:
         folder: Folder of the run; created if it does not exist.
@@ -141,9 +142,8 @@ def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: not a folder; choose a new folder for the run")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(
-        folder / LOCK, is_singleton=True
-    )  # a stage of a study's job locks the folder that the job has locked
+    # A job of a study locks its folder, and each of its stages locks the same folder again.
+    lock = FileLock(folder / LOCK, is_singleton=True)
     try:
         lock.acquire(timeout=wait_s)
     except Timeout:
@@ -162,7 +162,7 @@ def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
-    """Write a trained network: its description, and its weights with the normalisation."""
+    """Write the description of a trained network and its weights, which include the normalisation."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(folder / "model.safetensors", save_tensors(tensors))
     write_json(folder / "model.json", spec.to_json())
@@ -177,8 +177,8 @@ def load_spec(folder: Path) -> ModelSpec:
 def load(folder: str | Path) -> nn.Module:
     """Load the trained network of a run, in eval mode.
 
-    Its input are raw patches (batch, bands, height, width) in the units of its training data (reflectance, or
-    0 to 255); its output are logits (batch, classes).
+    It takes raw patches (batch, bands, height, width) in the units of its training data (reflectance, or 0 to 255),
+    and returns logits (batch, classes).
 
     Raises:
         UserError: The folder has no trained network, or the weights do not match its description.
@@ -191,7 +191,7 @@ def load(folder: str | Path) -> nn.Module:
 
 
 HEADER_BYTES = 2**22
-"""Largest header of a file of weights: names, dtypes and offsets."""
+"""Largest header of a weights file: names, dtypes and offsets."""
 
 
 def load_weights(network: nn.Module, file: Path) -> None:
@@ -206,7 +206,9 @@ def load_weights(network: nn.Module, file: Path) -> None:
         if not file.is_file():
             raise UserError(f"{file}: no such file; train a model here first with `compactnas train`")
         if file.stat().st_size > expected + HEADER_BYTES:
-            raise UserError(f"{file}: is larger than the weights of {file.with_name('model.json')}; train again")
+            raise UserError(
+                f"{file}: is larger than the weights of {file.with_name('model.json')}; train the model again"
+            )
         found = load_tensors(file.read_bytes())
         odd = [name for name in found if name not in wanted or found[name].dtype != wanted[name].dtype]
         if odd:
@@ -216,4 +218,6 @@ def load_weights(network: nn.Module, file: Path) -> None:
         raise UserError(f"{file}: {error.strerror}; train a model here first with `compactnas train`") from None
     except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # an unknown dtype is a KeyError
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: not the weights of {file.with_name('model.json')} ({reason})") from None
+        raise UserError(
+            f"{file}: not the weights of {file.with_name('model.json')} ({reason}); train the model again"
+        ) from None

@@ -51,7 +51,7 @@ class Task:
             raise UserError(f"{where}: must have the keys bands, classes, patch_px and lcz; train the network again")
         bands, classes = (_names(raw[key], f"{where}: {key}") for key in ("bands", "classes"))
         if type(raw["patch_px"]) is not int or type(raw["lcz"]) is not bool:
-            raise UserError(f"{where}: patch_px must be a whole number, and lcz true or false")
+            raise UserError(f"{where}: patch_px must be a whole number, and lcz true or false; train the network again")
         if raw["lcz"] and len(classes) != len(NAMES):
             raise UserError(
                 f"{where}: lcz is true, but there are {len(classes)} classes instead of 17; set it to false"
@@ -61,7 +61,7 @@ class Task:
 
 def _names(raw: Any, where: str) -> tuple[str, ...]:
     if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_NAMES or not all(isinstance(name, str) for name in raw):
-        raise UserError(f"{where} must be a list of 1 to {MOST_NAMES} names")
+        raise UserError(f"{where} must be a list of 1 to {MOST_NAMES} names; train the network again")
     if max(map(len, raw)) > LONGEST_NAME:
-        raise UserError(f"{where} has a name of more than {LONGEST_NAME} characters")
+        raise UserError(f"{where} has a name of more than {LONGEST_NAME} characters; give a shorter one")
     return tuple(raw)
