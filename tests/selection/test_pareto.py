@@ -85,7 +85,7 @@ def test_it_goes_on_where_it_stopped_and_can_be_retrained_later(searched: list[P
         tmp_path / "whole/networks/0.07M/model.safetensors"
     ).read_bytes()
     other = FrontConfig(least=70e3, most=110e3, points=2, samples=3)
-    with pytest.raises(UserError, match="differs from what is given in samples"):
+    with pytest.raises(UserError, match="differs from the given options in samples"):
         front_stage(config, other, searched, tmp_path / "cut", resume=True)
 
 

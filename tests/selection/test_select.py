@@ -458,7 +458,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str], str]] = [
     ("damaged table", {}, ["damaged"], "metrics.jsonl: line 1 is not a JSON object"),
     ("strange probabilities", {}, ["strange"], "alpha.json: not the probabilities of this search"),
     ("strange halves", {}, ["halved"], "splits.npz: not the halves of a search"),
-    ("foreign genotype", {}, ["foreign"], "genotype.json: a network that is not of the search's space"),
+    ("foreign genotype", {}, ["foreign"], "genotype.json: the network is outside the search space"),
 ]
 
 
@@ -486,7 +486,7 @@ DAMAGED = [
     (
         "search/metrics.jsonl",
         '{"epoch": "x", "genotype_nodes": NODES, "derived_depths": [1, 1]}',
-        "no number of its epoch",
+        "`epoch` is missing in a row or not a whole number",
     ),
     ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": NODES, "derived_depths": [9, 1]}', "block of 9 cells"),
     ("search/candidates.jsonl", '{"candidate": 0, "genotype": {}}', "which have a score"),
@@ -550,13 +550,13 @@ def test_a_resumed_selection_asks_for_the_same(home: Path, tmp_path: Path) -> No
     select(home, tmp_path / "out", choice)
     with pytest.raises(UserError, match="already has a select; resume it with --resume"):
         select(home, tmp_path / "out", choice)
-    with pytest.raises(UserError, match="differs from what is given in candidates"):
+    with pytest.raises(UserError, match="differs from the given options in candidates"):
         select(home, tmp_path / "out", replace(choice, candidates=4), resume=True)
     with pytest.raises(UserError, match="holds a search; name a new folder"):
         select(home, home / "seed0", choice)
     table = tmp_path / "out" / "select" / "table.jsonl"
     table.write_text(table.read_text().replace("sep_conv", "dil_conv"))
-    with pytest.raises(UserError, match="is another network; name a new folder"):
+    with pytest.raises(UserError, match="in it is another network; name a new folder"):
         select(home, tmp_path / "out", choice, resume=True)
 
 

@@ -1,6 +1,6 @@
-"""Choose the network that is worth training among those that searches found: the paper's future work.
+"""Select the network to train among those of finished searches: the paper's future work.
 
-Candidates are what one or several searches derived, had derived after each epoch, or believe in (`candidates`); they
-are ranked (`rankings`) by the supernet's weights, by proxies that train nothing and by short trainings, on patches that
-none of these has seen (`holdout`); and how far the rankings agree is told with an interval (`agreement`).
+Candidates are networks that searches derived at their end or after an epoch, and samples of their alpha (`candidates`).
+Rankings (`rankings`) are the accuracy with the supernet's weights, proxies of untrained networks and short trainings,
+measured on held-out patches (`holdout`). Kendall's tau with an interval tells how well they agree (`agreement`).
 """

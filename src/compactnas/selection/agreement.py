@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 DRAWS = 2000
-"""Bootstrap samples of the candidates, by default."""
+"""Default number of bootstrap samples of the candidates."""
 
 LEAST = 3
-"""Candidates below which there is nothing to draw."""
+"""Smallest number of candidates that gives an interval."""
 
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """Of two rankings.
+    """Agreement of two rankings.
 
     Attributes:
-        tau: Kendall's tau-b, 1 for the same order and -1 for the reverse; not a number where a ranking has one value
-            for all candidates.
-        low: lower end of the 95 % interval.
-        high: upper end.
-        n: candidates.
+        tau: Kendall's tau-b, 1 for the same order and -1 for the reverse; NaN if a ranking has the same value for all
+            candidates.
+        low: Lower end of the 95 % interval.
+        high: Upper end of the 95 % interval.
+        n: Number of candidates.
     """
 
     tau: float
@@ -45,23 +45,23 @@ class RankAgreement:
         return f"tau {self.tau:+.2f} ({self.low:+.2f} to {self.high:+.2f})" + ", no evidence" * (not self.evidence)
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as JSON values, null if undefined, and the verdict in words."""
+        """Convert the figures to JSON values, null if undefined, and add the verdict in words."""
         figures = {name: getattr(self, name) for name in ("tau", "low", "high")}
         rounded = {name: round(value, 4) if np.isfinite(value) else None for name, value in figures.items()}
         return rounded | {"n": self.n, "verdict": "evidence" if self.evidence else "no evidence"}
 
 
 def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0) -> RankAgreement:
-    """Kendall's tau-b of two rankings, with the middle 95 % of it over bootstrap samples of the candidates.
+    """Compute Kendall's tau-b of two rankings, with the middle 95 % over bootstrap samples of the candidates.
 
-    The pairs in the same order less those in the reverse, over the geometric mean of the numbers of pairs that each
-    ranking tells apart (Kendall 1945). In a sample, a candidate that is drawn twice is tied with itself; samples in
-    which a ranking tells no pair apart are left out.
+    Tau-b is the number of pairs in the same order minus the number in reverse order, divided by the geometric mean of
+    the numbers of untied pairs of each ranking (Kendall 1945). A candidate that is drawn twice is tied with itself.
+    Samples in which a ranking has only ties are left out.
 
     Args:
-        a: a number for each candidate, the same order of candidates as in `b`.
-        b: the other ranking's.
-        draws: bootstrap samples.
+        a: Scores of the candidates in one ranking.
+        b: Scores of the same candidates, in the same order, in the other ranking.
+        draws: Number of bootstrap samples.
         seed: Seed of the bootstrap samples.
     """
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
@@ -79,7 +79,7 @@ def kendall_tau(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: int = 0
 
 
 def _tau(orders: Sequence[NDArray[np.float64]], often: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Tau-b of samples in which each candidate is drawn so often, (samples, candidates)."""
+    """Compute tau-b of samples; `often` counts the draws of each candidate, (samples, candidates)."""
     a, b = orders
     both, of_a, of_b = (np.einsum("di,ij,dj->d", often, pairs, often, optimize=True) for pairs in (a * b, a * a, b * b))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -88,11 +88,11 @@ def _tau(orders: Sequence[NDArray[np.float64]], often: NDArray[np.float64]) -> N
 
 
 def agreements(scores: Mapping[str, Sequence[float]], *, draws: int = DRAWS, seed: int = 0) -> list[dict[str, Any]]:
-    """Of each pair of rankings, as JSON values.
+    """Compute the agreement of each pair of rankings, as JSON values.
 
     Args:
         scores: Scores of each ranking, one number for each candidate.
-        draws: bootstrap samples.
+        draws: Number of bootstrap samples.
         seed: Seed of the bootstrap samples, which are the same for each pair.
     """
     return [

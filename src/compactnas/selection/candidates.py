@@ -1,4 +1,4 @@
-"""The networks that are compared, each once and with where it comes from."""
+"""Collect the networks to compare, each once and with its origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype
 
 TRIES = 500
-"""Draws from a search that gave nothing new, after which it counts as exhausted."""
+"""Number of draws in a row without a new network after which a search counts as exhausted."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Candidate:
     """A network that may be chosen.
 
     Attributes:
-        genotype: the network.
-        search: folder of the search that it comes from, as it was named.
-        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`), `sampled`, or `random`, which no
-            search has to do with.
+        genotype: Genotype of the network.
+        search: Folder of the search that it comes from, as the user typed it.
+        origin: `end`, `epoch 7`, `measured 12` (its number in `candidates.jsonl`), `sampled`, or `random` for a cell
+            that no search found.
     """
 
     genotype: Genotype
@@ -37,28 +37,29 @@ class Candidate:
     origin: str
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Candidate as JSON values."""
         return {"search": self.search, "origin": self.origin, "genotype": self.genotype.to_values()}
 
 
 def make_candidates(
     searches: Sequence[FinishedSearch], count: int, seed: int, budgets: Sequence[Budget] = (), random: int = 0
 ) -> list[Candidate]:
-    """So many different networks, fewer where the searches have no more.
+    """Collect `count` different networks, or fewer if the searches have no more.
 
-    First what each search gave, then the random ones. Half of the others are what it would have given after one of its
-    epochs, at even distances from the last one back (where a strategy has measured networks instead, all of the others
-    are these, the best first); the rest is drawn from what the searches believe at their end, from each in turn.
+    The results of the searches come first, then the random cells. Half of the others are networks that a search would
+    have derived after one of its epochs, at even distances counted back from the last epoch. If a strategy measured
+    networks instead, all of the others are these, best first. The rest is sampled from the alpha at the end of the
+    searches, from each search in turn.
 
     Args:
         searches: Searches of one space.
-        count: how many candidates are wanted.
+        count: Number of candidates.
         seed: Random seed of the draws.
-        budgets: limits of a candidate.
-        random: how many of them are random cells that cost what the first search's network does, within 2 %.
+        budgets: Budgets of a candidate.
+        random: Number of candidates that are random cells with the cost of the first search's network, within 2 %.
 
-    Errors:
-        UserError: fewer than two can be had.
+    Raises:
+        UserError: There are fewer than two candidates.
     """
     found: dict[Genotype, Candidate] = {}
 
@@ -84,20 +85,20 @@ def make_candidates(
                 left.remove(search)
     if len(found) < 2:
         raise UserError(
-            f"{searches[0].folder}: {len(found)} networks within the limits, and a selection needs two; raise them"
+            f"{searches[0].folder}: a selection needs two networks, but {len(found)} fit the budgets; raise the budgets"
         )
     return list(found.values())
 
 
 def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Genotype]:
-    """Different cells that cost what a search's network does, as far as they are found."""
+    """Draw up to `count` different random cells that cost as much as a search's network."""
     task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
     sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
     target, space = genotype_cost(search.found, **sizes).macs, search.space
     if not search.config.search.search_depth:  # every block has as many cells as the search had
         space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
     for _ in range(TRIES):
-        if len(drawn) > count:  # the search's own is among them
+        if len(drawn) > count:  # `drawn` also contains the search's own network
             return
         genotype = random_like(space, target, generator, **sizes)
         if genotype not in drawn:
@@ -106,11 +107,11 @@ def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Geno
 
 
 def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:
-    """Genotypes that a search derived before its end, few enough to leave room for samples."""
+    """Yield genotypes that a search derived before its end, few enough to leave room for samples."""
     measured = [(number, genotype) for number, genotype in search.measured() if genotype != search.found]
     for number, genotype in measured[:each]:
         yield genotype, f"measured {number}"
-    latest = {genotype: epoch for epoch, genotype in search.after_epochs()}  # of each network the last epoch
+    latest = {genotype: epoch for epoch, genotype in search.after_epochs()}  # last epoch of each network
     latest.pop(search.found, None)
     different = sorted(latest.items(), key=lambda item: -item[1])
     half = min(each // 2, len(different))

@@ -1,4 +1,4 @@
-"""Options with which a selection or a front began; resuming needs the same ones."""
+"""Keep the options of a selection or a front, because resuming needs the same ones."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ AGAIN = "name a new folder"
 
 
 def require_same_choice(file: Path, choice: SelectConfig | FrontConfig, folders: Sequence[Path], free: str) -> None:
-    """Note what is asked for, or check that it is what was asked for before; one field is free.
+    """Write the options to a file, or check that they equal those in it. The field `free` may differ.
 
-    Errors:
-        UserError: it is not.
+    Raises:
+        UserError: An option differs.
     """
     now = json.loads(json.dumps(asdict(choice) | {"searches": [str(folder) for folder in folders]}))
     if file.exists():
         before = read_json(file, AGAIN)
         key = first_difference(before | {free: now[free]} if isinstance(before, dict) else {}, now)
         if key:
-            raise UserError(f"{file}: differs from what is given in {key}; resume with the same, or {AGAIN}")
+            raise UserError(f"{file}: differs from the given options in {key}; resume with the same value, or {AGAIN}")
     write_json(file, now)

@@ -8,12 +8,12 @@ from typing import Literal
 from compactnas.errors import UserError
 
 NAMES = ("supernet", "synflow", "naswot", "gradnorm", "parameters", "macs", "halving")
-"""Of the rankings; `compactnas.selection.rankings` has them."""
+"""Names of the rankings in `compactnas.selection.rankings`."""
 
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """How candidates are made and ranked. `docs/select.md` gives each choice's reason.
+    """Options of candidates and rankings. `docs/select.md` gives the reason for each choice.
 
     Attributes:
         by: Rankings; the last one decides.
@@ -46,18 +46,19 @@ class SelectConfig:
             raise UserError("by: name each ranking only once")
         for name, least in {"candidates": 2, "initialisations": 1, "epochs": 1, "eta": 2, "rungs": 1}.items():
             if getattr(self, name) < least:
-                raise UserError(f"{name}: {getattr(self, name)} is less than {least}")
+                raise UserError(f"{name}: {getattr(self, name)} is less than {least}; give {least} or more")
         if not 0 <= self.random < self.candidates:
             raise UserError(
-                f"random: {self.random} is outside 0 to {self.candidates - 1}, one less than the candidates"
+                f"random: {self.random} is not between 0 and {self.candidates - 1}; give fewer than the "
+                f"{self.candidates} candidates"
             )
         if not 0 < self.holdout_fraction < 1:
-            raise UserError(f"holdout_fraction: {self.holdout_fraction:g} is outside 0 to 1")
+            raise UserError(f"holdout_fraction: {self.holdout_fraction:g} is outside 0 to 1; give a share such as 0.2")
 
 
 @dataclass(frozen=True)
 class FrontConfig:
-    """For which budgets networks are wanted, and how they are judged.
+    """Options of a front: its budgets, and how networks are compared within each.
 
     Attributes:
         least: Smallest budget in MACs.
@@ -66,7 +67,8 @@ class FrontConfig:
         samples: Number of networks of each search that are sampled within a budget, besides the most probable one.
         holdout: Held-out patches: the `validation` part, or `random` patches of the training part.
         holdout_fraction: Share of the training part that the hold-out `random` takes.
-        retrain: Train each network and measure it on the test part; the front is then that of the validation part.
+        retrain: Train each network and measure it on the test part; the front then uses the accuracy on the validation
+            part.
     """
 
     least: float = 10e6
@@ -79,14 +81,17 @@ class FrontConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.least < self.most < 1e15:
-            raise UserError(f"least, most: {self.least:g} to {self.most:g} MACs is no range")
+            raise UserError(
+                f"least, most: {self.least:g} to {self.most:g} MACs is not a range; give numbers above 0, least below "
+                "most"
+            )
         if not 2 <= self.points <= 1000:
-            raise UserError(f"points: {self.points} is outside 2 to 1000")
+            raise UserError(f"points: {self.points} is outside 2 to 1000; give a number in this range")
         if not 0 <= self.samples <= 10_000:
-            raise UserError(f"samples: {self.samples} is outside 0 to 10000")
+            raise UserError(f"samples: {self.samples} is outside 0 to 10000; give a number in this range")
 
     @property
     def budgets(self) -> tuple[float, ...]:
-        """In MACs, the smallest first."""
+        """Budgets in MACs, smallest first."""
         step = (self.most - self.least) / (self.points - 1)
         return tuple(float(round(self.least + step * place)) for place in range(self.points))

@@ -1,8 +1,8 @@
-"""The front of accuracy against cost from a few searches: for each budget the best network that they give within it.
+"""Find the front of accuracy against cost: the best network of a few searches within each of several budgets.
 
-No budget has a search of its own: a search at its end is derived within each (`compactnas.search.derivation`),
-with samples beside, and the supernet judges which of them stands for the budget. Networks may be retrained, each in a
-run folder of its own.
+No budget needs a search of its own. Each finished search is derived within each budget
+(`compactnas.search.derivation`), and sampled networks join in. The network with the best accuracy on the supernets
+represents the budget. Networks can be retrained, each in its own run folder.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from compactnas.training.runtime import Listener, Silent
 
 @dataclass(frozen=True)
 class Point:
-    """One budget and the network that stands for it.
+    """A budget and its best network.
 
     Attributes:
-        most: MACs that it may have.
-        genotype: the network.
-        macs: that it has.
-        parameters: Number of its trained weights.
-        supernet: accuracy on the held-out patches with the searches' weights.
-        tried: networks within the budget that the supernets judged.
+        most: Budget in MACs.
+        genotype: Genotype of the network.
+        macs: MACs of the network.
+        parameters: Number of trained weights of the network.
+        supernet: Accuracy on the held-out patches with the supernets' weights.
+        tried: Number of networks within the budget that were compared.
     """
 
     most: float
@@ -53,11 +53,11 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Its folder."""
+        """Name of the network's folder."""
         return f"{self.most / 1e6:g}M"
 
     def row(self) -> Row:
-        """As JSON values."""
+        """Point as JSON values."""
         return {
             "name": self.name,
             "max_macs": self.most,
@@ -79,23 +79,23 @@ def front_stage(
     listener: Listener | None = None,
     data: Dataset | None = None,
 ) -> list[Row]:
-    """Find a network for each budget; writes `pareto/front.json` and a folder of each network in `networks`.
+    """Find a network for each budget. Writes `pareto/front.json`, and a folder for each network in `networks`.
 
     Args:
-        config: the data, the trainings and the machine.
+        config: Config of the data, the trainings and the machine.
         choice: Options of the front.
         folders: Folders of the searches.
         folder: Folder of the front.
-        resume: go on where a front in this folder stopped.
+        resume: Continue an interrupted front in this folder.
         listener: Receives the progress.
-        data: the opened data of the config, if it is open already.
+        data: Data of the config, if it is already open.
 
     Returns:
-        A row for each budget, the smallest first; `front` says whether no other network is as good and costs less.
+        A row for each budget, smallest first. `front` is true if no other network is as accurate and cheaper.
 
-    Errors:
-        UserError: a folder holds no finished search, the searches do not go together or with the data, nothing is held
-            out, or a budget is less than the smallest network.
+    Raises:
+        UserError: A folder holds no finished search, the searches or the data do not match, no patches are held out,
+            or no network is small enough for a budget.
     """
     listener = listener or Silent()
     searches = read_searches(folders)
@@ -126,7 +126,7 @@ def front_stage(
 
 
 def _trained(folder: Path) -> Row:
-    """Accuracy of a retrained network: on the validation part, by which the front is drawn, and on the test part."""
+    """Read the accuracy of a retrained network on the validation part, which decides the front, and the test part."""
     again = "remove its folder to train it again"
     try:
         last = read_rows(folder / "train" / "metrics.jsonl", again)[-1]
@@ -139,8 +139,14 @@ def _trained(folder: Path) -> Row:
 
 
 def marked(rows: Sequence[Row], by: str) -> list[Row]:
-    """Rows that say whether they stand on the front: no other is at least as good and costs less, or the same and is
-    better."""
+    """Mark each row that is on the front.
+
+    It is if every other network has more MACs, a lower accuracy, or the same values of both.
+
+    Args:
+        rows: Rows with `macs` and the accuracy.
+        by: Key of the accuracy.
+    """
 
     def beaten(row: Row) -> bool:
         return any(
@@ -154,7 +160,7 @@ def marked(rows: Sequence[Row], by: str) -> list[Row]:
 
 
 def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, seed: int) -> list[Genotype]:
-    """Derive networks within a budget from each search, with samples; every network once."""
+    """Derive a network within a budget from each search, and sample others; each network once."""
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence((seed, int(budget.most))).generate_state(1)[0])
     )
@@ -166,9 +172,9 @@ def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, se
 def _points(
     held_out: HoldOut, candidates: dict[float, list[Genotype]], file: Path, listener: Listener
 ) -> Iterator[Point]:
-    """The best network of each budget, or of a smaller one where that is better; what is judged is kept in a file."""
+    """Yield the best network of each budget. A file keeps the measured accuracies."""
     known: dict[str, float] = read_json(file, AGAIN) if file.exists() else {}
-    listener.start("judging on held-out patches", 1, sum(map(len, candidates.values())), 0)
+    listener.start("measuring on held-out patches", 1, sum(map(len, candidates.values())), 0)
     try:
         for most, genotypes in candidates.items():
             for genotype in genotypes:

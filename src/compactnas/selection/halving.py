@@ -1,4 +1,4 @@
-"""Short retraining by successive halving (Jamieson and Talwalkar 2016): of each rung one in `eta` trains on."""
+"""Short trainings by successive halving (Jamieson and Talwalkar 2016): one in `eta` continues to the next rung."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ AGAIN = "remove the folder and select again"
 
 
 def rungs_of(epochs: int, eta: int, rungs: int) -> list[int]:
-    """Epochs after which each rung ends, from the start of a training."""
+    """List the epoch at which each rung ends, counted from the start of a training."""
     return [epochs * eta**rung for rung in range(rungs)]
 
 
 def goes_on(scores: dict[int, float], eta: int) -> list[int]:
-    """The best of a rung, one in `eta` and at least one; of equals the first."""
+    """Select the candidates that continue: the best one in `eta`, at least one; of equal ones the first."""
     best = sorted(scores, key=lambda number: (-scores[number], number))
     return sorted(best[: max(1, len(best) // eta)])
 
 
 def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listener: Listener) -> list[float]:
-    """Train and drop candidates until the last rung is done; it goes on where it was stopped.
+    """Train candidates and drop the worst until the last rung is done. An interrupted call can be repeated.
 
-    A training goes on where the rung before ended it: its cosine is from then that of the longer training, so that
-    each rung ends at the lowest learning rate and compares networks that have settled.
+    Each training continues from the previous rung, on the cosine schedule of the longer training. Each rung thus ends
+    at the lowest learning rate and compares networks that have settled.
 
     Args:
         genotypes: Genotypes of the candidates.
-        held_out: Patches that they are trained and measured on.
-        folder: for `halving.jsonl`, a row for each training of a rung, and the trainings.
+        held_out: Patches for training and measuring the candidates.
+        folder: Folder of the trainings, and of `halving.jsonl` with a row for each training of a rung.
         listener: Receives the progress.
 
     Returns:
-        For each candidate the epochs of its last rung, plus its accuracy on the hold-out after these: a candidate
-        that got further is better.
+        Score of each candidate: the epochs of its last rung plus its accuracy on the hold-out after them, so that a
+        candidate that trained longer is better.
     """
     choice, file = held_out.choice, folder / "halving.jsonl"
     done = {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)}
@@ -67,7 +67,7 @@ def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listen
 
 
 def _train(genotype: Genotype, number: int, epochs: int, held_out: HoldOut, folder: Path, listener: Listener) -> float:
-    """Train a candidate up to a number of epochs; gives its accuracy on the hold-out."""
+    """Train a candidate up to a number of epochs, and return its accuracy on the hold-out."""
     config, seed = held_out.config, held_out.config.seed
     training = Training(
         held_out.network(genotype, seed),

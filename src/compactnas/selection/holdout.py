@@ -36,16 +36,16 @@ from compactnas.training.runtime import make_fabric
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Patches on which rankings measure, without the test part.
+    """Held-out patches for rankings, and the data and searches that rankings use. The test part is never used.
 
     Attributes:
         data: Opened data set.
         searches: Searches that the candidates come from.
-        config: Options of the trainings, of the candidates' budgets, and of the machine.
+        config: Config with the options of the trainings, the budgets of candidates, and the machine.
         choice: Options of the selection.
         fabric: Fabric that sets up the device.
         train: Rows to train on.
-        rows: Held-out rows, which rankings measure on.
+        rows: Held-out rows to measure on.
     """
 
     data: Dataset
@@ -58,22 +58,29 @@ class HoldOut:
 
     @classmethod
     def of(cls, data: Dataset, searches: Sequence[FinishedSearch], config: RunConfig, choice: SelectConfig) -> HoldOut:
-        """Cut the hold-out, and check that the data is that of the searches.
+        """Choose the held-out rows, and check that the data matches the searches.
 
-        Errors:
-            UserError: the data has other bands or classes, tests on what it would be chosen by, or holds nothing out.
+        Raises:
+            UserError: The data has other bands or classes, a search was trained on patches of its test part, or no
+                patches are held out.
         """
         facts, machine = data.source.facts, config.machine
         if machine.devices * machine.nodes > 1:
-            raise UserError("machine.devices: a selection computes on one device; leave devices and nodes at 1")
+            raise UserError(
+                "machine.devices: a selection runs on one device; leave machine.devices and machine.nodes at 1"
+            )
         task = Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
         parts = data.parts
         for search in searches:
             if Task.read(search.folder) != task:
-                raise UserError(f"{search.folder}: was searched for other bands or classes than {facts.name} has")
+                raise UserError(
+                    f"{search.folder}: was searched for other bands or classes than {facts.name} has; give the data of "
+                    "the search"
+                )
             if np.isin(search.weights_rows, parts["test"]).any() or search.weights_rows.max() >= len(facts.labels):
                 raise UserError(
-                    f"{search.folder}: its weights have seen patches of this test part; give the data of the search"
+                    f"{search.folder}: its weights were trained on patches of this test part; give the data of the "
+                    "search"
                 )
         if choice.holdout == "random":
             rng = drawing(config.seed, Stream.HOLDOUT)
@@ -88,45 +95,45 @@ class HoldOut:
 
     @cached_property
     def source(self) -> Source:
-        """The patches, on the device if the config wants them there."""
+        """Patches, on the device if `machine.data_on_device` is on."""
         source = self.data.source
         return on_device(source, self.fabric.device) if self.config.machine.data_on_device else source
 
     @property
     def memory(self) -> torch.memory_format:
-        """Of activations."""
+        """Memory format of activations."""
         return torch.channels_last if self.config.machine.channels_last else torch.contiguous_format
 
     @cached_property
     def normalisation(self) -> Normalization:
-        """Of the whole training part, as trainings have it."""
+        """Normalisation by the whole training part, as in trainings."""
         return measure_normalization(self.data.source, self.data.parts["train"])
 
     @cached_property
     def supernets(self) -> tuple[SuperNet, ...]:
-        """Of the searches, with their weights, on the CPU."""
+        """Supernets of the searches, with their weights, on the CPU."""
         return tuple(search.supernet() for search in self.searches)
 
     @cached_property
     def teacher_probabilities(self) -> Float[Tensor, "rows classes"] | None:
-        """Answers of the teachers, if the training has any."""
+        """Probabilities that the teachers predict; None without teachers."""
         return predict_by_teachers(self.config.train, self.data, self.fabric.device)
 
     def unseen(self, search: FinishedSearch) -> Indices:
-        """The held-out rows that a search's weights were not trained on.
+        """Find the held-out rows that a search's weights were not trained on.
 
-        Errors:
-            UserError: The part has no patches.
+        Raises:
+            UserError: There are no such rows.
         """
         rows = np.setdiff1d(self.rows, search.weights_rows)
         if not len(rows):
             raise UserError(
-                f"{search.folder}: its weights have seen all held-out patches; leave `supernet` out of --by"
+                f"{search.folder}: its weights were trained on all held-out patches; leave `supernet` out of --by"
             )
         return rows
 
     def network(self, genotype: Genotype, seed: int, *, normalised: bool = True) -> Network:
-        """The untrained network of a genotype, its input's normalisation set, on the CPU."""
+        """Build the untrained network of a genotype on the CPU, with the normalisation of its input."""
         facts = self.source.facts
         torch.manual_seed(seed)
         network = build(ModelSpec(SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, genotype))
@@ -137,32 +144,32 @@ class HoldOut:
 
     @property
     def _sizes(self) -> tuple[Space, int, int, int, int]:
-        """The space and all else that the costs of its networks depend on."""
+        """Space, largest depth, bands, classes and patch size, which determine the costs of networks."""
         facts, depth = self.source.facts, max(max(search.built) for search in self.searches)
         return self.searches[0].space, depth, len(facts.bands), len(facts.classes), facts.patch_px
 
     @cached_property
     def _tables(self) -> tuple[CostTable, CostTable]:
-        """MACs and weights of each choice of the space, so that a network's cost is a sum."""
+        """MACs and parameters of each choice of the space: the cost of a network is a sum over its choices."""
         return CostTable.of(*self._sizes, "macs"), CostTable.of(*self._sizes, "parameters")
 
     def cost(self, genotype: Genotype) -> Cost:
-        """Of the network of a genotype."""
+        """Compute the cost of a genotype's network."""
         macs, parameters = (table.total(self.searches[0].space, genotype) for table in self._tables)
         return Cost(macs, parameters)
 
     def macs(self, most: float) -> Budget:
-        """A limit of MACs."""
+        """Make a budget of MACs."""
         return Budget("macs", most, self._tables[0])
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """Limits of a candidate."""
+        """Budgets of a candidate."""
         return budgets_of(self.config.search, *self._sizes)
 
 
 def on_one_device(config: RunConfig) -> RunConfig:
-    """The config of a search, for a selection: what it computes it computes on one device, and to the end."""
+    """Adapt the config of a search to a selection: one device, no step limit, and evaluation only at the end."""
     return replace(
         config,
         machine=replace(config.machine, devices=1, nodes=1),

@@ -1,4 +1,4 @@
-"""The picture of a front."""
+"""Plot a front."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ACCURACIES = {
 
 
 def draw_front(rows: Sequence[Row], file: Path) -> Path:
-    """Accuracy against MACs, as PNG: all networks, and a line through those on the front."""
-    from matplotlib.figure import Figure  # without pyplot: the backend of a notebook stays as it is
+    """Plot accuracy against MACs as PNG: all networks, and a line through those on the front."""
+    from matplotlib.figure import Figure  # not pyplot, which would change the backend of a notebook
 
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()

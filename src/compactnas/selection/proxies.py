@@ -18,15 +18,15 @@ NORMS = (nn.BatchNorm2d,)
 
 
 def synflow(network: nn.Module, images: Images, labels: Labels) -> float:
-    """Synaptic flow: the sum of w dR/dw over all weights (Tanaka et al. 2020; Abdelfattah et al. 2021).
+    """Compute synaptic flow: the sum of w dR/dw over all weights (Tanaka et al. 2020; Abdelfattah et al. 2021).
 
-    R is the sum of the answers to an image of ones, with |w| instead of w and without normalisation. In float64,
-    since it grows with the product of the layers. Of the images, only the shape is used.
+    R is the sum of the outputs for an image of ones, with |w| instead of w and without normalisation. It is computed
+    in float64, because it grows with the product of the layers. Only the shape of the images is used.
 
     Args:
-        network: untrained, its input's normalisation the identity.
-        images: patches.
-        labels: their classes.
+        network: Untrained network that does not normalise its input.
+        images: Patches.
+        labels: Classes of the patches; not used.
     """
     network = _without_norms(deepcopy(network)).double().eval()
     with torch.no_grad():
@@ -39,14 +39,14 @@ def synflow(network: nn.Module, images: Images, labels: Labels) -> float:
 
 
 def naswot(network: nn.Module, images: Images, labels: Labels) -> float:
-    """log |det K|, K_ij the number of ReLUs that are on, or off, for both patches i and j (Mellor et al. 2021).
+    """Compute log |det K|; K_ij counts the ReLUs in the same state for patches i and j (Mellor et al. 2021).
 
-    The more patches the ReLUs tell apart, the larger. Patches are normalised by their batch's statistics.
+    The score is larger if the ReLUs tell more patches apart. Batch norm uses the statistics of the batch.
 
     Args:
-        network: untrained.
-        images: patches.
-        labels: their classes; not used.
+        network: Untrained network.
+        images: Patches.
+        labels: Classes of the patches; not used.
     """
     network.train()
     with torch.no_grad(), _Codes() as codes:
@@ -56,12 +56,12 @@ def naswot(network: nn.Module, images: Images, labels: Labels) -> float:
 
 
 def gradnorm(network: nn.Module, images: Images, labels: Labels) -> float:
-    """The sum over all weights of the norm of their gradient, for one batch (Abdelfattah et al. 2021).
+    """Sum the gradient norms of all weight tensors for one batch (Abdelfattah et al. 2021).
 
     Args:
-        network: untrained.
-        images: patches.
-        labels: their classes.
+        network: Untrained network.
+        images: Patches.
+        labels: Classes of the patches.
     """
     network.train()
     loss = F.cross_entropy(network(images), labels)
@@ -70,12 +70,12 @@ def gradnorm(network: nn.Module, images: Images, labels: Labels) -> float:
 
 
 def _weights(network: nn.Module) -> list[nn.Parameter]:
-    """Of convolutions and linear layers; biases, and what normalisations have, are vectors."""
+    """List the weights of convolutions and linear layers; biases and the weights of normalisations are vectors."""
     return [parameter for parameter in network.parameters() if parameter.ndim > 1]
 
 
 def _without_norms(network: nn.Module) -> nn.Module:
-    """Copy the network with the identity instead of each normalisation."""
+    """Replace each normalisation of a network by the identity."""
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, NORMS):
@@ -84,10 +84,10 @@ def _without_norms(network: nn.Module) -> nn.Module:
 
 
 class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no hints for it
-    """Sums K over all ReLUs that run, functions as well as modules: what both of two patches have on, or both off."""
+    """Sum K of `naswot` over all ReLUs that run, functions as well as modules."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no hints for it
         self.kernel: Float[Tensor, "batch batch"] | None = None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

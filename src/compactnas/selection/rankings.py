@@ -1,4 +1,4 @@
-"""The rankings, by name. Each gives a number for a candidate: the larger, the better."""
+"""The rankings, by name. Each gives a candidate a number; larger is better."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from compactnas.training.optim import to_device
 Score = Callable[[Genotype, HoldOut], float]
 
 PROXY_BATCH = 128
-"""Patches that a proxy looks at, as in Mellor et al. 2021."""
+"""Number of patches in the batch of a proxy, as in Mellor et al. 2021."""
 
 CALIBRATION = 2048
-"""Patches whose statistics the normalisation of a supernet's network takes."""
+"""Number of patches that recalibrate the normalisation of a network with a supernet's weights."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """One way to rank.
+    """A method to rank candidates.
 
     Attributes:
-        source: who proposed it.
-        needs: what it takes beside the genotypes.
+        source: Paper that proposed it.
+        needs: Inputs besides the genotypes.
         score: Function that scores one candidate; None if candidates compete (`compactnas.selection.halving`).
     """
 
@@ -47,10 +47,10 @@ class Ranking:
 
 
 def supernet_accuracy(genotype: Genotype, held_out: HoldOut) -> float:
-    """Mean over the searches of the accuracy on the hold-out with their supernet's weights.
+    """Measure the accuracy on the hold-out with the supernets' weights, as the mean over the searches.
 
-    Every supernet judges every candidate, so that none is better for the search that it comes from. The normalisation
-    is recalibrated: its statistics are those of patches of D_T under this very network, since the search's are of mixed
+    Every supernet measures every candidate, so that no candidate gains from the search that it comes from. The
+    normalisation is recalibrated on patches of D_T with this network, because the statistics of the search mix many
     paths (Bender et al. 2018; Guo et al. 2020).
     """
     accuracies = []
@@ -69,7 +69,7 @@ def supernet_accuracy(genotype: Genotype, held_out: HoldOut) -> float:
 
 @torch.no_grad()
 def recalibrate(network: Network, batches: Batches, most: int, held_out: HoldOut) -> None:
-    """Give the normalisation layers the mean statistics of some batches."""
+    """Set the statistics of the normalisation layers to their mean over at most `most` batches."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
@@ -81,7 +81,7 @@ def recalibrate(network: Network, batches: Batches, most: int, held_out: HoldOut
 
 
 def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: bool) -> Score:
-    """A proxy's mean over some initialisations, on one batch of the training part."""
+    """Make a score from a proxy: its mean over several initialisations, on one batch of the training part."""
 
     def score(genotype: Genotype, held_out: HoldOut) -> float:
         seed, device = held_out.config.seed, held_out.fabric.device
@@ -114,4 +114,4 @@ RANKINGS = {
     "macs": Ranking("counted", "nothing", lambda genotype, held_out: float(held_out.cost(genotype).macs)),
     "halving": Ranking("Jamieson and Talwalkar 2016", "short trainings", None),
 }
-"""By the name that `--by` gives. The two that are counted are what every other has to beat."""
+"""Name in `--by` -> ranking. `parameters` and `macs` are controls that every other ranking has to beat."""

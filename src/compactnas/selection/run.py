@@ -1,4 +1,4 @@
-"""A selection from folders of searches to a genotype: candidates, rankings, and how far these agree."""
+"""Run a selection: from the folders of searches to candidates, rankings, their agreement and a genotype."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Selected:
     """Result of a selection.
 
     Attributes:
-        rows: one for each candidate, as in `table.jsonl`.
-        winner: number of the one that is taken.
+        rows: Row for each candidate, as in `table.jsonl`.
+        winner: Number of the selected candidate.
         agreements: Agreement of each pair of rankings, as in `ranks.json`.
-        patches: that were held out.
+        patches: Number of held-out patches.
     """
 
     rows: list[Row]
@@ -52,20 +52,20 @@ def select_stage(
     listener: Listener | None = None,
     data: Dataset | None = None,
 ) -> Selected:
-    """Rank candidates of some searches; writes `genotype.json`, the best by the last ranking, and `select/`.
+    """Rank candidates of finished searches. Writes `genotype.json`, the best by the last ranking, and `select/`.
 
     Args:
-        config: the data, the budgets (of `search`), the short trainings and the machine.
+        config: Config of the data, the budgets (in `search`), the short trainings and the machine.
         choice: Options of candidates and rankings.
         folders: Folders of the searches.
         folder: Folder of the selection.
-        resume: go on where a selection in this folder stopped; it may have other rankings then.
+        resume: Continue an interrupted selection in this folder; its rankings may differ.
         listener: Receives the progress.
-        data: the opened data of the config, if it is open already.
+        data: Data of the config, if it is already open.
 
-    Errors:
-        UserError: a folder holds no finished search, the searches do not go together or with the data, or nothing is
-            held out.
+    Raises:
+        UserError: A folder holds no finished search, the searches or the data do not match, or no patches are held
+            out.
     """
     listener = listener or Silent()
     if (folder / "search").exists():
@@ -81,7 +81,7 @@ def select_stage(
             listener.warn(text)
         require_same_choice(own / "select.json", choice, folders, free="by")
         if len(candidates) < choice.candidates:
-            listener.warn(f"{len(candidates)} candidates: the searches have no more within the limits")
+            listener.warn(f"{len(candidates)} candidates: the searches have no more within the budgets")
         write_splits(own, {"train": held_out.train, "holdout": held_out.rows})
         table = _Table(own / "table.jsonl", candidates, held_out)
         for name in choice.by:
@@ -99,7 +99,7 @@ def select_stage(
 
 
 class _Table:
-    """The candidates with their scores; on disk after each."""
+    """Candidates with their scores, written to disk after each score."""
 
     def __init__(self, file: Path, candidates: Sequence[Candidate], held_out: HoldOut) -> None:
         self.file, self.candidates, self.held_out = file, candidates, held_out
@@ -110,7 +110,7 @@ class _Table:
         ]
         for row, before in zip(self.rows, _read(file, len(self.rows)), strict=False):
             if before["genotype"] != row["genotype"]:
-                raise UserError(f"{file}: its candidate {row['candidate']} is another network; {AGAIN}")
+                raise UserError(f"{file}: candidate {row['candidate']} in it is another network; {AGAIN}")
             row["scores"] = before["scores"]
         write_rows(file, self.rows)
         for candidate, row in zip(candidates, self.rows, strict=True):
@@ -118,7 +118,7 @@ class _Table:
             write_bytes(genotypes / f"{row['candidate']:03d}.json", candidate.genotype.to_json().encode())
 
     def rank(self, name: str, listener: Listener) -> None:
-        """Score the candidates that have no score by this ranking yet."""
+        """Score the candidates that this ranking has not scored yet."""
         ranking, genotypes = RANKINGS[name], [candidate.genotype for candidate in self.candidates]
         open_rows = [row for row in self.rows if name not in row["scores"]]
         if ranking.score is None:
@@ -140,30 +140,32 @@ class _Table:
 
     def _put(self, row: Row, name: str, score: float) -> None:
         if not math.isfinite(score):
-            raise UserError(f"{name}: gives candidate {row['candidate']} no finite number; leave it out of --by")
+            raise UserError(
+                f"{name}: the score of candidate {row['candidate']} is not finite; leave `{name}` out of --by"
+            )
         row["scores"][name] = float(f"{score:.9g}")
 
 
 def _look_at_supernets(held_out: HoldOut, listener: Listener) -> None:
-    """Check that every supernet can judge every candidate, on patches that its weights have not seen."""
+    """Check that every supernet can measure every candidate, on patches that it was not trained on."""
     built = {search.built for search in held_out.searches}
     if len(built) > 1:
         depths = " and ".join(str(max(depth)) for depth in sorted(built))
         raise UserError(
-            f"supernet: the searches have {depths} cells in a block, so that one cannot judge another's networks; "
-            "leave `supernet` out of --by"
+            f"supernet: the searches have {depths} cells in a block, so one supernet cannot measure the networks of "
+            "another search; leave `supernet` out of --by"
         )
-    for search, _ in zip(held_out.searches, held_out.supernets, strict=True):  # which are read here
+    for search, _ in zip(held_out.searches, held_out.supernets, strict=True):  # this also loads the supernets
         seen = len(held_out.rows) - len(held_out.unseen(search))
         if seen and held_out.choice.holdout == "validation":
             listener.warn(
                 f"{search.folder}: its weights were trained on {seen} of the {len(held_out.rows)} held-out patches, "
-                "which are left out for it; it has seen their places"
+                "which are left out for this search; it has seen their places"
             )
 
 
 def _read(file: Path, candidates: int) -> list[Row]:
-    """The rows of an earlier call."""
+    """Read the rows of an earlier call."""
     if not file.exists():
         return []
     rows = read_rows(file, AGAIN)

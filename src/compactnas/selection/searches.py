@@ -1,4 +1,4 @@
-"""Reads the folder of a finished search: what it was told, what it found on its way, and its supernet."""
+"""Read the folder of a finished search: its config, the networks that it found, and its supernet."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class FinishedSearch:
     """A search that has ended.
 
     Attributes:
-        folder: Folder of its run.
-        config: that it was started with.
-        found: the network that it gave.
+        folder: Folder of the run.
+        config: Config of the run.
+        found: Genotype that it ended with.
     """
 
     folder: Path
@@ -48,15 +48,15 @@ class FinishedSearch:
 
     @classmethod
     def read(cls, folder: Path) -> FinishedSearch:
-        """Look into a folder.
+        """Read the folder of a search.
 
-        Errors:
-            UserError: it holds no search, or one that has not ended.
+        Raises:
+            UserError: The folder holds no search, or one that has not ended.
         """
         if not (folder / "search").is_dir():
             raise UserError(f"{folder}: holds no search; {AGAIN}")
         if not (folder / "genotype.json").exists():
-            raise UserError(f"{folder}: its search has not ended; go on with `compactnas search --resume`")
+            raise UserError(f"{folder}: its search has not ended; continue it with `compactnas search --resume`")
         search = cls(folder, read_config(folder), Genotype.load(folder))
         search.require_own(search.found, folder / "genotype.json")
         return search
@@ -68,23 +68,25 @@ class FinishedSearch:
 
     @property
     def built(self) -> tuple[int, ...]:
-        """Cells of each block of its supernet."""
+        """Number of cells in each block of its supernet."""
         depth = self.space.max_depth if self.config.search.search_depth else self.config.search.initial_depth
         return (depth,) * self.space.blocks
 
     def require_own(self, genotype: Genotype, where: Path) -> None:
-        """Check that a network is one of the space and that the supernet has cells enough for it."""
+        """Check that a network belongs to the space and fits into the supernet."""
         space = self.space
         shape = (genotype.layout, genotype.channels, len(genotype.nodes), len(genotype.depths))
         names = {name for edges in genotype.nodes for name, _ in edges}
         if shape != (space.layout, space.channels, space.computed, space.blocks) or not names <= set(space.operations):
-            raise UserError(f"{where}: a network that is not of the search's space; {AGAIN}")
+            raise UserError(f"{where}: the network is outside the search space; {AGAIN}")
         space.widths_of(genotype)
         if any(depth > most for depth, most in zip(genotype.depths, self.built, strict=True)):
-            raise UserError(f"{where}: a block of {max(genotype.depths)} cells, its supernet has {max(self.built)}")
+            raise UserError(
+                f"{where}: a block has {max(genotype.depths)} cells, but the supernet only {max(self.built)}; {AGAIN}"
+            )
 
     def after_epochs(self) -> list[tuple[int, Genotype]]:
-        """Genotypes derived after each epoch; empty for a strategy that learns no alpha."""
+        """Read the genotypes derived after each epoch; empty for a strategy that does not train alpha."""
         file = self.folder / "search" / "metrics.jsonl"
         found = []
         for row in read_rows(file, AGAIN):
@@ -96,13 +98,13 @@ class FinishedSearch:
         return found
 
     def measured(self) -> list[tuple[int, Genotype]]:
-        """Candidates that `uniform` and `evolution` measured on their supernet, the best first."""
+        """Read the candidates that `uniform` and `evolution` measured on their supernet, best first."""
         file = self.folder / "search" / "candidates.jsonl"
         if not file.exists():
             return []
         rows = read_rows(file, AGAIN)
         if not all(type(row.get("score")) in (int, float) for row in rows):
-            raise UserError(f"{file}: not the candidates of a search, which have a score; {AGAIN}")
+            raise UserError(f"{file}: not the candidates of a search, because a score is missing; {AGAIN}")
         best = sorted(rows, key=lambda row: -float(row["score"]))
         return [(_whole(row, "candidate", file), self._own(row.get("genotype"), file)) for row in best]
 
@@ -123,23 +125,23 @@ class FinishedSearch:
                 raise ValueError("numbers outside 0 to 1")
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
-        logs = [table.clamp_min(1e-7).log() for table in tables]  # they are written with six decimals
+        logs = [table.clamp_min(1e-7).log() for table in tables]  # the file has six decimals
         return tuple(logs)
 
     def sample(self, generator: torch.Generator, budgets: Sequence[Budget] = ()) -> Genotype:
-        """A network drawn from what the search believes at its end.
+        """Sample a network from the alpha at the end of the search.
 
-        The derivation of logits to which Gumbel noise was added: an edge's operation is drawn by its probability, a
-        block's depth and width as well, and a node keeps the edges that are surest after the noise.
+        Gumbel noise is added to the logits before the derivation. The operation of each edge and the depth and width of
+        each block are thus drawn by their probabilities, and a node keeps the strongest edges after the noise.
 
         Args:
             generator: Random generator of the noise.
-            budgets: limits, which the derivation keeps to, as it does to the search's own guard.
+            budgets: Budgets of the network; the skip limit of the search holds too.
         """
         return self._derived([_noisy(logs, generator) for logs in self._beliefs], budgets)
 
     def derive(self, budgets: Sequence[Budget] = ()) -> Genotype:
-        """The most probable network of what the search believes at its end, within budgets."""
+        """Derive the most probable network within budgets from the alpha at the end of the search."""
         return self._derived(self._beliefs, budgets)
 
     def _derived(self, logs: Sequence[torch.Tensor], budgets: Sequence[Budget]) -> Genotype:
@@ -156,12 +158,12 @@ class FinishedSearch:
 
     @cached_property
     def weights_rows(self) -> Indices:
-        """Rows of D_T, which its weights were trained on."""
+        """Rows of D_T, the half of the training part that trained its weights."""
         file = self.folder / "search" / "splits.npz"
         try:
             with zipfile.ZipFile(file) as archive:
                 entry = archive.getinfo("weights.npy")
-                rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip's entry has what is used
+                rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip entry has the methods used
             if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows):
                 raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
         except (*ZIP_ERRORS, KeyError, MemoryError) as error:
@@ -170,37 +172,41 @@ class FinishedSearch:
         return rows.astype(np.int64)
 
     def supernet(self) -> SuperNet:
-        """Its supernet with the weights of its last checkpoint.
+        """Load its supernet with the weights of the last checkpoint.
 
-        Errors:
-            UserError: there is no checkpoint, or it is of another supernet.
+        Raises:
+            UserError: There is no checkpoint, or it belongs to another supernet.
         """
         task = Task.read(self.folder)
         state, _ = Checkpoints(self.folder / "search", 1).newest()
         if state is None:
             raise UserError(
-                f"{self.folder / 'search'}: holds no checkpoint, which `supernet` needs; leave it out of --by"
+                f"{self.folder / 'search'}: holds no checkpoint, which the ranking `supernet` needs; leave `supernet` "
+                "out of --by"
             )
         network = SuperNet(self.space, self.built, len(task.bands), len(task.classes))
         try:
             network.load_state_dict(state["state"]["supernet"])
         except (KeyError, TypeError, AttributeError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self.folder / 'search'}: its checkpoint is of another network ({reason})") from None
+            raise UserError(
+                f"{self.folder / 'search'}: its checkpoint is of another network ({reason}); leave `supernet` out of "
+                "--by"
+            ) from None
         return network
 
     def _own(self, values: Any, file: Path) -> Genotype:
-        """A genotype of the values in a table, checked."""
+        """Make a genotype from the values in a table, and check it."""
         genotype = Genotype.from_values(values, str(file))
         self.require_own(genotype, file)
         return genotype
 
 
 def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
-    """The searches of some folders, of one space and one task.
+    """Read several finished searches of the same space and task.
 
-    Errors:
-        UserError: a folder holds no search that has ended, two are the same, or two chose from different spaces.
+    Raises:
+        UserError: A folder holds no finished search, two folders are the same, or two searches differ in space or task.
     """
     places = [folder.resolve() for folder in folders]
     for place, folder in zip(places, folders, strict=True):
@@ -215,7 +221,10 @@ def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
                 f"{other.folder}: differs from {first.folder} in space.{key}; select among searches of one space"
             )
         if Task.read(other.folder) != Task.read(first.folder):
-            raise UserError(f"{other.folder}: was searched for other bands or classes than {first.folder}")
+            raise UserError(
+                f"{other.folder}: was searched for other bands or classes than {first.folder}; select among searches "
+                "of the same bands and classes"
+            )
     return searches
 
 
@@ -225,5 +234,5 @@ def _noisy(logs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def _whole(row: Row, key: str, file: Path) -> int:
     if type(row.get(key)) is not int:
-        raise UserError(f"{file}: a row has no number of its {key}; {AGAIN}")
+        raise UserError(f"{file}: `{key}` is missing in a row or not a whole number; {AGAIN}")
     return int(row[key])
