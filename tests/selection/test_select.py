@@ -488,8 +488,8 @@ DAMAGED = [
         '{"epoch": "x", "genotype_nodes": NODES, "derived_depths": [1, 1]}',
         "`epoch` is missing in a row or not a whole number",
     ),
-    ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": NODES, "derived_depths": [9, 1]}', "block of 9 cells"),
-    ("search/candidates.jsonl", '{"candidate": 0, "genotype": {}}', "which have a score"),
+    ("search/metrics.jsonl", '{"epoch": 1, "genotype_nodes": NODES, "derived_depths": [9, 1]}', "a block has 9 cells"),
+    ("search/candidates.jsonl", '{"candidate": 0, "genotype": {}}', "a score is missing"),
     ("search/candidates.jsonl", '{"candidate": 0, "score": 1, "genotype": {}}', "not a genotype"),
     ("search/alpha.json", '{"probabilities": [[NaN]]}', "not the probabilities"),
     ("search/alpha.json", "[", "not JSON"),
@@ -529,7 +529,7 @@ def test_searches_of_other_depths_can_be_ranked_without_the_supernet(broken: Pat
 def test_data_that_does_not_go_with_the_searches_is_refused(home: Path, tmp_path: Path) -> None:
     config, folders = config_in(home), [home / "seed0"]
     other = replace(config, data=replace(config.data, split="random"))
-    with pytest.raises(UserError, match="seen patches of this test part"):
+    with pytest.raises(UserError, match="trained on patches of this test part"):
         select_stage(other, QUICK, folders, tmp_path / "out")
     fewer = replace(config, data=replace(config.data, bands=("band1", "band2")))
     with pytest.raises(UserError, match="other bands or classes"):

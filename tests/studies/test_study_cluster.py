@@ -151,7 +151,7 @@ def test_a_job_whose_folder_is_given_to_another_attempt_stops(tmp_path: Path, mo
         first.step({})
         with Log(tmp_path, "second", "two") as second:
             second.step({})
-            with pytest.raises(UserError, match="another process does this job"):
+            with pytest.raises(UserError, match="another process now runs this job"):
                 first.step({})
         assert not (tmp_path / OWNER).exists()
         first.step({})  # nobody's: the second one has ended
@@ -188,7 +188,7 @@ def test_results_that_never_appear_are_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(cluster, "APPEARS_WITHIN_S", 0.0)
     made = board(tmp_path)
     begun, ended = worker.Begun("one", "4711", True), worker.Ended(1.0, ("a warning",), {})
-    with pytest.raises(UserError, match="one has written its results, but none are here"):
+    with pytest.raises(UserError, match="one has written its results, but they do not appear here"):
         made._end(_Attempt(made.jobs[0], [], begun, ended))
     made.jobs[0].folder(tmp_path).mkdir(parents=True)
     (made.jobs[0].folder(tmp_path) / "job.json").write_text(json.dumps({}))

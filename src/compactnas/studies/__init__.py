@@ -1,4 +1,4 @@
-"""A study: methods by splits by seeds from one file, in folders that are computed once, with tables at the end."""
+"""Run studies, which compare methods on splits with several seeds: one file in, tables and a report out."""
 
 from compactnas.studies.config import StudyConfig, read_study
 from compactnas.studies.jobs import StudyJob, expand

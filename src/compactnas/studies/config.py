@@ -22,8 +22,7 @@ from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
 METHODS = ("S", "S+C", "S+D", "S+C+D")
-"""The paper's settings of a search: C, the complexity loss, and D, the search for depths."""
-
+"""Settings of a search in the paper: C is the complexity loss, and D the search for depths."""
 
 RANDOM, RANDOM_SEARCH = "random", "random search"
 
@@ -32,31 +31,31 @@ MOST_JOBS = 10_000
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """Methods by splits by seeds.
+    """Methods, splits and seeds to compare.
 
     Attributes:
-        data: which patches; how they are split is said below.
-        search_split: split whose training part is searched (the paper: d2's).
-        splits: splits on which networks are trained and tested: rules of `data.split`, or names of your own,
-            each with the fields of `data` in which it differs, and `places`: whether its test patches lie `apart` from
-            its training patches or are `mixed` with them, for the report, where nothing else tells.
-        methods: settings of the search, each searched `searches` times: the paper's, or names of your own, each with
-            the fields of `search` in which it differs, and `space`: those of `space`.
-        baselines: networks that are trained beside them.
-        networks: networks of your own beside them, by name: each a genotype's file, a run folder, or what stands in
-            such a file. In a study's file also a folder of such files, whose names are theirs.
-        random: also random cells that cost what the last method's network costs, one for each retraining.
-        random_search: also the best of such cells by a random search that computes as much as the last method's
-            searches together; or names of methods, for a random search as long as each one's.
+        data: Config of the patches; `splits` and `search_split` give the split.
+        search_split: Split whose training part is searched; d2 in the paper.
+        splits: Splits on which networks are trained and tested: values of `data.split`, or your own names, each with
+            the fields of `data` that differ. `places` tells the report whether the test patches lie `apart` from the
+            training patches or are `mixed` with them, if the data does not show it.
+        methods: Settings of the search, each searched `searches` times: those of the paper, or your own names, each
+            with the fields of `search` that differ and, under `space`, those of `space`.
+        baselines: Names of baselines that are trained too.
+        networks: Your own networks that are trained too, by name: each a genotype file, a run folder, or the content of
+            a genotype file. A study file can also give a folder of genotype files, which are named by their files.
+        random: Train random cells with the cost of the last method's network too, one for each retraining.
+        random_search: Train the best cell of a random search that does as much work as all searches of the last method;
+            or names of methods, for a random search as long as the searches of each.
         random_epochs: Number of epochs of each candidate of the random search.
         searches: Number of searches of each method, with seeds from 0.
         selection: `best` retrains the search with the best accuracy on D_V (the paper's "best selected model"), `each`
-            retrains search after search, so that the spread is that of the whole method.
+            retrains one search after the other, so that the spread is that of the whole method.
         retrainings: Number of trainings of each network on each split, with seeds from 0.
-        space: what the searches choose from.
-        search: the searches; `complexity` and `depth` are the methods', where these are the paper's.
-        train: the trainings.
-        machine: where it computes.
+        space: Search space.
+        search: Config of the searches; the methods of the paper set `complexity` and `search_depth`.
+        train: Config of the trainings.
+        machine: Device and threads.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -79,22 +78,25 @@ class StudyConfig:
     def __post_init__(self) -> None:
         for name in ("searches", "retrainings", "random_epochs"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name}: {getattr(self, name)} is less than 1")
+                raise UserError(f"{name}: {getattr(self, name)} is less than 1; give 1 or more")
         controls = self.random + len(self.random_searches)
         networks = len(self.methods) + len(self.baselines) + len(self.networks) + controls
         jobs = self.searches * len(self.methods) + self.retrainings * len(self.splits) * networks
         if jobs > MOST_JOBS:
-            raise UserError(f"searches, retrainings: make {jobs} jobs; a study has at most {MOST_JOBS}")
+            raise UserError(f"searches, retrainings: they make {jobs} jobs; give fewer, for at most {MOST_JOBS} jobs")
         if not self.splits or not (self.methods or self.baselines or self.networks):
             raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
         for name in ("random", "random_search"):
             if getattr(self, name) and not self.methods:
-                raise UserError(f"{name}: random cells cost what a method's network costs; name a method, or say false")
+                raise UserError(
+                    f"{name}: random cells cost as much as the network of a method, but there is none; name a method, "
+                    f"or set {name} to false"
+                )
         as_long_as = self.random_search if isinstance(self.random_search, tuple) else ()
         for name in as_long_as:
             if name not in self.methods:
                 known = ", ".join(self.methods)
-                raise UserError(f"random_search: {name!r} is no method of this study; use true, or some of {known}")
+                raise UserError(f"random_search: {name!r} is not a method of this study; use true, or some of {known}")
         for name, values in (
             ("splits", self.splits),
             ("methods", self.methods),
@@ -102,18 +104,21 @@ class StudyConfig:
             ("random_search", as_long_as),
         ):
             if len(set(values)) < len(values):
-                raise UserError(f"{name}: names one twice; name each once")
+                raise UserError(f"{name}: a name is listed twice; list each name once")
         unknown = [name for name in self.baselines if name not in BASELINES]
         if unknown:
             raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
         if self.machine.devices * self.machine.nodes > 1:
-            raise UserError("machine.devices: a study computes each job on one device; spread its jobs with --ray")
+            raise UserError(
+                "machine.devices: a study computes each job on one device; set machine.devices and machine.nodes to 1, "
+                "and spread the jobs with --ray"
+            )
         for method in self.methods:
             self.search_of(method)
             self.space_of(method)
         for name in self.networks:
             if name in (*BASELINES, *self.controls, *self.methods):
-                raise UserError(f"networks.{name}: is the name of another network; choose another")
+                raise UserError(f"networks.{name}: is the name of another network; choose another name")
             self.network_of(name)
         for split in (*self.splits, self.search_split):
             self.data_of(split)
@@ -121,27 +126,27 @@ class StudyConfig:
 
     @property
     def random_searches(self) -> dict[str, str]:
-        """The random searches by name, each with the method that it takes as long as."""
+        """Name of each random search -> method whose work it may do."""
         if isinstance(self.random_search, tuple):
             return {f"{RANDOM_SEARCH} as long as {method}": method for method in self.random_search}
         return {RANDOM_SEARCH: list(self.methods)[-1]} if self.random_search and self.methods else {}
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """Names of the controls that a searched network has to beat at the same cost; reserved."""
+        """Names of the controls, which a searched network has to beat at the same cost. These names are reserved."""
         return (RANDOM, RANDOM_SEARCH, *self.random_searches)
 
     def search_of(self, method: str) -> SearchConfig:
-        """The search of a method."""
+        """Build the config of a method's search."""
         if not isinstance(self.methods, dict):
             if method not in METHODS:
                 raise UserError(
-                    f"methods: {method!r} is unknown; use some of {', '.join(METHODS)}, or names of your own with the "
-                    "fields of search in which each differs"
+                    f"methods: {method!r} is unknown; use some of {', '.join(METHODS)}, or names of your own, each "
+                    "with the fields of search that differ"
                 )
             return replace(self.search, complexity="+C" in method, search_depth="+D" in method)
         if method in (*BASELINES, *self.controls):
-            raise UserError(f"methods.{method}: is the name of another network; choose another")
+            raise UserError(f"methods.{method}: is the name of another network; choose another name")
         try:
             fields = {name: value for name, value in self.methods[method].items() if name != "space"}
             return from_values(SearchConfig, fields, asdict(self.search))
@@ -149,7 +154,7 @@ class StudyConfig:
             raise UserError(f"methods.{method}: {' '.join(str(error).split())[:300]}") from None
 
     def space_of(self, method: str) -> Space:
-        """Search space of a method."""
+        """Build the search space of a method."""
         fields = self.methods[method].get("space", {}) if isinstance(self.methods, dict) else {}
         try:
             return from_values(Space, fields, asdict(self.space))
@@ -157,7 +162,7 @@ class StudyConfig:
             raise UserError(f"methods.{method}: space: {' '.join(str(error).split())[:300]}") from None
 
     def network_of(self, name: str) -> Genotype:
-        """A network that the study's file describes."""
+        """Load or build the genotype of one of `networks`."""
         value = self.networks[name]
         try:
             if isinstance(value, str):
@@ -174,7 +179,7 @@ class StudyConfig:
         return places
 
     def data_of(self, split: str) -> DataConfig:
-        """The patches of a split and how they are cut."""
+        """Build the data config of a split."""
         if isinstance(self.splits, dict) and split in self.splits:
             fields = {name: value for name, value in self.splits[split].items() if name != "places"}
             try:
@@ -188,18 +193,21 @@ class StudyConfig:
 
 
 def _networks_in(folder: Path) -> dict[str, str]:
-    """The genotypes' files of a folder, by their names."""
+    """Find the genotype files of a folder, by their names."""
     files = sorted(folder.glob("*.json"))
     if not files:
-        raise UserError(f"networks: {folder} holds no genotype, NAME.json; name a folder of them, or networks by name")
+        raise UserError(
+            f"networks: {folder} holds no genotype files (NAME.json); name a folder with genotype files, or list "
+            "networks by name"
+        )
     return {file.stem: str(file) for file in files}
 
 
 def read_study(file: Path) -> StudyConfig:
-    """The study in a YAML file; values that it does not give are those of its `recipe` (`paper` if none is named).
+    """Read a study from a YAML file. Values that it leaves out are those of its `recipe`, by default `paper`.
 
-    Errors:
-        UserError: no file, no YAML, an unknown name or a value that does not fit.
+    Raises:
+        UserError: The file does not exist or is not YAML, a name is unknown, or a value is not allowed.
     """
     values = read_yaml(file, "give names and values, as in examples/paper.yaml")
     recipe = values.pop("recipe", "paper")

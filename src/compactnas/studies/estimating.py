@@ -1,4 +1,4 @@
-"""Estimate the time of a job: a few steps of it on random patches, each kind of network once, in a subprocess."""
+"""Measure a few steps on random patches, to estimate the time of jobs. Each kind of network has its own process."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from compactnas.training.runtime import make_fabric, peak_memory_gib
 from compactnas.training.trainer import Training
 
 WARM, TIMED = 1, 3
-"""Warm-up steps on a CPU, and steps whose median counts; sampled paths differ."""
+"""Number of warm-up steps on a CPU, and of timed steps; the median counts, because sampled paths differ."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """All that the time of a step depends on.
+    """Everything that determines the time of a step.
 
     Attributes:
         config: Config of the run without its data and seed.
-        spec: the network of a training, None for a search.
+        spec: Description of the network of a training; None for a search.
         bands: Number of bands of a patch.
         classes: Number of classes.
-        patch_px: side of a patch.
+        patch_px: Side of a patch in pixels.
     """
 
     config: RunConfig
@@ -46,11 +46,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Step:
-    """One step on this machine.
+    """Cost of one step on this machine.
 
     Attributes:
-        seconds: median.
-        memory_gib: the most that the process held, without the data; on a GPU, of its memory.
+        seconds: Median time of a step.
+        memory_gib: Largest memory of the process, without the data; on a GPU, of the GPU.
     """
 
     seconds: float
@@ -58,10 +58,10 @@ class Step:
 
 
 def measure_steps(shapes: list[Shape]) -> list[Step]:
-    """Time and memory of a step of each shape, one after the other.
+    """Measure time and memory of a step of each shape, one after the other.
 
-    Each is measured in a process of its own, because a process does not give back the memory that it once held. Where
-    the system can, these are forked from one process that has imported the libraries.
+    Each shape has its own process, because a process does not give back memory. If the system can fork, the processes
+    are forked from one that has already imported the libraries.
     """
     forks = "forkserver" in get_all_start_methods()
     context = get_context("forkserver" if forks else "spawn")
@@ -71,10 +71,10 @@ def measure_steps(shapes: list[Shape]) -> list[Step]:
 
 
 def measure_step(shape: Shape) -> Step:
-    """Run some steps in this process."""
+    """Measure a few steps in this process."""
     config = shape.config
     fabric, last = make_fabric(config.machine), config.machine.channels_last
-    warm = WARM if fabric.device.type == "cpu" else WARM_UP + 1  # the one that is recorded is no step to time either
+    warm = WARM if fabric.device.type == "cpu" else WARM_UP + 1  # the step that records the CUDA graph is slow too
     steps = warm + TIMED
     plain = Normalization((0.5,) * shape.bands, (0.3,) * shape.bands)
     trainer: Trainer

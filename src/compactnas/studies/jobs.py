@@ -1,4 +1,4 @@
-"""A study as jobs: each a run folder that is named by what it computes."""
+"""Expand a study into jobs. Each has a run folder, named by a hash of everything its result depends on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from compactnas.space.search_space import Space
 from compactnas.studies.config import RANDOM, StudyConfig
 
 LAST = "job.json"
-"""File that is written when a job is done: its name, and the jobs that it needed."""
+"""File that is written when a job is done. It holds the job's name and the keys of the jobs that it needed."""
 
 DEFAULTS = 1
-"""Raised when a default of `RunConfig` changes: a job's key holds what differs from the defaults, so that a new
-option does not make every finished job another one."""
+"""Version of the defaults of `RunConfig`; raise it when a default changes.
+
+The key of a job depends only on values that differ from the defaults, so that a new option keeps the keys of finished
+jobs.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,12 @@ class StudyJob:
     """One search, one random search, or one training with its evaluation.
 
     Attributes:
-        kind: which of them.
-        method: a setting of the search, a baseline's name, `random`, or the name of a random search.
+        kind: Kind of the job.
+        method: Setting of the search, name of a baseline or network, `random`, or name of a random search.
         split: Split of training and test; empty for a search.
         config: Config of the run.
-        needs: Searches, one of them gives the genotype, by seed, for a random search also the budget; none for a
-            search or a baseline.
+        needs: Jobs to finish first: searches by seed, one of which gives the genotype and all of which give the budget
+            of a random search; empty for a search, a baseline or a given network.
         genotype: Genotype of a network that the study does not search for.
     """
 
@@ -47,7 +50,7 @@ class StudyJob:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that the job's result depends on; the same job has the same one in every study."""
+        """Hash of everything that the job's result depends on. The same job has the same key in every study."""
         needs = [job.key for job in self.needs]
         neutral = {name: getattr(MachineConfig(), name) for name in NEUTRAL}
         config = replace(self.config, machine=replace(self.config.machine, **neutral))
@@ -58,27 +61,27 @@ class StudyJob:
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
     def folder(self, root: Path) -> Path:
-        """Its run folder."""
+        """Run folder of the job."""
         return root / "jobs" / self.key
 
     def done(self, root: Path) -> bool:
-        """Check whether the last file exists; files are written whole or not at all."""
+        """Check whether the job is done: its last file exists."""
         return (self.folder(root) / LAST).exists()
 
     def finish(self, root: Path) -> None:
-        """Write its last file: all others are there."""
+        """Mark the job as done by writing its last file, after all others."""
         write_json(self.folder(root) / LAST, {"name": self.name, "needs": [need.key for need in self.needs]})
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name of the job in messages and reports."""
         what = self.method if self.kind == "random_search" else f"{self.kind} {self.method}"
         where = f" on {self.split}" if self.split else ""
         return f"{what}{where}, seed {self.config.seed}"
 
 
 def expand(study: StudyConfig) -> list[StudyJob]:
-    """All jobs in an order in which what a job needs stands before it."""
+    """List all jobs of a study, each after the jobs that it needs."""
     seeds = range(study.searches)
     searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
     jobs = [job for group in searches.values() for job in group]
@@ -102,12 +105,12 @@ def expand(study: StudyConfig) -> list[StudyJob]:
 
 
 def _taken(study: StudyConfig, searches: tuple[StudyJob, ...], seed: int) -> tuple[StudyJob, ...]:
-    """Searches whose best network is retrained with this seed."""
+    """Select the searches whose best network is retrained with this seed."""
     return searches if study.selection == "best" else (searches[seed % len(searches)],)
 
 
 def _search(study: StudyConfig, method: str, seed: int) -> StudyJob:
-    """Another training after it is the same search."""
+    """Make a search. Its training options are the defaults, because its result does not depend on them."""
     data, search, space = study.data_of(study.search_split), study.search_of(method), study.space_of(method)
     return StudyJob("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
 
@@ -119,7 +122,7 @@ def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[StudyJ
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[StudyJob, ...] = ()) -> StudyJob:
-    """Options of a search are in `needs` alone."""
+    """Make a training. Its search options are the defaults, because only the jobs in `needs` use them."""
     config = RunConfig(
         study.data_of(split), Space(), SearchConfig(search_depth=False), study.train, study.machine, seed
     )
@@ -127,13 +130,13 @@ def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tup
 
 
 def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[StudyJob, ...]) -> StudyJob:
-    """A cell drawn from the space of the method whose network's cost it has."""
+    """Make a training of a random cell from the space of the method `like`, with the cost of its network."""
     job = _training(study, RANDOM, split, seed, needs)
     return replace(job, config=replace(job.config, space=study.space_of(like)))
 
 
 def _chosen(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Values that differ from the defaults."""
+    """Keep only values that differ from the defaults."""
     return {
         name: _chosen(value, defaults[name]) if isinstance(value, dict) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Plan a study: its jobs and their time, from its file, the labels of its data and a few steps of each network."""
+"""Plan a study: list its jobs and estimate their time from a few steps of each network."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from compactnas.studies.estimating import Shape, measure_steps
 from compactnas.studies.jobs import StudyJob, expand
 
 FORWARD_OF_STEP = 1 / 3
-"""Share of a training step that a forward pass takes: backward costs twice as much."""
+"""Share of a training step that its forward pass takes; the backward pass takes twice as long."""
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job.
+    """A job with its estimated cost.
 
     Attributes:
-        job: itself.
-        done: whether it is done.
+        job: Job of the study.
+        done: Whether the job is done.
         steps: Number of steps of all epochs.
-        macs: multiply-accumulates of its network for one patch; None where that is still to be found.
-        seconds: that the whole job would take on this machine. A network that is still to be found is taken to be a
-            random one of the space, of the depth that a search starts with.
-        memory_gib: the most that it would hold, with the data where these are read into memory; on a GPU, of the
-            GPU's memory, without the data.
+        macs: Multiply-accumulates of its network for one patch; None if the network is not found yet.
+        seconds: Estimated time of the whole job on this machine. For a network that is not found yet, a random network
+            of the space with the initial depth of a search is measured.
+        memory_gib: Estimated peak memory, including data that is read into memory; on a GPU, memory of the GPU without
+            the data.
     """
 
     job: StudyJob
@@ -49,7 +49,7 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All jobs, and the patches of each part of each split that they use."""
+    """Plan of a study: all jobs, and the number of patches in each part of each split."""
 
     jobs: tuple[PlannedJob, ...]
     parts: dict[str, dict[str, int]]
@@ -57,7 +57,7 @@ class StudyPlan:
 
 @dataclass(frozen=True)
 class _Data:
-    """Facts about the patches of a config: facts, patches of each part, and the memory that they take."""
+    """Data of a config: facts, number of patches in each part, and memory in GiB."""
 
     facts: Facts
     parts: dict[str, int]
@@ -65,14 +65,14 @@ class _Data:
 
 
 def plan(study: StudyConfig, root: Path) -> StudyPlan:
-    """Counts patches and steps, and times a few steps of each kind of network on random patches; no job is run.
+    """Count patches and steps, and time a few steps of each kind of network on random patches. No job is run.
 
     Args:
-        study: what is compared.
-        root: folder of the study, where some jobs may be done.
+        study: Study to plan.
+        root: Folder of the study, in which jobs may already be done.
 
-    Errors:
-        UserError: the data is not there, or cannot be split as the study asks.
+    Raises:
+        UserError: The data does not exist, or the splits of the study do not fit it.
     """
     jobs, names = expand(study), {study.data_of(split): split for split in (study.search_split, *study.splits)}
     data = {config: _data(config) for config in dict.fromkeys(job.config.data for job in jobs)}
@@ -104,11 +104,11 @@ def _data(config: DataConfig) -> _Data:
 
 
 def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
-    """Key that determines the time of a job's step; jobs with the same key share it."""
+    """Find what determines the time of a job's step; jobs with the same shape are measured once."""
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
     config = replace(job.config, data=DataConfig(), seed=0)
     if job.kind == "search":
-        # The complexity loss is a product of small matrices: with and without it a step takes as long.
+        # The complexity loss multiplies small matrices, so a step takes as long with it as without it.
         return Shape(replace(config, search=replace(config.search, complexity=True)), None, *sizes)
     if job.method in BASELINES or job.genotype is not None:
         spec = _spec(job, sizes)
@@ -120,9 +120,9 @@ def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
 
 
 def _steps(job: StudyJob, patches: int) -> int:
-    """Steps of all epochs: a search steps through whole batches of each half, a training through all but a last patch.
+    """Count the steps of all epochs of a search or a training.
 
-    A random search computes what the searches before it did; how many steps that is depends on what they find.
+    A search uses only whole batches of each half. A training uses all patches, unless the last batch has only one.
     """
     if job.kind == "search":
         size = job.config.search.batch_size
@@ -132,7 +132,7 @@ def _steps(job: StudyJob, patches: int) -> int:
 
 
 def _evaluations(job: StudyJob, parts: dict[str, int]) -> float:
-    """The forward passes of a training's measurements, or of a search that measures candidates at its end, in steps."""
+    """Convert forward passes to training steps: evaluations of a training, or of the candidates of a search."""
     if job.kind == "search":
         search = job.config.search
         candidates = search.candidates if STRATEGIES[search.strategy].measures_candidates else 0
@@ -144,7 +144,7 @@ def _evaluations(job: StudyJob, parts: dict[str, int]) -> float:
 
 
 def _spec(job: StudyJob, sizes: tuple[int, int, int]) -> ModelSpec:
-    """The network of a training that is known before any search."""
+    """Describe the network of a training that needs no search."""
     return ModelSpec(SEARCHED if job.genotype else job.method, *sizes, job.genotype)
 
 

@@ -1,9 +1,9 @@
-"""Random search at the price of a search: the control that says whether the search's time was well spent.
+"""Random search with the work of a search, as a control that shows whether the search was worth its time.
 
-Candidates that cost what the searched network costs are drawn, trained shortly on D_T and measured on D_V, as many as
-the work of the searches pays for; the best on D_V is taken, as the best search is. Work is counted (multiply-
-accumulates, and elements of maps) and not timed, so that the result does not depend on how busy the machine was; the
-seconds of both are kept.
+It draws candidates with the cost of the searched network, trains them for a few epochs on D_T and measures them on D_V,
+until it has done as much work as the searches. The best on D_V is selected, as the best search is. Work is counted in
+multiply-accumulates and elements of maps, not timed, so that a busy machine does not change the result. The seconds of
+both are kept.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from compactnas.training.runtime import Listener, make_fabric
 from compactnas.training.trainer import Training
 
 TRAINING = FORWARD + BACKWARD_TO_WEIGHTS + BACKWARD_TO_MAPS
-"""Passes over a network in a step that trains its weights."""
+"""Number of passes over a network in a step that trains its weights."""
 
 REDRAWS = 50
-"""Draws in a row that gave known candidates, after which the space counts as exhausted."""
+"""Number of draws in a row without a new candidate after which the space counts as exhausted."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Sizes:
 
 
 def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: Sizes, patches: int) -> float:
-    """The work that a search did, from its metrics, in the unit of `compactnas.cost.counter.work`.
+    """Compute the work that a search did from its metrics, in the unit of `compactnas.cost.counter.work`.
 
-    A mixture of depths runs all cells that are built, so the expected MACs of a drawn path are scaled from the expected
-    depths to these; cells of all blocks are taken to cost alike. What an edge writes is the mean over the operations,
-    where one of them runs, else the sum. Widths that are searched for are taken to be equally likely.
+    A mixture of depths runs all built cells. The expected MACs of a sampled path are therefore scaled from the expected
+    depths to the built ones, as if the cells of all blocks cost the same. The elements that an edge writes are the mean
+    over the operations if one of them runs, else the sum. Searched widths count as equally likely.
 
     Args:
-        rows: one an epoch.
+        rows: Metrics of the search, one row for each epoch.
         config: Config of the search.
         space: Space of the search.
         sizes: Sizes of the data.
@@ -77,7 +77,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     edges = sum(min(number, kept) for number in inputs)
     run = 1.0 if single or selects else float(len(space.operations))
     elements_of = each_operation(space, sizes.patch_px, count_elements)
-    if not single and NONE in space.operations:  # in a mixture it writes nothing; a path of kept edges never has it
+    if not single and NONE in space.operations:  # `none` writes nothing in a mixture, and paths of kept edges lack it
         elements_of[:, space.operations.index(NONE)] = 0
         if selects and space.inputs_per_node:
             run = len(space.operations) / (len(space.operations) - 1)
@@ -89,7 +89,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     if space.widths:
         table = table.at(torch.full((space.blocks, len(space.widths)), 1 / len(space.widths), dtype=torch.float64))
         fixed, widths = float(table.fixed), 1.0 if selects else float(DRAWN_WIDTHS)
-        share = sum(space.widths) / len(space.widths)  # of the elements of a map
+        share = sum(space.widths) / len(space.widths)  # mean share of the elements of a map
         fixed_elements, cell_elements = round(share * fixed_elements), share * cell_elements
     total = 0.0
     for row in rows:
@@ -101,13 +101,13 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
         alpha = strategy.alpha_passes if row["epoch"] > config.warmup else 0
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
-    if strategy.measures_candidates:  # candidates cost what a drawn path does
+    if strategy.measures_candidates:  # a candidate costs as much as a sampled path
         total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     return total
 
 
 def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
-    """MACs of all cells that run a number of operations each, all kinds equally often."""
+    """Compute the MACs of all cells if each runs this number of operations, all kinds equally often."""
     cells = float(operations * table.operations.mean(dim=1) @ torch.tensor(depths, dtype=torch.float64))
     known = range(1, table.overhead.shape[1] + 1)
     return cells + sum(float(np.interp(d, known, row)) for d, row in zip(depths, table.overhead.numpy(), strict=True))
@@ -116,17 +116,17 @@ def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> flo
 def random_search_stage(
     config: RunConfig, folder: Path, like: Genotype, budget: float, *, listener: Listener, data: Dataset
 ) -> Genotype:
-    """Draw, train and measure candidates until the budget is spent; writes `genotype.json` and `search/`.
+    """Draw, train and measure candidates until the budget is spent. Writes `genotype.json` and `search/`.
 
-    An interrupted one goes on at the last whole epoch of its candidate.
+    An interrupted random search continues at the last whole epoch of its candidate.
 
     Args:
-        config: `train` is the short training of a candidate, `space` what is drawn from.
+        config: Config of the run; `train` is the short training of a candidate, `space` the space to draw from.
         folder: Folder of the run.
-        like: candidates cost what this network costs.
-        budget: work to spend, in the unit of `search_work`; at least one candidate is trained.
+        like: Genotype whose cost the candidates have.
+        budget: Work to spend, in the unit of `search_work`; at least one candidate is trained.
         listener: Receives the progress.
-        data: the opened data of the config.
+        data: Open data of the config.
     """
     fabric = make_fabric(config.machine)
     parts = halves(data.parts["train"], config.seed)
@@ -173,7 +173,7 @@ def random_search_stage(
 
 
 def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) -> Genotype | None:
-    """The next candidate, a function of the seed and its number; None where no new one is found."""
+    """Draw the next candidate, which depends only on the seed and its number; None if no new one is found."""
     space, known = config.space, [row["genotype"] for row in rows]
     target = genotype_cost(like, sizes.bands, sizes.classes, sizes.patch_px).macs
     generator = torch.Generator().manual_seed(_seed(config.seed, len(rows)))

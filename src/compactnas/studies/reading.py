@@ -1,4 +1,4 @@
-"""From the folders of a study's jobs to what its report shows."""
+"""Read the folders of a study's jobs into the view that its report shows."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ MIXED = ("d2", "random")
 
 
 def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
-    """All that the report shows of a study, as far as it is done.
+    """Read everything that the report shows of a study, as far as it is done.
 
-    Errors:
-        UserError: a file of a finished job is damaged.
+    Raises:
+        UserError: A file of a finished job is damaged.
     """
     jobs = expand(study)
     runs = {job: read_run(job.folder(root)) for job in jobs if job.done(root)}
@@ -69,7 +69,7 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
 
 
 def _methods(study: StudyConfig, jobs: list[StudyJob]) -> tuple[Method, ...]:
-    """In the paper's order; a method that is not known here comes last."""
+    """List the methods in the paper's order, and unknown ones last."""
     known: dict[str, Kind] = {
         **dict.fromkeys(study.baselines, "baseline"),
         **dict.fromkeys(study.networks, "given"),
@@ -83,7 +83,7 @@ def _methods(study: StudyConfig, jobs: list[StudyJob]) -> tuple[Method, ...]:
 
 
 def _searches(job: StudyJob, run: RunFolder) -> list[SearchView]:
-    """A search as one, a random search as its candidates; nothing is selected yet."""
+    """Read a search as one view, or a random search as a view for each candidate. No search is marked as selected."""
     if job.kind == "random_search":
         return _candidates(job, run)
     if run.genotype is None:
@@ -105,7 +105,7 @@ def _searches(job: StudyJob, run: RunFolder) -> list[SearchView]:
 
 
 def _candidates(job: StudyJob, run: RunFolder) -> list[SearchView]:
-    """The candidates of a random search; the one that it took is selected."""
+    """Read the candidates of a random search, and mark the selected one."""
     file = run.path / "search" / "candidates.jsonl"
     rows = read_rows(file, AGAIN)
     try:
@@ -131,7 +131,7 @@ def _candidates(job: StudyJob, run: RunFolder) -> list[SearchView]:
 def _with_selection(
     views: list[SearchView], runs: dict[StudyJob, RunFolder], jobs: list[StudyJob], root: Path
 ) -> list[SearchView]:
-    """The searches that are trained: of those that a training may take and that are done, the one that it takes."""
+    """Mark the searches whose networks are trained: for each training, the best of its finished searches."""
     trainings = [job for job in jobs if job.kind == "train"]
     needed = {tuple(need for need in job.needs if need.kind == "search" and need in runs) for job in trainings}
     taken = {chosen(done, root) for done in needed if done}
@@ -146,7 +146,7 @@ def _training(job: StudyJob, run: RunFolder) -> TrainingView | None:
 
 
 def _split(study: StudyConfig, split: str, runs: dict[StudyJob, RunFolder]) -> SplitView:
-    """Describe a split, from the first finished job that records it."""
+    """Describe a split from the first finished job that records it."""
     rule = study.data_of(split).split
     here = [run for job, run in runs.items() if job.split == split]
     shared = any(MAY_MEMORISE in text for run in here for text in run.warnings)
@@ -159,12 +159,12 @@ def _split(study: StudyConfig, split: str, runs: dict[StudyJob, RunFolder]) -> S
 
 
 def _bands(file: Path) -> tuple[str, ...]:
-    """Names of the bands, if the file is there: where only a job's small outputs were kept it is not."""
+    """Read the names of the bands; empty if the file was not kept, as in the results of this repository."""
     return tuple(read_json(file, AGAIN)) if file.exists() else ()
 
 
 def _parts(file: Path) -> dict[str, int]:
-    """Patches of each part that has any."""
+    """Count the patches of each part that has any."""
     if not file.exists():
         return {}
     try:
@@ -174,7 +174,7 @@ def _parts(file: Path) -> dict[str, int]:
 
 
 def _spent(run: RunFolder, stage: str) -> Spent | None:
-    """Time of a stage; None where it is not kept."""
+    """Read the time of a stage; None if it was not kept."""
     file = run.path / stage / "seconds.json"
     seconds = read_json(file, AGAIN) if file.exists() else None
     if not isinstance(seconds, int | float):
@@ -187,7 +187,7 @@ def _spent(run: RunFolder, stage: str) -> Spent | None:
 
 
 def _warnings(runs: dict[StudyJob, RunFolder], search_split: str) -> tuple[str, ...]:
-    """Each warning once, with the splits that it is of."""
+    """List each warning once, with its splits."""
     splits: dict[str, dict[str, None]] = {}
     for job, run in runs.items():
         for text in run.warnings:
@@ -196,7 +196,7 @@ def _warnings(runs: dict[StudyJob, RunFolder], search_split: str) -> tuple[str, 
 
 
 def _environment(runs: list[RunFolder]) -> tuple[tuple[str, str], ...]:
-    """Environments that the results depend on; several values if jobs ran in several environments."""
+    """List the environment, with several values if jobs ran in several environments."""
     values: dict[str, dict[str, Any]] = {}
     for run in runs:
         for name, value in run.environment.items():

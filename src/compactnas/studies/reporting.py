@@ -1,4 +1,4 @@
-"""The end of a study: its tables as files and its page."""
+"""Write the tables and the page of a study."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from compactnas.studies.tables import Table, table_files, tables_of
 
 
 def write_study_report(study: StudyConfig, root: Path, title: str) -> list[Table]:
-    """Write `tables.md`, `.csv`, `.tex` and `report.html` of what is done so far into the study's folder.
+    """Write `tables.md`, `.csv`, `.tex` and `report.html` into the study's folder, for the jobs done so far.
 
-    Errors:
-        UserError: a file of a finished job is damaged, or the folder cannot be written.
+    Raises:
+        UserError: A file of a finished job is damaged, or the folder is not writable.
     """
     view = study_view(study, root, title)
     tables = tables_of(view)

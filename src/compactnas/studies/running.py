@@ -1,4 +1,4 @@
-"""A study's jobs one after the other in this process; what is done is not done again."""
+"""Run the jobs of a study one after the other in this process. Finished jobs are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from compactnas.studies.random_search import Sizes, random_search_stage, search_
 from compactnas.training.runtime import Listener, Silent
 
 Told = Callable[[int, int, StudyJob], None]
-"""Called before each job with its number, how many there are, and the job."""
+"""Function called before each job with its number, the number of jobs, and the job."""
 
 
 def run_study(
@@ -30,14 +30,14 @@ def run_study(
     told: Told | None = None,
     tensorboard: bool = False,
 ) -> None:
-    """Do what is left of a study in `root/jobs`; a job that was interrupted goes on at its last whole epoch.
+    """Run the jobs of a study that are not done, in `root/jobs`. An interrupted job continues at its last whole epoch.
 
     Args:
-        study: what is compared.
-        root: folder of the study; several studies may share it, and then share their jobs.
+        study: Study to run.
+        root: Folder of the study. Studies in the same folder share their jobs.
         listener: Receives the progress of each job.
-        told: Function that receives each job that begins.
-        tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
+        told: Function called before each job.
+        tensorboard: Whether each job also writes figures for TensorBoard into its folder.
     """
     jobs, opened = expand(study), _Opened()
     for number, job in enumerate(jobs, 1):
@@ -48,7 +48,7 @@ def run_study(
 
 
 def run_job(job: StudyJob, root: Path, listener: Listener, data: Dataset, *, tensorboard: bool = False) -> None:
-    """One job, from where it stands to its end."""
+    """Run one job to its end, or continue it."""
     folder = job.folder(root)
     if tensorboard:
         listener = TensorBoard(listener, folder / "tensorboard" / job.name.replace(",", "").replace(" ", "_"))
@@ -71,7 +71,7 @@ def run_job(job: StudyJob, root: Path, listener: Listener, data: Dataset, *, ten
 
 
 def _spent(job: StudyJob, root: Path, data: Dataset) -> float:
-    """Work of all the searches that a random search is the control of."""
+    """Sum the work of the searches that a random search is compared with."""
     facts, half = data.source.facts, len(data.parts["train"]) // 2
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
     return sum(
@@ -80,10 +80,10 @@ def _spent(job: StudyJob, root: Path, data: Dataset) -> float:
 
 
 def chosen(searches: tuple[StudyJob, ...], root: Path) -> Path:
-    """Folder of the search whose last epoch has the best accuracy on D_V, the first of equals.
+    """Find the folder of the search with the best accuracy on D_V in its last epoch; of equal ones the first.
 
-    The paper speaks of the "best selected model" and does not say how it was selected; this half of the
-    training part is what a search has not trained weights on.
+    The paper mentions the "best selected model" without its criterion. D_V is the half of the training part on which
+    the search has not trained weights.
     """
 
     if len(searches) == 1:
@@ -101,7 +101,7 @@ def _metrics(search: StudyJob, root: Path) -> list[Row]:
 
 
 class _Opened:
-    """The data of the jobs, each split opened once."""
+    """Data of the jobs; consecutive jobs of the same split share it."""
 
     def __init__(self) -> None:
         self._sets: dict[object, Dataset] = {}
@@ -109,5 +109,5 @@ class _Opened:
     def __call__(self, job: StudyJob) -> Dataset:
         config = job.config.data
         if config not in self._sets:
-            self._sets = {config: open_dataset(config)}  # one at a time: a set may fill the memory
+            self._sets = {config: open_dataset(config)}  # only one at a time, because a data set may fill the memory
         return self._sets[config]

@@ -1,4 +1,4 @@
-"""The paper's tables as files: Markdown, CSV and LaTeX, the same bytes for the same results."""
+"""Write the paper's tables as Markdown, CSV and LaTeX. The same results give the same bytes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """One split.
+    """Table of one split.
 
     Attributes:
-        split: its name.
-        columns: methods, in the paper's order: baselines, then searched ones, then random ones.
-        rows: title of each row and its cells.
-        notes: what must be known to read it.
+        split: Name of the split.
+        columns: Names of the methods in the paper's order: baselines, searched ones, random ones.
+        rows: Title and cells of each row.
+        notes: Notes that a reader needs to understand the table.
     """
 
     split: str
@@ -38,7 +38,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """For a page."""
+        """Table as Markdown."""
 
         def line(cells: list[str]) -> str:
             escaped = (" ".join(cell.replace("|", r"\|").split()) for cell in cells)
@@ -48,7 +48,7 @@ class Table:
         return "\n".join([*lines, *(line([title, *cells]) for title, cells in self.rows)]) + "\n"
 
     def csv(self) -> str:
-        """For a spreadsheet."""
+        """Table as CSV."""
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(
             [[self.split, *self.columns], *([title, *cells] for title, cells in self.rows)]
@@ -56,7 +56,7 @@ class Table:
         return text.getvalue()
 
     def latex(self) -> str:
-        """For a paper: a tabular."""
+        """Table as a LaTeX tabular."""
 
         def line(cells: list[str]) -> str:
             return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
@@ -74,18 +74,18 @@ class Table:
 
 
 def study_tables(study: StudyConfig, root: Path) -> list[Table]:
-    """Tables of what is done so far."""
+    """Make the tables of the jobs done so far."""
     return tables_of(study_view(study, root))
 
 
 def tables_of(view: StudyView) -> list[Table]:
-    """A table for each split on which something is done."""
+    """Make a table for each split with results."""
     made = [split_table(view, split.name) for split in view.splits]
     return [_table(table) for table in made if table is not None]
 
 
 def table_files(tables: list[Table]) -> dict[str, str]:
-    """Text of each file by its ending."""
+    """Write the text of each file, by its suffix."""
     notes = list(dict.fromkeys(note for table in tables for note in table.notes))
     comments = "".join(f"% {note}\n" for note in notes)
     return {

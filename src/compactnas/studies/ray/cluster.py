@@ -1,4 +1,4 @@
-"""A study's jobs on Ray: one task a job, each begun as soon as what it needs is done."""
+"""Run the jobs of a study on Ray: one task for each job, started as soon as the jobs that it needs are done."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from compactnas.studies.ray.worker import APPEARS_WITHIN_S, Begun, Ended, Order,
 from compactnas.training.runtime import Listener, Silent
 
 CRASHES, DEATHS = 3, 10
-"""How often a job's process may die, and how often the machine below it, before the study gives up."""
-
-"""How long a Ctrl-C may wait."""
+"""Number of times that the process of a job, and its machine, may die before the study gives up."""
 
 Say = Callable[[str], None]
 
@@ -37,21 +35,21 @@ def run_study_on_ray(
     say: Say = lambda line: None,
     tensorboard: bool = False,
 ) -> None:
-    """Do what is left of a study as `run_study` does, on this machine's cores or on a cluster.
+    """Run the jobs of a study that are not done on the cores of this machine or on a cluster.
 
-    A job whose process or machine dies is begun again, where the folder is shared at its last whole epoch.
+    A job whose process or machine dies is started again; in a shared folder it continues at its last whole epoch.
 
     Args:
-        study: what is compared.
-        root: folder of the study; workers that see it write there, what others write is sent back.
-        options: which cluster, and what a job takes of it.
+        study: Study to run.
+        root: Folder of the study. Workers that share it write into it; the others send their files back.
+        options: Options of the cluster and of the resources of a job.
         listener: Receives the warnings.
-        say: Function that receives a line for each job that begins or ends, with place and count.
-        tensorboard: whether each job also writes its figures for TensorBoard, into its folder.
+        say: Function called with a line for each job that begins or ends.
+        tensorboard: Whether each job also writes figures for TensorBoard into its folder.
 
-    Errors:
-        UserError: no Ray, no such cluster, no machine with room for a job; or a job's own, after which the
-            others are cancelled.
+    Raises:
+        UserError: Ray is not installed, the cluster does not exist, no machine has room for a job, or a job fails; the
+            other jobs are then cancelled.
     """
     jobs = expand(study)
     if all(job.done(root) for job in jobs):
@@ -59,13 +57,13 @@ def run_study_on_ray(
     root.mkdir(parents=True, exist_ok=True)
     with session(options, root / "ray.log") as ray, _token(root) as token:
         share = options.share(study.machine, ray.nodes())
-        alone = not options.address  # one machine shares its folders with itself, and needs no copies
+        alone = not options.address  # a single machine sees its own folders and needs no copies
         _Board(ray, jobs, root.absolute(), token, share, alone, listener or Silent(), say, tensorboard).run()
 
 
 @contextmanager
 def _token(root: Path) -> Iterator[tuple[str, str]]:
-    """A file by which a worker knows that it sees the same folder."""
+    """Write a file that shows a worker whether it shares the folder."""
     name, content = f".driver-{secrets.token_hex(8)}", secrets.token_hex(16)
     (root / name).write_text(content, encoding="utf-8")
     try:
@@ -105,11 +103,11 @@ class _Board:
         self.running: dict[Any, _Attempt] = {}
         self.lost: Counter[tuple[str, bool]] = Counter()
         self.warned: set[str] = set()
-        # Ray takes no generator for one where a decorator, such as a test's checks of types, lies around it.
+        # Ray does not recognise a generator function below a decorator, such as the type checks of the tests.
         self.task = ray.remote(inspect.unwrap(do_job)).options(**task_options(share))
 
     def run(self) -> None:
-        """Until all is done; whatever happens, no job is left running."""
+        """Run jobs until all are done. If it ends early, no job is left running."""
         self.say(f"{len(self.jobs)} jobs, {len(self.jobs) - len(self.waiting)} done; {_machines(self.ray.nodes())}")
         try:
             with interrupts() as asked:
@@ -125,7 +123,7 @@ class _Board:
                 self.ray.cancel(task, force=True)
 
     def _begin(self) -> None:
-        """Give the cluster every job that can begin; what finds no room waits there."""
+        """Submit every job whose needed jobs are done. Jobs that find no room wait in the cluster."""
         waiting, self.waiting = self.waiting, []
         for job in waiting:
             if not all(need.done(self.root) for need in job.needs):
@@ -137,7 +135,7 @@ class _Board:
             self.running[self.task.remote(job, order, inputs)] = _Attempt(job, inputs)
 
     def _inputs(self, job: StudyJob) -> dict[str, bytes]:
-        """Files of other jobs that a job needs, and its own files so far."""
+        """Pack the files of the jobs that a job needs, and its own files so far."""
         files = pack(self.root, job.folder(self.root), checkpoints=True)
         for need in job.needs:
             files |= pack(self.root, need.folder(self.root))
@@ -172,7 +170,8 @@ class _Board:
             if time.monotonic() > end:
                 where = self._where(attempt)
                 raise UserError(
-                    f"{job.folder(self.root)}: {where} has written its results, but none are here; try again"
+                    f"{job.folder(self.root)}: {where} has written its results, but they do not appear here; give the "
+                    "same command again"
                 )
             time.sleep(0.5)
         for text in ended.warnings:
@@ -183,7 +182,7 @@ class _Board:
         self.say(f"{done} of {len(self.jobs)} done: {job.name}, {ended.seconds:.1f} s on {self._where(attempt)}")
 
     def _lose(self, attempt: _Attempt, error: Exception) -> None:
-        """A process or a machine has died: the job waits again, but not for ever."""
+        """Queue a job again after its process or machine has died; give up after too many deaths."""
         job, died = attempt.job, isinstance(error, self.ray.exceptions.NodeDiedError)
         what = "the machine has died" if died else " ".join(str(error).split())[:200] or type(error).__name__
         self.lost[job.key, died] += 1
@@ -192,14 +191,14 @@ class _Board:
             raise UserError(
                 f"{job.name}: lost {times} times, the last time on {self._where(attempt)} ({what}); see {log}"
             )
-        self.say(f"lost: {job.name}, on {self._where(attempt)} ({what}); begins again")
+        self.say(f"lost: {job.name}, on {self._where(attempt)} ({what}); starting it again")
         self.waiting.insert(0, job)
 
     def _where(self, attempt: _Attempt) -> str:
-        """The machine's name, with the node's where a machine holds several."""
+        """Name the machine of an attempt, with the node if the machine holds several."""
         begun = attempt.begun
         if begun is None:
-            return "a machine that has not begun it"
+            return "a machine that had not started it"
         same = [node for node in self.ray.nodes() if node["NodeManagerHostname"] == begun.host]
         return f"{begun.host} ({begun.node[:8]})" if len(same) > 1 else begun.host
 

@@ -1,4 +1,4 @@
-"""One job of a study on some machine of a cluster: where its folder is, whose it is, and what it says."""
+"""Run one job of a study on a machine of a cluster, and own its folder and its log meanwhile."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ Files = dict[str, bytes]
 
 LOG, OWNER = "log.txt", ".owner"
 CHECK_EVERY_S = 5.0
-"""How often a job looks whether its folder is still its own."""
+"""Seconds between checks that a job still owns its folder."""
 
 STOPS_WITHIN_S = 120.0
-"""How long an attempt waits for the one that it replaces."""
+"""Longest time in seconds that an attempt waits for the one that it replaces."""
 
 APPEARS_WITHIN_S = 60.0
-"""How long a network file system may take to show what another machine has written."""
+"""Longest time in seconds that a network file system may take to show files of another machine."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Order to a worker: all that it needs besides the job.
+    """Order to a worker: everything that it needs besides the job.
 
     Attributes:
-        root: the study's folder, as the one who gives the order sees it.
-        token: a file that lies in the folder, and what stands in it: who reads it there shares the folder.
+        root: Path of the study's folder on the machine that sends the order.
+        token: Name and content of a file in that folder; a worker that can read it shares the folder.
         directory: Folder that relative paths start from.
         threads: Number of threads of the job.
-        attempt: another one for each try of each job.
-        tensorboard: whether it writes its figures for TensorBoard too.
-        version: Version of the program that sends the order.
+        attempt: Random name of this attempt at the job.
+        tensorboard: Whether the job also writes figures for TensorBoard.
+        version: Version of compactnas that sends the order.
     """
 
     root: str
@@ -61,7 +61,7 @@ class Order:
     version: str = __version__
 
     def shared(self) -> bool:
-        """Check whether this machine sees the study's folder."""
+        """Check whether this machine shares the study's folder."""
         name, content = self.token
         try:
             return (Path(self.root) / name).read_text(encoding="utf-8") == content
@@ -71,7 +71,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Begun:
-    """A job begins on a machine, in the study's folder or in one of its own."""
+    """Message that a job begins on a machine, in the study's folder or in a temporary one."""
 
     host: str
     node: str
@@ -80,7 +80,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job is done; the files are those that the study's folder does not hold already."""
+    """Message that a job is done, with the files that the study's folder does not have yet."""
 
     seconds: float
     warnings: tuple[str, ...]
@@ -88,17 +88,17 @@ class Ended:
 
 
 def do_job(job: StudyJob, order: Order, inputs: list[Any]) -> Iterator[Begun | Ended]:
-    """The task of one job: tells where it begins, and that it is done.
+    """Run one job as a Ray task, which yields a message when it begins and when it is done.
 
     Args:
-        job: what is done.
-        order: Order that is carried out.
-        inputs: references to `Files` that are fetched only where the study's folder is not shared.
+        job: Job to run.
+        order: Everything else that the job needs.
+        inputs: References to `Files`, fetched only if the study's folder is not shared.
 
-    Errors:
-        UserError: what is wrong, with the name of the machine.
+    Raises:
+        UserError: The job fails; the message names the machine.
     """
-    import ray  # here it runs already
+    import ray  # a task runs inside Ray, so it is installed
 
     began, host = time.monotonic(), socket.gethostname()
     shared = order.shared()
@@ -112,7 +112,7 @@ def do_job(job: StudyJob, order: Order, inputs: list[Any]) -> Iterator[Begun | E
             for reference in inputs:
                 unpack(ray.get(reference), root)
         log = stack.enter_context(Log(job.folder(root), order.attempt, host))
-        try:  # an attempt that this one replaces stops soon after it has read the new owner
+        try:  # the attempt that this one replaces stops soon after it has read the new owner
             stack.enter_context(sole_writer(job.folder(root), wait_s=STOPS_WITHIN_S))
         except UserError as error:
             raise UserError(f"{job.name} on {host}: {error}") from None
@@ -128,18 +128,20 @@ def _do(job: StudyJob, order: Order, root: Path, log: Log) -> None:
     import torch
 
     if order.version != __version__:
-        raise UserError(f"compactnas {__version__} is installed here, the study wants {order.version}; install that")
+        raise UserError(
+            f"compactnas {__version__} is installed here, but the study needs {order.version}; install that version"
+        )
     torch.set_num_threads(order.threads)
     with contextlib.suppress(OSError):
         os.chdir(order.directory)
     path = Path(job.config.data.path)
     if not path.is_absolute() and not path.exists():
-        raise UserError(f"data.path: {path} is not below {Path.cwd()}; give a path that is the same on every machine")
+        raise UserError(f"data.path: {path} is not in {Path.cwd()}; give a path that is the same on every machine")
     run_job(job, root, log, open_dataset(job.config.data), tensorboard=order.tensorboard)
 
 
 def _await(job: StudyJob, root: Path) -> None:
-    """Wait until this machine sees what others have written."""
+    """Wait until the results of the needed jobs appear on this machine."""
     end = time.monotonic() + APPEARS_WITHIN_S
     while not all(need.done(root) for need in job.needs) and time.monotonic() < end:
         time.sleep(0.5)
@@ -148,9 +150,9 @@ def _await(job: StudyJob, root: Path) -> None:
 class Log(Listener):
     """A listener that writes the job's log, and stops the job when its folder belongs to another attempt.
 
-    A machine that is cut off from the cluster goes on for a while with a job that is given to another one.
-    What both write is whole and, from the same processor, the same; so it is enough that the first one
-    stops soon after the second one has begun.
+    A machine that has lost the cluster continues its job for a while after another machine has taken over. Both write
+    complete files, which are identical on the same kind of processor. It is therefore enough that the first one stops
+    soon after the second one has begun.
     """
 
     def __init__(self, folder: Path, attempt: str, host: str) -> None:
@@ -174,33 +176,33 @@ class Log(Listener):
             (self._folder / OWNER).unlink(missing_ok=True)
 
     def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
-        """A stage begins."""
+        """Log that a stage begins."""
         self._stage, self._epochs = stage, epochs
         self._write(f"{stage}: {epochs} epochs of {steps} steps" + f", {done} done" * bool(done))
 
     def step(self, metrics: dict[str, float]) -> None:
-        """A step is done."""
+        """Check every few seconds that the job still owns its folder."""
         if time.monotonic() - self._looked >= CHECK_EVERY_S:
             self._looked = time.monotonic()
             if not self._owns():
-                raise UserError("another process does this job in the same folder now; let one of them end it")
+                raise UserError("another process now runs this job in the same folder; let only one of them finish it")
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
-        """An epoch is done."""
+        """Log the figures of an epoch."""
         self._write(f"{self._stage} epoch {metrics.get('epoch')}/{self._epochs}: {describe(metrics)}")
 
     def warn(self, text: str) -> None:
-        """Something the reader of the results must know."""
+        """Log a warning, and keep it for the end of the job."""
         self.warnings.append(text)
         self._write(f"warning: {text}")
 
     def end(self) -> None:
-        """The stage is done."""
+        """Ignore the end of a stage."""
 
     def _owns(self) -> bool:
         try:
             return (self._folder / OWNER).read_bytes() == self._attempt.encode()
-        except OSError:  # a file system that is away for a moment takes nothing from us
+        except OSError:  # the file system may be away for a moment
             return True
 
     def _write(self, text: str) -> None:
@@ -209,7 +211,7 @@ class Log(Listener):
 
 
 def pack(root: Path, folder: Path, *, checkpoints: bool = False) -> Files:
-    """The files below a folder, named from the root; checkpoints only where a job is to go on."""
+    """Read the files below a folder, named from the root; checkpoints only if asked, to continue a job."""
     return {
         file.relative_to(root).as_posix(): file.read_bytes()
         for file in sorted(folder.rglob("*"))
@@ -218,7 +220,7 @@ def pack(root: Path, folder: Path, *, checkpoints: bool = False) -> Files:
 
 
 def unpack(files: Files, root: Path) -> None:
-    """Write packed files, the one by which a job is known to be done last, each whole or not at all."""
+    """Write packed files, each whole or not at all. The file that marks a job as done comes last."""
     for name in sorted(files, key=lambda name: PurePosixPath(name).name == LAST):
         path = PurePosixPath(name)
         assert not path.is_absolute() and ".." not in path.parts, name
