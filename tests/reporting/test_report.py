@@ -159,7 +159,7 @@ def test_notes_say_what_to_beware_of(tmp_path: Path) -> None:
         file.write('{"epoch": 5, "lo')  # killed while it wrote
     text = report(tmp_path, run).text
     assert "over the 15 of 17 classes present" in text and "Compact high-rise, Lightweight low-rise" in text
-    assert "memorising" in text and "1 of 5 lines cannot be read" in text and "stopped after 4 of 9 epochs" in text
+    assert "memorised" in text and "1 of 5 lines are unreadable" in text and "stopped after 4 of 9 epochs" in text
 
 
 def test_nothing_is_noted_of_a_sound_run(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_no_run_and_no_place_are_one_line(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", epochs=1)
     with pytest.raises(UserError, match="no such folder"):
         write_report([tmp_path / "nowhere"], tmp_path / "r.html")
-    with pytest.raises(UserError, match="nothing of a run"):
+    with pytest.raises(UserError, match="holds no run"):
         write_report([tmp_path / "empty"], tmp_path / "r.html")
     with pytest.raises(UserError, match="at least one"):
         write_report([], tmp_path / "r.html")
@@ -389,7 +389,8 @@ def test_confusion_is_normalised_by_row_and_holds_counts() -> None:
     fills = [rect.get("fill") for group in figure.iter("g") for rect in group.iter("rect")]
     assert fills == [colour(0.75), colour(0.25), colour(1.0)]
     tips = [title.text for group in figure.iter("g") for title in group.iter("title")]
-    assert tips[1] == "a taken for b: 10 of 40 patches (25.0 %)" and tips[2] == "b found: 500 of 500 patches (100.0 %)"
+    assert tips[1] == "a predicted as b: 10 of 40 patches (25.0 %)"
+    assert tips[2] == "b correct: 500 of 500 patches (100.0 %)"
 
 
 def test_colours_run_from_blue_to_yellow() -> None:

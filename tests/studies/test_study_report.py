@@ -145,8 +145,8 @@ def test_the_headline_names_the_best_that_nobody_searched_for(tmp_path: Path, be
 
     write_fake_study(study, tmp_path, confusion=counts)
     text = headline(study_view(study, tmp_path))
-    assert re.search(r"fewer parameters than ResNet-110 \(27\.27 %\)\. Beside it: ", text)
-    assert ("Beside it: ResNet-20 38.46 %, random 20.00 %" in text) == better and text.count("ResNet") == 1 + better
+    assert re.search(r"fewer parameters than ResNet-110 \(27\.27 %\)\. For comparison: ", text)
+    assert ("comparison: ResNet-20 38.46 %, random 20.00 %" in text) == better and text.count("ResNet") == 1 + better
 
 
 def test_a_split_is_told_by_whichever_job_knows_it(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_the_papers_figures_stand_beside_so2sats(tmp_path: Path) -> None:
     assert second["Kappa, paper"] == ("0.958", "0.966", "0.984", "0.980", "0.975", "0.980", "0.975", "-", "-")
     assert first["Block's depth, paper"][:4] == ("NA", "NA", "NA", "3x3")
     page = page_of(study, tmp_path)
-    assert "paper 64.96" in page.text and "stands with it" in page.text and "ResNet32" in page.text
+    assert "paper 64.96" in page.text and "is shown with it" in page.text and "ResNet32" in page.text
 
 
 @pytest.mark.parametrize("change", ["a patch fewer", "a smaller training part", "other bands", "other classes"])
@@ -331,12 +331,12 @@ def test_the_printed_figures_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("splits", "said", "unsaid"),
     [
-        (("d1", "d2"), "Read them beside d1", "No split by place"),
-        (("d2",), "No split by place stands beside d2", "Read them beside"),
-        (("d2", "random"), "No split by place stands beside d2 and random", "Read them beside"),
-        (("official", "random"), "(official may be one; nothing here says so)", "Read them beside"),
+        (("d1", "d2"), "Compare it with d1", "no split by place"),
+        (("d2",), "There is no split by place besides d2", "Compare it with"),
+        (("d2", "random"), "There is no split by place besides d2 and random", "Compare it with"),
+        (("official", "random"), "(official may be one, but the study does not state it)", "Compare it with"),
         (("d1",), "OA", "test patches"),
-        (("official",), "official is cut by the data's own parts", "No split by place"),
+        (("official",), "official: the parts come from the data or from a file", "no split by place"),
     ],
 )
 def test_a_random_split_never_stands_alone_unsaid(

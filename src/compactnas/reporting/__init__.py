@@ -1,4 +1,4 @@
-"""One HTML file that shows what runs found: tables, curves, cells, confusion; it needs no network."""
+"""Write one HTML file that shows the tables, curves, cells and confusion matrices of runs. It works offline."""
 
 from compactnas.reporting.figures.cell import draw_cell
 from compactnas.reporting.run.page import write_report

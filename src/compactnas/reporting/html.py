@@ -1,4 +1,4 @@
-"""Pages: one file each, without script and network, into which no text from files comes unescaped."""
+"""Write pages: one file each, without scripts or network access. All text from files is escaped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_page(template: str, values: dict[str, Any], output: Path) -> Path:
     """Fill a template and write the page.
 
     Args:
-        template: its name below `compactnas/report`.
-        values: what it asks for, beside the figures' stylesheet.
-        output: the file to write.
+        template: Name of the template, below `compactnas/reporting`.
+        values: Values of the template, without the stylesheet of the figures.
+        output: File to write.
 
-    Errors:
-        UserError: `output` cannot be written.
+    Raises:
+        UserError: `output` is not writable.
     """
     page = _environment().get_template(template).render(values | {"figures": stylesheet()})
     try:
@@ -35,17 +35,17 @@ def write_page(template: str, values: dict[str, Any], output: Path) -> Path:
 
 
 def markup(figure: ET.Element | None) -> str:
-    """A figure as markup, empty where there is nothing to draw."""
+    """Convert a figure to markup; empty if there is no figure."""
     return "" if figure is None else inline(figure)
 
 
 def ticked(value: str) -> Markup:
-    """Text with its `backticked` words as code; the text itself is escaped."""
+    """Escape a text, and mark its `backticked` words as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(clean(value)))))  # noqa: S704  # escaped first
 
 
 def signed(value: float, digits: int) -> str:
-    """A difference with its sign, a true minus."""
+    """Format a difference with its sign, using a true minus."""
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
@@ -63,5 +63,5 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Text from files is cleaned on its way into the page; figures are clean, and marked as safe."""
+    """Clean text on its way into the page. Figures are clean already, and marked as safe."""
     return clean(value) if type(value) is str else value

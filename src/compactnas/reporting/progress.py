@@ -1,6 +1,6 @@
-"""Progress of a run on a terminal: a bar, the latest figures, and the remaining time.
+"""Show the progress of a run on a terminal: a bar, the latest figures, and the remaining time.
 
-Everything goes to stderr, so that results on stdout can be piped. Without a terminal it is quiet.
+Everything goes to stderr, so that results on stdout can be piped. Without a terminal, nothing is shown.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 SPEED_WINDOW_S = 300.0
-"""Seconds over which the remaining time is estimated: steps differ, since sampled paths do."""
+"""Seconds over which the remaining time is estimated. Steps take different times, because sampled paths differ."""
 
 
 class RichListener:
     """A `compactnas.training.runtime.Listener` that shows progress with rich.
 
-    On a terminal: one bar for each stage and, below it, the figures of the last step and epoch.
-    Elsewhere: nothing, or one plain line an epoch with `verbose`. Warnings are always shown, each once.
+    On a terminal, it shows one bar for each stage and, below it, the figures of the last step and epoch. Without a
+    terminal, it shows nothing, or one plain line for each epoch with `verbose`. Warnings are always shown, each once.
 
     Args:
-        console: where to write; stderr if none is given.
-        verbose: keep one line for each epoch.
+        console: Console to write to; stderr by default.
+        verbose: Whether to print one line for each epoch.
     """
 
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
@@ -39,7 +39,7 @@ class RichListener:
         self._warned: set[str] = set()
 
     def start(self, stage: str, epochs: int, steps: int, done: int = 0) -> None:
-        """A stage begins, or goes on after `done` of its `epochs` epochs of `steps` steps each."""
+        """Begin a stage of `epochs` epochs with `steps` steps each, or continue it after `done` epochs."""
         self.end()
         self._stage, self._epochs, self._steps, self._epoch, self._step = stage, epochs, steps, done, 0
         self._last_step, self._last_epoch = {}, {}
@@ -50,14 +50,14 @@ class RichListener:
             self._advance_to(done * steps)
 
     def step(self, metrics: Mapping[str, object]) -> None:
-        """A step is done; `metrics` are of its batch."""
+        """Show that a step is done; `metrics` are those of its batch."""
         self._step, self._last_step = self._step + 1, metrics
         if self._live is not None:
             self._progress.update(self._task, advance=1, position=self._position())
             self._live.update(self._view())
 
     def epoch(self, metrics: Mapping[str, object]) -> None:
-        """An epoch is done; `metrics` are its means, with `epoch` counted from 1."""
+        """Show that an epoch is done; `metrics` are its means, with `epoch` counted from 1."""
         number = metrics.get("epoch")
         self._epoch, self._step = number if isinstance(number, int) else self._epoch + 1, 0
         self._last_epoch = metrics
@@ -68,19 +68,19 @@ class RichListener:
             self._print(f"{self._stage} epoch {self._epoch}/{self._epochs}: {describe(metrics)}")
 
     def warn(self, text: str) -> None:
-        """Show a warning, once of all the stages of a run; it may hold names from files, so nothing in it is markup."""
+        """Show a warning once in a run. It may contain names from files, so it is not read as markup."""
         if text not in self._warned:
             self._warned.add(text)
             self._print(f"warning: {text}", style="yellow")
 
     def end(self) -> None:
-        """The stage is over, by success or not; may be called twice."""
+        """End the stage, finished or not; may be called twice."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _advance_to(self, completed: int) -> None:
-        """Correct the count of steps; where a run was resumed, the jump must not count as speed."""
+        """Set the number of completed steps. The jump of a resumed run must not count as speed."""
         known = self._progress.tasks[0].completed
         if completed - known > self._steps:
             self._progress.reset(self._task, completed=completed, position=self._position())
@@ -105,7 +105,7 @@ class RichListener:
 
 
 def describe(metrics: Mapping[str, object]) -> str:
-    """The figures that a person follows, in one line: loss, accuracy, entropy, cost, depth."""
+    """Write the main figures in one line: loss, accuracy, entropy, cost, depth."""
     parts = [
         _pair("loss", metrics, "loss", 1.0, 3, ""),
         _pair("accuracy", metrics, "accuracy", 100.0, 1, " %"),
@@ -119,11 +119,11 @@ def describe(metrics: Mapping[str, object]) -> str:
 
 
 class Counter:
-    """A bar over things that are counted, with their rate; quiet without a terminal.
+    """A progress bar with the rate of a count. Without a terminal, it shows nothing.
 
     Args:
-        unit: what is counted, in the plural.
-        console: where to write; stderr if none is given.
+        unit: Name of the counted things, in the plural.
+        console: Console to write to; stderr by default.
     """
 
     def __init__(self, unit: str, console: Console | None = None) -> None:
@@ -137,11 +137,11 @@ class Counter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._console.is_terminal:  # elsewhere its end would be an empty line
+        if self._console.is_terminal:  # without a terminal, stopping would print an empty line
             self._progress.stop()
 
     def at(self, done: int, total: int) -> None:
-        """So many are done."""
+        """Show that `done` of `total` are done."""
         speed = self._progress.tasks[0].speed
         rate = f", {speed:.0f}/s" if speed else ""
         self._progress.update(self._task, completed=done, total=total, position=f"{done} of {total}{rate}")
@@ -168,7 +168,7 @@ def _number(label: str, value: object, scale: float, digits: int, unit: str) -> 
 
 
 def _pair(label: str, metrics: Mapping[str, object], key: str, scale: float, digits: int, unit: str) -> str:
-    """A figure of training, or the two of a search: of the weights, then of alpha."""
+    """Write a figure of a training, or the two of a search: for the weights, then for alpha."""
     pair = [metrics.get(f"{key}_weights"), metrics.get(f"{key}_alpha")]
     values = [value for value in pair if isinstance(value, int | float)]
     if not values:

@@ -1,4 +1,4 @@
-"""Figures of a run for TensorBoard, through lightning-fabric's logger."""
+"""Write the figures of a run for TensorBoard, with the logger of lightning-fabric."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class TensorBoard:
     """A `Listener` that writes each epoch's figures as scalars and passes every event to another listener.
 
-    Each stage is a run of its own to TensorBoard; a resumed one goes on in its folder, and is shown as one curve.
+    TensorBoard shows each stage as a run. A resumed stage continues in its folder, as one curve.
 
     Args:
         inner: Listener that receives every event too.
-        folder: where events go, to `search` and `train` in it.
+        folder: Folder of the events, which go into `search` and `train` in it.
 
-    Errors:
-        UserError: neither tensorboardX nor tensorboard is installed.
+    Raises:
+        UserError: Neither tensorboardX nor tensorboard is installed.
     """
 
     def __init__(self, inner: Listener, folder: Path) -> None:
@@ -45,11 +45,11 @@ class TensorBoard:
         self.inner.warn(text)
 
     def end(self) -> None:
-        self.logger.finalize("success")  # only closing writes what is still waiting in the logger's queue
+        self.logger.finalize("success")  # only closing writes the events that are still in the logger's queue
         self.inner.end()
 
     def _logger(self, stage: str) -> TensorBoardLogger:
-        from lightning_fabric.loggers.tensorboard import TensorBoardLogger  # late: few want it
+        from lightning_fabric.loggers.tensorboard import TensorBoardLogger  # imported here, because few runs need it
 
         try:
             return TensorBoardLogger(self.folder, name="", version="", sub_dir=stage)
@@ -60,7 +60,7 @@ class TensorBoard:
 
 
 def _scalars(metrics: Row) -> dict[str, float]:
-    """Each number by name; of a list of numbers, one for each block."""
+    """Collect the numbers by name; a list gives one number for each block."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
         each = {f"{name}/block_{n}": v for n, v in enumerate(value, 1)} if isinstance(value, list) else {name: value}

@@ -159,7 +159,7 @@ def _split(study: StudyConfig, split: str, runs: dict[StudyJob, RunFolder]) -> S
 
 
 def _bands(file: Path) -> tuple[str, ...]:
-    """Read the names of the bands; empty if the file was not kept, as in the results of this repository."""
+    """Read the names of the bands; empty if only the small files of a job were kept."""
     return tuple(read_json(file, AGAIN)) if file.exists() else ()
 
 

@@ -1,1 +1,1 @@
-"""Figures as SVG, drawn by hand: each takes plain values and gives an element."""
+"""Draw figures as SVG. Each function takes plain values and returns an element."""

@@ -1,4 +1,4 @@
-"""The macro network as a chain: stem, blocks of cells with their depth, fixed reductions, classifier."""
+"""Draw the macro network as a chain: stem, blocks of cells with their depth, fixed reductions, classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ARROW_PX = 26.0
 
 
 def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, patch_px: int | None) -> ET.Element:
-    """The whole network of a genotype; what is not known of its input and output is left out."""
+    """Draw the whole network of a genotype; unknown sizes of its input and output are left out."""
     layout = LAYOUTS[genotype.layout]
     image = f"{bands} bands" if bands else "bands"
     side = f"{patch_px}{TIMES}{patch_px} px" if patch_px else ""
@@ -40,7 +40,7 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
 def _station(
     parts: list[ET.Element], x: float, name: str, notes: tuple[str, str], height: Number, class_: str
 ) -> float:
-    """A fixed part of the network; returns its right side."""
+    """Draw a fixed part of the network, and return its right side."""
     width, column = 40.0, 78.0
     centre = x + column / 2
     box = element(
@@ -51,7 +51,7 @@ def _station(
 
 
 def _block(parts: list[ET.Element], x: float, block: int, depth: int, channels: int, size: int | None) -> float:
-    """A block, one bar for each cell; returns its right side."""
+    """Draw a block with a bar for each cell, and return its right side."""
     pitch = min(CELL_PX + CELL_GAP, BLOCK_PX / depth)
     width = max(pitch * depth + 16, 92.0)
     height = max(64 * 0.86**block, 26.0)

@@ -1,4 +1,4 @@
-"""Bars that lie: each row's parts side by side."""
+"""Draw horizontal bars with parts side by side."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Part:
 
     Attributes:
         name: Text of the tooltip.
-        value: its length.
-        colour: class of its colour.
-        text: written on it where there is room.
+        value: Length of the part.
+        colour: CSS class of the colour.
+        text: Text on the part, if there is room.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """A row: its name, its parts, and what stands at its end."""
+    """A row: its name, its parts, and the text at its end."""
 
     name: str
     parts: tuple[Part, ...]
@@ -38,7 +38,7 @@ class Bar:
 
 
 def bars(rows: Sequence[Bar], label: str, *, whole: bool = False) -> ET.Element | None:
-    """Rows on one scale, or, with `whole`, each row as long as the others; None if there is nothing to draw."""
+    """Draw rows on one scale, or all equally long if `whole` is set; None if there is nothing to draw."""
     drawn = [row for row in rows if sum(part.value for part in row.parts) > 0]
     if not drawn:
         return None

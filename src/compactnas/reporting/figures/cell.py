@@ -1,4 +1,4 @@
-"""Drawings of a genotype: its cell as a graph, its backbone as a chain of blocks."""
+"""Draw the cell of a genotype as a graph."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CORNER_PX = 14.0
 
 
 def draw_cell(genotype: Genotype) -> str:
-    """The cell as an SVG file: states as nodes, operations as labelled and coloured edges."""
+    """Draw a cell as the text of an SVG file: states are nodes, operations are labelled and coloured edges."""
     return standalone(cell_figure(genotype))
 
 
 def cell_figure(genotype: Genotype) -> ET.Element:
-    """The cell as a figure for the report."""
+    """Draw a cell as a figure for the report."""
     layout = LAYOUTS[genotype.layout]
     inputs, columns = layout.inputs, layout.inputs + len(genotype.nodes)
     concat = layout.output == "concat"
@@ -44,7 +44,7 @@ def cell_figure(genotype: Genotype) -> ET.Element:
 
 
 def state_name(state: int, inputs: int) -> str:
-    """Name a state in figures: the paper counts its one input as node 0; DARTS has two inputs."""
+    """Name a state in figures: with one input it is node 0, as in the paper; DARTS has two named inputs."""
     if inputs == 1:
         return str(state)
     return (f"k{MINUS}2", f"k{MINUS}1")[state] if state < inputs else str(state - inputs)
@@ -86,7 +86,7 @@ def _node(genotype: Genotype, column: int, wiring: Wiring, *, faint: bool) -> ET
 
 
 def _edge(route: Route, wiring: Wiring, ends: str, *, faint: bool) -> ET.Element:
-    """The line of an edge with its arrow head."""
+    """Draw the line of an edge with its arrow head."""
     y, tip = wiring.row_y, 8.0
     if route.side == 0:
         path = f"M{route.start:.1f} {y:.1f}H{route.end - tip:.1f}"
@@ -110,7 +110,7 @@ def _edge(route: Route, wiring: Wiring, ends: str, *, faint: bool) -> ET.Element
 
 
 def _pill(route: Route, wiring: Wiring) -> ET.Element:
-    """The label of an edge, on its line."""
+    """Draw the label of an edge, on its line."""
     name = operation_label(route.edge.operation)
     width, height = len(name) * CHARACTER_PX + 16, LANE_PX - 8
     y = wiring.row_y if route.side == 0 else wiring.lane_y(route.side, route.lane)
@@ -131,7 +131,7 @@ def _pill(route: Route, wiring: Wiring) -> ET.Element:
 
 
 def _concatenation(wiring: Wiring, y: float) -> list[ET.Element]:
-    """The bus below the cell that gathers all computed nodes, and the output that it ends in."""
+    """Draw the bus below the cell that collects all computed nodes, and the output at its end."""
     right = wiring.left[-1] + wiring.width[-1] + 56
     taps = [line(x, wiring.row_y + NODE_HEIGHT / 2, x, y, "cn-wire") for x in wiring.taps]
     return [

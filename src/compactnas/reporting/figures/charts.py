@@ -1,4 +1,4 @@
-"""Curves over epochs: axes, ticks and labels that keep apart."""
+"""Draw curves over epochs: axes, ticks, and labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABEL_PX = 15.0
 
 
 MOST = 1e100
-"""That an axis goes to: the steps between ticks of more may not be finite."""
+"""Largest value of an axis; beyond it, the distance between ticks may not be finite."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Series:
     """One curve.
 
     Attributes:
-        name: its label.
-        xs: epochs.
-        ys: values; those that are not finite, or beyond `MOST`, are left out.
-        colour: number of its colour, 0 to 5.
-        dashed: whether it is drawn dashed.
-        stepped: whether a value holds until the next one.
-        faint: whether it is drawn thin and without a label.
+        name: Label of the curve.
+        xs: Epochs.
+        ys: Values; those that are not finite or beyond `MOST` are left out.
+        colour: Number of the colour, 0 to 5.
+        dashed: Whether the curve is dashed.
+        stepped: Whether a value holds until the next one.
+        faint: Whether the curve is thin and has no label.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """Data ranges and where they lie on the figure: from `LEFT` to `right`, from `TOP` to `bottom`."""
+    """Data ranges and their place in the figure: from `LEFT` to `right`, from `TOP` to `bottom`."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -56,14 +56,14 @@ class Axes:
     bottom: float = HEIGHT - BOTTOM
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Position of a data point in px."""
+        """Compute the position of a data point in px."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return LEFT + across * (self.right - LEFT), self.bottom - up * (self.bottom - TOP)
 
 
 def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch") -> ET.Element | None:
-    """A line chart with a label at the end of each curve; None if there is nothing to draw."""
+    """Draw a line chart with a label at the end of each curve; None if there is nothing to draw."""
     drawn = [one for one in series if one.points]
     if not drawn:
         return None
@@ -73,7 +73,7 @@ def curves(title: str, unit: str, series: Sequence[Series], x_name: str = "epoch
     named = [one for one in drawn if not one.faint]
     labels = [(one.name, number(one.points[-1][1])) for one in named]
     longest = max((text_px(f"{name} ") + text_px(value, strong=True) for name, value in labels), default=40.0)
-    right = WIDTH - 18 - longest * 11 / 12  # they are 11 px
+    right = WIDTH - 18 - longest * 11 / 12  # labels are 11 px, and `text_px` measures 12 px
     axes = Axes(_range(x_ticks, points, 0), (y_ticks[0], y_ticks[-1]), right)
     parts = [heading(title, unit), *frame(axes, x_ticks, y_ticks, x_name, _alike(x_ticks))]
     parts += [_curve(one, axes) for one in sorted(drawn, key=lambda one: not one.faint)]
@@ -94,7 +94,7 @@ def drawable(value: float) -> bool:
 
 
 def number(value: float) -> str:
-    """A value in three or so figures, as axes and labels show it."""
+    """Write a value with about three significant digits, for axes and labels."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -103,14 +103,14 @@ def number(value: float) -> str:
 
 
 def _alike(ticks: Sequence[float]) -> list[str]:
-    """Labels of an axis, all with as many decimals as the one that needs most."""
+    """Write the labels of an axis, all with the decimals of the one that needs most."""
     digits = next((d for d in range(7) if all(math.isclose(round(t, d), t, abs_tol=1e-9) for t in ticks)), 7)
     return [f"{tick:.{digits}f}" for tick in ticks]
 
 
 def nice_ticks(values: Sequence[float], count: int, *, whole: bool = False) -> list[float]:
-    """Round values that span the data: at least two of them."""
-    from matplotlib.ticker import MaxNLocator  # heavy, and only the report needs it
+    """Find at least two round values that span the data."""
+    from matplotlib.ticker import MaxNLocator  # slow to import, and only the report needs it
 
     low, high = min(values), max(values)
     if low == high:
@@ -121,13 +121,13 @@ def nice_ticks(values: Sequence[float], count: int, *, whole: bool = False) -> l
 
 
 def _range(ticks: Sequence[float], points: Sequence[tuple[float, float]], axis: int) -> tuple[float, float]:
-    """The data's own range, since epochs need no margin; the ticks' where all points share one value."""
+    """Find the range of the data, because epochs need no margin; that of the ticks if all points have one value."""
     values = [point[axis] for point in points]
     return (min(values), max(values)) if min(values) < max(values) else (ticks[0], ticks[-1])
 
 
 def heading(title: str, unit: str) -> ET.Element:
-    """A figure's title with its unit."""
+    """Draw the title of a figure with its unit."""
     made = text(0, 15, title, "cn-strong")
     made.append(element("tspan", unit, class_="cn-small cn-plain", dx=8))
     return made
@@ -136,7 +136,7 @@ def heading(title: str, unit: str) -> ET.Element:
 def frame(
     axes: Axes, x_ticks: Sequence[float], y_ticks: Sequence[float], x_name: str, x_labels: Sequence[str]
 ) -> list[ET.Element]:
-    """Grid lines, the x axis, and the labels of both axes; x labels that would touch are left out."""
+    """Draw grid lines, the x axis, and the labels of both axes; x labels that would touch are left out."""
     parts: list[ET.Element] = []
     for tick, name in zip(y_ticks, _alike(y_ticks), strict=True):
         y = axes.at(axes.x[0], tick)[1]
@@ -166,15 +166,15 @@ def _curve(series: Series, axes: Axes) -> ET.Element:
 
 
 def leader(x: float, y: float, x_end: float, y_end: float, colour: int) -> ET.Element:
-    """A thin line from a curve's end to its label."""
+    """Draw a thin line from the end of a curve to its label."""
     return element("path", d=f"M{x + 5:.1f} {y:.1f}L{x_end:.1f} {y_end:.1f}", class_=f"cn-leader cn-c{colour}")
 
 
 def _apart(heights: Sequence[float]) -> list[float]:
-    """Heights of labels, as near to the wished ones as can be while none overlap and all stay on the figure.
+    """Move the heights of labels as little as possible, so that none overlap and all stay on the figure.
 
-    Less `LABEL_PX` for each label above it, a label may not stand above the one before: the
-    nearest such sequence is the isotonic regression, by pooling neighbours that are out of order.
+    After `LABEL_PX` is subtracted for each label above it, no label may be above the one before. The nearest such
+    sequence is the isotonic regression, found by pooling neighbours that are out of order.
     """
     order = sorted(range(len(heights)), key=heights.__getitem__)
     pools: list[tuple[float, int]] = []  # mean and size

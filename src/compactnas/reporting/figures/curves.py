@@ -1,4 +1,4 @@
-"""Curves of a search and of a training."""
+"""Draw the curves of a search and of a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compactnas.reporting.figures.charts import Series, curves
 
 
 def search_curves(rows: Sequence[Row]) -> list[ET.Element]:
-    """Losses, accuracies, entropy, cost, depths and temperature of a search by epoch."""
+    """Draw the losses, accuracies, entropy, cost, depths and temperature of a search by epoch."""
     blocks = max((len(row["depths"]) for row in rows if isinstance(row.get("depths"), list)), default=0)
     depths = [_series(f"block {b + 1}", rows, "depths", b, index=b) for b in range(min(blocks, 6))]
     charts = (
@@ -32,7 +32,7 @@ def search_curves(rows: Sequence[Row]) -> list[ET.Element]:
 
 
 def train_curves(rows: Sequence[Row]) -> list[ET.Element]:
-    """Loss, accuracy and learning rate of a training by epoch."""
+    """Draw the loss, accuracy and learning rate of a training by epoch."""
     accuracy = [
         _series("training", rows, "accuracy", 0, scale=100.0),
         _series("validation", rows, "validation_oa", 1, scale=100.0),
@@ -46,7 +46,7 @@ def train_curves(rows: Sequence[Row]) -> list[ET.Element]:
 
 
 def _pair(rows: Sequence[Row], key: str, scale: float) -> list[Series]:
-    """A figure on the half that trains the weights, and on the half that trains alpha."""
+    """Make two series: a figure on the half that trains the weights, and on the half that trains alpha."""
     return [
         _series("weights", rows, f"{key}_weights", 0, scale=scale),
         _series("alpha", rows, f"{key}_alpha", 1, scale=scale, dashed=True),
@@ -64,7 +64,7 @@ def _series(
     dashed: bool = False,
     stepped: bool = False,
 ) -> Series:
-    """The numbers of a key, or of one place in a key's list, over the epochs that have them."""
+    """Make a series of the numbers of a key, or of one place in its list, over the epochs that have them."""
     xs, ys = [], []
     for row in rows:
         value = row.get(key)

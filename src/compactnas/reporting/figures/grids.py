@@ -1,4 +1,4 @@
-"""Matrices as coloured grids: confusion by class, probabilities of operations, depths and widths."""
+"""Draw matrices as coloured grids: confusion by class, probabilities of operations, depths and widths."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
 
 DIGITS_FROM_PX = 24.0
-"""Cells of at least this side hold their figure."""
+"""Smallest side of a cell that shows its figure, in px."""
 LABELS_UP_TO = 80
 """Largest number of classes whose names are still readable."""
 
 
 @cache
 def _colours() -> tuple[str, ...]:
-    """Blue to yellow in 256 steps, even in lightness for every kind of colour vision (cividis)."""
-    import matplotlib as mpl  # heavy, and only the report needs it
+    """List 256 colours from blue to yellow, with even lightness for every kind of colour vision (cividis)."""
+    import matplotlib as mpl  # slow to import, and only the report needs it
     from matplotlib.colors import to_hex
 
     return tuple(to_hex(colour) for colour in mpl.colormaps["cividis"](np.linspace(0, 1, 256)))
 
 
 def colour(share: float) -> str:
-    """The colour of a share, 0 to 1; that of 0 for none, as a search leaves it whose loss was no number."""
+    """Find the colour of a share from 0 to 1. NaN, which a search with a NaN loss leaves, has the colour of 0."""
     if math.isnan(share):
         share = 0.0
     return _colours()[round(255 * min(max(share, 0.0), 1.0))]
 
 
 def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> ET.Element:
-    """The confusion matrix, rows true and normalised to 1; patches stand in each cell's tooltip."""
+    """Draw the confusion matrix, with true classes as rows, normalised to 1. Tooltips give the patches."""
     count = len(classes)
     side = float(np.clip(680 / count, 6, 38))
     lcz = tuple(classes) == facts.NAMES
@@ -80,9 +80,9 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> ET
 
 
 def compact_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> ET.Element:
-    """The confusion matrix with classes by number, as the paper's Fig. 2, to stand beside others.
+    """Draw the confusion matrix with classes by number, as in the paper's Fig. 2, small enough for two in a row.
 
-    Rows are true and normalised to 1; patches stand in each cell's tooltip.
+    True classes are rows, normalised to 1. Tooltips give the patches.
     """
     count = len(classes)
     side = float(np.clip(476 / count, 6, 60))
@@ -117,9 +117,9 @@ def alpha_figure(
     probabilities: Sequence[Sequence[float]],
     genotype: Genotype | None,
 ) -> ET.Element:
-    """Probability of each operation on each edge; what the genotype took is outlined.
+    """Draw the probability of each operation on each edge, and outline the choices of the genotype.
 
-    `edges` are (computed node, source state) as `compactnas.space.search_space.Space.edges` has them.
+    `edges` are (computed node, source state), as in `compactnas.space.search_space.Space.edges`.
     """
     inputs = (
         LAYOUTS[genotype.layout].inputs if genotype else (2 if list(map(list, edges))[:2] == [[0, 0], [0, 1]] else 1)
@@ -140,7 +140,7 @@ def alpha_figure(
 def depth_figure(
     depths: Sequence[int], probabilities: Sequence[Sequence[float]], genotype: Genotype | None
 ) -> ET.Element:
-    """Weight of each depth of each block; what the genotype took is outlined."""
+    """Draw the probability of each depth of each block, and outline the choices of the genotype."""
     taken = genotype.depths if genotype else ()
     chosen = {(block, list(depths).index(depth)) for block, depth in enumerate(taken) if depth in depths}
     rows = [f"block {block + 1}" for block in range(len(probabilities))]
@@ -151,7 +151,7 @@ def depth_figure(
 def width_figure(
     widths: Sequence[Sequence[int]], probabilities: Sequence[Sequence[float]], genotype: Genotype | None
 ) -> ET.Element:
-    """Probability of each width of each block, as shares of its full one; what the genotype took is outlined."""
+    """Draw the probability of each width of each block, and outline the choices of the genotype."""
     taken = genotype.block_channels if genotype else ()
     pairs = enumerate(zip(taken, widths, strict=False))
     chosen = {(block, list(row).index(width)) for block, (width, row) in pairs if width in row}
@@ -189,15 +189,15 @@ def _heat(
 def _cells(
     confusion: NDArray[np.int64], names: Sequence[str], left: float, top: float, side: float
 ) -> list[ET.Element]:
-    """The cells that hold a patch; the others are the ground."""
+    """Draw the cells that hold a patch; the others show the background."""
     support = confusion.sum(axis=1)
     parts = []
     for row, column in np.argwhere(confusion):
         n, share = int(confusion[row, column]), float(confusion[row, column] / support[row])
         digits = f"{100 * share:.0f}" if side >= DIGITS_FROM_PX and share >= 0.005 else ""
-        tip = f"{names[row]} taken for {names[column]}: {n:,} of {int(support[row]):,} patches ({100 * share:.1f} %)"
+        tip = f"{names[row]} predicted as {names[column]}: {n:,} of {int(support[row]):,} patches ({100 * share:.1f} %)"
         if row == column:
-            tip = f"{names[row]} found: {n:,} of {int(support[row]):,} patches ({100 * share:.1f} %)"
+            tip = f"{names[row]} correct: {n:,} of {int(support[row]):,} patches ({100 * share:.1f} %)"
         parts.append(_cell(left + column * side, top + row * side, side, side, share, digits, tip))
     return parts
 
@@ -217,7 +217,7 @@ def _swatch(x: float, y: float, hex_colour: str) -> ET.Element:
 
 
 def _groups(left: float, top: float, side: float, count: int) -> list[ET.Element]:
-    """Lines between the built and the natural classes."""
+    """Draw the lines between the built and the natural classes."""
     at = facts.BUILT * side
     return [
         line(left + at, top, left + at, top + side * count, "cn-divide"),
@@ -232,7 +232,7 @@ def _sideways(x: float, y: float, content: str) -> ET.Element:
 
 
 def _scale(x: float, y: float, grid: float) -> list[ET.Element]:
-    """The colour bar, from 0 to 100 % of a row."""
+    """Draw the colour bar, from 0 to 100 % of a row."""
     width = min(220.0, grid * 0.6)
     steps = 44
     start = x + grid - width

@@ -1,4 +1,4 @@
-"""Labels and colours of the candidate operations in figures, from the operations themselves."""
+"""Labels and colours of the candidate operations in figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def operation_label(name: str) -> str:
 
 
 def operation_styles() -> str:
-    """CSS that colours the operations' edges, on a light and on a dark ground."""
+    """Write the CSS of the operations' colours, for light and dark backgrounds."""
     light = (f".cn-{name} {{ --cn-colour: {operation.colours[0]}; }}" for name, operation in OPERATIONS.items())
     dark = (f".cn-{name} {{ --cn-colour: {operation.colours[1]}; }}" for name, operation in OPERATIONS.items())
     lines = (f".cn-{name} .cn-edge {{ {operation.line} }}" for name, operation in OPERATIONS.items() if operation.line)

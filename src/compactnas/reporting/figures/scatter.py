@@ -1,4 +1,4 @@
-"""Accuracy against cost: labelled dots, with their spread and the front of those that nothing beats."""
+"""Draw accuracy against cost: labelled dots with their spread, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Dot:
     """A point of the figure.
 
     Attributes:
-        name: its label.
-        x: cost, above 0.
-        y: accuracy in per cent.
-        colour: number of its colour, 0 to 5.
-        error: half the length of its error bar, 0 for none.
+        name: Label of the dot.
+        x: Cost, above 0.
+        y: Accuracy in per cent.
+        colour: Number of the colour, 0 to 5.
+        error: Half the length of the error bar; 0 for none.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Size:
-    """Of a figure.
+    """Size of a figure.
 
     Attributes:
         width: Width in px.
         height: Height in px.
-        least: px of width below which it scrolls instead of shrinking.
-        inset: room for labels left of the cheapest dot, as a share of the dots' span.
+        least: Smallest width in px; on a narrower page, the figure scrolls instead of shrinking.
+        inset: Room for labels left of the cheapest dot, as a share of the dots' span.
     """
 
     width: float
@@ -55,10 +55,10 @@ class Size:
 
 
 def scatter(points: Sequence[tuple[str, float, float]]) -> ET.Element | None:
-    """OA in per cent over MACs in millions, on a logarithmic axis; None below two runs.
+    """Draw OA in per cent over MACs in millions, on a logarithmic axis; None for fewer than two runs.
 
     Args:
-        points: (name, MACs in millions, OA in per cent) of each run.
+        points: Name, MACs in millions and OA in per cent of each run.
     """
     dots = [Dot(name, x, y, index % 6) for index, (name, x, y) in enumerate(points)]
     return plane(dots, "Accuracy against cost", ("MACs (M)", "M MACs"), Size(WIDTH, HEIGHT, 560.0))
@@ -67,14 +67,14 @@ def scatter(points: Sequence[tuple[str, float, float]]) -> ET.Element | None:
 def plane(
     dots: Sequence[Dot], title: str, cost: tuple[str, str], size: Size, front: Sequence[int] = ()
 ) -> ET.Element | None:
-    """OA over a cost on a logarithmic axis; None below two dots.
+    """Draw OA over a cost on a logarithmic axis; None for fewer than two dots.
 
     Args:
-        dots: what is drawn; those without a finite place are left out.
+        dots: Dots to draw; those without a finite place are left out.
         title: Title of the figure.
-        cost: name of the axis, and the unit behind a figure.
+        cost: Name of the axis, and the unit after a figure.
         size: Size of the figure.
-        front: indices of the dots that none beats, by rising cost; with some, the others are drawn hollow.
+        front: Indices of the dots on the Pareto front, by rising cost; if there are any, the other dots are hollow.
     """
     known = {index: dot for index, dot in enumerate(dots) if dot.x > 0 and drawable(dot.y)}
     if len(known) < 2:
@@ -100,7 +100,7 @@ def plane(
             bottom = axes.at(math.log10(dot.x), dot.y - dot.error)[1]
             taken.append((x - CAP_PX, top, x + CAP_PX, bottom))
             parts.append(_error(x, top, bottom, dot.colour))
-    for index, dot in sorted(known.items(), key=lambda item: places[item[0]][1]):  # from above: fewer lines cross
+    for index, dot in sorted(known.items(), key=lambda item: places[item[0]][1]):  # from the top, so fewer lines cross
         parts += _dot(dot, places[index], taken, size, cost[1], hollow=bool(front) and index not in front)
     label = "OA against " + "; ".join(
         [cost[0], *(f"{dot.name} {dot.y:.2f} % at {number(dot.x)} {cost[1]}" for dot in known.values())]
@@ -109,7 +109,7 @@ def plane(
 
 
 def _front(places: Sequence[tuple[float, float]]) -> list[ET.Element]:
-    """Steps: what accuracy can be had for at most this cost."""
+    """Draw the front as steps: the best accuracy for at most each cost."""
     if len(places) < 2:
         return []
     path = f"M{places[0][0]:.1f} {places[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in places[1:])
@@ -126,7 +126,7 @@ def _error(x: float, top: float, bottom: float, colour: int) -> ET.Element:
 def _dot(
     dot: Dot, place: tuple[float, float], taken: list[Box], size: Size, unit: str, *, hollow: bool
 ) -> list[ET.Element]:
-    """A dot with its label, where no other thing stands; a label that is further away gets a line to its dot."""
+    """Draw a dot and its label in a free place; a label further away gets a line to its dot."""
     x, y = place
     shown = dot.name if len(dot.name) <= LONGEST else dot.name[: LONGEST - 1] + "…"
     label_x, label_y, anchor = _free_place(x, y, text_px(shown), taken, size)
@@ -142,7 +142,7 @@ def _dot(
 
 
 def _to_label(x: float, y: float, x_end: float, y_end: float, colour: int) -> ET.Element:
-    """A thin line from a dot to its label, from the side where the label stands."""
+    """Draw a thin line from a dot to its label."""
     if x_end > x:
         return leader(x, y, x_end, y_end, colour)
     return line(x - 5, y, x_end, y_end, f"cn-leader cn-c{colour}")
@@ -158,7 +158,7 @@ def _free_place(x: float, y: float, width: float, taken: list[Box], size: Size) 
             if inside and not any(_meet(box, other) for other in taken):
                 taken.append(box)
                 return (x + 11 if anchor == "start" else x - 11), y + shift, anchor
-    return x + 11, y, "start"  # more labels than the figure can hold: they stand on each other, tooltips do not
+    return x + 11, y, "start"  # too many labels for the figure: they overlap, but tooltips do not
 
 
 def _meet(a: Box, b: Box) -> bool:

@@ -1,6 +1,6 @@
-"""Small pieces of SVG, built as elements so that every text and attribute is escaped.
+"""Build small pieces of SVG as elements, so that every text and attribute is escaped.
 
-Colours stand in `figures.css`, as variables that follow the reader's light or dark scheme.
+Colours are variables in `figures.css`, which follow the reader's light or dark scheme.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from compactnas.reporting.figures.operations import operation_styles
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 Number = int | float
-"""Type of a coordinate: run-time checkers do not take an int for a float."""
+"""Type of a coordinate. Run-time type checkers do not accept an int as a float."""
 
 CHARACTER_PX = 6.9
-"""Width of a character of 12 px text, on the generous side: fonts differ."""
+"""Width of a character of 12 px text, rounded up because fonts differ."""
 
 
 WIDE = {"+": 10.5, "M": 10.5, "W": 11.9, "m": 11.8, "w": 9.9, "%": 11.5, MINUS: 10.5}
-"""Characters that are much wider."""
+"""Widths of characters that are much wider."""
 
 
 def text_px(content: str, *, strong: bool = False) -> float:
-    """Width of 12 px text, on the generous side: methods' names are capitals and plus signs."""
+    """Estimate the width of 12 px text, rounded up. Names of methods have many capitals and plus signs."""
     width = sum(WIDE.get(c, 8.6 if c.isupper() else CHARACTER_PX) for c in content)
     return 1.12 * width if strong else width
 
 
 def stylesheet() -> str:
-    """The colours and line styles of all figures."""
+    """Read the colours and line styles of all figures."""
     return resources.files(__package__).joinpath("figures.css").read_text(encoding="utf-8") + operation_styles()
 
 
 def element(tag: str, *children: ET.Element | str, **attributes: str | Number) -> ET.Element:
-    """An element; `class_` and `stroke_width` are spelt as in SVG, numbers are rounded to 0.01."""
+    """Make an element. `class_` and `stroke_width` become `class` and `stroke-width`; numbers are rounded to 0.01."""
     made = ET.Element(tag, {_name(key): _value(value) for key, value in attributes.items()})
     for child in children:
         if isinstance(child, str):
@@ -46,19 +46,19 @@ def element(tag: str, *children: ET.Element | str, **attributes: str | Number) -
 
 
 def text(x: Number, y: Number, content: str, class_: str = "", anchor: str = "start") -> ET.Element:
-    """One line of text with its baseline at `y`; `anchor` is start, middle or end."""
+    """Make one line of text with its baseline at `y`; `anchor` is start, middle or end."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def line(x1: Number, y1: Number, x2: Number, y2: Number, class_: str) -> ET.Element:
-    """A straight line."""
+    """Make a straight line."""
     return element("path", d=f"M{x1:.2f} {y1:.2f}L{x2:.2f} {y2:.2f}", class_=class_)
 
 
 def drawing(
     width: Number, height: Number, label: str, *children: ET.Element, least: Number = 0, grow: Number = 1
 ) -> ET.Element:
-    """A whole figure that scales with its container: not below `least` px of width, not above `grow` times its own."""
+    """Make a figure that scales with its container, from `least` px of width to `grow` times its own width."""
     return element(
         "svg",
         element("title", label),
@@ -71,12 +71,12 @@ def drawing(
 
 
 def inline(figure: ET.Element) -> str:
-    """The figure as markup for an HTML page that holds the stylesheet; safe, since it is serialised from elements."""
+    """Convert a figure to markup for a page with the stylesheet; safe, because it is serialised from elements."""
     return ET.tostring(figure, encoding="unicode")
 
 
 def standalone(figure: ET.Element) -> str:
-    """The figure as the text of a file of its own."""
+    """Convert a figure to the text of an SVG file."""
     box = (figure.get("viewBox") or "").split()
     whole = ET.Element(
         "svg", {**figure.attrib, "xmlns": "http://www.w3.org/2000/svg", "width": box[2], "height": box[3]}
@@ -88,7 +88,7 @@ def standalone(figure: ET.Element) -> str:
 
 
 def clean(content: str) -> str:
-    """The text without what XML cannot hold: control characters, lone surrogates, unassigned code points."""
+    """Replace characters that XML does not allow: control characters, lone surrogates, unassigned code points."""
     bad = {c for c in set(content) if unicodedata.category(c) in ("Cc", "Cs", "Cn") and c not in "\n\t"}
     return "".join("\N{REPLACEMENT CHARACTER}" if c in bad else c for c in content) if bad else content
 

@@ -1,8 +1,8 @@
-"""Layout of a cell's drawing: no edge crosses a label, no two edges share a line.
+"""Lay out the drawing of a cell, so that no edge crosses a label and no two edges share a line.
 
-Nodes stand in a row. An edge between neighbours is straight; every other leaves its source up or
-down, runs along a lane of its own, and enters its target. Labels sit on lanes between two columns
-of nodes, and lines cross lanes only at the columns.
+Nodes are in a row. An edge between neighbours is straight. Every other edge leaves its source upwards or downwards,
+runs along its own lane, and enters its target. Labels are on lanes between two columns of nodes, and lines cross lanes
+only at the columns.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Route:
     """Route of an edge.
 
     Attributes:
-        edge: the edge.
-        side: -1 above the row, 1 below, 0 straight.
-        lane: 0 is the lane next to the row.
-        start: x of the port at the source, in px.
-        end: x of the port at the target.
-        label: x of the label's centre.
+        edge: Edge of the cell.
+        side: Side of the row: -1 above, 1 below, 0 straight.
+        lane: Number of the lane; 0 is next to the row.
+        start: Position x of the port at the source, in px.
+        end: Position x of the port at the target, in px.
+        label: Position x of the label's centre, in px.
     """
 
     edge: Edge
@@ -50,14 +50,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Wiring:
-    """A cell's drawing as numbers, in px.
+    """Layout of a cell's drawing, in px.
 
     Attributes:
-        left: x of each column's left side.
-        width: each column's width.
-        routes: where each edge runs.
-        taps: x where each computed node is tapped, below the row; empty if nothing gathers them.
-        lanes: lanes above and below the row.
+        left: Position x of each column's left side.
+        width: Width of each column.
+        routes: Route of each edge.
+        taps: Position x of the line from each computed node to the concatenation; empty without a concatenation.
+        lanes: Number of lanes above and below the row.
     """
 
     left: tuple[float, ...]
@@ -68,16 +68,16 @@ class Wiring:
 
     @property
     def row_y(self) -> float:
-        """y of the row's middle."""
+        """Position y of the row's middle."""
         return MARGIN_PX + NODE_HEIGHT / 2 + self.reach(-1)
 
     def reach(self, side: int) -> float:
-        """Height that the lanes of a side take, from the nodes on."""
+        """Height of the lanes of a side, from the edge of the nodes."""
         lanes = self.lanes[side > 0]
         return (FIRST_LANE_PX + (lanes - 1) * LANE_PX + LANE_PX / 2) if lanes else 0.0
 
     def lane_y(self, side: int, lane: int) -> float:
-        """y of a lane."""
+        """Position y of a lane."""
         return self.row_y + side * (NODE_HEIGHT / 2 + FIRST_LANE_PX + lane * LANE_PX)
 
 
@@ -104,7 +104,7 @@ def wire(edges: Sequence[Edge], columns: int, inputs: int, *, tapped: bool = Fal
         return left[column] + width[column] / 2 + (order.index(edge) - (len(order) - 1) / 2) * PORT_PX
 
     def label(edge: Edge) -> float:
-        """Middle of the wide gap that is nearest to the edge's own middle."""
+        """Find the middle of the wide gap nearest to the middle of the edge."""
         gaps = [left[column] - GAP_PX / 2 for column in range(max(edge.source + 1, inputs), edge.target + 1)]
         middle = (left[edge.source] + width[edge.source] + left[edge.target]) / 2
         return min(gaps, key=lambda x: abs(x - middle))
@@ -120,7 +120,7 @@ def wire(edges: Sequence[Edge], columns: int, inputs: int, *, tapped: bool = Fal
 
 
 def _lanes(edges: Sequence[Edge]) -> dict[Edge, tuple[int, int]]:
-    """Side and lane of each edge: short ones first, each in the lowest lane that is free over its whole span."""
+    """Find side and lane of each edge: short edges first, each in the lowest lane that is free over its whole span."""
     taken: dict[tuple[int, int], list[Edge]] = {}
     found: dict[Edge, tuple[int, int]] = {}
     for edge in sorted(edges, key=lambda e: (e.target - e.source, e.source)):
@@ -139,9 +139,9 @@ def _lanes(edges: Sequence[Edge]) -> dict[Edge, tuple[int, int]]:
 
 
 def _ports(lanes: dict[Edge, tuple[int, int]], column: int, side: int, tap: bool) -> list[Edge | None]:
-    """The edges at one side of a column from left to right, None for the tap.
+    """List the edges at one side of a column from left to right, None for the tap.
 
-    Incoming ones by rising lane, then outgoing ones by falling lane: so the fewest lines cross.
+    Incoming edges come first by rising lane, then outgoing ones by falling lane, so that the fewest lines cross.
     """
     incoming = [edge for edge, (where, _) in lanes.items() if where == side and edge.target == column]
     outgoing = [edge for edge, (where, _) in lanes.items() if where == side and edge.source == column]

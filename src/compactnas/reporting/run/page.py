@@ -1,4 +1,4 @@
-"""Puts the pieces of the page of runs together."""
+"""Write the page of one or several runs."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from compactnas.reporting.run.tables import (
 
 @dataclass(frozen=True)
 class Section:
-    """Contents of the page for one run; figures are markup, empty if there is nothing to draw.
+    """Section of the page for one run; figures are markup, empty if there is nothing to draw.
 
     Attributes:
         anchor: Anchor of the section.
-        method: the network's name.
-        folder: the run's folder.
-        notes: warnings.
-        tiles: headline figures as (name, value, unit).
-        cell: the found cell.
-        backbone: the macro network.
+        method: Name of the network.
+        folder: Name of the run folder.
+        notes: Warnings.
+        tiles: Headline figures as (name, value, unit).
+        cell: Figure of the derived cell.
+        backbone: Figure of the macro network.
         curves: Curves of the search.
-        alpha: probabilities of operations and of depths.
-        training: curves of the training.
-        confusion: the confusion matrix.
-        classes: the table of classes.
-        config: the config as text.
-        environment: what the results depend on, as (name, value).
+        alpha: Figures of the probabilities of operations, depths and widths.
+        training: Curves of the training.
+        confusion: Figure of the confusion matrix.
+        classes: Table of the classes.
+        config: Config as text.
+        environment: Versions and hardware as (name, value).
     """
 
     anchor: str
@@ -67,24 +67,24 @@ class Section:
 
 
 def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path:
-    """Write one HTML file that shows these runs, needs no network, and holds no script.
+    """Write one HTML file that shows runs, without scripts or network access.
 
     Args:
         folders: Folders of the runs, in the order of the results table.
-        output: the file to write.
-        title: Title of the page; empty takes the first run's name.
+        output: File to write.
+        title: Title of the page; if empty, the name of the first run.
 
-    Errors:
-        UserError: a folder holds no run, a file in it is damaged, or `output` cannot be written.
+    Raises:
+        UserError: A folder holds no run, a file in it is damaged, or `output` is not writable.
     """
     if not folders:
-        raise UserError("report: no run to show; name at least one run's folder")
+        raise UserError("report: no run to show; name at least one run folder")
     runs = [read_run(Path(folder)) for folder in folders]
     return write_page("run/page.html.j2", _values(runs, title), output)
 
 
 def _values(runs: Sequence[RunFolder], title: str) -> dict[str, Any]:
-    """Values of the template."""
+    """Collect the values of the template."""
     labels = labels_of(runs)
     points = [
         (label, run.evaluation.macs / 1e6, 100 * run.evaluation.measures.oa)

@@ -1,4 +1,4 @@
-"""Reads a run's folder for the report: what is there is taken, what is absent is left out."""
+"""Read a run folder for the report. Missing files are left out."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Alpha:
     """Probabilities at the end of a search (`search/alpha.json`).
 
     Attributes:
-        edges: (computed node, source state) of each edge.
-        operations: the candidates.
-        probabilities: (edge, operation).
-        depths: the depths that a block may have.
-        depth_probabilities: (block, depth).
-        widths: channels of each candidate of each block's width; none where widths were not searched for.
-        width_probabilities: (block, width).
+        edges: Edges as (computed node, source state).
+        operations: Names of the candidate operations.
+        probabilities: Probabilities, (edge, operation).
+        depths: Candidate depths of a block.
+        depth_probabilities: Probabilities, (block, depth).
+        widths: Candidate widths of each block in channels; empty if widths were not searched.
+        width_probabilities: Probabilities, (block, width).
     """
 
     edges: list[list[int]]
@@ -46,20 +46,20 @@ class Alpha:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """All that a report shows of a run; what its folder lacks is None or empty.
+    """Contents of a run folder; None or empty if a file is missing.
 
     Attributes:
-        path: the folder.
-        config: `config.yaml` as values.
-        config_text: the same as it is written.
-        environment: `environment.json`.
-        spec: the trained network's description.
-        genotype: what was found.
-        search: rows of `search/metrics.jsonl`.
-        alpha: the architecture's probabilities.
-        train: rows of `train/metrics.jsonl`.
-        evaluation: `evaluation.json`.
-        warnings: what the data's reader warned of, and what was odd about the files.
+        path: Path of the folder.
+        config: Values of `config.yaml`.
+        config_text: Text of `config.yaml`.
+        environment: Values of `environment.json`.
+        spec: Description of the trained network.
+        genotype: Genotype of the network.
+        search: Rows of `search/metrics.jsonl`.
+        alpha: Probabilities of the architecture.
+        train: Rows of `train/metrics.jsonl`.
+        evaluation: Values of `evaluation.json`.
+        warnings: Warnings about the data and about damaged files.
     """
 
     path: Path
@@ -76,10 +76,10 @@ class RunFolder:
 
 
 def read_run(folder: Path) -> RunFolder:
-    """Read a run's folder.
+    """Read a run folder.
 
-    Errors:
-        UserError: there is no such folder, nothing in it is of a run, or a file is damaged.
+    Raises:
+        UserError: The folder does not exist, it holds no run, or a file is damaged.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name the folder of a run")
@@ -99,12 +99,12 @@ def read_run(folder: Path) -> RunFolder:
         warnings=tuple(warnings),
     )
     if not (run.config_text or run.genotype or run.search or run.train or run.evaluation):
-        raise UserError(f"{folder}: nothing of a run is in it; name a folder that `compactnas run` or `train` wrote")
+        raise UserError(f"{folder}: holds no run; name a folder that `compactnas run`, `search` or `train` wrote")
     return run
 
 
 def _text(file: Path, most: int = MOST_BYTES) -> str:
-    """Read a text file, empty if it does not exist; bytes that are not UTF-8 are replaced."""
+    """Read a text file; empty if it does not exist. Bytes that are not UTF-8 are replaced."""
     return read_text(file, AGAIN, most, errors="replace") if file.exists() else ""
 
 
@@ -117,7 +117,7 @@ def _config(text: str, file: Path) -> dict[str, Any]:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """A JSON object, empty if there is no such file."""
+    """Read a JSON object; empty if the file does not exist."""
     if not file.exists():
         return {}
     values = read_json(file, AGAIN)
@@ -127,7 +127,7 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 def _list(file: Path) -> list[Any]:
-    """A JSON list, empty if there is no such file."""
+    """Read a JSON list; empty if the file does not exist."""
     values = read_json(file, AGAIN) if file.exists() else []
     if not isinstance(values, list):
         raise UserError(f"{file}: not a JSON list; {AGAIN}")
@@ -138,9 +138,7 @@ def _rows(file: Path, warnings: list[str]) -> list[Row]:
     """Read the valid rows of a table; a warning counts the lines that are skipped."""
     rows, bad = read_valid_rows(file, AGAIN) if file.exists() else ([], 0)
     if bad:
-        warnings.append(
-            f"{file.parent.name}/{file.name}: {bad} of {bad + len(rows)} lines cannot be read and are left out"
-        )
+        warnings.append(f"{file.parent.name}/{file.name}: {bad} of {bad + len(rows)} lines are unreadable and left out")
     return rows
 
 
@@ -198,5 +196,5 @@ def _evaluation(file: Path) -> Evaluation | None:
 
 def _number(value: Any) -> Any:
     if value is not None and not isinstance(value, int | float):
-        raise TypeError(f"{str(value)[:40]!r} is no number")
+        raise TypeError(f"{str(value)[:40]!r} is not a number")
     return value

@@ -1,4 +1,4 @@
-"""The report's tables and notes as plain values: what each row says, which figure is the best of its column."""
+"""Make the tables and notes of the report as plain values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compactnas.space.search_space import LAYOUTS
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the results: heading, meaning, how a value is scaled and shown, and which is the better end."""
+    """A column of the results: heading, meaning, measure, scale, decimals, and 1 if larger is better, else -1."""
 
     name: str
     meaning: str
@@ -46,7 +46,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as it is shown, and whether it is the best of its column."""
+    """A figure as text, and whether it is the best of its column."""
 
     text: str
     best: bool = False
@@ -65,7 +65,7 @@ class Result:
 
 
 def method_of(run: RunFolder) -> str:
-    """Name of a run's network in tables: the setting of its search, a baseline's name, or else the folder's name."""
+    """Name a run's network in tables: the setting of its search, the name of a baseline, or else of the folder."""
     name = run.evaluation.model if run.evaluation else run.spec.name if run.spec else SEARCHED
     if name != SEARCHED:
         return baseline_label(name)
@@ -76,7 +76,7 @@ def method_of(run: RunFolder) -> str:
 
 
 def labels_of(runs: Sequence[RunFolder]) -> tuple[str, ...]:
-    """A name for each run: its method, with its folder where several runs share it."""
+    """Name each run by its method, with its folder if several runs have the same method."""
     methods = [method_of(run) for run in runs]
     return tuple(
         method if methods.count(method) == 1 else f"{method} ({run.path.resolve().name})"
@@ -85,18 +85,18 @@ def labels_of(runs: Sequence[RunFolder]) -> tuple[str, ...]:
 
 
 def comparable(runs: Sequence[RunFolder]) -> bool:
-    """Check whether several runs were evaluated on as many patches of the same part and classes."""
+    """Check whether runs were evaluated on the same part, classes and number of patches."""
     known = [run.evaluation for run in runs if run.evaluation]
     return len(known) > 1 and len({(e.part, e.n, e.classes) for e in known}) == 1
 
 
 def columns_of(runs: Sequence[RunFolder]) -> tuple[Column, ...]:
-    """The columns for which some run has a figure."""
+    """List the columns for which a run has a figure."""
     return tuple(c for c in COLUMNS if any(run.evaluation and _value(run.evaluation, c) is not None for run in runs))
 
 
 def results(runs: Sequence[RunFolder]) -> tuple[Result, ...]:
-    """One row a run; the best figures are marked where the runs are comparable."""
+    """Make a row for each run. The best figures are marked if the runs are comparable."""
     columns = columns_of(runs)
     known = [run.evaluation for run in runs if run.evaluation]
     fair = comparable(runs)
@@ -134,7 +134,7 @@ def _shown(value: float | None, column: Column) -> str:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class in the table of classes; shares are in per cent, None where there is nothing to divide by."""
+    """A class in the table of classes; shares are in per cent, None if they are undefined (0/0)."""
 
     name: str
     colour: str
@@ -145,7 +145,7 @@ class ClassRow:
 
 
 def class_rows(evaluation: Evaluation) -> tuple[ClassRow, ...]:
-    """Each class with its recall, precision and F1."""
+    """Make a row for each class with its recall, precision and F1."""
     each = class_measures(evaluation.confusion)
     lcz = evaluation.classes == facts.NAMES
     return tuple(
@@ -166,7 +166,7 @@ def _per_cent(share: np.float64) -> float | None:
 
 
 def notes_of(run: RunFolder) -> tuple[str, ...]:
-    """Caveats that a reader must know before relying on the figures of a run."""
+    """Collect the caveats that a reader must know before relying on the figures of a run."""
     notes = list(run.warnings)
     if run.genotype:
         notes += _notes_of_cell(run.genotype)
@@ -183,8 +183,8 @@ def notes_of(run: RunFolder) -> tuple[str, ...]:
     split = data.get("split") if isinstance(data, dict) else None
     if split in ("random", "d2"):
         notes.append(
-            f"The {split} split draws test patches from the same places as the training patches. It measures "
-            "memorising as well as recognising: read it beside a split by place."
+            f"The {split} split draws test patches from the same places as the training patches, so accuracy may "
+            "include memorised places. Compare it with a split by place."
         )
     if run.train and _number_of(run, "train") > len(run.train):
         notes.append(f"The training stopped after {len(run.train)} of {_number_of(run, 'train')} epochs.")
@@ -196,17 +196,17 @@ def _notes_of_cell(genotype: Genotype) -> list[str]:
     inputs, idle = LAYOUTS[genotype.layout].inputs, genotype.idle_states
     output = inputs + len(genotype.nodes) - 1
     if LAYOUTS[genotype.layout].output == "last" and output in idle:
-        return ["No path leads through the cell: its output carries nothing of the patch."]
+        return ["No path leads through the cell: its output does not depend on the patch."]
     nodes = [state_name(state, inputs) for state in sorted(idle) if state >= inputs]
     if not nodes:
         return []
     one = len(nodes) == 1
     subject = f"{'Node' if one else 'Nodes'} {', '.join(nodes)} of the cell (drawn faint)"
-    return [f"{subject} {'carries' if one else 'carry'} nothing of the patch to the output."]
+    return [f"{subject} {'carries' if one else 'carry'} nothing from the patch to the output."]
 
 
 def _number_of(run: RunFolder, stage: str) -> int:
-    """Epochs that a stage was to take."""
+    """Number of epochs that the config gives a stage."""
     values = run.config.get(stage)
     epochs = values.get("epochs") if isinstance(values, dict) else None
     return epochs if isinstance(epochs, int) else 0

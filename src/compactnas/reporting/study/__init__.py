@@ -1,1 +1,1 @@
-"""The page of a study: the paper's tables and figures, from a plain view of what its jobs left."""
+"""The page of a study: the paper's tables and figures, made from a plain view of the results of its jobs."""

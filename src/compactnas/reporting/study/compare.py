@@ -1,4 +1,4 @@
-"""Choose the method that is shown, and compare searched methods with the others, seed by seed."""
+"""Choose the methods to highlight, and compare searched methods with the others, seed by seed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from compactnas.reporting.study.view import Kind, Method, StudyView
 
 
 def mean_oa(view: StudyView, method: Method, split: str) -> SeedStats | None:
-    """OA in per cent over the seeds; None where nothing was trained."""
+    """Summarise the OA in per cent over the seeds; None if nothing was trained."""
     runs = view.runs(method.key, split)
     return SeedStats.of([100 * run.evaluation.measures.oa for run in runs]) if runs else None
 
 
 def best_method(view: StudyView, split: str, kind: Kind) -> Method | None:
-    """The method of a kind with the highest mean OA on a split; of equals the one with the fewest MACs."""
+    """Find the method of a kind with the highest mean OA on a split; of equal ones the one with the fewest MACs."""
     found = [
         (-spread.mean, min(run.evaluation.macs for run in view.runs(method.key, split)), place, method)
         for place, method in enumerate(view.methods)
@@ -25,7 +25,7 @@ def best_method(view: StudyView, split: str, kind: Kind) -> Method | None:
 
 
 def chosen_method(view: StudyView) -> tuple[Method, str] | None:
-    """The method whose confusion is shown, with the split that decided: the first on which a searched one is done."""
+    """Choose the method whose confusion matrix is shown, with the split that decides: the first one with results."""
     kinds: tuple[Kind, ...] = ("searched", "random", "given", "baseline")
     for split in view.splits:
         for kind in kinds:
@@ -39,8 +39,8 @@ class Comparison:
     """A method against others, on one split.
 
     Attributes:
-        method: the one.
-        others: the comparison with each reference, None with itself or where no seed is shared.
+        method: Searched method.
+        others: Comparison with each reference; None with itself, or if no seed is shared.
     """
 
     method: Method
@@ -49,7 +49,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All searched methods of a split against all references: baselines, given networks, S, those at random."""
+    """Comparisons of all searched methods of a split with baselines, given networks, S and random methods."""
 
     split: str
     references: tuple[Method, ...]
@@ -57,7 +57,7 @@ class Comparisons:
 
 
 def comparisons(view: StudyView, split: str) -> Comparisons | None:
-    """OA of searched methods less OA of the others, paired by seed; None where there is no pair."""
+    """Compare the OA of searched methods with that of the others, paired by seed; None if there is no pair."""
     shown = view.shown(split)
     searched = [method for method in shown if method.kind == "searched"]
     plain = [method for method in searched if method.key == "S" and len(searched) > 1]

@@ -1,4 +1,4 @@
-"""Cost of a study: measured time times cores, of searches and of trainings."""
+"""Sum the cost of a study: measured time times cores, of searches and of trainings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from compactnas.reporting.study.view import Method, Spent, StudyView, colour_of
 
 @dataclass(frozen=True)
 class Cost:
-    """Time of a method in core-seconds, of a GPU in seconds.
+    """Time of a method in core-seconds; on a GPU, in seconds.
 
     Attributes:
-        method: the method.
-        searches: how many searches were timed; for random search, its candidates.
+        method: Method of the study.
+        searches: Number of timed searches; for random search, of its candidates.
         search: Total time of all searches.
-        trainings: how many trainings were timed.
+        trainings: Number of timed trainings.
         training: Total time of all trainings.
     """
 
@@ -30,13 +30,13 @@ class Cost:
 
     @property
     def total(self) -> float:
-        """Of both."""
+        """Total time of searches and trainings."""
         return self.search + self.training
 
 
 @dataclass(frozen=True)
 class Costs:
-    """All methods, and what their time is counted in."""
+    """Costs of all methods, with the unit of their times and the hardware."""
 
     rows: tuple[Cost, ...]
     unit: str
@@ -44,7 +44,7 @@ class Costs:
 
 
 def costs_of(view: StudyView) -> Costs | None:
-    """Times of what is done; None where none was kept."""
+    """Sum the times of finished jobs; None if no times were kept."""
     rows = []
     clocks: list[Spent] = []
     for method in view.methods:
@@ -69,7 +69,7 @@ def costs_of(view: StudyView) -> Costs | None:
 
 
 def cost_figure(costs: Costs, view: StudyView) -> ET.Element | None:
-    """A bar for each method: searches light, trainings full."""
+    """Draw a bar for each method: searches in a light colour, trainings in the full one."""
     rows = []
     for row in costs.rows:
         colour = f"cn-c{colour_of(row.method, view.methods)}"

@@ -1,4 +1,4 @@
-"""Figures of a study: accuracy against cost, searches, operations, confusion."""
+"""Draw the figures of a study: accuracy against cost, searches, operations, confusion."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ QUANTITIES: tuple[tuple[str, str, str, float], ...] = (
     ("Entropy of alpha", "nats per edge", "entropy", 1.0),
     ("Expected cost of a patch", "M MACs", "expected_macs", 1e-6),
 )
-"""Title, unit, name in a search's metrics, factor."""
+"""Title, unit, name in the metrics of a search, factor."""
 
 
 def cost_figures(view: StudyView, split: str) -> list[ET.Element]:
-    """OA against MACs and against parameters, each with the Pareto front; none for fewer than two methods."""
+    """Draw OA against MACs and against parameters, each with the Pareto front; none for fewer than two methods."""
     shown = view.shown(split)
     figures = []
     for title, axis, cost in COSTS:
@@ -53,7 +53,7 @@ def cost_figures(view: StudyView, split: str) -> list[ET.Element]:
 
 
 def search_figures(view: StudyView) -> list[ET.Element]:
-    """Each quantity of all searches over each other; the selected search of each method strong and labelled."""
+    """Draw each quantity for all searches; the selected search of each method is strong and labelled."""
     searched = [method for method in view.methods if method.kind == "searched"]
     figures = []
     for title, unit, key, scale in QUANTITIES:
@@ -78,7 +78,7 @@ def _series(method: Method, rows: tuple[Row, ...], key: str, scale: float, colou
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells that were found or drawn: where from, and how often they hold each operation."""
+    """Found or random cells of a method, and how often they contain each operation."""
 
     name: str
     cells: int
@@ -86,11 +86,11 @@ class Cells:
 
 
 def cells_by_method(view: StudyView) -> list[Cells]:
-    """Operations over the cells of all searches of each method, over the random cells, and over random search's."""
+    """Count the operations in the cells of all searches of each method, random cells and random search included."""
     found = []
     for method in view.methods:
         genotypes: list[Genotype] = [search.genotype for search in view.searches_of(method.key)]
-        if method.kind == "random" and not genotypes:  # the same seed has the same cell on each split: count it once
+        if method.kind == "random" and not genotypes:  # a seed has the same cell on each split: count it once
             drawn = [run.genotype for run in view.trainings if run.method == method.key and run.genotype is not None]
             genotypes = list({genotype.to_json(): genotype for genotype in drawn}.values())
         if genotypes:
@@ -101,7 +101,7 @@ def cells_by_method(view: StudyView) -> list[Cells]:
 
 
 def operations_figure(cells: list[Cells]) -> ET.Element | None:
-    """Each method's operations as parts of a bar."""
+    """Draw the operations of each method as parts of a bar."""
     rows = [
         Bar(
             one.name,
@@ -117,7 +117,7 @@ def operations_figure(cells: list[Cells]) -> ET.Element | None:
 
 
 def summed_confusion(view: StudyView, method: Method, split: str) -> NDArray[np.int64] | None:
-    """Counts summed over the seeds; None where nothing is done, or the classes changed in between."""
+    """Sum the confusion matrix over the seeds; None without results, or if the runs have different classes."""
     runs = view.runs(method.key, split)
     if not runs or len({run.evaluation.classes for run in runs}) > 1:
         return None
@@ -127,7 +127,7 @@ def summed_confusion(view: StudyView, method: Method, split: str) -> NDArray[np.
 
 @dataclass(frozen=True)
 class BuiltNatural:
-    """The confusion of LCZ summed to built and natural, shares in per cent of the true kind."""
+    """Confusion of built and natural LCZ, as shares in per cent of the true kind."""
 
     built: tuple[float, float]
     natural: tuple[float, float]
@@ -135,7 +135,7 @@ class BuiltNatural:
 
 
 def built_natural(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> BuiltNatural | None:
-    """Sums of the four blocks of the matrix; None for other classes than LCZ, or a kind without patches."""
+    """Sum the four blocks of the matrix; None for other classes than LCZ, or if a kind has no patches."""
     if classes != lcz.NAMES:
         return None
     at = lcz.BUILT
@@ -153,7 +153,7 @@ def built_natural(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> Bui
 
 
 def confusion_figure_of(view: StudyView, method: Method, split: str) -> ET.Element | None:
-    """The confusion matrix of a method on a split over all seeds, as the paper's Fig. 2."""
+    """Draw the confusion matrix of a method on a split over all seeds, as in the paper's Fig. 2."""
     counts = summed_confusion(view, method, split)
     if counts is None or not counts.sum():
         return None

@@ -1,4 +1,4 @@
-"""The networks that were found: for each method the one that was trained, and the others that it was chosen from."""
+"""Collect the networks found: for each method the trained one, and the others that it was selected from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from compactnas.reporting.study.view import Method, SearchView, StudyView
 from compactnas.space.genotype import Genotype
 
 THUMBNAILS = 8
-"""Cells shown small at most; a random search may have hundreds of candidates."""
+"""Largest number of small cells; a random search may have hundreds of candidates."""
 
 
 @dataclass(frozen=True)
 class Small:
-    """A cell that is shown small: what it is, its accuracy on D_V, its figure, and what was done with it."""
+    """A cell that is shown small: its name, facts such as the accuracy on D_V, its figure, and a badge if selected."""
 
     name: str
     facts: str
@@ -28,15 +28,15 @@ class Small:
 
 @dataclass(frozen=True)
 class Found:
-    """Network that a method found.
+    """Networks that a method found.
 
     Attributes:
         name: Name of the method.
         facts: Facts about the trained network, as (name, value).
-        cell: its cell; empty for random cells, since there are several.
-        backbone: its blocks.
-        others: heading of the small ones.
-        small: cells of all searches, or of the random cells.
+        cell: Figure of its cell; empty for random cells, because there are several.
+        backbone: Figure of its macro network.
+        others: Heading of the small cells.
+        small: Cells of all searches, or the random cells.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Found:
 
 
 def networks_of(view: StudyView) -> list[Found]:
-    """Of each method that has cells, in the order of the columns."""
+    """Collect the networks of each method that has cells, in the order of the columns."""
     found = []
     for method in view.methods:
         searches = view.searches_of(method.key)
@@ -81,7 +81,7 @@ def _searched(view: StudyView, method: Method, searches: Sequence[SearchView]) -
 def _facts(
     view: StudyView, method: Method, taken: SearchView, searches: int, what: str, trained: str
 ) -> tuple[tuple[str, str], ...]:
-    """Cost, depth and choice of the network that is trained."""
+    """List cost, depth and selection of the trained network."""
     evaluation = next((run.evaluation for run in view.trainings if run.method == method.key), None)
     facts = []
     if evaluation is not None:
@@ -110,7 +110,7 @@ def _small(search: SearchView, what: str, badge: str) -> Small:
 
 
 def _drawn(view: StudyView, method: Method) -> tuple[Small, ...]:
-    """The random cells, each once: the same seed draws the same one for each split."""
+    """List the random cells, each once, because a seed draws the same cell on each split."""
     found: dict[str, Small] = {}
     for run in view.trainings:
         if run.method == method.key and run.genotype is not None:

@@ -1,4 +1,4 @@
-"""Puts the page of a study together."""
+"""Write the page of a study."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from compactnas.space.operation_specs import OPERATIONS
 
 
 def write_study_page(view: StudyView, output: Path) -> Path:
-    """Write one HTML file that shows a study, needs no network, and holds no script.
+    """Write one HTML file that shows a study, without scripts or network access.
 
-    Errors:
-        UserError: `output` cannot be written.
+    Raises:
+        UserError: `output` is not writable.
     """
     return write_page("study/page.html.j2", _values(view), output)
 
 
 def _values(view: StudyView) -> dict[str, Any]:
-    """Values of the template; an empty value leaves its section out."""
+    """Collect the values of the template; an empty value leaves its section out."""
     names = [split.name for split in view.splits]
     classes = view.trainings[0].evaluation.classes if view.trainings else ()
     tables = [table for name in names if (table := split_table(view, name)) is not None]
@@ -77,7 +77,7 @@ def _values(view: StudyView) -> dict[str, Any]:
 
 
 def _confusion(view: StudyView) -> dict[str, Any]:
-    """Fig. 2: the chosen method on each split; empty where nothing is trained."""
+    """Draw the confusion matrices of the chosen method on each split (Fig. 2); empty if nothing is trained."""
     chosen = chosen_method(view)
     if chosen is None:
         return {"shown": []}

@@ -1,4 +1,4 @@
-"""The paper's printed figures, and the rule by which a split is the one that they were measured on.
+"""Figures printed in the paper, and the check that a split is the one that they were measured on.
 
 Traoré, Camero, Zhu: Compact Neural Architecture Search for Local Climate Zones Classification, ESANN 2021, tables 1, 2.
 """
@@ -14,18 +14,18 @@ from compactnas.evaluation.evaluate import Evaluation
 from compactnas.reporting.study.view import SplitView
 
 SENTINEL_2 = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
-"""The bands that the paper uses, all ten of So2Sat's `sen2`."""
+"""Bands of the paper: all ten of So2Sat's `sen2`."""
 D2_PARTS = {"train": 281_893, "test": 70_473}
-"""d2: 80 and 20 % of the official training part."""
+"""Number of patches in the parts of d2: 80 and 20 % of the official training part."""
 SIGMAS = 6.0
-"""Largest distance of a class of d2's test part from its share, in standard deviations of the draw."""
+"""Largest distance of a class of d2's test part from its expected number, in standard deviations of the draw."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A column of the paper's tables, in its own digits; `size` is in millions of parameters, `flops` of MACs.
+    """A column of the paper's tables as printed; `size` is in millions of parameters, `flops` in millions of MACs.
 
-    The paper calls ResNet-20 "ResNet32"; its figures are ResNet-20's.
+    The paper calls ResNet-20 "ResNet32", but the figures are those of ResNet-20.
     """
 
     oa: str
@@ -70,15 +70,15 @@ PRINTED: dict[str, dict[str, Printed]] = {
     split: {key: Printed(*row.split(), *cost.split()) for (key, cost), row in zip(_COSTS.items(), rows, strict=True)}
     for split, rows in _ACCURACIES.items()
 }
-"""By split and method."""
+"""Split -> method -> printed figures."""
 
 
 def printed_for(split: SplitView, evaluation: Evaluation) -> dict[str, Printed]:
-    """The paper's figures for a split of ours; none unless the data is So2Sat LCZ42 itself, cut as the paper cut it.
+    """Find the paper's figures for a split; empty unless it is So2Sat LCZ42 with the same split as in the paper.
 
-    Made worlds and other sets have the same classes and bands, so what is asked is the test part's patches of each
-    class; for d1 exactly those of So2Sat's test file; for d2, whose test part is drawn, its size and, of each class,
-    what such a draw gives within `SIGMAS` standard deviations.
+    Synthetic worlds and other data sets have the same classes and bands, so the check uses the number of test patches
+    of each class. For d1 it must be that of So2Sat's test file. The test part of d2 is drawn at random: its size must
+    match, and each class must be within `SIGMAS` standard deviations of such a draw.
     """
     if evaluation.classes != lcz.NAMES or split.bands != SENTINEL_2 or evaluation.part != "test":
         return {}

@@ -1,4 +1,4 @@
-"""Figures over seeds: mean and deviation, standings, the Pareto front, and an exact test of paired differences."""
+"""Statistics over seeds: mean and deviation, standings, the Pareto front, and an exact test of paired differences."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 EXACT_UP_TO = 16
-"""Largest number of pairs for which all 2^n signs are tried, and the number of draws beyond it."""
+"""Largest number of pairs for which all 2^n choices of signs are tried."""
 DRAWS = 1 << EXACT_UP_TO
+"""Number of choices of signs that are drawn for more pairs."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class SeedStats:
 
     Attributes:
         mean: Mean of the values.
-        deviation: standard deviation with n - 1 below; 0 for a single value.
+        deviation: Standard deviation (n - 1); 0 for a single value.
         n: Number of values.
-        low: Least value.
-        high: Greatest value.
+        low: Smallest value.
+        high: Largest value.
     """
 
     mean: float
@@ -34,7 +35,7 @@ class SeedStats:
     @classmethod
     def of(cls, values: Sequence[float]) -> SeedStats:
         """Summarise at least one value."""
-        same = len(set(values)) == 1  # so that equal values have their own mean and no deviation, to the bit
+        same = len(set(values)) == 1  # then mean and deviation are exact, without rounding
         return cls(
             mean=values[0] if same else statistics.fmean(values),
             deviation=0.0 if same else statistics.stdev(values),
@@ -50,12 +51,15 @@ class SeedStats:
 
 
 def standings(values: Sequence[float]) -> list[int]:
-    """Standing of each value, 1 for the greatest; equal values share the better place."""
+    """Rank each value, 1 for the largest; equal values share the better rank."""
     return [1 + sum(other > value for other in values) for value in values]
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the (cost, accuracy) to which no other is better in one and as good in the other, by rising cost."""
+    """Find the indices of the points (cost, accuracy) on the Pareto front, by rising cost.
+
+    A point is on the front if no other one is at least as good in both values and better in one.
+    """
 
     def beaten(cost: float, accuracy: float) -> bool:
         return any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in points)
@@ -66,14 +70,14 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Paired:
-    """Two methods compared seed by seed.
+    """Comparison of two methods seed by seed.
 
     Attributes:
-        n: pairs.
+        n: Number of pairs.
         mean: Mean of the differences.
         deviation: Standard deviation of the differences (n - 1); 0 for a single pair.
-        p: two-sided, of the sign-flip test.
-        exact: whether all signs were tried.
+        p: Two-sided p of the sign-flip test.
+        exact: Whether all choices of signs were tried.
     """
 
     n: int
@@ -89,16 +93,16 @@ class Paired:
 
 
 def least_p(n: int) -> float:
-    """The smallest two-sided p of n pairs: all differences of one sign, out of 2^n."""
+    """Compute the smallest two-sided p of n pairs: all differences have one sign, out of 2^n choices."""
     return min(1.0, 2.0 ** (1 - n))
 
 
 def paired(differences: Sequence[float], seed: int = 0) -> Paired:
-    """Sign-flip permutation test: if two methods are alike, each difference might as well have the other sign.
+    """Run the sign-flip permutation test: for equal methods, each difference is as likely to have the other sign.
 
-    p is the share of all 2^n choices of signs whose mean is at least as far from 0 as the one found (Fisher 1935,
-    The Design of Experiments, section 21). Above `EXACT_UP_TO` pairs, `DRAWS` choices are drawn and the found one is
-    counted with them.
+    p is the share of all 2^n choices of signs whose mean is at least as far from 0 as the observed one (Fisher 1935,
+    The Design of Experiments, section 21). For more than `EXACT_UP_TO` pairs, `DRAWS` choices are drawn and the
+    observed one is added.
     """
     d = np.asarray(differences, dtype=np.float64)
     n = len(d)

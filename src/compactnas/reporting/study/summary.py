@@ -1,4 +1,4 @@
-"""The top of the page: what was compared, and the one sentence that a slide would have."""
+"""Write the top of the page: tiles with headline figures, and a summary in one or two sentences."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ BEST: dict[Kind, str] = {
     "given": "best given",
     "random": "best at random",
 }
-"""Kinds of networks in the order of their tiles."""
+"""Kind of networks -> name of its tile, in the order of the tiles."""
 
 
 def tiles_of(view: StudyView) -> list[Tile]:
-    """Data, splits, jobs, and the best of each kind on the first split with results."""
+    """Make the tiles: data, splits, jobs, and the best method of each kind on the first split with results."""
     classes = f"{view.sizes[1]} classes, {view.sizes[0]} bands, {view.sizes[2]} px" if view.sizes else ""
     tiles = [Tile("data", view.data or "-", below=classes)]
     for split in view.splits:
@@ -54,7 +54,7 @@ def tiles_of(view: StudyView) -> list[Tile]:
 
 
 def _saved(view: StudyView, method: Method, split: str) -> list[Tile]:
-    """How much less the best searched network computes than ResNet-110; nothing where it computes more."""
+    """Make a tile with the MACs that a method saves against ResNet-110; none if it has more."""
     cost, _ = reference_cost(view)
     macs = _mean_cost(view, method, split)[0]
     if cost is None or macs >= cost.macs:
@@ -64,7 +64,7 @@ def _saved(view: StudyView, method: Method, split: str) -> list[Tile]:
 
 
 def _mean_cost(view: StudyView, method: Method, split: str) -> tuple[float, float]:
-    """MACs and parameters over the seeds."""
+    """Compute the mean MACs and parameters over the seeds."""
     runs = [run.evaluation for run in view.runs(method.key, split)]
     return SeedStats.of([float(one.macs) for one in runs]).mean, SeedStats.of(
         [float(one.parameters) for one in runs]
@@ -73,17 +73,17 @@ def _mean_cost(view: StudyView, method: Method, split: str) -> tuple[float, floa
 
 def _oa(view: StudyView, method: Method, split: str) -> tuple[str, str]:
     spread = mean_oa(view, method, split)
-    assert spread is not None, "it was chosen by it"
+    assert spread is not None, "the method was chosen by its OA"
     return f"{spread.mean:.2f}", f"± {spread.deviation:.2f} %" if spread.varies else "%"
 
 
 def first_split(view: StudyView) -> str | None:
-    """The first split on which anything is done."""
+    """Find the first split with results."""
     return next((split.name for split in view.splits if view.shown(split.name)), None)
 
 
 def headline(view: StudyView) -> str:
-    """The comparison in one sentence or two; empty where no searched network is trained."""
+    """Write the comparison in one or two sentences; empty if no searched network is trained."""
     where = first_split(view)
     method = best_method(view, where, "searched") if where else None
     if where is None or method is None:
@@ -102,7 +102,7 @@ def headline(view: StudyView) -> str:
     others = [m for m in best if m is not None and m != reference]
     others += [m for m in view.shown(where) if m.kind == "random"]
     if others:
-        text += ". Beside it: " + ", ".join(f"{m.name} {_per_cent(view, m, where)}" for m in others)
+        text += ". For comparison: " + ", ".join(f"{m.name} {_per_cent(view, m, where)}" for m in others)
     return text + "."
 
 

@@ -1,4 +1,4 @@
-"""The paper's tables: methods as columns, measures as rows, one table a split."""
+"""Make the paper's tables: methods as columns, measures as rows, one table for each split."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from compactnas.reporting.study.seeds import SeedStats, standings
 from compactnas.reporting.study.view import Method, StudyView, TrainingView
 
 REFERENCE = "resnet110"
-"""The network that the paper compares costs with."""
+"""Baseline that the paper compares costs with."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A measured row: title, meaning, factor, decimals, which end is the better one, and the paper's figure."""
+    """A measured row: title, meaning, value, decimals, 1 if larger is better, else -1, and the paper's figure."""
 
     title: str
     meaning: str
@@ -68,10 +68,10 @@ class Entry:
     """A figure of a table.
 
     Attributes:
-        text: the mean over seeds.
-        spread: the standard deviation; empty where the values do not differ.
-        best: whether its mean is the best of its row.
-        printed: the paper's figure, empty if the paper has none.
+        text: Mean over the seeds.
+        spread: Standard deviation; empty if the values do not differ.
+        best: Whether the mean is the best of its row.
+        printed: Figure of the paper; empty if the paper has none.
     """
 
     text: str
@@ -94,13 +94,13 @@ class SplitTable:
     """The table of a split.
 
     Attributes:
-        split: its name.
-        methods: the columns.
-        results: OA to n.
-        reductions: against ResNet-110; empty where its cost is not known.
-        places: Standing of each method in each measure, 1 for the best.
-        printed: whether the paper's figures stand beside.
-        notes: what must be known to read it.
+        split: Name of the split.
+        methods: Methods, one for each column.
+        results: Rows from OA to n.
+        reductions: Savings against ResNet-110; empty if its cost is unknown.
+        places: Rank of each method in each measure, 1 for the best.
+        printed: Whether the table also shows the paper's figures.
+        notes: Notes that a reader needs to understand the table.
     """
 
     split: str
@@ -113,7 +113,7 @@ class SplitTable:
 
     @property
     def spans(self) -> tuple[tuple[str, int], ...]:
-        """Headings above the columns, each with how many it spans."""
+        """Headings above the columns, each with the number of its columns."""
         return tuple((KINDS[kind], len(list(group))) for kind, group in groupby(self.methods, lambda one: one.kind))
 
     @property
@@ -123,7 +123,7 @@ class SplitTable:
 
 
 def split_table(view: StudyView, split: str) -> SplitTable | None:
-    """The table of a split, of what is done so far; None if nothing is."""
+    """Make the table of a split from the jobs done so far; None without results."""
     methods = view.shown(split)
     if not methods:
         return None
@@ -151,7 +151,7 @@ def split_table(view: StudyView, split: str) -> SplitTable | None:
 
 
 def reference_cost(view: StudyView) -> tuple[Cost | None, bool]:
-    """Cost of ResNet-110 on this data, and whether it was trained here or is only computed."""
+    """Find the cost of ResNet-110 on this data, and whether it was trained here or is only computed."""
     for run in view.trainings:
         if run.method == REFERENCE:
             return Cost(run.evaluation.macs, run.evaluation.parameters), True
@@ -162,7 +162,7 @@ def reference_cost(view: StudyView) -> tuple[Cost | None, bool]:
 
 @cache
 def _computed(bands: int, classes: int, patch_px: int) -> Cost:
-    """Cost of ResNet-110, which is counted layer by layer and takes a while."""
+    """Count the cost of ResNet-110; cached, because counting layer by layer takes a while."""
     with torch.device("meta"):
         network = build(ModelSpec(REFERENCE, bands, classes, patch_px))
     return count(network, bands, patch_px)
@@ -187,7 +187,7 @@ def _measured(row: TableRow, stats: Sequence[SeedStats], papers: Sequence[Printe
 
 
 def _depths(runs: Sequence[TrainingView]) -> str:
-    """Depths of the blocks, each kind once; "NA", as the paper has it, for a network without cells."""
+    """Write the depths of the blocks, each combination once; "NA" for a network without cells, as in the paper."""
     kinds = dict.fromkeys("-".join(map(str, run.evaluation.depths)) for run in runs if run.evaluation.depths)
     return " ".join(kinds) or "NA"
 
@@ -201,7 +201,7 @@ def _reductions(methods: Sequence[Method], stats: dict[str, list[SeedStats]], co
             Entry("-" if method.key == REFERENCE else f"{100 * (1 - 1e6 * spread.mean / whole):.1f}")
             for method, spread in zip(methods, stats[row.title], strict=True)
         ]
-        meaning = f"how many fewer {what} than ResNet-110; below 0 where there are more"
+        meaning = f"{what} saved against ResNet-110; negative if there are more"
         lines.append(Line(f"{what} saved %", meaning, tuple(entries)))
     return tuple(lines)
 
@@ -210,36 +210,36 @@ def _places(row: TableRow, stats: Sequence[SeedStats]) -> Line:
     measure = row.title.removesuffix(" %")
     found = standings([spread.mean for spread in stats])
     entries = tuple(Entry(str(place), best=place == 1 and len(found) > 1) for place in found)
-    return Line(f"Rank by {measure}", f"place by mean {measure}, 1 for the best", entries)
+    return Line(f"Rank by {measure}", f"rank by mean {measure}, 1 for the best", entries)
 
 
 def _notes(
     view: StudyView, runs: Sequence[list[TrainingView]], *, printed: bool, trained: bool | None
 ) -> tuple[str, ...]:
-    """`trained` says whether ResNet-110 was, None where its cost is not known."""
+    """Write the notes of a table. `trained`: whether ResNet-110 was trained here, None if its cost is unknown."""
     notes = [
-        "Mean ± standard deviation (n - 1) over the seeds of the training; no deviation where the values are all the "
-        "same or there is one.",
-        "Rows as in the paper, with their units said: its Size (MB) is millions of parameters and its FLOPs are "
+        "Mean ± standard deviation (n - 1) over the seeds of the training; no deviation if the values are all the same "
+        "or there is only one.",
+        "Rows as in the paper, with correct units: its Size (MB) is millions of parameters and its FLOPs are "
         "multiply-accumulates (MACs) of one patch.",
     ]
     part = runs[0][0].evaluation.part
     if part != "test":
         notes.append(f"Measured on the {part} part.")
     if len({run.evaluation.n for group in runs for run in group}) > 1:
-        notes.append("Not all were measured on the same patches.")
+        notes.append("Not all networks were measured on the same patches.")
     few = [len(group) for group in runs]
     if min(few) < view.retrainings:
-        notes.append(f"Not finished: each network is to be trained {view.retrainings} times; n says how often it was.")
+        notes.append(f"Not finished: n is the number of trainings so far, of {view.retrainings} for each network.")
     if trained is not None:
         notes.append(
-            "Saved is against ResNet-110."
+            "Savings are against ResNet-110."
             if trained
-            else "Saved is against ResNet-110, which was not trained here: its cost is computed."
+            else "Savings are against ResNet-110, which was not trained here: its cost is computed."
         )
     if printed:
         notes.append(
             "Figures of the paper (Traoré et al., ESANN 2021) are means of 4 runs. Its column ResNet32 has the size "
-            "and the FLOPs of ResNet-20 and stands with it."
+            "and the FLOPs of ResNet-20 and is shown with it."
         )
     return tuple(notes)

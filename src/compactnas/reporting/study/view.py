@@ -1,4 +1,4 @@
-"""Contents of a study's page, as plain values that the study fills in."""
+"""Results of a study as plain values, from which its page is made."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Method:
     """A column of the tables.
 
     Attributes:
-        key: what the study calls it.
-        kind: built by hand, given by the study's file, searched, or drawn at random; random search is of the last kind.
+        key: Name of the method in the study.
+        kind: Built by hand, given by the study file, searched, or random, which includes random search.
     """
 
     key: str
@@ -30,18 +30,18 @@ class Method:
 
     @property
     def name(self) -> str:
-        """As papers write it."""
+        """Name of the method as in papers."""
         return baseline_label(self.key)
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Wall time of a stage, pauses and all, and the threads that it had.
+    """Wall time of a stage, pauses included, and its threads.
 
     Attributes:
         seconds: Wall time by the stage's own clock.
         threads: Number of threads of the process.
-        gpu: name of the GPU that computed, empty for a CPU.
+        gpu: Name of the GPU; empty for a CPU.
     """
 
     seconds: float
@@ -50,7 +50,7 @@ class Spent:
 
     @property
     def core_seconds(self) -> float:
-        """Seconds of all threads; on a GPU seconds of the GPU."""
+        """Seconds times threads; on a GPU, seconds of the GPU."""
         return self.seconds * (1 if self.gpu else self.threads)
 
 
@@ -59,14 +59,14 @@ class SearchView:
     """A finished search, or one candidate of a random search.
 
     Attributes:
-        method: its key.
+        method: Key of the method.
         seed: Seed of the search, or number of the candidate.
-        genotype: what it found.
-        accuracy: on D_V at its end, by which one is selected; NaN where it was not measured.
-        selected: whether it is the one that is trained.
-        rows: one an epoch, of its metrics; none for a candidate.
+        genotype: Genotype that it found.
+        accuracy: Accuracy on D_V at its end, which decides the selection; NaN if it was not measured.
+        selected: Whether its network is trained.
+        rows: Metrics, one row for each epoch; empty for a candidate.
         macs: MACs of the network that it found; None if unknown.
-        spent: None where no clock ran, and for candidates.
+        spent: Time; None if it was not measured, and for candidates.
     """
 
     method: str
@@ -84,12 +84,12 @@ class TrainingView:
     """A finished training with its evaluation.
 
     Attributes:
-        method: its key.
-        split: its split.
+        method: Key of the method.
+        split: Name of the split.
         seed: Seed of the training.
-        evaluation: on the test part.
+        evaluation: Evaluation on the test part.
         genotype: Genotype of a searched or random network.
-        spent: None where no clock ran.
+        spent: Time; None if it was not measured.
     """
 
     method: str
@@ -105,12 +105,12 @@ class SplitView:
     """A split.
 
     Attributes:
-        name: the study's.
-        rule: how it is cut, as `data.split` names it.
-        place: whether its test part lies in other places than its training part.
-        parts: patches of each part, or of the part measured alone where no job here says more; empty where nothing ran
-            on it yet.
-        bands: names of the bands; empty where no job here says them.
+        name: Name of the split in the study.
+        rule: Method of the split, as in `data.split`.
+        place: Whether its test part lies in other places than its training part.
+        parts: Number of patches in each part, or only in the measured part if no job records the others; empty if no
+            job has run on the split.
+        bands: Names of the bands; empty if no job records them.
     """
 
     name: str
@@ -126,10 +126,10 @@ class JobView:
 
     Attributes:
         name: Name in tables and figures.
-        key: name of its folder.
-        method: its key.
-        search: whether it is a search and no training.
-        done: whether it is done.
+        key: Name of the job's folder.
+        method: Key of the method.
+        search: Whether the job is a search, not a training.
+        done: Whether the job is done.
     """
 
     name: str
@@ -145,20 +145,20 @@ class StudyView:
 
     Attributes:
         title: Title of the page.
-        data: name of the data.
-        search_split: split whose training part was searched.
+        data: Name of the data.
+        search_split: Split whose training part was searched.
         splits: Splits in the study's order.
         methods: Methods in the order of the tables' columns.
-        searches: the finished ones, and the candidates of random search.
-        search_clocks: what random search as a whole took, by method.
-        trainings: the finished ones.
-        jobs: all of them.
-        retrainings: how many each network has on each split when all is done.
-        selection: whether the best search of a method is trained, or each by another seed.
-        sizes: bands, classes and side of a patch; None where no network was trained yet.
+        searches: Finished searches, and the candidates of random searches.
+        search_clocks: Time of each random search as a whole, by method.
+        trainings: Finished trainings.
+        jobs: All jobs, done or not.
+        retrainings: Number of trainings of each network on each split in the finished study.
+        selection: `best` if the best search of a method is trained, `each` if each search is trained with another seed.
+        sizes: Bands, classes and side of a patch; None if no network is trained yet.
         warnings: Warnings about the data, each once.
-        config: the study as text.
-        environment: what the results depend on, as (name, value).
+        config: Study as text.
+        environment: Versions and hardware as (name, value).
     """
 
     title: str
@@ -178,26 +178,26 @@ class StudyView:
     environment: tuple[tuple[str, str], ...]
 
     def runs(self, method: str, split: str) -> list[TrainingView]:
-        """The trainings of a method on a split, by seed."""
+        """List the trainings of a method on a split, by seed."""
         found = [one for one in self.trainings if (one.method, one.split) == (method, split)]
         return sorted(found, key=lambda one: one.seed)
 
     def searches_of(self, method: str) -> list[SearchView]:
-        """The searches of a method, by seed."""
+        """List the searches of a method, by seed."""
         return sorted((one for one in self.searches if one.method == method), key=lambda one: one.seed)
 
     def shown(self, split: str) -> list[Method]:
-        """The methods with a result on a split, in the order of the columns."""
+        """List the methods with a result on a split, in the order of the columns."""
         return [method for method in self.methods if self.runs(method.key, split)]
 
     @property
     def missing(self) -> list[JobView]:
-        """The jobs that are not done."""
+        """Jobs that are not done."""
         return [job for job in self.jobs if not job.done]
 
 
 def colour_of(method: Method, methods: Sequence[Method]) -> int:
-    """A method's colour on the whole page: searched ones 0 to 3, random ones 4, all others 5."""
+    """Find the colour of a method on the page: 0 to 3 for searched ones, 4 for random ones, 5 for all others."""
     if method.kind == "searched":
         return [one.key for one in methods if one.kind == "searched"].index(method.key) % 4
     return 4 if method.kind == "random" else 5
