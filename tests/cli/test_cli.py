@@ -273,10 +273,10 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     [
         (
             OSError(errno.ENOSPC, "No space left on device", "run/x.pt"),
-            "run/x.pt: no space left on device; free some",
+            "run/x.pt: no space left on device; free some space",
             2,
         ),
-        (RuntimeError("write failed: No space left on device"), "no space left on device; free some", 2),
+        (RuntimeError("write failed: No space left on device"), "no space left on device; free some space", 2),
         (PermissionError(errno.EACCES, "Permission denied", "/run"), "/run: permission denied; name a folder", 2),
         (OSError(errno.EROFS, "Read-only file system", "/run"), "/run: read-only file system; name a folder", 2),
         (MemoryError(), "out of memory; lower the batch size", 2),

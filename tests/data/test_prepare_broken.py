@@ -108,7 +108,9 @@ def test_a_disk_that_fills_up_is_one_line(
         patch.setattr(NpyWriter, "add", full)
         assert main(["prepare", made.config.path, str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "no space left on device; free some and give the same command again" in error and error.count("\n") == 1
+    assert (
+        "no space left on device; free some space and give the same command again" in error and error.count("\n") == 1
+    )
     assert not (tmp_path / "out").exists()
     assert main(["prepare", made.config.path, str(tmp_path / "out")]) == 0
 

@@ -1,7 +1,7 @@
 """The command line: `compactnas COMMAND`.
 
-A mistake of the user is one line on stderr and exit code 2. An interrupted run (Ctrl-C) ends with code 130, and a run
-that SIGTERM or SIGUSR1 stopped ends with code 75 after it has written its state.
+A user error is one line on stderr and exit code 2. An interrupted run (Ctrl-C) ends with code 130, and a run that
+SIGTERM or SIGUSR1 stopped ends with code 75 after it has written its state.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from compactnas.errors import AlreadyReportedError, UserError
 from compactnas.io.signals import StoppedError, stopping_at_once
 
 USAGE, STOPPED, INTERRUPTED, BROKEN_PIPE = 2, 75, 130, 141
-"""Exit codes; 75 is EX_TEMPFAIL of sysexits.h: try again later."""
+"""Exit codes; 75 is EX_TEMPFAIL of sysexits.h, which means: try again later."""
 FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "DistBackendError", "DistNetworkError")
-"""Texts in the errors of torch.distributed that mean: another process of the run has ended."""
+"""Texts in errors of torch.distributed which mean that another process of the run has ended."""
 
 HELP = ("-h", "--help", "help")
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(as_typed(str(error), words))
     except BrokenPipeError:
-        # The reader (`head`) has gone; stdout must not complain again at exit.
+        # The reader, such as `head`, has ended. Without this, Python would report the broken pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
@@ -62,16 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """The console script."""
-    # GNU's OpenMP keeps a waiting thread spinning for milliseconds by default. If other programs want the cores too,
-    # that slows a search two to eight times; a short spin does not. It has to be set before torch is imported.
+    """Run the console script."""
+    # By default, GNU's OpenMP keeps a waiting thread spinning for milliseconds. If other programs use the cores too,
+    # that slows a search two to eight times; a short spin does not. It must be set before torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(main())
 
 
 def after_stop(name: str) -> str:
-    """Advice on how to continue a command after an interruption; empty for most commands."""
+    """Find the advice on how to continue an interrupted command; empty for most commands."""
     return COMMANDS[name].after_stop if name in COMMANDS else ""
 
 
@@ -99,7 +99,7 @@ def _fail(message: str) -> int:
 
 
 def _machine_fault(error: Exception, how: str) -> str | None:
-    """One line for a refusal of the machine (disk, rights, memory); None if the fault is ours.
+    """Describe an error of the machine (disk, rights, memory) in one line; None for any other error.
 
     Args:
         error: Exception that ended the command.
@@ -121,5 +121,5 @@ def _machine_fault(error: Exception, how: str) -> str | None:
 
 def _remedy(what: str, how: str) -> str:
     if "space" in what or "quota" in what:
-        return f"free some and {how or 'try again'}"
-    return "name a folder that can be written with --output"
+        return f"free some space and {how or 'try again'}"
+    return "name a writable folder with --output"

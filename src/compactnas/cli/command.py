@@ -1,6 +1,6 @@
-"""Commands, and the registry that finds one in each file of `compactnas.cli.commands`.
+"""Commands of the command line, and the registry that finds one in each file of `compactnas.cli.commands`.
 
-A command's module must import nothing heavy at its top (no torch, no jsonargparse), because `compactnas --help` reads
+A command's module must not import slow packages at its top (torch, jsonargparse), because `compactnas --help` imports
 all of them.
 """
 
@@ -23,7 +23,7 @@ GROUPS = (
     "Use a network",
     "Look at results",
 )
-"""Order of the groups of `compactnas --help`; a group that is not listed comes last."""
+"""Order of the groups in `compactnas --help`; other groups come last."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Command:
     Attributes:
         group: Heading under which `compactnas --help` lists the command.
         summary: Purpose of the command in a few words.
-        examples: Command lines that the help shows.
+        examples: Command lines shown in the help.
         build: Function that makes the parser; `run`, `search` and `train` pass it a recipe.
-        run: Function that runs the command with its words and gives the exit code.
-        after_stop: Advice on how to continue after an interruption, empty if there is nothing to continue.
+        run: Function that runs the command with its arguments and returns the exit code.
+        after_stop: Advice on how to continue after an interruption; empty if there is nothing to continue.
     """
 
     group: str
@@ -51,7 +51,7 @@ COMMANDS: Registry[Command] = Registry("command", "compactnas.cli.commands", "CO
 
 
 def overview() -> str:
-    """The text of `compactnas --help`."""
+    """Write the text of `compactnas --help`."""
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name, command in COMMANDS.items():
         groups.setdefault(command.group, []).append(f"  {name:<10}{command.summary}")

@@ -1,4 +1,4 @@
-"""The help of a command: groups of options, common ones first, without Python's types."""
+"""Write the help of a command: groups of options, common ones first, without Python's types."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PLACES = {
     "teachers": "RUN,...",
     **dict.fromkeys(TITLES, "FILE"),
 }
-"""Options whose value is a file or folder -> what the help calls the value."""
+"""Option whose value is a file or folder -> name of the value in the help."""
 
 TEXTS = {
     "print_config": "Print the config of these options as YAML and exit.",
     **{name: f"YAML file with values of the options --{name}.*." for name in TITLES},
 }
-"""Options whose text jsonargparse would write."""
+"""Option -> help text that replaces the one of jsonargparse."""
 
 CHOICES = {
     "data.format": ("auto", *DATA_FORMATS),
@@ -74,18 +74,18 @@ def help_text(parser: Parser, *, everything: bool) -> str:
 
 
 def spellings(action: argparse.Action) -> list[str]:
-    """How an option is typed: dashes, and `--x` with `--no-x` if it is on or off."""
+    """List the spellings of an option: with dashes, and both `--x` and `--no-x` if it is a switch."""
     names = [name.replace("_", "-") for name in action.option_strings]
     return [*names, negated(names[-1])] if is_switch(action) else names
 
 
 def is_switch(action: argparse.Action) -> bool:
-    """Check whether an option of a config is on or off."""
+    """Check whether an option is a switch, which is on or off."""
     return getattr(action, "_typehint", None) is bool
 
 
 def negated(option: str) -> str:
-    """Name that turns an option off: `--no-lonlat`, `--search.no-nesterov`."""
+    """Make the spelling that turns a switch off: `--no-lonlat`, `--search.no-nesterov`."""
     start, dot, last = option.removeprefix("--").rpartition(".")
     return f"--{start}{dot}no-{last}"
 

@@ -1,4 +1,4 @@
-"""Name an option in a message as the user typed it: on the command line or in a YAML file."""
+"""Name options in messages as the user typed them: on the command line or in a YAML file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_typed(message: str, words: Sequence[str]) -> str:
 
     Args:
         message: Text such as `search.epochs: 0 is less than 1`.
-        words: Words of the command line.
+        words: Arguments of the command line.
     """
     match = KEYS.match(message)
     if match is None:
@@ -50,7 +50,7 @@ def _holds(values: Any, path: Sequence[str]) -> bool:
 
 
 def _config_files(words: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Files of values that the words name, with the values, keys as in a whole config."""
+    """Read the YAML files that the command line names. Their keys are those of a whole config."""
     found = []
     for place, word in enumerate(words):
         option, equals, value = word.partition("=")

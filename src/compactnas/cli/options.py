@@ -1,4 +1,4 @@
-"""Options that several commands share: those of a run, of data, and of what stands on a run."""
+"""Options that several commands share: those of a run, of data, and of commands on a finished run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_budgets(parser: Parser) -> None:
 def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace, RunConfig]:
     """Parse the options of a run.
 
-    The recipe is found first, because it gives the defaults. With `--resume`, defaults come from the run's own config.
+    The recipe is parsed first, because it gives the defaults. With `--resume`, the run's own config gives them.
     """
     argv = build("paper").words(argv)
     first = build("paper").parse_args([word for word in argv if not _ends_parsing(word)])
@@ -86,7 +86,7 @@ def _ends_parsing(word: str) -> bool:
 
 
 def run_config(options: Namespace) -> RunConfig:
-    """The `RunConfig` of parsed options."""
+    """Make the `RunConfig` of parsed options."""
     return RunConfig(**{name: instance(kind, options[name]) for name, kind in PARTS.items()}, seed=options.seed)
 
 
@@ -94,12 +94,12 @@ def instance(kind: type[Config], values: Any) -> Config:
     """Make one config from the parsed options of its name."""
     given = values.as_dict() if isinstance(values, Namespace) else values
     if not isinstance(given, dict):
-        raise UserError(f"{kind.__name__}: expected names and values, found {given!r}")
+        raise UserError(f"{kind.__name__}: expected names and values, but found {given!r}; give NAME: VALUE pairs")
     return kind(**given)
 
 
 def differences(recipe: Recipe) -> list[str]:
-    """List where a recipe differs from the paper, one value a line."""
+    """List the values of a recipe that differ from the paper, one in each line."""
     ours, papers = asdict(RECIPES[recipe]()), asdict(RECIPES["paper"]())
     return [
         f"{part}.{field.name}: {ours[part][field.name]} (paper: {papers[part][field.name]})"
@@ -110,9 +110,9 @@ def differences(recipe: Recipe) -> list[str]:
 
 
 def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
-    """Open the data of a run, then print on stderr, once for all processes, how the recipe differs from the paper.
+    """Open the data of a run, then print on stderr how the recipe differs from the paper. Only rank zero prints.
 
-    The data comes first, so that a mistake in it is the only line.
+    The data is opened first, so that an error in it is the only line.
     """
     from compactnas.data import open_dataset
 
@@ -123,7 +123,7 @@ def open_data(config: RunConfig, recipe: Recipe) -> Dataset:
 
 
 def listener(options: Namespace, config: RunConfig) -> Listener:
-    """Make the listener of a run: the terminal and, on request, TensorBoard, on rank zero."""
+    """Make the listener of a run: the terminal, and TensorBoard on rank zero if requested."""
     from compactnas.reporting.progress import RichListener
     from compactnas.reporting.tensorboard import TensorBoard
 
@@ -134,7 +134,7 @@ def listener(options: Namespace, config: RunConfig) -> Listener:
 
 
 def add_source_options(parser: Parser) -> None:
-    """Add the options on how to read patches, without those on how to split them."""
+    """Add the options that read patches, without those that split them."""
     parser.add_class_arguments(DataConfig, "data", skip={"path", *SPLIT_FIELDS})
 
 
@@ -148,7 +148,7 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
     """Parse the options of a command on a finished run.
 
     Returns:
-        The options, and the data that they name; None if that is the run's own data.
+        Options, and the config of the data that they name; None for the run's own data.
     """
     parser = build()
     argv = parser.words(argv)
@@ -163,10 +163,10 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
 
 
 def require_model(model: str, *, random: bool = False) -> None:
-    """Raise a UserError unless a model is a baseline or something on disk."""
+    """Raise a `UserError` unless a model is a baseline or an existing file or folder."""
     from compactnas.nn.baselines import BASELINES
 
     names = [*BASELINES, *(("random",) if random else ())]
     if not model or (model not in names and not Path(model).exists()):
         what = f"{model!r} is unknown" if model else "no model is named"
-        raise UserError(f"--model: {what}; use one of {', '.join(names)}, a genotype's file or a run's folder")
+        raise UserError(f"--model: {what}; use one of {', '.join(names)}, a genotype file or a run folder")

@@ -1,4 +1,4 @@
-"""A parser whose errors are one `UserError`, with options that are easy to type."""
+"""A parser that raises each error as one `UserError`, with options that are easy to type."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTS = (
     "--train.teachers",
     "--search.skip_limit_operations",
 )
-"""Options that take several names: `a,b` stands for `[a,b]`."""
+"""Options that take several names: `a,b` means `[a,b]`."""
 
 BUDGETS = {
     "--max-macs": "--search.max_macs",
@@ -67,15 +67,15 @@ class _HelpAll(argparse.Action):
 class Parser(ArgumentParser):
     """Parser of one command.
 
-    Options may be typed with dashes or underscores, `--data.bands B02,B03` stands for `[B02,B03]`, options that are
-    on or off are flags (`--lonlat`, `--no-lonlat`), and an alias sets several options.
+    Options can be typed with dashes or underscores. `--data.bands B02,B03` means `[B02,B03]`. A switch is a flag
+    (`--lonlat`, `--no-lonlat`), and an alias sets several options.
 
     Args:
         command: Name of the command.
         arguments: Rest of the usage line.
         description: Purpose of the command.
         aliases: Option -> options that get its value.
-        common: Options that `--help` shows; the others are behind `--help-all`. Empty shows all.
+        common: Options that `--help` shows; `--help-all` shows the others too. If empty, `--help` shows all.
         required: Options that the user must give.
     """
 
@@ -115,7 +115,7 @@ class Parser(ArgumentParser):
         return bool(set(spellings(action)) & self.required)
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """Rewrite the user's words as jsonargparse expects them."""
+        """Rewrite the user's arguments as jsonargparse expects them."""
         switches = self._switches()
         known = (*self._option_string_actions, *self.aliases, *switches)
         spelt = {option.replace("-", "_"): option for option in known}
@@ -143,21 +143,21 @@ class Parser(ArgumentParser):
         return words
 
     def _switches(self) -> dict[str, tuple[str, str]]:
-        """Spelling of an option that is on or off -> the option and its value."""
+        """Map each spelling of a switch to its option and value."""
         switches = [name for action in self._actions if is_switch(action) for name in action.option_strings]
         on = {name: (name, "true") for name in switches}
         return on | {negated(name.replace("_", "-")): (name, "false") for name in switches}
 
     def _require_plain_file(self, option: str, file: str) -> None:
-        """Check a file of values before the parser reads it, because the parser would import named classes."""
+        """Check a YAML file before the parser reads it, because the parser would import classes that it names."""
         if not Path(file).is_file():
-            return  # the parser reports it
+            return  # the parser reports a missing file
         kind = CONFIG_FILES[option]
         own = {action.dest for action in self._actions if "." not in action.dest} if kind is RunConfig else set()
         try:
             values = read_yaml(Path(file), "`compactnas run --print-config` prints an example")
             if "config" in values:
-                raise TypeError("config: a config file cannot name another; give --config once for each")
+                raise TypeError("config: a config file cannot name another one; give --config once for each file")
             require_plain(kind, values)
             if unknown := unknown_key(kind, values, sorted(own)):
                 raise TypeError(unknown)
@@ -165,7 +165,7 @@ class Parser(ArgumentParser):
             raise UserError(f"{file}: {error}") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise a complaint of jsonargparse as a `UserError`."""
+        """Raise an error message of jsonargparse as a `UserError`."""
         raise UserError(self._explain(message))
 
     def _explain(self, message: str) -> str:
@@ -182,11 +182,11 @@ class Parser(ArgumentParser):
     def _hint(self, word: str) -> str:
         known = [name for action in self._actions for name in spellings(action) if name.startswith("--")]
         near = difflib.get_close_matches(word.split("=")[0].replace("_", "-"), known, n=1)
-        return f"did you mean {near[0]}?" if near else f"`{self.prog} --help-all` lists them"
+        return f"did you mean {near[0]}?" if near else f"`{self.prog} --help-all` lists all options"
 
 
 def _switched(typed: str, switch: tuple[str, str], value: str | None, rest: Sequence[str]) -> str:
-    """The word for an option that is on or off; `--x=false` is accepted, `--x false` is not."""
+    """Rewrite a switch for jsonargparse; `--x=false` is accepted, `--x false` is not."""
     option, on = switch
     if value is not None and typed == option:
         return f"{option}={value}"
@@ -197,6 +197,6 @@ def _switched(typed: str, switch: tuple[str, str], value: str | None, rest: Sequ
 
 
 def _in_full(number: str) -> str:
-    """`20M` as 20000000.0; any other text unchanged."""
+    """Write `20M` as 20000000.0; any other text is unchanged."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG])", number)
     return str(float(match[1]) * {"k": 1e3, "M": 1e6, "G": 1e9}[match[2]]) if match else number

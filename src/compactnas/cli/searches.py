@@ -1,4 +1,4 @@
-"""Options of a command that continues from finished searches; the first search gives the defaults."""
+"""Options of commands that continue from finished searches; the first search gives the defaults."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from compactnas.config import RunConfig, SearchConfig
 from compactnas.errors import UserError
 
 INHERITED = {name: PARTS[name] for name in ("data", "train", "machine")}
+"""Parts of the first search's config that give defaults."""
+
 LIMITS = {"max_macs", "max_parameters", "max_latency_ms", "latency_table"}
-"""Parts of the first search's config, and fields of its `search`, that give defaults."""
+"""Fields of the first search's `search` that give defaults."""
 
 COMMON = ("--output", "--resume", "--json", "--seed", "--threads", "--machine.device", "--holdout")
-"""Options of such a command that `--help` shows."""
+"""Options of these commands that `--help` shows."""
 
 
 def add_search_options(parser: Parser, *, budgets: bool) -> None:
-    """Add the folders of searches, and the options that the first search gives defaults for.
+    """Add the folders of searches, and the options whose defaults are those of the first search.
 
     Args:
         parser: Parser of the command.
-        budgets: Whether candidates may have other budgets than their searches.
+        budgets: Whether to add options for the budgets of candidates.
     """
     parser.add_argument("run", type=str, nargs="+", help="Folders of finished searches.")
     parser.add_argument("-o", "--output", type=str, default="", help=OUTPUT)
@@ -43,7 +45,7 @@ def add_search_options(parser: Parser, *, budgets: bool) -> None:
 
 
 def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[Namespace, RunConfig]:
-    """Parse such options; returns them and the config that they make of the first search's."""
+    """Parse the options, and return them with the config of the first search as they change it."""
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)

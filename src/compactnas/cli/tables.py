@@ -1,4 +1,4 @@
-"""Results on stdout: one table, or JSON."""
+"""Print results on stdout as a table or JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.text import Text
 from compactnas.evaluation.evaluate import Evaluation
 
 PIPE_WIDTH = 120
-"""Columns where there is no terminal, so that no table is cut."""
+"""Width in characters without a terminal, so that no table is cut."""
 
 
 def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
-    """Print one network's measures."""
+    """Print the measures of one network."""
     if as_json:
         print(json.dumps(evaluation.to_json()))
     else:
@@ -40,17 +40,17 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
     wide_console().print(table)
     for e in list(evaluations.values())[:1]:
         if e.measures.classes_present < e.measures.classes:
-            print(f"measured over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
+            print(f"AA and F1 over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
 
 
 def wide_console() -> Console:
-    """A console on stdout that cuts no table where there is no terminal."""
+    """Make a console on stdout that does not cut tables without a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def console() -> Console:
-    """Console for tables: a terminal, or a pipe wide enough that none is cut."""
+    """Make a console for tables: a terminal, or a pipe wide enough that no table is cut."""
     found = Console()
     return found if found.is_terminal else Console(width=PIPE_WIDTH)
 

@@ -1,1 +1,1 @@
-"""One module for each command."""
+"""Commands, one in each module."""

@@ -1,4 +1,4 @@
-"""`compactnas assess`: how good a map is, by a reference raster or polygons."""
+"""`compactnas assess`: measure a map against a reference raster or polygons."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ COLUMNS = {
     "oa_urban": "OAu %",
     "oa_built_natural": "OAbu %",
 }
-"""Measure -> head of its column."""
+"""Measure -> heading of its column."""
 
 
 def build() -> Parser:
-    """The command's options: those of `compactnas.mapping.assess.assess`."""
+    """Make the parser, with the options of `compactnas.mapping.assess.assess`."""
     from compactnas.cli.options import JSON
     from compactnas.cli.parser import Parser
     from compactnas.mapping.assess import assess
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     map_file, truth_file = Path(options.pop("map")), Path(options.pop("truth"))
     as_json, output = options.pop("json"), Path(options.pop("output") or ".")
     if output != Path() and output.suffix.lower() not in (".json", ".csv"):
-        raise UserError(f"--output: {output} ends in neither .json nor .csv")
+        raise UserError(f"--output: {output} ends in neither .json nor .csv; name a file with one of these suffixes")
     from compactnas.io.atomic import write_bytes, write_json
     from compactnas.mapping.assess import assess
 
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
 
 
 def _csv(score: Score) -> str:
-    """The confusion matrix, with its head: rows true, columns mapped, by LCZ number."""
+    """Write the confusion matrix with headings: rows true, columns mapped, by LCZ number."""
     text = io.StringIO()
     numbers = range(1, len(score.confusion) + 1)
     csv.writer(text, lineterminator="\n").writerows(
@@ -86,7 +86,7 @@ def _show(found: Assessment) -> None:
     from compactnas.cli.tables import wide_console
 
     console = wide_console()
-    print(f"{found.map} by {found.truth}, cells of {found.cell_m:g} m")
+    print(f"{found.map} against {found.truth}, cells of {found.cell_m:g} m")
     console.print(_summary(found))
     for note in _notes(found):
         print(note)
@@ -95,13 +95,16 @@ def _show(found: Assessment) -> None:
 
 
 def _notes(found: Assessment) -> list[str]:
-    notes = ["OAw: weighed by similarity; OAu: inside the built classes; OAbu: built against natural, without LCZ E"]
+    notes = ["OAw: weighted by similarity; OAu: inside the built classes; OAbu: built against natural, without LCZ E"]
     if found.every.intervals:
-        notes.append(f"below: 95 % by {found.draws} draws of {found.every.units} units, each a {found.unit}")
+        notes.append(
+            f"below each figure: 95 % interval from {found.draws} bootstrap samples of {found.every.units} units, each "
+            f"a {found.unit}"
+        )
     if found.share is not None:
-        notes.append(f"a cell's pixels in the reference are of its class by {100 * found.share:.1f} % in the mean")
+        notes.append(f"on average, {100 * found.share:.1f} % of the reference pixels in a cell have its class")
     if found.purity and found.pure is None:
-        notes.append(f"no window of {found.window_m:g} m is of one class by {100 * found.purity:g} %")
+        notes.append(f"no window of {found.window_m:g} m has one class in {100 * found.purity:g} % of its pixels")
     if found.unmapped:
         notes.append(f"{found.unmapped} cells with a label have no class in the map and are left out")
     measures = found.every.measures
@@ -118,7 +121,7 @@ def _summary(found: Assessment) -> Any:
         table.add_column(name, justify="right")
     scores = {"all": found.every}
     if found.pure:
-        scores[f"{found.window_m:g} m of one class by {100 * found.purity:g} %"] = found.pure
+        scores[f"{100 * found.purity:g} % pure, {found.window_m:g} m"] = found.pure
     for what, score in scores.items():
         values = [_written(name, getattr(score.measures, name)) for name in COLUMNS]
         table.add_row(what, str(score.n), *values)

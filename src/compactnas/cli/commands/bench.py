@@ -1,4 +1,4 @@
-"""`compactnas bench`: how fast an export is, and how much memory it takes, beside ResNets."""
+"""`compactnas bench`: measure speed and memory of an export, and compare it with ResNets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import JSON
     from compactnas.cli.parser import Parser
 
     parser = Parser(
         "bench",
         "EXPORT [-o FILE.json] [--rounds N] [--seconds N] [--threads N] [--json]",
-        "Measure latency, throughput and peak memory of an export at batch 1 and 256, beside untrained ResNet-8, 20 "
-        "and 110 for the same patches. Networks take turns, and each turn has a process of its own.",
+        "Measure latency, throughput and peak memory of an export at batch 1 and 256, and compare it with untrained "
+        "ResNet-8, 20 and 110 for the same patches. Networks take turns, and each turn has its own process.",
     )
     parser.add_argument("export", type=str, help="Folder of an export.")
     parser.add_argument("-o", "--output", type=str, default="", help="Also write the figures to this JSON file.")
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument("--rounds", type=int, default=3, help="Number of turns of each network at each batch size.")
     parser.add_argument("--seconds", type=int, default=1, help="Seconds of each turn.")
-    parser.add_argument("--threads", type=int, default=0, help="Number of threads of each engine; 0: its default.")
+    parser.add_argument("--threads", type=int, default=0, help="Number of threads of each engine; 0 takes its default.")
     return parser
 
 
@@ -102,7 +102,7 @@ def _show(found: dict[str, Any]) -> None:
 
 COMMAND = Command(
     group="Measure and compare",
-    summary="measure an export beside ResNets",
+    summary="compare the speed of an export with ResNets",
     examples=(
         "compactnas bench export",
         "compactnas bench export --threads 1 --rounds 5",

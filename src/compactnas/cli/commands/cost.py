@@ -18,7 +18,7 @@ CONVENTION = (
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import JSON
     from compactnas.cli.parser import Parser
 
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
         found = {"parameters": cost.parameters, "macs": cost.macs}
         print(json.dumps({"model": options.model, **sizes, **found, "convention": CONVENTION}))
         return 0
-    # Found cells differ by less than ResNets do.
+    # Searched cells differ less in MACs than ResNets do.
     digits = 2 if known else 3
     print(f"{options.model}: {spec.bands} bands, {spec.classes} classes, {spec.patch_px} px")
     print(f"{cost.parameters / 1e6:.4f} M parameters, {cost.macs / 1e6:.{digits}f} M MACs")

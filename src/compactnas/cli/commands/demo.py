@@ -1,4 +1,4 @@
-"""`compactnas demo`: the whole method on a made world, beside ResNet-8 and a random cell of the same cost."""
+"""`compactnas demo`: run the whole method on a synthetic world, with ResNet-8 and a random cell for comparison."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CITIES, TEST_CITIES, PATCHES, SCENE_PX = 6, 3, 2400, 320
 
 
 def demo_config(world: Path, seed: int) -> RunConfig:
-    """S+C+D, small enough for two cores and five minutes in all: a look at the method, no benchmark."""
+    """Make a config of S+C+D that takes about five minutes on two cores: a look at the method, not a benchmark."""
     return RunConfig(
         data=DataConfig(path=str(world)),
         space=Space(max_depth=3),
@@ -41,7 +41,7 @@ def demo_config(world: Path, seed: int) -> RunConfig:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import Parser
 
     parser = Parser(
@@ -85,14 +85,14 @@ def main(argv: list[str]) -> int:
             results[name] = pipeline.evaluate_stage(folder, data=data)
     report = write_report([found, out / "random", out / "resnet8"], out / "report.html")
     print_table(results)
-    print("One short run on made data, to see that all works: differences of some points are noise.")
+    print("One short run on synthetic data, as a check: differences of a few points are noise.")
     print(f"report: {report} (whole demo: {time.monotonic() - began:.0f} s)")
     return 0
 
 
 @contextmanager
 def _stage(what: str) -> Iterator[None]:
-    """Say on stderr what is done, and when it is, how long it took: also where there is no terminal."""
+    """Print on stderr what begins and, at its end, how long it took, even without a terminal."""
     print(f"demo: {what} ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     yield
@@ -100,7 +100,7 @@ def _stage(what: str) -> Iterator[None]:
 
 
 def _make_world(folder: Path, seed: int, listener: Listener) -> None:
-    """Make the world, or keep the one that an earlier demo made: it is there whole or not at all."""
+    """Make the world, or keep that of an earlier demo, which is always complete."""
     if folder.exists():
         return
     from compactnas.synthetic import write_world

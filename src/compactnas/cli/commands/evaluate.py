@@ -15,7 +15,7 @@ Part = Literal["train", "validation", "test"]
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import COMMON_DATA, JSON, add_data_options
     from compactnas.cli.parser import Parser
 

@@ -1,4 +1,4 @@
-"""`compactnas export`: a trained network as a folder that runs anywhere."""
+"""`compactnas export`: write a trained network as files for other software."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import COMMON_DATA, JSON, add_data_options
     from compactnas.cli.parser import Parser
 
     parser = Parser(
         "export",
         "RUN -o DIR [--without-data] [--data.path PATH] [options]",
-        "Write the network of a run to a folder that needs nothing else: ONNX in float32 and int8, a torch.export "
-        "program, safetensors, a model card and a STAC item. Each file is checked against the network on patches.",
+        "Write the network of a run to a self-contained folder: ONNX in float32 and int8, a torch.export program, "
+        "safetensors, a model card and a STAC item. Each file is checked against the network on patches.",
         common=(*COMMON_DATA, "--output", "--without-data", "--json"),
         required=("--output",),
     )
@@ -32,7 +32,7 @@ def build() -> Parser:
     parser.add_argument(
         "--without-data",
         action="store_true",
-        help="Export although the data is gone: no int8 file, no accuracy, checks on random patches.",
+        help="Export without the data of the run: no int8 file, no accuracy, and checks on random patches.",
     )
     parser.add_argument("--json", action="store_true", help=JSON)
     return parser
@@ -65,7 +65,7 @@ def _show(out: Path, parity: Parity) -> None:
 
     from compactnas.cli.tables import console
 
-    where = f"{parity.rows.n} patches, " + (f"{parity.rows.part} part of {parity.data}" if parity.data else "made ones")
+    where = f"{parity.rows.n} patches, " + (f"{parity.rows.part} part of {parity.data}" if parity.data else "random")
     table = Table(title=Text(where), title_justify="left")
     table.add_column("file")
     for name in ("bytes", "largest difference", "same class %", "OA %"):
@@ -79,7 +79,7 @@ def _show(out: Path, parity: Parity) -> None:
     if parity.int8 is not None:
         ranges, chosen = parity.int8.calibrated_on, parity.int8.chosen_on
         print(
-            f"8 bits: {parity.int8.method}, calibrated on {ranges.n} patches of the {ranges.part} part, "
+            f"int8: {parity.int8.method}, calibrated on {ranges.n} patches of the {ranges.part} part, "
             f"chosen on {chosen.n} of the {chosen.part} part"
         )
     print(f"made: {out}; next: compactnas bench {out}")

@@ -1,4 +1,4 @@
-"""`compactnas inspect`: what is inside a set of patches."""
+"""`compactnas inspect`: describe a set of patches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import JSON, add_source_options
     from compactnas.cli.parser import Parser
 

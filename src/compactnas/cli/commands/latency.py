@@ -1,4 +1,4 @@
-"""`compactnas latency`: measure what the operations of a space take on this machine."""
+"""`compactnas latency`: measure the latency of each operation of a space on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import Parser
     from compactnas.space.search_space import Space
 
@@ -57,9 +57,13 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv))
     for name, most in MOST.items():
         if not 1 <= options[name] <= most:
-            raise UserError(f"--{name.replace('_', '-')}: {options[name]} is outside 1 to {most}")
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option}: {options[name]} is outside 1 to {most}; give a number in this range")
     if not FEWEST_NETWORKS <= options.networks <= MOST_NETWORKS:
-        raise UserError(f"--networks: {options.networks} is outside {FEWEST_NETWORKS} to {MOST_NETWORKS}")
+        raise UserError(
+            f"--networks: {options.networks} is outside {FEWEST_NETWORKS} to {MOST_NETWORKS}; give a number in this "
+            "range"
+        )
     if not options.output:
         raise UserError("no file for the table; name one with --output")
     out = Path(options.output)
@@ -84,12 +88,13 @@ def main(argv: list[str]) -> int:
         print(json.dumps(asdict(table), indent=2))
         return 0
     print(
-        f"fixed parts {table.fixed_ns / 1e6:.3f} ms of a call of {table.batch}; an edge in each block, in microseconds:"
+        f"fixed parts: {table.fixed_ns / 1e6:.3f} ms for a call of {table.batch}; one edge of each block in "
+        "microseconds:"
     )
     for name, column in zip(table.operations, zip(*table.operations_ns, strict=True), strict=True):
         print(f"  {name:15} " + "  ".join(f"{value / 1e3:8.1f}" for value in column))
     print(
-        f"{table.networks} whole networks are predicted to {100 * table.median_error:.1f} % (median), "
+        f"error of the predictions for {table.networks} whole networks: {100 * table.median_error:.1f} % (median), "
         f"{100 * table.worst_error:.1f} % (worst)"
     )
     print(f"written: {out}")

@@ -1,4 +1,4 @@
-"""`compactnas leakage`: how much of the test part the training part has seen."""
+"""`compactnas leakage`: report test patches that overlap training patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import JSON
     from compactnas.cli.parser import Parser
     from compactnas.config import DataConfig
@@ -66,7 +66,7 @@ def _show(found: Leakage, split: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    how = {"places": "area on the ground", "pixels": "pixels that both hold"}[found.method]
+    how = {"places": "area on the ground", "pixels": "shared pixels"}[found.method]
     table = Table("in one training patch", "test patches", "share", title=f"split {split}, by {how}")
     for name, count in found.above().items():
         table.add_row(name, str(count), f"{count / len(found.rows):.1%}")

@@ -1,4 +1,4 @@
-"""`compactnas map`: a map of a whole city from a Sentinel-2 scene."""
+"""`compactnas map`: map a whole city from a Sentinel-2 scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Config = TypeVar("Config")
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import Parser
     from compactnas.export.manifest import EngineName
     from compactnas.mapping.config import MapConfig, Outputs, Reading
@@ -41,7 +41,7 @@ def build() -> Parser:
     parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band.")
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the map.")
     parser.add_argument("--engine", type=EngineName, default="auto", help="Software that runs the network.")
-    parser.add_argument("--threads", type=int, default=0, help="Number of threads; 0: all cores, or one with Ray.")
+    parser.add_argument("--threads", type=int, default=0, help="Number of threads; 0 takes all cores, or one with Ray.")
     parser.add_argument("--ray", action="store_true", help="Classify blocks in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     for config in (Outputs, MapConfig, Reading):
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     if not options.output:
         raise UserError("no folder for the map; name one with --output")
     if options.threads < 0:
-        raise UserError(f"--threads: {options.threads} is negative; 0 takes all cores")
+        raise UserError(f"--threads: {options.threads} is negative; give 0 (all cores) or more")
     out = Path(options.output)
     from compactnas.mapping.config import Outputs
     from compactnas.mapping.mapping import make_map
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def executor_of(options: Namespace) -> Executor:
-    """Choose the executor of the blocks."""
+    """Choose the executor that classifies the blocks."""
     if options.ray or options.ray_address:
         from compactnas.mapping.executors.ray import ray_executor
 
@@ -95,7 +95,7 @@ def job_of(options: Namespace) -> MapJob:
 
 
 def _given(kind: type[Config], options: Namespace) -> Config:
-    """The config whose values stand among the options."""
+    """Make a config from its values among the options."""
     return kind(**{name: options[name] for name in signature(kind).parameters})
 
 

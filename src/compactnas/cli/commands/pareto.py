@@ -1,4 +1,4 @@
-"""`compactnas pareto`: the front of accuracy against cost from a few searches."""
+"""`compactnas pareto`: find the front of accuracy against cost from a few searches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import Parser
     from compactnas.cli.searches import COMMON, add_search_options
     from compactnas.selection.config import FrontConfig
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     from compactnas.selection.picture import draw_front
 
     folder = Path(options.output)
-    # Budgets are the points'; those of the first search are of that search.
+    # The points of the front have their own budgets, so those of the first search are removed.
     config = replace(
         config, search=replace(config.search, max_macs=0.0, max_parameters=0.0, max_latency_ms=0.0, latency_table="")
     )

@@ -1,4 +1,4 @@
-"""`compactnas prepare`: stream a set of patches into a packed set, from which batches are read at once."""
+"""`compactnas prepare`: convert patches to a packed set, from which batches are read fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import add_source_options
     from compactnas.cli.parser import Parser
     from compactnas.config import PixelDtype

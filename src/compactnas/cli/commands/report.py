@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import Parser
 
     parser = Parser(

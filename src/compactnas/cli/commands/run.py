@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(recipe: Recipe = "paper") -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import COMMON_RUN, COMMON_SEARCH, add_run_options
     from compactnas.cli.parser import Parser
 

@@ -1,4 +1,4 @@
-"""`compactnas select`: choose among the networks that searches came upon."""
+"""`compactnas select`: select the best network of finished searches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.parser import BUDGETS, Parser
     from compactnas.cli.searches import COMMON, add_search_options
     from compactnas.selection.config import NAMES, SelectConfig
@@ -25,13 +25,15 @@ def build() -> Parser:
         "select",
         "RUN [RUN ...] -o DIR [--by NAMES] [--holdout validation|random] [options]",
         "Rank candidates of one or several searches on held-out patches and select the best: the derived networks, "
-        "those derived after each epoch, and samples. The last ranking decides. Options on data, budgets, training "
+        "those derived after each epoch, and samples. The last ranking decides. Options for data, budgets, training "
         "and compute that you leave out are taken from the first run.",
         common=(*COMMON, *BUDGETS, "--by", "--candidates", "--random"),
         required=("--output",),
     )
     add_search_options(parser, budgets=True)
-    parser.add_argument("--by", type=str, default=",".join(NAMES), help="Rankings, a,b; the last one decides.")
+    parser.add_argument(
+        "--by", type=str, default=",".join(NAMES), help="Rankings, separated by commas; the last one decides."
+    )
     parser.add_class_arguments(SelectConfig, None, skip={"by"})
     return parser
 
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
 
 
 def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
-    """The candidates, the best first, and how far each ranking agrees with the one that decides."""
+    """Print the candidates, best first, and how well each ranking agrees with the deciding one."""
     from rich.console import Console
     from rich.table import Table
 
@@ -66,7 +68,7 @@ def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
     others = [name for name in by[:-1] if name not in ("parameters", "macs")]
     table = Table(
         *("", "search", "origin", "M MACs", *others, last),
-        title=f"{selected.patches} patches held out; places by each ranking, score by the last",
+        title=f"{selected.patches} patches held out; place in each ranking, score of the last one",
         box=None,
     )
     for row in sorted(rows, key=lambda row: -float(row["scores"][last])):

@@ -1,4 +1,4 @@
-"""`compactnas show`: what a run's folder holds."""
+"""`compactnas show`: print what a run folder holds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from compactnas.space.genotype import Genotype
 
 STAGES = {"search": "genotype.json", "train": "model.safetensors"}
-"""Stage of a run -> the file that it writes at its end."""
+"""Stage of a run -> file that it writes at its end."""
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import JSON
     from compactnas.cli.parser import Parser
 
@@ -50,10 +50,10 @@ def main(argv: list[str]) -> int:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """Collect what a run's folder holds, as JSON values.
+    """Collect the contents of a run folder as JSON values.
 
     Raises:
-        UserError: The folder is not that of a run, or a file in it is damaged.
+        UserError: The folder holds no run, or a file in it is damaged.
     """
     from compactnas.reporting.run.reading import read_run
 
@@ -80,7 +80,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _nearest_recipe(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The recipe that a config differs least from, and the values that differ; the data does not count."""
+    """Find the recipe that differs least from a config, and the values that differ; the data does not count."""
     from dataclasses import asdict
 
     from compactnas.config import RECIPES
@@ -107,7 +107,7 @@ def _different(values: dict[str, Any], defaults: dict[str, Any], prefix: str = "
 
 
 def _parts(file: Path) -> dict[str, int]:
-    """Number of patches of each part; empty if the file cannot be read."""
+    """Count the patches of each part; empty if the file is unreadable."""
     import zipfile
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""`compactnas study`: a whole comparison from one file."""
+"""`compactnas study`: run a whole comparison from one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options."""
+    """Make the parser of the command."""
     from compactnas.cli.options import TENSORBOARD
     from compactnas.cli.parser import Parser
 
@@ -31,18 +31,18 @@ def build() -> Parser:
     )
     parser.add_argument("file", type=str, help="Study file, as in examples/paper.yaml.")
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the study.")
-    parser.add_argument("--plan", action="store_true", help="Print the jobs and their estimated times, run nothing.")
+    parser.add_argument("--plan", action="store_true", help="Print the jobs and their estimated times; run nothing.")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
     parser.add_argument("--ray", action="store_true", help="Run jobs in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     parser.add_argument(
-        "--ray-cpus", type=float, default=0.0, help="Number of CPUs of a job; 0 takes the study's machine.threads."
+        "--ray-cpus", type=float, default=0.0, help="Number of CPUs of a job; 0 takes machine.threads of the study."
     )
     parser.add_argument(
         "--ray-gpus",
         type=float,
         default=-1.0,
-        help="Number of GPUs of a job, 0.25 for four jobs on a GPU; -1 takes one if there is any.",
+        help="Number of GPUs of a job, such as 0.25 for four jobs on a GPU; -1 takes one GPU if there is any.",
     )
     return parser
 
@@ -54,20 +54,20 @@ def _show(planned: StudyPlan) -> None:
     for split, parts in planned.parts.items():
         print(f"{split}: {', '.join(f'{part} {patches:,}' for part, patches in parts.items() if patches)}")
     for one in planned.jobs:
-        macs = "MACs to be found" if one.macs is None else f"{one.macs / 1e6:.2f} M MACs"
+        macs = "MACs unknown" if one.macs is None else f"{one.macs / 1e6:.2f} M MACs"
         state = "done" if one.done else "to do"
         takes = f"~{duration(one.seconds)}, {one.memory_gib:.1f} GiB"
         print(f"{one.job.key}  {state:5}  {one.job.name:34}  {one.steps:>9,} steps  {macs:16}  {takes}")
     left, every = [one for one in planned.jobs if not one.done], len(planned.jobs)
     print(
         f"{every} jobs, {every - len(left)} done; {sum(one.steps for one in left):,} steps to do, about "
-        f"{duration(sum(one.seconds for one in left))} one after the other, by {TIMED} steps of each kind of network "
-        "on this machine; networks to be found are taken to be random ones"
+        f"{duration(sum(one.seconds for one in left))} one after the other, estimated from {TIMED} steps of each kind "
+        "of network on this machine, with random networks for those that are not found yet"
     )
 
 
 def _listener() -> RichListener:
-    """Shows each warning once: the jobs of a study share their data."""
+    """Make a listener that shows each warning once, because the jobs of a study share their data."""
     from compactnas.reporting.progress import RichListener
 
     class Once(RichListener):
@@ -84,7 +84,7 @@ def _listener() -> RichListener:
 
 
 def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
-    """Do the jobs here one after the other, or on Ray."""
+    """Run the jobs on this machine one after the other, or on Ray."""
     from compactnas.studies import run_study
 
     if not (options.ray or options.ray_address):
@@ -100,7 +100,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     ray, out = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus), sys.stdout
 
     def say(line: str) -> None:
-        print(line, file=out, flush=True)  # what Ray prints goes elsewhere in the meantime
+        print(line, file=out, flush=True)  # meanwhile, the output of Ray goes to a log
 
     run_study_on_ray(study, root, ray, listener=_listener(), say=say, tensorboard=options.tensorboard)
 
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
 
     study, root = read_study(Path(options.file)), Path(options.output)
     if options.plan:
-        print("timing some steps of each kind of network ...", file=sys.stderr)
+        print("timing a few steps of each kind of network ...", file=sys.stderr)
         _show(plan(study, root))
         return 0
     _run(study, root, options)

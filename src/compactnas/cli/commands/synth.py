@@ -1,4 +1,4 @@
-"""`compactnas synth`: make a world of Local Climate Zones."""
+"""`compactnas synth`: make a synthetic world of Local Climate Zones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> Parser:
-    """The command's options: those of `compactnas.synthetic.write_world`."""
+    """Make the parser, with the options of `compactnas.synthetic.write_world`."""
     from compactnas.cli.parser import Parser
     from compactnas.synthetic import write_world
 
