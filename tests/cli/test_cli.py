@@ -277,8 +277,16 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
             2,
         ),
         (RuntimeError("write failed: No space left on device"), "no space left on device; free some space", 2),
-        (PermissionError(errno.EACCES, "Permission denied", "/run"), "/run: permission denied; name a folder", 2),
-        (OSError(errno.EROFS, "Read-only file system", "/run"), "/run: read-only file system; name a folder", 2),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/run"),
+            "/run: permission denied; name a writable folder",
+            2,
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/run"),
+            "/run: read-only file system; name a writable folder",
+            2,
+        ),
         (MemoryError(), "out of memory; lower the batch size", 2),
         (KeyboardInterrupt(), "compactnas: interrupted; continue with --resume", 130),
     ],
