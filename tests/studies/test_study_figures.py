@@ -195,7 +195,7 @@ def test_operations_are_counted_over_all_searches(whole: tuple[StudyConfig, Path
 
 def test_time_is_seconds_by_threads_and_stays_out_of_the_tables(whole: tuple[StudyConfig, Path, Page]) -> None:
     _, _, page = whole
-    assert "core-seconds" in page.text and "2 CPU threads a job" in page.text and "may hold pauses" in page.text
+    assert "core-seconds" in page.text and "2 CPU threads a job" in page.text and "may include pauses" in page.text
     # Random search took 99 s on two threads, its candidates together.
     row = re.search(r"random search</th><td>3</td><td>([\d,]+)</td>", page.source)
     assert row is not None and row.group(1) == "198"
