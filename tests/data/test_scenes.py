@@ -161,7 +161,7 @@ SQUARE = in_metres(20, 20, 70, 60)
 WRONG = {
     "no labels": (lambda where: None, "no labels found; put rome_lcz.tif or rome.geojson into the same folder"),
     "no LCZ": (lambda where: bad_labels(where, 99), "rome_lcz.tif: holds 99; labels are LCZ numbers"),
-    "no label at all": (lambda where: bad_labels(where, 0), "no label has a whole window"),
+    "no label at all": (lambda where: bad_labels(where, 0), "its labels are all 0 or no data; give labels 1 to 17"),
     "another system": (
         lambda where: write_raster(where / "rome_lcz.tif", np.ones((1, 9, 9), np.uint8), crs="EPSG:32632"),
         "is in EPSG:32632 or turned, the scene in EPSG:32633",
@@ -225,8 +225,9 @@ def test_a_folder_of_geotiffs_is_read_with_its_places(tmp_path: Path) -> None:
     source = open_source(DataConfig(str(class_folder(tmp_path))))
     assert source.facts.bands == BANDS and source.facts.classes == ("sea", "town")
     images, labels = source.batch(np.arange(6))
-    assert images.dtype == np.uint16 and labels.tolist() == [0, 0, 0, 1, 1, 1]
-    np.testing.assert_array_equal(images[1], NUMBERS[:, :16, 16:32])  # sea/2.tif
+    assert images.dtype == np.float32 and labels.tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(images[1], NUMBERS[:, :16, 16:32] / 10_000, rtol=1e-6)  # sea/2.tif
+    assert any("taken as reflectance x 10,000" in note for note in source.facts.notes)
     found = measure_leakage(source, np.arange(3), np.arange(3, 6))
     assert found.method == "places" and found.share.tolist() == [0.5, 0.5, 0.5]
 

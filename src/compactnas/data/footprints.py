@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,25 @@ ORDERS = {"world file": (0, 1, 2, 3, 4, 5), "GDAL": (1, 4, 2, 5, 0, 3), "affine"
 """Columns of A, D, B, E, C, F (world file) in each order in which such six numbers are written."""
 
 CHUNK = 4096
+UTM = (*range(32601, 32661), *range(32701, 32761))
+"""EPSG codes of the zones of UTM (WGS 84)."""
+
+
+@lru_cache
+def in_metres(epsg: int) -> bool:
+    """Check for coordinates in metres; False for unknown systems and, without rasterio, for all but UTM."""
+    if epsg in UTM:
+        return True
+    try:
+        from rasterio.crs import CRS
+        from rasterio.errors import CRSError
+    except ImportError:
+        return False
+    try:
+        crs = CRS.from_epsg(epsg)
+    except CRSError:
+        return False
+    return bool(crs.is_projected and crs.linear_units_factor[1] == 1)
 
 
 @dataclass(frozen=True)

@@ -47,4 +47,4 @@ def open_dataset(config: DataConfig) -> Dataset:
     """Open the patches and split them into parts, as the config says."""
     source = open_source(config)
     parts, warnings = make_parts(source.facts, config)
-    return Dataset(source, parts, warnings)
+    return Dataset(source, parts, (*source.facts.notes, *warnings))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 
 SUFFIXES = {".tif", ".tiff"}
+DIGITAL_NUMBERS = 10_000
+"""Sentinel-2's number for a reflectance of 1."""
+ASSUMED = f"16-bit numbers without a declared scale, taken as reflectance x {DIGITAL_NUMBERS:,}"
+"""Said whenever `Scaling.assumed`."""
 EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
 """Order of a Sentinel-2 patch of 13 bands as EuroSAT distributes it, without names in the file."""
 
@@ -146,9 +150,39 @@ def place_of(raster: Any) -> tuple[int, tuple[float, float, float, float]] | Non
     return int(epsg), (left, bottom, right, top)
 
 
+class Scaling(NamedTuple):
+    """How the numbers of a file become values: number x scale + offset.
+
+    Attributes:
+        scales: Scale of each band.
+        offsets: Offset of each band, in the unit of the values.
+        assumed: Whether the file declares neither, so that its 16-bit numbers are taken as reflectance x 10,000.
+    """
+
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    assumed: bool
+
+
+def scaling_of(raster: Any, bands: Sequence[int] = ()) -> Scaling:
+    """Return the scaling of some bands (numbers from 1), or of all: the one rule for training and mapping.
+
+    A file's own scale and offset come first. Without them, 16-bit numbers are reflectance x 10,000, as Sentinel-2's
+    are, and other numbers are values.
+    """
+    numbers = bands or range(1, raster.count + 1)
+    scales = tuple(float(raster.scales[number - 1]) for number in numbers)
+    offsets = tuple(float(raster.offsets[number - 1]) for number in numbers)
+    declared = set(scales) != {1.0} or any(offsets)
+    if declared or not {raster.dtypes[number - 1] for number in numbers} <= {"uint16", "int16"}:
+        return Scaling(scales, offsets, assumed=False)
+    return Scaling((1 / DIGITAL_NUMBERS,) * len(scales), offsets, assumed=True)
+
+
 def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
-    """Apply scale and offset of the file (float32); return the numbers unchanged if it has none."""
-    scales, offsets = np.array(raster.scales, np.float32), np.array(raster.offsets, np.float32)
+    """Turn the numbers of all bands of a file into values (`scaling_of`), float32; values are returned unchanged."""
+    scaling = scaling_of(raster)
+    scales, offsets = np.array(scaling.scales, np.float32), np.array(scaling.offsets, np.float32)
     if (scales == 1).all() and (offsets == 0).all():
         return pixels
     return scaled(pixels, scales, offsets, raster.name)
@@ -173,3 +207,47 @@ def scaled(
         values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
         found: NDArray[np.float32] = np.asarray(values + offsets[:, None, None], np.float32)
     return found
+
+
+WEB_MERCATOR = 3857
+
+
+def require_upright_metres(raster: Any, where: str, pixel_m: float | None = None) -> None:
+    """Check that a raster is a map in metres whose rows run south.
+
+    Args:
+        raster: Raster that rasterio has opened.
+        where: File, for messages.
+        pixel_m: Side of a pixel that a warped raster should have; by default about the raster's own.
+
+    Raises:
+        UserError: It is not; the message names the command that makes such a map.
+    """
+    crs = raster.crs
+    if crs is None:
+        raise UserError(f"{where}: has no coordinate system; set the one that it was made in (rio edit-info --crs)")
+    if crs.is_geographic or crs.to_epsg() == WEB_MERCATOR:
+        kind = "is in degrees" if crs.is_geographic else "is in Web Mercator, whose metres are not those of the ground"
+        res = f" --res {pixel_m:g}" if pixel_m else ""
+        raise UserError(f"{where}: {kind}; warp it to UTM first (rio warp --dst-crs {utm_of(raster)}{res})")
+    if not is_upright(raster):
+        raise UserError(f"{where}: is rotated or has no coordinates; warp it to a map first (rio warp)")
+    if not crs.is_projected or abs(crs.linear_units_factor[1] - 1) > 1e-9:
+        raise UserError(f"{where}: its coordinate system is not in metres; warp it to UTM first (rio warp)")
+
+
+def utm_of(raster: Any) -> str:
+    """Return the EPSG code of the UTM zone at a raster's centre; `EPSG:...` if it cannot be told."""
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform
+
+    at = raster.transform
+    x, y = at.c + raster.width * at.a / 2, at.f + raster.height * at.e / 2
+    try:
+        (longitude,), (latitude,) = transform(raster.crs, "EPSG:4326", [x], [y])
+    except (RasterioError, ValueError):
+        return "EPSG:..."
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90):
+        return "EPSG:..."
+    zone = min(60, 1 + int((longitude + 180) // 6))
+    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"

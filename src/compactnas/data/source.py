@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.footprints import Footprints
+from compactnas.data.footprints import Footprints, in_metres
 from compactnas.errors import UserError
 
 Indices = NDArray[np.int64]
@@ -38,6 +38,7 @@ class Facts:
         parts: Rows of each official part; empty if the source has none.
         keys: Name of each patch (its path inside the folder), or None.
         lcz: Whether the classes are the 17 Local Climate Zones.
+        notes: What was assumed or left out when the source was opened, one line each.
     """
 
     name: str
@@ -50,6 +51,16 @@ class Facts:
     parts: dict[str, Indices] = field(default_factory=dict)
     keys: Sequence[str] | None = None
     lcz: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pixel_m(self) -> float | None:
+        """Side of a pixel in metres; None if the patches have no footprints in metres, or sides that differ."""
+        places = self.footprints
+        if places is None or not all(in_metres(code) for code in np.unique(places.epsg).tolist()):
+            return None
+        sides = (places.bounds[:, 2] - places.bounds[:, 0]) / self.patch_px
+        return round(float(sides[0]), 6) if len(sides) and np.allclose(sides, sides[0], rtol=1e-4) else None
 
 
 @runtime_checkable

@@ -162,7 +162,7 @@ def _task_of_data(run: Path, data: DataConfig) -> Task:
             f"{run}: was made by an old version, which saved no class names, and its data cannot be read ({error}); "
             "restore the data or train again"
         ) from None
-    return Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
+    return Task.of(facts)
 
 
 def _network(path: Path) -> nn.Module:

@@ -12,6 +12,8 @@ from compactnas.errors import UserError
 ModeName = Literal["exact", "dense"]
 Edges = Literal["mirror", "leave"]
 Resampling = Literal["nearest", "bilinear"]
+PIXEL_M = 10.0
+"""Side of a pixel in metres if neither the network nor the user says it: that of Sentinel-2."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class MapConfig:
 
     Attributes:
         mode: Mode: `exact` classifies each window on its own; `dense` shares the work of overlapping windows.
-        stride_px: Distance between neighbouring windows and side of a map cell, in pixels.
+        stride_px: Distance between neighbouring windows and side of a map cell, in pixels; 0 makes cells of about
+            100 m.
         edges: Treatment of the edges: `mirror` mirrors the scene so that the map covers all of it, `leave` maps only
             the cells whose window lies inside.
         min_valid: Smallest share of valid pixels in a window (no clouds, some data); invalid pixels become the mean.
@@ -28,7 +31,7 @@ class MapConfig:
     """
 
     mode: ModeName = "exact"
-    stride_px: int = 10
+    stride_px: int = 0
     edges: Edges = "mirror"
     min_valid: float = 1.0
     batch_size: int = 256
@@ -54,7 +57,7 @@ class Reading:
             A.tif,B.tif.
         cloud_classes: Classes of a product's scene classification (SCL) that are not read; `-` reads all.
         resampling: Resampling of 20 m bands to 10 m; use the same as for the training data.
-        pixel_m: Side of the pixels of the training data in metres.
+        pixel_m: Side of the pixels of the training data in metres, if the network does not say; 10 m by default.
     """
 
     bands: str = ""
@@ -63,14 +66,14 @@ class Reading:
     mask: str = ""
     cloud_classes: str = "0,1,3,8,9,10,11"
     resampling: Resampling = "nearest"
-    pixel_m: float = 10.0
+    pixel_m: float | None = None
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
             raise UserError(f"--scale: {self.scale:g} is not above 0; reflectance x 10000 takes 0.0001")
         if self.offset is not None and not math.isfinite(self.offset):
             raise UserError(f"--offset: {self.offset:g} is no number")
-        if not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
+        if self.pixel_m is not None and not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
             raise UserError(f"--pixel-m: {self.pixel_m:g} is not above 0")
         if not all(number.isdigit() for number in self._classes):
             raise UserError(
@@ -80,6 +83,11 @@ class Reading:
     @property
     def _classes(self) -> list[str]:
         return [] if self.cloud_classes == "-" else self.cloud_classes.split(",")
+
+    @property
+    def side_m(self) -> float:
+        """Side of a pixel in metres."""
+        return self.pixel_m or PIXEL_M
 
     @property
     def clouds(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.export.engines import Engine, open_engine
+from compactnas.export.engines import Engine, open_engine, task_of
 from compactnas.io.atomic import read_json, write_json
 from compactnas.mapping.block_store import BlockStore, Numbers
 from compactnas.mapping.boundary_correction import BoundaryCorrection
@@ -17,6 +17,8 @@ from compactnas.mapping.job import MapJob, Warn
 from compactnas.mapping.modes import learnt
 from compactnas.mapping.reading import open_scene
 from compactnas.mapping.scene import Place
+from compactnas.mapping.training_data import settled, unlike_training
+from compactnas.runs.task import Task
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,14 @@ def plan_map(job: MapJob) -> MapPlan:
     Errors:
         UserError: They do not fit, or one of them cannot be read.
     """
-    engine = open_engine(job.model, job.engine, job.threads)
-    scene, notes = _survey(job, engine.bands)
+    engine, task = open_engine(job.model, job.engine, job.threads), task_of(job.model)
+    job = settled(job, task)
+    scene, notes = _survey(job, task)
     grid = Grid.of(scene, job.config.stride_px, engine.patch_px, job.config.edges)
     return MapPlan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
 
 
-def _survey(job: MapJob, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]]:
+def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
     """Open each scene once and collect the common georeference and the notes.
 
     Errors:
@@ -67,9 +70,10 @@ def _survey(job: MapJob, bands: tuple[str, ...]) -> tuple[Place, tuple[str, ...]
     places: list[Place] = []
     notes: list[str] = []
     for path, reading in zip(job.scenes, job.readings, strict=True):
-        with open_scene(path, bands, reading) as scene:
+        with open_scene(path, task.bands, reading) as scene:
             places.append(scene.place)
-            notes += scene.notes
+            unlike = unlike_training(scene, task, str(path), scale_given=reading.scale is not None)
+            notes += [*scene.notes, *filter(None, [unlike])]
     for path, place in zip(job.scenes, places, strict=True):
         if not place.same_grid(places[0]):
             raise UserError(

@@ -15,9 +15,6 @@ from compactnas.errors import UserError
 from compactnas.mapping.config import Resampling
 from compactnas.mapping.scene import SAME_M, Pixels, Place, Valid, Window
 
-DIGITAL_NUMBERS = 10_000
-"""Sentinel-2's numbers for a reflectance of 1."""
-
 
 @dataclass(frozen=True)
 class Layer:

@@ -49,7 +49,7 @@ def make_map(
         raise UserError(f"{out}: holds a map already; remove it, or name another folder with --output")
     began = time.monotonic()
     plan = plan_map(job)
-    engine, place = plan.engine, plan.place
+    job, engine, place = plan.job, plan.engine, plan.place
     classes = legend(engine.classes, lcz=engine.lcz)
     for note in plan.notes:
         warn(note)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from compactnas.data.rasters import SUFFIXES, opened
+from compactnas.data.rasters import SUFFIXES, opened, scaling_of
 from compactnas.errors import UserError
 from compactnas.mapping.bands import positions
 from compactnas.mapping.config import Reading
-from compactnas.mapping.layers import DIGITAL_NUMBERS, Bands, Layer, LayeredScene, Mask, laid_on
+from compactnas.mapping.layers import Bands, Layer, LayeredScene, Mask, laid_on
 from compactnas.mapping.product import Product, find_product
 from compactnas.mapping.scene import Place, Scene, require_map
 
@@ -50,7 +50,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
 
 def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
     raster = files.enter_context(opened(path))
-    require_map(raster, reading.pixel_m, str(path))
+    require_map(raster, reading.side_m, str(path))
     names = _names(raster, wanted, reading, path)
     numbers = [1 + position for position in positions(wanted, names, str(path))]
     place = Place.of(raster)
@@ -58,15 +58,13 @@ def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: R
     dtypes = {raster.dtypes[number - 1] for number in numbers}
     if not all(np.dtype(dtype).kind in "uif" for dtype in dtypes):
         raise UserError(f"{path}: holds numbers of type {', '.join(sorted(dtypes))}; write it as uint16 or float32")
-    scales, offsets = ([column[number - 1] for number in numbers] for column in (raster.scales, raster.offsets))
+    scales, offsets, _ = scaling_of(raster, numbers)
     if reading.scale is not None:
-        scales, offsets = [reading.scale] * len(numbers), [0.0] * len(numbers)
-    elif set(scales) == {1.0} and not any(offsets) and dtypes <= {"uint16", "int16"}:
-        scales = [1 / DIGITAL_NUMBERS] * len(numbers)
+        scales, offsets = (reading.scale,) * len(numbers), (0.0,) * len(numbers)
     if reading.offset and any(offsets):
         raise UserError(f"--offset: {path} declares an offset of its own ({offsets[0]:g}); leave --offset out")
     added = (reading.offset or 0.0,) * len(numbers)
-    part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, tuple(scales), tuple(offsets))
+    part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, scales, offsets)
     clouds = reading.clouds
     masks = (Mask(layer, names.index(SCL) + 1, clouds),) if SCL in names and clouds else ()
     return LayeredScene(wanted, place, (part,), reading.resampling, masks)
@@ -97,7 +95,7 @@ def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], rea
     names = product.chosen(wanted)
     rasters = [_finest(files, product, name) for name in names]
     base = min(rasters, key=lambda raster: raster.transform.a)
-    require_map(base, reading.pixel_m, base.name)
+    require_map(base, reading.side_m, base.name)
     place = Place.of(base)
     parts = [
         _band(laid_on(raster, place, "the band"), position, product, name, reading)

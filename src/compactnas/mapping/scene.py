@@ -8,12 +8,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from compactnas.data.rasters import is_upright
+from compactnas.data.rasters import require_upright_metres
 from compactnas.errors import UserError
 
 SAME_M = 0.01
 """Corners nearer than a centimetre are the same."""
-WEB_MERCATOR = 3857
 
 Pixels = Float32[np.ndarray, "bands height width"]
 Valid = Bool[np.ndarray, "height width"]
@@ -91,41 +90,16 @@ class Scene(Protocol):
         ...
 
 
-def require_map(raster: Any, pixel_m: float, where: str) -> None:
+def require_map(raster: Any, pixel_m: float, where: str, hint: str = "") -> None:
     """Check that a raster is a map in metres, with pixels of this side.
 
     Errors:
         UserError: The file is not such a scene; the message names the command that makes one.
     """
-    crs = raster.crs
-    if crs is None:
-        raise UserError(f"{where}: has no coordinate system; give it the one that it was made in (rio edit-info --crs)")
-    if crs.is_geographic or crs.to_epsg() == WEB_MERCATOR:
-        kind = "is in degrees" if crs.is_geographic else "is in Web Mercator, whose metres are not those of the ground"
-        raise UserError(f"{where}: {kind}; warp it to UTM first (rio warp --dst-crs {_utm(raster)} --res {pixel_m:g})")
-    if not is_upright(raster):
-        raise UserError(f"{where}: is turned or has no place on the ground; warp it to a map first (rio warp)")
-    if not crs.is_projected or abs(crs.linear_units_factor[1] - 1) > 1e-9:
-        raise UserError(f"{where}: its coordinate system is not in metres; warp it to UTM first (rio warp)")
+    require_upright_metres(raster, where, pixel_m)
     across, down = raster.transform.a, -raster.transform.e
     if max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
         raise UserError(
             f"{where}: has pixels of {across:g} x {down:g} m, and the network takes {pixel_m:g} m; resample it first "
-            f"(rio warp --res {pixel_m:g}), or say with --pixel-m what the network was trained on"
+            f"(rio warp --res {pixel_m:g}){hint}"
         )
-
-
-def _utm(raster: Any) -> str:
-    """The UTM zone of a raster's middle; `EPSG:...` where that cannot be told."""
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform
-
-    left, top, right, bottom = Place.of(raster).corners
-    try:
-        (longitude,), (latitude,) = transform(raster.crs, "EPSG:4326", [(left + right) / 2], [(top + bottom) / 2])
-    except (RasterioError, ValueError):
-        return "EPSG:..."
-    if not (abs(longitude) <= 180 and abs(latitude) <= 90):
-        return "EPSG:..."
-    zone = min(60, 1 + int((longitude + 180) // 6))
-    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"

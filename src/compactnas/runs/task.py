@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compactnas.data import Facts, Normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.lcz import NAMES
 
 FILE = "task.json"
 MOST_NAMES, LONGEST_NAME = 10_000, 1000
+REQUIRED, OPTIONAL = ("bands", "classes", "patch_px", "lcz"), ("pixel_m", "means", "deviations")
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,24 @@ class Task:
         classes: Names of the classes, in the order of the outputs.
         patch_px: Side of a patch in pixels.
         lcz: Whether the classes are the 17 Local Climate Zones.
+        pixel_m: Side of a pixel in metres; None if the training data does not say.
+        means: Mean of each band over the training part; empty if unknown.
+        deviations: Standard deviation of each band over the training part; empty if unknown.
     """
 
     bands: tuple[str, ...]
     classes: tuple[str, ...]
     patch_px: int
     lcz: bool
+    pixel_m: float | None = field(default=None, compare=False)
+    means: tuple[float, ...] = field(default=(), compare=False)
+    deviations: tuple[float, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, facts: Facts, normalisation: Normalization | None = None) -> Task:
+        """Task of a network for this data."""
+        means, deviations = (normalisation.mean, normalisation.std) if normalisation else ((), ())
+        return cls(facts.bands, facts.classes, facts.patch_px, facts.lcz, facts.pixel_m, means, deviations)
 
     def write(self, folder: Path) -> None:
         """Write the task to a run's folder."""
@@ -36,7 +51,8 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """Task as JSON values."""
-        return asdict(self) | {"bands": list(self.bands), "classes": list(self.classes)}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in values.items() if name in REQUIRED or value}
 
     @classmethod
     def read(cls, folder: Path) -> Task:
@@ -47,7 +63,7 @@ class Task:
     @classmethod
     def from_json(cls, raw: Any, where: str) -> Task:
         """Check a task from JSON values; `where` names their file in error messages."""
-        if not isinstance(raw, dict) or set(raw) != {"bands", "classes", "patch_px", "lcz"}:
+        if not isinstance(raw, dict) or not set(REQUIRED) <= set(raw) <= {*REQUIRED, *OPTIONAL}:
             raise UserError(f"{where}: must have the keys bands, classes, patch_px and lcz; train the network again")
         bands, classes = (_names(raw[key], f"{where}: {key}") for key in ("bands", "classes"))
         if type(raw["patch_px"]) is not int or type(raw["lcz"]) is not bool:
@@ -56,7 +72,11 @@ class Task:
             raise UserError(
                 f"{where}: lcz is true, but there are {len(classes)} classes instead of 17; set it to false"
             )
-        return cls(bands, classes, raw["patch_px"], raw["lcz"])
+        means, deviations = (_numbers(raw.get(key, []), len(bands), f"{where}: {key}") for key in OPTIONAL[1:])
+        pixel_m = _numbers([raw["pixel_m"]], 1, f"{where}: pixel_m")[0] if "pixel_m" in raw else None
+        if (pixel_m is not None and pixel_m <= 0) or any(value <= 0 for value in deviations):
+            raise UserError(f"{where}: pixel_m and deviations must be above 0; train the network again")
+        return cls(bands, classes, raw["patch_px"], raw["lcz"], pixel_m, means, deviations)
 
 
 def _names(raw: Any, where: str) -> tuple[str, ...]:
@@ -65,3 +85,11 @@ def _names(raw: Any, where: str) -> tuple[str, ...]:
     if max(map(len, raw)) > LONGEST_NAME:
         raise UserError(f"{where} has a name of more than {LONGEST_NAME} characters; give a shorter one")
     return tuple(raw)
+
+
+def _numbers(raw: Any, count: int, where: str) -> tuple[float, ...]:
+    """Check a list of finite numbers that is empty or has this length."""
+    numbers: list[Any] = raw if isinstance(raw, list) and len(raw) in (0, count) else [None]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise UserError(f"{where} must hold {count} finite numbers; train the network again")
+    return tuple(map(float, numbers))

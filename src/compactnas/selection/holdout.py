@@ -69,7 +69,7 @@ class HoldOut:
             raise UserError(
                 "machine.devices: a selection runs on one device; leave machine.devices and machine.nodes at 1"
             )
-        task = Task(facts.bands, facts.classes, facts.patch_px, facts.lcz)
+        task = Task.of(facts)
         parts = data.parts
         for search in searches:
             if Task.read(search.folder) != task:

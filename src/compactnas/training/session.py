@@ -79,6 +79,6 @@ class Session:
         write_json(self.folder / "warnings.json", list(data.warnings))
         write_splits(self.folder, data.parts)
         facts = data.source.facts
-        Task(facts.bands, facts.classes, facts.patch_px, facts.lcz).write(self.folder)
+        Task.of(facts, normalisation).write(self.folder)
         bands = zip(facts.bands, normalisation.mean, normalisation.std, strict=True)
         write_json(self.folder / "normalisation.json", {band: {"mean": mean, "std": std} for band, mean, std in bands})

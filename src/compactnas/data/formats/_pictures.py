@@ -23,6 +23,7 @@ class Pictures:
 
     bands = ("R", "G", "B")
     dtype = np.dtype(np.uint8)
+    notes = ()
 
     def __init__(self, first: Path) -> None:
         with _opened(first) as image:

@@ -33,11 +33,17 @@ class WindowLabels:
         corners: Row and column of each window's upper left pixel, (windows, 2).
         classes: LCZ index 0 to 16, (windows,).
         groups: Name of the polygon of each window; empty for a raster of labels.
+        labels: Number of labels, wherever they lie.
+        outside: Number of labels on the scene whose window crosses its edge.
+        holes: Number of labels whose window has no-data pixels.
     """
 
     corners: Indices
     classes: NDArray[np.int64]
     groups: list[str]
+    labels: int
+    outside: int
+    holes: int
 
 
 def labels_beside(scene: Path) -> Path:
@@ -56,9 +62,12 @@ def labelled_windows(scene: Any, labels: Path, window_px: int, stride_px: int) -
     polygons = labels.suffix.lower() in (".geojson", ".json")
     middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
     corners = middles - window_px // 2
-    inside = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
-    inside = inside[_without_no_data(scene, corners[inside], window_px)]
-    return WindowLabels(corners[inside], classes[inside], [groups[i] for i in inside] if groups else [])
+    on_scene = ((middles >= 0) & (middles < (scene.height, scene.width))).all(1)
+    whole = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
+    inside = whole[_without_no_data(scene, corners[whole], window_px)]
+    outside, holes = int(on_scene.sum()) - len(whole), len(whole) - len(inside)
+    names = [groups[i] for i in inside] if groups else []
+    return WindowLabels(corners[inside], classes[inside], names, len(middles), outside, holes)
 
 
 def _pixels(length: float, side: float) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.footprints import Footprints
-from compactnas.data.rasters import band_names, opened, place_of, reflectance
+from compactnas.data.rasters import ASSUMED, band_names, opened, place_of, reflectance, scaling_of
 from compactnas.errors import UserError
 
 LARGEST_PX = 1024
@@ -30,6 +30,7 @@ class Tiffs:
             self.pixels, self.bands = int(raster.width), band_names(raster)
             self.count = int(raster.count)
             self.numbers = _dtype(raster, first)
+            self.notes = (ASSUMED,) if scaling_of(raster).assumed else ()
             self.dtype = reflectance(np.zeros((self.count, 1, 1), self.numbers), raster).dtype
 
     def read(self, file: Path) -> NDArray[Any]:

@@ -39,6 +39,11 @@ class Reader(Protocol):
         """Dtype of the pixels."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed about the files, one line each."""
+        ...
+
     def read(self, file: Path) -> NDArray[Any]:
         """Read the pixels of a file, (band, row, column); raise a UserError if it is damaged or unlike the first."""
         ...
@@ -107,6 +112,7 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
         footprints=reader.footprints(everything),
         keys=[f"{file.parent.name}/{file.name}" for file in everything],
         lcz=classes == NAMES,
+        notes=tuple(f"{root}: {note}" for note in reader.notes),
     )
     return FolderSource(facts, root, reader, positions, downsample)
 

@@ -19,12 +19,14 @@ from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows, labels_beside
 from compactnas.data.rasters import (
+    ASSUMED,
     band_names,
-    is_upright,
     opened,
     place_of,
     reflectance,
     require_rasterio,
+    require_upright_metres,
+    scaling_of,
 )
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
@@ -108,10 +110,10 @@ def open_scenes(
     files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not f.stem.endswith("_lcz")))
     if labels and len(files) != 1:
         raise UserError(f"data.labels: {labels} is for a single scene, but {path} has {len(files)}; leave it out")
-    names, found, places = _read_labels(files, labels, window_px, stride_px)
+    names, found, places, notes = _read_labels(files, labels, window_px, stride_px)
     sizes = [len(windows.classes) for windows in found]
     if not sum(sizes):
-        raise UserError(f"{path}: no label has a whole window of {window_px} pixels around it; lower data.window_px")
+        raise UserError(_without_windows(path, found, window_px))
     positions = band_positions(names, bands, str(path))
     scene = np.repeat(np.arange(len(files)), sizes)
     groups: Groups | None = np.array([file.stem for file in files])[scene]
@@ -129,30 +131,66 @@ def open_scenes(
         footprints=Footprints.joined(known) if len(known) == len(files) else None,
         keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
         lcz=True,
+        notes=notes,
     )
     return SceneSource(facts, files, scene, corners, window_px, positions, downsample)
 
 
+def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> str:
+    """Say why no label has a window."""
+    outside, holes = sum(windows.outside for windows in found), sum(windows.holes for windows in found)
+    if not any(windows.labels for windows in found):
+        return f"{path}: its labels are all 0 or no data; give labels 1 to {len(NAMES)}"
+    if not outside + holes:
+        return f"{path}: the labels do not meet the scene; check their place and their coordinate system"
+    if holes > outside:
+        return f"{path}: all windows of {window_px} pixels around the labels have no-data pixels; lower data.window_px"
+    return f"{path}: no label has a whole window of {window_px} pixels around it; lower data.window_px"
+
+
 def _read_labels(
     files: tuple[Path, ...], labels: str, window_px: int, stride_px: int
-) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None]]:
-    """Find the labelled windows of each scene; return the common band names, the windows, and their footprints."""
+) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None], tuple[str, ...]]:
+    """Find the labelled windows of each scene; return the common band names, the windows, footprints and notes."""
     names: tuple[str, ...] = ()
     found: list[WindowLabels] = []
     places: list[Footprints | None] = []
+    sides: list[float] = []
+    notes: list[str] = []
     for file in files:
         with opened(file) as raster:
             own = band_names(raster)
             if names and own != names:
                 raise UserError(f"{file}: has bands {', '.join(own)}, but {files[0].name} has {', '.join(names)}")
-            if not is_upright(raster):
-                raise UserError(f"{file}: is rotated or has no coordinates; warp it to a map first (rio warp)")
+            require_upright_metres(raster, str(file))
+            _require_same_pixels(raster, files[0], sides)
             names = own
             require_patch(window_px, len(own), str(file))
             windows = labelled_windows(raster, Path(labels) if labels else labels_beside(file), window_px, stride_px)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
-    return names, found, places
+            notes += _notes(raster, file, windows, window_px)
+    return names, found, places, tuple(notes)
+
+
+def _require_same_pixels(raster: Any, first: Path, sides: list[float]) -> None:
+    """Check that a scene has the pixels of the first one, and remember their side."""
+    sides.append(float(raster.transform.a))
+    if abs(sides[-1] - sides[0]) > 1e-4 * sides[0]:
+        raise UserError(
+            f"{raster.name}: has pixels of {sides[-1]:g} m, but {first.name} has {sides[0]:g} m; resample it "
+            f"(rio warp --res {sides[0]:g})"
+        )
+
+
+def _notes(raster: Any, file: Path, windows: WindowLabels, window_px: int) -> list[str]:
+    """Say what was assumed and left out."""
+    found = [f"{file}: {ASSUMED}"] if scaling_of(raster).assumed else []
+    if windows.outside:
+        found.append(f"{file}: {windows.outside} labels left out, whose window of {window_px} px crosses the edge")
+    if windows.holes:
+        found.append(f"{file}: {windows.holes} labels left out, whose window of {window_px} px has no-data pixels")
+    return found
 
 
 def _places(scene: Any, corners: Indices, window_px: int) -> Footprints | None:
