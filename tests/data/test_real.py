@@ -112,7 +112,7 @@ def test_eurosat_ms_as_it_is_distributed(shared: Path, tmp_path: Path) -> None:
     assert source.facts.bands == tuple(eurosat["band_names"]) and len(source.facts.classes) == 10
     assert source.facts.keys is not None and source.facts.footprints is not None
     order = [list(eurosat["filenames"]).index(key.split("/")[1]) for key in source.facts.keys]
-    np.testing.assert_array_equal(source.batch(np.arange(200))[0], eurosat["images"][order])
+    np.testing.assert_allclose(source.batch(np.arange(200))[0], eurosat["images"][order] / 10_000, rtol=1e-6)
     np.testing.assert_allclose(source.facts.footprints.bounds, eurosat["bounds"][order], atol=1e-6)
     np.testing.assert_array_equal(source.facts.footprints.epsg, eurosat["epsg"][order])
     assert look(source).warnings == ()

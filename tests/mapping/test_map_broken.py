@@ -197,7 +197,7 @@ BROKEN = (
     (no_crs, "has no coordinate system"),
     (feet, "is not in metres"),
     (pixels_of_20_m, "has pixels of 20 x 20 m, and the network takes 10 m"),
-    (turned, "is turned"),
+    (turned, "is rotated"),
     (all_no_data, "all is no data, or under clouds or the mask"),
     (all_masked, "all is no data, or under clouds or the mask"),
     (truncated, "s.tif: cannot be read as a GeoTIFF"),

@@ -192,3 +192,41 @@ def test_labels_far_from_the_scene_are_named_as_the_cause(tmp_path: Path) -> Non
     write_raster(tmp_path / "city_lcz.tif", blocks()[None], transform=rasterio.Affine(10, 0, 0, 0, -10, 0))
     with pytest.raises(UserError, match="the labels do not meet the scene"):
         open_scenes(scene)
+
+
+def holed(scene: Path, none: int, rows: slice, band: int) -> Path:
+    """Write no data into one band only."""
+    with rasterio.open(scene, "r+") as raster:
+        raster.nodata = none
+        pixels = raster.read()
+        pixels[band, rows] = none
+        raster.write(pixels)
+    return scene
+
+
+@pytest.mark.parametrize("none", [0, 65535])
+def test_no_data_in_one_band_is_no_measurement(run: Path, tmp_path: Path, none: int) -> None:
+    """F3: windows of which one band had no data were trained on, and mapped along the edge of a swath."""
+    scene = holed(city(tmp_path), none, slice(100, 160), 1)
+    source = open_scenes(scene, window_px=16, stride_px=10)
+    assert source.facts.keys is not None
+    rows = np.array([int(key.split("/")[1]) for key in source.facts.keys])
+    assert len(rows) and not ((rows < 160) & (rows + 16 > 100)).any()
+    assert any("no-data pixels" in note for note in source.facts.notes)
+    kept = open_scenes(scene, bands=("B02", "B04"), window_px=16, stride_px=10)
+    assert len(kept.facts.labels) > len(rows)
+    assert main(["map", str(run), str(scene), "-o", str(tmp_path / "map")]) == 0
+    found = classes_of(tmp_path / "map")
+    assert (found[9:17] == 0).all() and (found[:9] > 0).all() and (found[17:] > 0).all()
+
+
+def test_a_single_0_may_be_a_dark_roof(run: Path, tmp_path: Path) -> None:
+    scene = holed(city(tmp_path), 0, slice(0, 0), 1)
+    with rasterio.open(scene, "r+") as raster:
+        pixels = raster.read()
+        pixels[0, 50:52, 50:52] = 0
+        raster.write(pixels)
+    whole = open_scenes(city(tmp_path / "whole"), window_px=16, stride_px=10)
+    assert len(open_scenes(scene, window_px=16, stride_px=10).facts.labels) == len(whole.facts.labels)
+    assert main(["map", str(run), str(scene), "-o", str(tmp_path / "map")]) == 0
+    assert (classes_of(tmp_path / "map") > 0).all()

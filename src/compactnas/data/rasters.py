@@ -209,6 +209,38 @@ def scaled(
     return found
 
 
+def no_data(pixels: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_]:
+    """Mark the numbers that stand for no data, band by band.
+
+    A declared 0 counts where all bands are 0, and in one band only over a region: a single 0 may be a dark roof, but
+    no ground has 0 over 3 x 3 pixels.
+
+    Args:
+        pixels: Numbers of the file, (bands, height, width).
+        nodata: Declared no-data value of each band, or None.
+    """
+    marked = np.zeros(pixels.shape, np.bool_)
+    for band, numbers, none in zip(marked, pixels, nodata, strict=True):
+        if none == 0:
+            band[:] = _regions(numbers == 0)
+        elif none is not None:
+            band[:] = np.isnan(numbers) if math.isnan(none) else numbers == none
+    if any(none == 0 for none in nodata):
+        marked |= (pixels == 0).all(axis=0)
+    return marked
+
+
+def _regions(zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the parts that hold a square of 3 x 3 pixels; beyond the edge, everything counts as a part."""
+    if not zero.any():
+        return zero
+    from scipy.ndimage import binary_dilation, binary_erosion  # late: most scenes do not need it
+
+    square = np.ones((3, 3), np.bool_)
+    kept: NDArray[np.bool_] = binary_dilation(binary_erosion(zero, square, border_value=1), square) & zero
+    return kept
+
+
 WEB_MERCATOR = 3857
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.rasters import faults_told, scaled
+from compactnas.data.rasters import faults_told, no_data, scaled
 from compactnas.errors import UserError
 from compactnas.mapping.config import Resampling
 from compactnas.mapping.scene import SAME_M, Pixels, Place, Valid, Window
@@ -136,10 +136,7 @@ class Bands:
         scales, offsets = np.array(self.scales, np.float32), np.array(self.offsets, np.float32)
         if (scales != 1).any() or (offsets != 0).any():
             values = scaled(values, scales, offsets, str(self.layer.raster.name))
-        for number, numbers, band in zip(self.numbers, found, values, strict=True):
-            none = self.layer.raster.nodatavals[number - 1]
-            if none:  # NaN is NaN already, and 0 is looked at over all bands
-                band[numbers == none] = np.nan
+        values[no_data(found, [self.layer.raster.nodatavals[number - 1] for number in self.numbers])] = np.nan
         return values
 
 
@@ -169,7 +166,7 @@ class LayeredScene:
     """A `compactnas.mapping.scene.Scene` of rasters that lie on one another.
 
     A pixel is of use where no mask lies on it, every value is finite, no band holds its declared no-data value, and
-    not all bands are 0. A declared no-data value of 0 counts where all bands are 0: in one band, it may be a dark roof.
+    not all bands are 0. A declared no-data value of 0 counts as `no_data` says.
 
     Attributes:
         bands: names.

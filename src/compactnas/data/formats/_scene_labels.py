@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES
 from compactnas.data.polygons import Polygon, owners, read_polygons
-from compactnas.data.rasters import MOST_PIXELS, is_upright, opened
+from compactnas.data.rasters import MOST_PIXELS, is_upright, no_data, opened
 from compactnas.data.source import Indices
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
@@ -21,6 +21,8 @@ LABELS = ("_lcz.tif", ".geojson")
 """Suffixes of label files, in order of preference."""
 STEP_M = 100.0
 """Default distance of windows along each axis: the pixel of an LCZ map."""
+MARGIN = 2
+"""Number of rows around a strip by which a region of no data is recognised."""
 STRIP_PIXELS = 2**24
 """Number of pixels of a scene that are processed at a time."""
 
@@ -55,7 +57,10 @@ def labels_beside(scene: Path) -> Path:
     raise UserError(f"{scene}: no labels found; put {names} into the same folder, or set data.labels")
 
 
-def labelled_windows(scene: Any, labels: Path, window_px: int, stride_px: int) -> WindowLabels:
+def labelled_windows(
+    scene: Any, labels: Path, window_px: int, stride_px: int, positions: Sequence[int]
+) -> WindowLabels:
+    """Find the windows of an open scene that have a label and no no-data pixel in these bands (from 0)."""
     if not labels.is_file():
         raise UserError(f"data.labels: {labels} does not exist; check the spelling")
     step = stride_px or _pixels(STEP_M, scene.transform.a)
@@ -64,7 +69,7 @@ def labelled_windows(scene: Any, labels: Path, window_px: int, stride_px: int) -
     corners = middles - window_px // 2
     on_scene = ((middles >= 0) & (middles < (scene.height, scene.width))).all(1)
     whole = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
-    inside = whole[_without_no_data(scene, corners[whole], window_px)]
+    inside = whole[_without_no_data(scene, corners[whole], window_px, positions)]
     outside, holes = int(on_scene.sum()) - len(whole), len(whole) - len(inside)
     names = [groups[i] for i in inside] if groups else []
     return WindowLabels(corners[inside], classes[inside], names, len(middles), outside, holes)
@@ -81,15 +86,13 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     yield from ((start, min(start + rows, height)) for start in range(0, height, rows))
 
 
-def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np.bool_]:
-    """Check that each window is free of no-data pixels, by the mask of the scene."""
-    from rasterio.windows import Window
-
+def _without_no_data(scene: Any, corners: Indices, window_px: int, positions: Sequence[int]) -> NDArray[np.bool_]:
+    """Check that each window is free of no-data pixels in these bands."""
     count = np.zeros(len(corners), np.int64)
     for start, stop in _strips(scene.height, scene.width * scene.count):
         if not ((corners[:, 0] < stop) & (corners[:, 0] + window_px > start)).any():
             continue
-        holes = scene.dataset_mask(window=Window(0, start, scene.width, stop - start)) == 0
+        holes = _holes(scene, start, stop, positions)
         if not holes.any():
             continue
         sums = np.zeros((stop - start + 1, scene.width + 1), np.int32)
@@ -100,6 +103,22 @@ def _without_no_data(scene: Any, corners: Indices, window_px: int) -> NDArray[np
         count += sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     whole: NDArray[np.bool_] = count == 0
     return whole
+
+
+def _holes(scene: Any, start: int, stop: int, positions: Sequence[int]) -> NDArray[np.bool_]:
+    """Mark the pixels of some rows that have no data in one of these bands, or that the file itself masks."""
+    from rasterio.windows import Window
+
+    numbers = [position + 1 for position in positions]
+    none = [scene.nodatavals[position] for position in positions]
+    if all(value is None for value in none):
+        shown = scene.dataset_mask(window=Window(0, start, scene.width, stop - start))
+        masked: NDArray[np.bool_] = shown == 0
+        return masked
+    first, last = max(0, start - MARGIN), min(scene.height, stop + MARGIN)
+    pixels = scene.read(numbers, window=Window(0, first, scene.width, last - first))
+    inner = slice(start - first, stop - first)
+    return np.asarray(no_data(pixels, none)[:, inner].any(axis=0), np.bool_)
 
 
 def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:

@@ -110,7 +110,7 @@ def open_scenes(
     files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not f.stem.endswith("_lcz")))
     if labels and len(files) != 1:
         raise UserError(f"data.labels: {labels} is for a single scene, but {path} has {len(files)}; leave it out")
-    names, found, places, notes = _read_labels(files, labels, window_px, stride_px)
+    names, found, places, notes = _read_labels(files, bands, labels, window_px, stride_px)
     sizes = [len(windows.classes) for windows in found]
     if not sum(sizes):
         raise UserError(_without_windows(path, found, window_px))
@@ -149,7 +149,7 @@ def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> s
 
 
 def _read_labels(
-    files: tuple[Path, ...], labels: str, window_px: int, stride_px: int
+    files: tuple[Path, ...], bands: tuple[str, ...], labels: str, window_px: int, stride_px: int
 ) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None], tuple[str, ...]]:
     """Find the labelled windows of each scene; return the common band names, the windows, footprints and notes."""
     names: tuple[str, ...] = ()
@@ -166,7 +166,9 @@ def _read_labels(
             _require_same_pixels(raster, files[0], sides)
             names = own
             require_patch(window_px, len(own), str(file))
-            windows = labelled_windows(raster, Path(labels) if labels else labels_beside(file), window_px, stride_px)
+            positions = band_positions(names, bands, str(file))
+            beside = Path(labels) if labels else labels_beside(file)
+            windows = labelled_windows(raster, beside, window_px, stride_px, positions)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
             notes += _notes(raster, file, windows, window_px)
