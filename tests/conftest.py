@@ -11,7 +11,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 from support.checking import check_annotations
-from support.slow import SLOW
+from support.slow import SLOW, rank
 
 # Every annotated argument and result of the package is checked while tests run, shapes included.
 check_annotations("compactnas")
@@ -48,3 +48,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("quick") and name in SLOW.get(collection_path.parent.name, ()):
         return True
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest modules begin first."""
+    items.sort(key=lambda item: rank(item.path.stem.removeprefix("test_")))

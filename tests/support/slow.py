@@ -11,7 +11,7 @@ SLOW = {
     "export": ("export",),
     "golden": ("golden",),
     "io": ("fuzz",),
-    "mapping": ("map_kill", "map_ray", "mapping"),
+    "mapping": ("map_kill", "map_ray", "mapping", "training_data"),
     "nn": ("equal", "network", "slimmable"),
     "reporting": ("report",),
     "runs": ("kill", "survive"),
@@ -23,3 +23,14 @@ SLOW = {
     "training": ("precision", "trainer"),
 }
 """Folder -> test modules that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
+
+LONGEST = (
+    *("study_ray", "ddp", "study", "export", "study_report", "map_kill", "survive", "equal", "search", "select"),
+    *("training_data", "slimmable", "torture", "kept", "strategies", "fuzz", "study_kill", "map_ray", "cli", "network"),
+)
+"""Modules that take longest, in this order: they begin first, so that no core waits for one of them at the end."""
+
+
+def rank(module: str) -> int:
+    """Place of a test module in the order in which modules begin."""
+    return LONGEST.index(module) if module in LONGEST else len(LONGEST)
