@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import objective_checks as checks
 from support.objective_checks import CHECKS
 from torch import Tensor
 
 from compactnas.config import SearchConfig
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive
+from compactnas.search.objective import ObjectiveContext
 from compactnas.search.objectives import OBJECTIVES
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
 from compactnas.search.objectives.complexity import ComplexityLoss
 from compactnas.search.sampling import Draw
+from compactnas.space.genotype import Genotype
+from compactnas.space.search_space import Space
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -45,6 +50,16 @@ class HalfTheCost(ComplexityLoss):
         return super().loss(architecture, draw) / 2
 
 
+class NoCost(ComplexityLoss):
+    """Plants a loss that is the same for all networks."""
+
+    def loss(self, architecture: Architecture, draw: Draw) -> Tensor:
+        return 0 * super().loss(architecture, draw)
+
+    def cost_of(self, space: Space, genotype: Genotype) -> float:
+        return 0.0
+
+
 class HalfTheExcess(AugmentedLagrangian):
     """Plants the same mistake in an objective with a budget."""
 
@@ -67,6 +82,7 @@ class MovesInTheLoss(AugmentedLagrangian):
         (Vector, "scalar"),
         (NoGradient, "gradient"),
         (HalfTheCost, "scale"),
+        (NoCost, "scale"),
         (HalfTheExcess, "scale"),
         (MovesInTheLoss, "pure"),
     ],
@@ -74,6 +90,16 @@ class MovesInTheLoss(AugmentedLagrangian):
 def test_a_planted_mistake_is_caught(mistake: type, check: str) -> None:
     with pytest.raises(AssertionError):
         CHECKS[check](mistake)
+
+
+def test_the_complexity_loss_is_that_of_the_paper() -> None:
+    """C_cpl (MACs of the cells) / (N_ops x 1e6), for an architecture that is certain of its network."""
+    architecture = checks.architecture_of(1000.0)
+    context = ObjectiveContext(SearchConfig(complexity_weight=0.5), checks.SPACE, checks.TABLE)
+    loss = float(ComplexityLoss.build(context).loss(architecture, checks.draw_of(architecture)).detach())
+    overhead = sum(checks.TABLE.overhead[block, 1] for block in range(checks.SPACE.blocks))
+    cells = checks.TABLE.total(checks.SPACE, derive(architecture)) - checks.TABLE.fixed - overhead
+    assert loss == pytest.approx(0.5 * float(cells) / (len(checks.SPACE.operations) * 1e6), rel=1e-4)
 
 
 def test_an_objective_that_does_not_fit_the_search_is_refused() -> None:

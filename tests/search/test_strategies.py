@@ -46,16 +46,12 @@ SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
 OUTPUTS = ("search/metrics.jsonl", "search/alpha.json", "genotype.json")
 Layout = Literal["paper", "nasnet"]
 
-ALL_BUT_NONE = 7
-RUN = {  # operations of an edge in a step of the weights, and in one of the architecture
-    "gdas": (1, 1),
-    "darts": (ALL_BUT_NONE, ALL_BUT_NONE),
-    "darts_second_order": (ALL_BUT_NONE, ALL_BUT_NONE),
-    "snas": (ALL_BUT_NONE, ALL_BUT_NONE),
-    "proxyless": (1, 2),
-    "uniform": (1, 0),
-    "evolution": (1, 0),
-}
+
+def operations_run(name: str) -> tuple[int, int]:
+    """The most operations of an edge in a step of the weights, and in one of the architecture."""
+    strategy = STRATEGIES[name]
+    weights = 1 if strategy.single_path else len(Space().operations) - 1  # `none` never runs
+    return weights, max(weights, strategy.least_operations) if strategy.learns_alpha else 0
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +133,7 @@ def test_as_many_operations_of_an_edge_run_as_promised(patches: Path, strategy: 
             assert isinstance(operation, nn.Module)
             operation.register_forward_hook(lambda *_, edge=edge: ran.update([edge]))
     none = search.space.operations.index("none")
-    for gradient, most in zip((False, True), RUN[strategy], strict=True):
+    for gradient, most in zip((False, True), operations_run(strategy), strict=True):
         if not most:
             continue
         ran.clear()
