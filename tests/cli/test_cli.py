@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # pytest does this itself; the command that writes options does not
 from support.tiny import tiny_config, write_patches
 
 from compactnas.cli import main
@@ -23,7 +25,7 @@ from compactnas.cli.command import COMMANDS, GROUPS
 from compactnas.cli.help import TEXTS, spellings
 from compactnas.cli.options import differences, open_data, parse
 from compactnas.cli.parser import Parser
-from compactnas.config import RECIPES, RunConfig
+from compactnas.config import DATA_FORMATS, RECIPES, RunConfig
 from compactnas.errors import UserError
 from compactnas.space.genotype import Genotype
 
@@ -47,6 +49,10 @@ def frozen_options() -> str:
 def test_options_are_frozen(repository: Path) -> None:
     """Scripts of users stand on these names: change them on purpose, by `python tests/cli/test_cli.py`."""
     assert frozen_options() == (repository / "tests" / "cli" / "options.txt").read_text()
+
+
+def test_the_command_that_writes_the_options_finds_its_helpers() -> None:
+    subprocess.run([sys.executable, "-c", f"import runpy; runpy.run_path({__file__!r})"], check=True)
 
 
 def commands_of(text: str) -> list[str]:
@@ -206,7 +212,7 @@ MISTAKES = [
     ("search --search 5", "--search:"),
     (
         "search --data.format tiff",
-        "--data.format: unknown data format 'tiff'; use one of folder, npz, packed, scenes, so2sat",
+        "--data.format: unknown data format 'tiff'; use one of " + ", ".join(DATA_FORMATS),
     ),
     ("search --recipe grand", "--recipe: use one of 'paper', 'quick', 'smoke'; found grand"),
     ("search --config none.yaml", "File does not exist"),
