@@ -1,46 +1,26 @@
-"""One suite that every registered data format passes; a new format needs a maker here."""
+"""One suite that every registered data format passes.
+
+A set of the format NAME is made by `make` of `tests/support/data_makers/NAME.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.data_files import folder, npz, so2sat_folder
-from support.map_files import write_raster
+from support.data_files import Made, npz
 
 from compactnas.config import DataConfig
-from compactnas.data import ArraySource, Facts, open_source, open_streamed
+from compactnas.data import ArraySource, Facts, Indices, Source, open_source, open_streamed
 from compactnas.data.formats import FORMATS, DataFormat, format_of
-from compactnas.data.packing.pack import prepare
 from compactnas.errors import UserError
-
-
-def packed(where: Path) -> DataConfig:
-    return DataConfig(str(prepare(npz(where).config, where / "packed")))
-
-
-def scenes(where: Path) -> DataConfig:
-    """A scene of reflectance with a map of labels beside it."""
-    pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
-    numbers = np.random.default_rng(0).integers(1, 9000, (3, 60, 70)).astype(np.uint16)
-    path = write_raster(where / "rome.tif", numbers, descriptions=("B02", "B03", "B04"), scale=1e-4)
-    labels = np.random.default_rng(1).integers(1, 18, (1, 6, 7)).astype(np.uint8)
-    write_raster(where / "rome_lcz.tif", labels, 100.0, nodata=0)
-    return DataConfig(str(path), window_px=8)
-
-
-MAKERS: dict[str, Callable[[Path], DataConfig]] = {
-    "folder": lambda where: folder(where).config,
-    "npz": lambda where: npz(where).config,
-    "packed": packed,
-    "scenes": scenes,
-    "so2sat": lambda where: so2sat_folder(where).config,
-}
-"""Writes a tiny valid set of each format."""
+from compactnas.lcz import NAMES
 
 
 @pytest.fixture(params=list(FORMATS))
@@ -49,9 +29,16 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def config(name: str, tmp_path: Path) -> DataConfig:
-    assert name in MAKERS, f"the format {name} needs a maker in this file"
-    return MAKERS[name](tmp_path)
+def made(name: str, tmp_path: Path) -> Made:
+    maker = f"support.data_makers.{name}"
+    assert find_spec(maker), f"write tests/support/data_makers/{name}.py with make(where) -> Made"
+    found: Made = import_module(maker).make(tmp_path)
+    return found
+
+
+@pytest.fixture
+def config(made: Made) -> DataConfig:
+    return made.config
 
 
 def all_rows(config: DataConfig) -> tuple[Any, Any]:
@@ -73,15 +60,51 @@ def test_its_facts_fit_its_pixels(config: DataConfig) -> None:
     assert set(facts.parts) <= {"train", "validation", "test"}
 
 
-def test_it_gives_the_same_rows_twice_and_in_any_order(config: DataConfig) -> None:
-    images, labels = all_rows(config)
-    again, same = all_rows(config)
-    np.testing.assert_array_equal(images, again)
-    np.testing.assert_array_equal(labels, same)
-    rows = np.random.default_rng(0).integers(len(labels), size=20)
-    some, some_labels = open_source(config).batch(rows)
-    np.testing.assert_array_equal(some, images[rows])
-    np.testing.assert_array_equal(some_labels, labels[rows])
+def check_rows(source: Source, made: Made) -> None:
+    """A batch holds the pixels and labels that were written, in the order of the rows asked for."""
+    everything = np.arange(len(made.labels))
+    rng = np.random.default_rng(0)
+    for rows in (everything, rng.permutation(everything), rng.choice(everything, 20), everything[-1:]):
+        images, labels = source.batch(rows)
+        np.testing.assert_allclose(images, made.images[rows], rtol=1e-5)
+        np.testing.assert_array_equal(labels, made.labels[rows])
+    assert (source.facts.classes, source.facts.bands) == (made.classes, made.bands)
+
+
+def test_it_gives_what_was_written_in_any_order(made: Made) -> None:
+    """Read from disk by the format's own `batch`, and from memory."""
+    for source in (open_streamed(made.config), open_source(made.config)):
+        check_rows(source, made)
+        check_rows(source, made)
+
+
+def test_its_parts_do_not_overlap_and_lie_inside(made: Made) -> None:
+    facts = open_streamed(made.config).facts
+    rows = np.concatenate([np.empty(0, np.int64), *facts.parts.values()])
+    assert len(np.unique(rows)) == len(rows) and np.isin(rows, np.arange(len(facts.labels))).all()
+    assert facts.lcz == (facts.classes == NAMES)
+
+
+class Planted:
+    """A source with a mistake in its `batch`."""
+
+    def __init__(self, source: Source, change: Callable[[Indices], Indices], labels_only: bool = False) -> None:
+        self.facts, self.source, self.change, self.labels_only = source.facts, source, change, labels_only
+
+    def batch(self, indices: Indices) -> tuple[Any, Any]:
+        images, labels = self.source.batch(self.change(indices))
+        return (self.source.batch(indices)[0] if self.labels_only else images), labels
+
+
+@pytest.mark.parametrize(
+    ("change", "labels_only"),
+    [(np.sort, False), (lambda rows: (rows + 1) % 40, True), (lambda rows: rows[::-1], False)],
+    ids=["rows in sorted order", "labels of the next row", "rows reversed"],
+)
+def test_a_planted_mistake_is_caught(change: Callable[[Indices], Indices], labels_only: bool, tmp_path: Path) -> None:
+    made = npz(tmp_path)
+    with pytest.raises(AssertionError):
+        check_rows(Planted(open_source(made.config), change, labels_only), made)
 
 
 def test_it_takes_bands_and_downsampling(config: DataConfig) -> None:
