@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from compactnas.cost.table import CostTable
 from compactnas.nn.network import Network
-from compactnas.nn.norms import Norm
+from compactnas.nn.norms import Norm, candidate_norm
 from compactnas.nn.state import EdgeWeight, State, weighed
 from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
 from compactnas.reporting.figures.operations import operation_styles
@@ -130,6 +130,11 @@ MISTAKES: dict[str, tuple[Operation, Check]] = {
         replace(SEPARABLE, parameters=lambda channels: 2 * SEPARABLE.parameters(channels)),
         checks.check_cost,
     ),
+    "ignores `norm`": (
+        replace(SEPARABLE, build=lambda channels, norm: SEPARABLE.build(channels, candidate_norm)),
+        checks.check_patches_alone,
+    ),
+    "mixes patches": (planted(lambda x, weight: x - x.mean(dim=0, keepdim=True)), checks.check_patches_alone),
     "hides its weights": (replace(SEPARABLE, parameters=lambda channels: 0), checks.check_has_weights),
     "runs at its full width alone": (convolution(lambda layer, x: layer(x)), checks.check_narrow),
     "branches on values": (planted(lambda x, weight: x if bool(x.sum() > 0) else 2 * x), checks.check_export),

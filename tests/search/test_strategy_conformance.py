@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.strategy_checks import CHECKS
 from support.tiny import write_patches
+from torch import Tensor
 
 from compactnas.config import SearchConfig
 from compactnas.errors import UserError
@@ -47,6 +48,39 @@ class NoGradient(Darts):
         return draw._replace(sample=draw.sample._replace(mixture=mixture._replace(weights=mixture.weights.detach())))
 
 
+class FirstEdgeAlone(Darts):
+    """Plants a draw in which only the first edge learns."""
+
+    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
+        draw = super().draw(architecture, tau, generator, gradient=gradient)
+        mixture = draw.sample.mixture
+        assert mixture is not None
+        weights = torch.cat([mixture.weights[:1], mixture.weights[1:].detach()])
+        return draw._replace(sample=draw.sample._replace(mixture=mixture._replace(weights=weights)))
+
+
+class WithPenalty(Darts):
+    """A sound penalty: a mistake in it is planted below."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        return progress * architecture.alpha.logsumexp(dim=-1).mean()
+
+
+class DetachedPenalty(WithPenalty):
+    """Plants a penalty without a gradient to the architecture."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        return progress * architecture.alpha.detach().logsumexp(dim=-1).mean()
+
+
+class WritingPenalty(WithPenalty):
+    """Plants a penalty that changes alpha."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        architecture.alpha.data.mul_(0.9)
+        return super().penalty(architecture, draw, progress)
+
+
 class TwiceThePasses(Darts):
     """Plants a wrong cost of a step."""
 
@@ -54,10 +88,18 @@ class TwiceThePasses(Darts):
 
 
 @pytest.mark.parametrize(
-    ("mistake", "check"), [(MissingEdge, "samples"), (NoGradient, "gradient"), (TwiceThePasses, "passes")]
+    ("mistake", "check"),
+    [
+        (MissingEdge, "samples"),
+        (NoGradient, "gradient"),
+        (FirstEdgeAlone, "gradient"),
+        (DetachedPenalty, "penalty"),
+        (WritingPenalty, "penalty"),
+        (TwiceThePasses, "passes"),
+    ],
 )
 def test_a_planted_mistake_is_caught(patches: Path, mistake: type[Darts], check: str) -> None:
-    CHECKS[check](Darts, patches)
+    CHECKS[check](WithPenalty, patches)
     with pytest.raises(AssertionError):
         CHECKS[check](mistake, patches)
 
@@ -65,8 +107,3 @@ def test_a_planted_mistake_is_caught(patches: Path, mistake: type[Darts], check:
 def test_a_misspelt_strategy_is_told_the_near_name() -> None:
     with pytest.raises(UserError, match=r"search\.strategy: unknown strategy 'proxiless'; did you mean 'proxyless'\?"):
         SearchConfig(strategy="proxiless")
-
-
-def test_every_strategy_has_a_line_in_the_documentation(repository: Path) -> None:
-    page = (repository / "docs" / "strategies.md").read_text(encoding="utf-8")
-    assert not [name for name in STRATEGIES if f"`{name}`" not in page]

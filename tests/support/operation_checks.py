@@ -81,6 +81,16 @@ def check_has_weights(operation: Operation) -> None:
     assert operation.has_weights == any(True for _ in made(operation, 4, final_norm).parameters())
 
 
+def check_patches_alone(operation: Operation) -> None:
+    """In a trained network, the output of a patch does not depend on the other patches of its batch."""
+    module, x = made(operation, 4, final_norm), map_of(4)
+    module(State(x))  # so that running averages are not those of the start
+    module.eval()
+    with torch.no_grad():
+        whole, alone = module(State(x)), module(State(x[:1]))
+    torch.testing.assert_close(whole[:1], alone, msg="a patch's output depends on the batch: use `norm` for every norm")
+
+
 def check_narrow(operation: Operation) -> None:
     """On a map of fewer channels, the operation computes what one of that width computes with the first weights."""
     wide, narrow = made(operation, 8), made(operation, 3)
@@ -116,6 +126,7 @@ CHECKS = (
     check_gradients,
     check_cost,
     check_has_weights,
+    check_patches_alone,
     check_narrow,
     check_export,
     check_drawing,

@@ -70,13 +70,16 @@ def check_gradient(cls: type[Strategy], patches: Path) -> None:
     """A step of the architecture moves alpha and the depths by the loss on D_V, and leaves the weights alone."""
     if not cls.learns_alpha:
         return
-    search = searching(cls, patches, complexity=False)
+    # Without `none`, which has no gradient.
+    search = searching(cls, patches, {"operations": EQUAL_COST, "inputs_per_node": 0}, complexity=False)
     weights = [p.detach().clone() for p in search.bilevel.parameters]
     before = [p.detach().clone() for p in search.bilevel.choices]
     step(search)
     for choice, old in zip(search.bilevel.choices, before, strict=True):
         assert choice.grad is not None and float(choice.grad.abs().sum()) > 0, "no gradient reaches the architecture"
         assert not torch.equal(choice, old)
+    alpha = search.architecture.alpha.grad
+    assert alpha is not None and bool((alpha.abs().sum(dim=-1) > 0).all()), "no gradient reaches some edges"
     assert all(torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True))
     assert all(p.requires_grad and p.grad is None for p in search.bilevel.parameters)
 
@@ -100,10 +103,13 @@ def check_reproducible(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_penalty(cls: type[Strategy], patches: Path) -> None:
-    """A loss of the strategy's own is a finite number on the CPU."""
+    """A loss of the strategy's own is a finite number on the CPU; it changes nothing and trains the architecture."""
     if not cls.learns_alpha:
         return
     architecture, _ = parts_of(SPACES["paper"])
+    with torch.no_grad():
+        architecture.alpha.mul_(1000)  # decided, so that a gradient at even probabilities does not vanish
+    before = [choice.detach().clone() for choice in architecture.parameters()]
     strategy = cls.build(SearchConfig())
     draw = strategy.draw(architecture, 1.0, torch.Generator().manual_seed(0), gradient=True)
     for progress in (0.0, 0.5, 1.0):
@@ -111,6 +117,11 @@ def check_penalty(cls: type[Strategy], patches: Path) -> None:
         assert penalty is None or (penalty.shape == () and penalty.device.type == "cpu" and bool(penalty.isfinite())), (
             "a penalty is one finite number"
         )
+        assert all(map(torch.equal, before, architecture.parameters())), "the penalty writes into the architecture"
+        if penalty is not None and float(penalty.detach()):
+            assert penalty.requires_grad, "the penalty is detached from the architecture"
+            gradients = torch.autograd.grad(penalty, list(architecture.parameters()), allow_unused=True)
+            assert any(one is not None and bool(one.any()) for one in gradients), "the penalty has no gradient"
 
 
 def check_projection(cls: type[Strategy], patches: Path) -> None:
