@@ -15,10 +15,17 @@ from compactnas.registry import Registry
 
 @pytest.fixture
 def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[int]:
-    """A package of three modules and a helper."""
+    """A package of four modules, one without an entry, and a helper."""
     package = tmp_path / "letters"
     package.mkdir()
-    for name, text in {"__init__": "", "b": "N = 2", "a": "N = 1", "c": "raise OSError", "_help": ""}.items():
+    for name, text in {
+        "__init__": "",
+        "b": "N = 2",
+        "a": "N = 1",
+        "c": "raise OSError",
+        "d": "M = 4",
+        "_help": "",
+    }.items():
         (package / f"{name}.py").write_text(text)
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -31,8 +38,8 @@ def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[int]:
 
 
 def test_names_are_files_and_no_module_is_imported_for_them(letters: Registry[int]) -> None:
-    assert tuple(letters) == ("b", "a", "c")
-    assert len(letters) == 3
+    assert tuple(letters) == ("b", "a", "c", "d")
+    assert len(letters) == 4
     assert "a" in letters
     assert "_help" not in letters
 
@@ -42,13 +49,18 @@ def test_an_entry_is_imported_when_it_is_used(letters: Registry[int]) -> None:
     with pytest.raises(OSError):  # noqa: PT011  # what the module raises, to show that it was imported
         letters["c"]
     with pytest.raises(KeyError):
+        letters["e"]
+
+
+def test_a_module_without_an_entry_is_named(letters: Registry[int]) -> None:
+    with pytest.raises(AssertionError, match=r"compactnas\.letters\.d defines no N; the name of a helper begins with"):
         letters["d"]
 
 
 def test_an_entry_can_be_added_once(letters: Registry[int]) -> None:
     letters.add("z", 26)
     assert letters["z"] == 26
-    assert tuple(letters) == ("b", "a", "c", "z")
+    assert tuple(letters) == ("b", "a", "c", "d", "z")
     with pytest.raises(UserError, match="'z' exists already"):
         letters.add("z", 27)
 
@@ -57,7 +69,7 @@ def test_a_near_miss_is_suggested(letters: Registry[int]) -> None:
     letters.add("long_name", 0)
     with pytest.raises(UserError, match=r"^here: unknown letter 'long_nme'; did you mean 'long_name'\?$"):
         letters.require("long_nme", "here")
-    with pytest.raises(UserError, match="use one of b, a, c, long_name"):
+    with pytest.raises(UserError, match="use one of b, a, c, d, long_name"):
         letters.require("?", "here")
 
 

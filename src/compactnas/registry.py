@@ -59,7 +59,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         if name not in self:
             raise KeyError(name)
         if name not in self._entries:
-            self._entries[name] = getattr(import_module(f"{self.package}.{name}"), self.constant)
+            module = import_module(f"{self.package}.{name}")
+            assert hasattr(module, self.constant), (
+                f"{self.package}.{name} defines no {self.constant}; the name of a helper begins with an underscore"
+            )
+            self._entries[name] = getattr(module, self.constant)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:

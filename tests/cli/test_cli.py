@@ -101,10 +101,19 @@ def test_the_overview_lists_each_command_once_under_its_group(capsys: pytest.Cap
     listed = {
         block.splitlines()[0].rstrip(":"): [line.split()[0] for line in block.splitlines()[1:]] for block in blocks
     }
-    assert {name: listed[name] for name in GROUPS} == {
-        group: [name for name, command in COMMANDS.items() if command.group == group] for group in GROUPS
-    }
-    assert sorted(name for group in GROUPS for name in listed[group]) == sorted(COMMANDS)
+    groups = dict.fromkeys([*GROUPS, *(command.group for command in COMMANDS.values())])
+    assert [title for title in listed if title in groups] == list(groups)  # a group that is not in GROUPS comes last
+    for group in groups:
+        assert listed[group] == [name for name, command in COMMANDS.items() if command.group == group]
+
+
+def test_the_overview_has_room_for_long_names_and_groups_of_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = replace(COMMANDS["show"], group="Others", summary="Do more.")
+    monkeypatch.setitem(COMMANDS._entries, "a_command_of_a_long_name", command)
+    assert main(["--help"]) == 0
+    assert "Others:\n  a_command_of_a_long_name  Do more.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", ["train --help", "train -h", "help train", "-h train", "--help train"])

@@ -53,8 +53,9 @@ COMMANDS: Registry[Command] = Registry("command", "compactnas.cli.commands", "CO
 def overview() -> str:
     """Write the text of `compactnas --help`."""
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    width = max(map(len, COMMANDS)) + 2
     for name, command in COMMANDS.items():
-        groups.setdefault(command.group, []).append(f"  {name:<10}{command.summary}")
+        groups.setdefault(command.group, []).append(f"  {name:<{width}}{command.summary}")
     lines = ["usage: compactnas COMMAND [options]", ""]
     lines += ["Search for compact networks that classify satellite image patches.", ""]
     for group, commands in groups.items():

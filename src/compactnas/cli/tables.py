@@ -37,16 +37,10 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
         cells = [_percent(m.oa), _percent(m.aa), f"{m.kappa:.3f}", _percent(m.macro_f1), *weighted]
         cells += [f"{e.parameters / 1e6:.4f}", f"{e.macs / 1e6:.2f}", "-".join(map(str, e.depths or ("",)))]
         table.add_row(Text(name), *cells)
-    wide_console().print(table)
+    console().print(table)
     for e in list(evaluations.values())[:1]:
         if e.measures.classes_present < e.measures.classes:
             print(f"AA and F1 over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
-
-
-def wide_console() -> Console:
-    """Make a console on stdout that does not cut tables without a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from compactnas.config.requiring import require
@@ -25,8 +26,8 @@ OBJECTIVES: Registry[Any] = Registry(
 
 AUTO = "auto"
 
-OWN_OPTIONS = {"sampled_inputs": 0, "unsampled_gradient": "none"}
-"""Option that only some strategies have -> the value that turns it off."""
+STRATEGY_OPTION, OBJECTIVE_OPTION = {"only": "strategy"}, {"only": "objective"}
+"""Metadata of a field of `SearchConfig` that only those strategies or objectives have that name it in `options`."""
 
 
 def require_choices(config: SearchConfig) -> None:
@@ -36,12 +37,7 @@ def require_choices(config: SearchConfig) -> None:
         UserError: A name is unknown, or the strategy or the objective does not support an option.
     """
     STRATEGIES.require(config.strategy, "search.strategy")
-    for name, left_out in OWN_OPTIONS.items():
-        value = getattr(config, name)
-        require(
-            value == left_out or name in STRATEGIES[config.strategy].options,
-            f"search.{name}: {config.strategy} does not have this option; leave out search.{name}={value}",
-        )
+    _require_own_options(config, config.strategy, STRATEGIES, STRATEGY_OPTION)
     for name, left_out in (("skip_limit", "log"), ("stop_after", 0)):
         require(
             getattr(config, name) == left_out or STRATEGIES[config.strategy].learns_alpha,
@@ -55,9 +51,24 @@ def require_choices(config: SearchConfig) -> None:
         config.complexity,
         "search.objective: search.complexity is off; turn search.complexity on, or leave out search.objective",
     )
+    _require_own_options(config, config.objective, OBJECTIVES, OBJECTIVE_OPTION)
     budgets = (config.max_macs, config.max_parameters, config.max_latency_ms)
     require(
         any(budgets) or not OBJECTIVES[config.objective].needs_budget,
         f"search.objective: {config.objective} needs a budget; give search.max_macs, search.max_parameters or "
         "search.max_latency_ms",
     )
+
+
+def own_options(config: SearchConfig | type[SearchConfig], only: dict[str, str]) -> dict[str, Any]:
+    """List the options with this metadata, each with the default that leaves it out."""
+    return {field.name: field.default for field in fields(config) if field.metadata == only}
+
+
+def _require_own_options(config: SearchConfig, name: str, registry: Registry[Any], only: dict[str, str]) -> None:
+    for option, left_out in own_options(config, only).items():
+        value = getattr(config, option)
+        require(
+            value == left_out or option in registry[name].options,
+            f"search.{option}: {name} does not have this option; leave out {option}={value}",
+        )

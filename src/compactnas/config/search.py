@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from compactnas.config.choices import require_choices
+from compactnas.config.choices import OBJECTIVE_OPTION, STRATEGY_OPTION, require_choices
 from compactnas.config.requiring import require
 from compactnas.space.operation_specs import OPERATIONS
 
@@ -89,13 +89,15 @@ class SearchConfig:
     warmup: int = 0
     tau_start: float = 10.0
     tau_end: float = 1.0
-    unsampled_gradient: Literal["none", "published"] = "none"
+    unsampled_gradient: Literal["none", "published"] = field(default="none", metadata=STRATEGY_OPTION)
     unsampled_weights: Literal["skip", "decay"] = "skip"
-    complexity_weight: float = 0.01
-    complexity_unit: float = 1e6
-    complexity_operations: Literal["edge", "cell"] = "edge"
-    complexity_probability: Literal["softmax", "gumbel", "one_hot"] = "softmax"
-    complexity_depth: Literal["expected", "sampled", "derived"] = "expected"
+    complexity_weight: float = field(default=0.01, metadata=OBJECTIVE_OPTION)
+    complexity_unit: float = field(default=1e6, metadata=OBJECTIVE_OPTION)
+    complexity_operations: Literal["edge", "cell"] = field(default="edge", metadata=OBJECTIVE_OPTION)
+    complexity_probability: Literal["softmax", "gumbel", "one_hot"] = field(
+        default="softmax", metadata=OBJECTIVE_OPTION
+    )
+    complexity_depth: Literal["expected", "sampled", "derived"] = field(default="expected", metadata=OBJECTIVE_OPTION)
     max_macs: float = 0.0
     max_parameters: float = 0.0
     max_latency_ms: float = 0.0
@@ -104,7 +106,7 @@ class SearchConfig:
     skip_limit_operations: tuple[str, ...] = ("skip_connect",)
     skip_limit_edges: int = 2
     depth_mode: Literal["mixture", "sample"] = "mixture"
-    sampled_inputs: int = 0
+    sampled_inputs: int = field(default=0, metadata=STRATEGY_OPTION)
     initial_depth: int = 3
     depth_logit: float = 1.0
     augment: Literal["none", "dihedral"] = "none"

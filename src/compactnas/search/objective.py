@@ -41,9 +41,11 @@ class CostObjective(Protocol):
 
     Attributes:
         needs_budget: Whether the search must have a budget.
+        options: Options of `SearchConfig` that only some objectives have, and this one does.
     """
 
     needs_budget: ClassVar[bool] = False
+    options: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def build(cls, context: ObjectiveContext) -> CostObjective:

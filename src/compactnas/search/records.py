@@ -36,7 +36,8 @@ def epoch_figures(bilevel: BilevelStep, genotype: Genotype, limit: SkipLimit) ->
     }
     if space.widths:
         row["derived_widths"] = list(genotype.block_channels)
-    return row | ({"multipliers": [round(m, 6) for m in bilevel.objective.state()]} if bilevel.budgets else {})
+    state = bilevel.objective.state()
+    return row | ({"multipliers": [round(m, 6) for m in state]} if state else {})
 
 
 def uniform_figures(architecture: Architecture) -> Row:

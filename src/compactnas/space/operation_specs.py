@@ -30,7 +30,8 @@ class Operation:
 
     Attributes:
         build: Function of channels and normalisation that makes the module. The module is called with a state and the
-            weight of its edge (`compactnas.nn.state`) and keeps the shape of the map.
+            weight of its edge (`compactnas.nn.state`) and keeps the shape of the map. It makes every normalisation with
+            the one it is given. On a map of fewer channels it runs with its first weights (`compactnas.nn.slimmable`).
         label: Short name in drawings.
         colours: Colours in drawings, "#RRGGBB", on a light and on a dark background.
         line: SVG style of the edge in drawings, such as "stroke-dasharray: 8 4;".

@@ -83,15 +83,15 @@ def _csv(score: Score) -> str:
 
 
 def _show(found: Assessment) -> None:
-    from compactnas.cli.tables import wide_console
+    from compactnas.cli.tables import console
 
-    console = wide_console()
+    stdout = console()
     print(f"{found.map} against {found.truth}, cells of {found.cell_m:g} m")
-    console.print(_summary(found))
+    stdout.print(_summary(found))
     for note in _notes(found):
         print(note)
-    console.print(_classes(found.every))
-    console.print(_confusion(found.every))
+    stdout.print(_classes(found.every))
+    stdout.print(_confusion(found.every))
 
 
 def _notes(found: Assessment) -> list[str]:

@@ -1,7 +1,7 @@
 """Baselines: hand-designed networks to compare searched networks with. Module NAME holds the baseline NAME.
 
 A baseline takes raw physical values, normalises them itself and returns logits. To add a baseline, add a module.
-`tests/nn/test_baselines.py` checks every module here.
+`test_baselines.py`, `test_baseline_conformance.py` and `test_stages.py` in `tests/nn` check every module here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class Baseline:
     """A hand-designed network, with its properties for reports and exports.
 
     Attributes:
-        build: Function that makes the network from the numbers of bands and classes.
+        build: Function that makes the network from the numbers of bands and classes. The network is a
+            `compactnas.nn.stages.StagedNetwork`; its attribute `normalise` is a `compactnas.nn.backbone.Normalise`,
+            which it applies once to its input.
         label: Name in tables and figures, as papers write it.
         architecture: Kind of network in the metadata of an export (`mlm:architecture`).
         compared: Whether studies train it and `compactnas bench` times it by default.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,14 @@ class ComplexityLoss(CostObjective):
         probability: Probability that weighs the MACs of an operation.
         depth: Depth that multiplies the cost of a cell.
     """
+
+    options: ClassVar[tuple[str, ...]] = (
+        "complexity_weight",
+        "complexity_unit",
+        "complexity_operations",
+        "complexity_probability",
+        "complexity_depth",
+    )
 
     table: CostTable
     weight: float
