@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from compactnas.nn.baselines import BASELINES
+from compactnas.nn.baselines._layers import initialise
 
 SIZES = {  # millions of parameters and of MACs with 10 bands, 17 classes, 32 px
     "resnet8": (0.0793, 13.53),
@@ -91,3 +92,11 @@ def test_fusion_gives_the_mean_of_four_softmaxes() -> None:
         probability = network(torch.rand(2, 3, 32, 32)).softmax(dim=1)
     expected = torch.stack([output.softmax(dim=1) for output in outputs]).mean(dim=0)
     torch.testing.assert_close(probability, expected)
+
+
+def test_initial_weights_of_a_grouped_convolution_follow_the_outputs_of_its_group() -> None:
+    torch.manual_seed(0)
+    plain, grouped = torch.nn.Conv2d(256, 4, 3), torch.nn.Conv2d(256, 256, 3, groups=64)
+    for layer in (plain, grouped):  # both have 4 outputs for each input
+        initialise(layer)
+    assert float(grouped.weight.detach().std()) == pytest.approx(float(plain.weight.detach().std()), rel=0.05)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from support import objective_checks as checks
 from support.objective_checks import CHECKS
+from support.tiny import new_search, write_patches
 from torch import Tensor
 
 from compactnas.config import SearchConfig
@@ -17,6 +20,7 @@ from compactnas.search.objective import ObjectiveContext
 from compactnas.search.objectives import OBJECTIVES
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
 from compactnas.search.objectives.complexity import ComplexityLoss
+from compactnas.search.records import epoch_figures
 from compactnas.search.sampling import Draw
 from compactnas.search.strategies import STRATEGIES
 from compactnas.space.genotype import Genotype
@@ -120,3 +124,11 @@ def test_every_option_of_an_entry_is_marked_in_the_config() -> None:
         for name, entry in registry.items():
             missing = set(entry.options) - set(marked)
             assert not missing, f"{name}: mark {missing} in config/search.py with metadata={only}"
+
+
+def test_the_metrics_list_multipliers_of_an_objective_with_a_state_alone(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches.npz")
+    for objective, has_state in (("complexity", False), ("augmented_lagrangian", True)):
+        search = new_search(patches, space={"nodes": 2, "blocks": 1}, objective=objective, max_macs=60_000.0)
+        row = epoch_figures(search.bilevel, derive(search.architecture), search.skip_limit)
+        assert ("multipliers" in row) == has_state
