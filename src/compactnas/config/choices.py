@@ -70,5 +70,5 @@ def _require_own_options(config: SearchConfig, name: str, registry: Registry[Any
         value = getattr(config, option)
         require(
             value == left_out or option in registry[name].options,
-            f"search.{option}: {name} does not have this option; leave out {option}={value}",
+            f"search.{option}: {name} does not have this option; leave out search.{option}={value}",
         )
