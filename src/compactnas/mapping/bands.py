@@ -1,4 +1,4 @@
-"""Names of bands: which of a file's bands are the network's, whatever their spelling and order."""
+"""Match the bands of a file to those of a network by name, in any common spelling and order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from compactnas.errors import UserError
 
 NUMBERED = re.compile(r"(?<![a-z0-9])b0?(1[0-2]|[1-9]|8a)(?![a-z0-9])", re.IGNORECASE)
-"""B02, B2, b8a, `B04 (red)`, `T33UUU_B02_10m`. "Band 2" is no such name: programs that stack bands count with it."""
+"""Matches B02, B2, b8a, `B04 (red)` and `T33UUU_B02_10m`, not "Band 2": programs that stack bands count like this."""
 
 COMMON = {
     "coastal": "B01",
@@ -33,11 +33,11 @@ COMMON = {
     "swir22": "B12",
     "swir2": "B12",
 }
-"""Common names of Sentinel-2's bands (STAC's `eo` extension, versions 1 and 2, and Earth Search) -> theirs."""
+"""Sentinel-2 band of each common name (STAC's `eo` extension, versions 1 and 2, and Earth Search)."""
 
 
 def sentinel_name(name: str) -> str:
-    """A Sentinel-2 band's name as `B02`, `B8A`; any other name as it is."""
+    """Convert the name of a Sentinel-2 band to the form `B02` or `B8A`; keep any other name."""
     numbered = NUMBERED.search(name)
     if numbered:
         return f"B{numbered[1].upper():0>2}"
@@ -45,15 +45,15 @@ def sentinel_name(name: str) -> str:
 
 
 def positions(wanted: Sequence[str], found: Sequence[str], where: str) -> list[int]:
-    """Position in a file of each band that a network takes.
+    """Find the position in a file of each band that a network takes.
 
     Args:
-        wanted: names in the network's order.
-        found: names in the file's order; empty for a band without one.
-        where: the file, for the error message.
+        wanted: Names in the network's order.
+        found: Names in the file's order; an empty string for a band without a name.
+        where: Name of the file, for messages.
 
-    Errors:
-        UserError: a band is missing, or there twice.
+    Raises:
+        UserError: A band is missing or occurs twice.
     """
     if set(wanted) <= set(found):
         names, asked = list(found), list(wanted)
@@ -64,7 +64,7 @@ def positions(wanted: Sequence[str], found: Sequence[str], where: str) -> list[i
             continue
         known = ", ".join(name or "(no name)" for name in found)
         if name in names:
-            raise UserError(f"{where}: has band {name} more than once ({known}); name them in order with --bands")
+            raise UserError(f"{where}: has band {name} more than once ({known}); name all in order with --bands")
         raise UserError(
             f"{where}: has no band {name}; it has {known}, and the network takes {', '.join(wanted)}; add it, or name "
             "the file's bands in order with --bands"

@@ -1,4 +1,4 @@
-"""Blocks of a scene: the pixels of some cells' windows, mirrored at its edges, and which cells can be judged."""
+"""Read blocks of a scene: the pixels of some cells' windows, mirrored at the edges, and the cells to classify."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Accepted = Bool[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class Block:
-    """Pixels that the classes of some cells are computed from.
+    """Pixels of the windows of some cells.
 
     The window of the cell in row r and column c is `pixels[:, r * step : r * step + window, c * step : ...]`.
 
     Attributes:
-        pixels: values; those that are not valid are of no meaning.
-        valid: which pixels are of use.
-        accepted: cells whose window has enough of them.
-        step: distance of neighbouring windows in pixels.
-        window: side of a window in pixels.
+        pixels: Values; invalid pixels have no meaning.
+        valid: Mask of valid pixels.
+        accepted: Mask of cells whose window has enough valid pixels.
+        step: Distance between neighbouring windows in pixels.
+        window: Side of a window in pixels.
     """
 
     pixels: Pixels
@@ -37,12 +37,12 @@ class Block:
     window: int
 
     def windows(self) -> NDArray[np.float32]:
-        """The windows of all cells, as a view: (bands, rows, columns, window, window)."""
+        """View of the windows of all cells: (bands, rows, columns, window, window)."""
         view: NDArray[np.float32] = _windows(self.pixels, self.step, self.window)
         return view
 
     def valid_windows(self) -> NDArray[np.bool_]:
-        """Their valid pixels, as a view: (rows, columns, window, window)."""
+        """View of the valid pixels in the windows of all cells: (rows, columns, window, window)."""
         view: NDArray[np.bool_] = _windows(self.valid[None], self.step, self.window)[0]
         return view
 
@@ -52,9 +52,9 @@ def read_block(scene: Scene, grid: Grid, cells: CellRectangle, min_valid: float)
 
     Args:
         scene: Scene to read from.
-        grid: its cells.
+        grid: Grid of cells over the scene.
         cells: Cells of the block.
-        min_valid: least share of valid pixels of an accepted window.
+        min_valid: Smallest share of valid pixels in an accepted window.
     """
     rows, columns = (
         _mirrored(grid.first + start * grid.step, (count - 1) * grid.step + grid.window, side)
@@ -65,21 +65,21 @@ def read_block(scene: Scene, grid: Grid, cells: CellRectangle, min_valid: float)
     )
     top, left = int(rows.min()), int(columns.min())
     pixels, valid = scene.read(Window(top, left, int(rows.max()) + 1 - top, int(columns.max()) + 1 - left))
-    if len(rows) != pixels.shape[1] or len(columns) != pixels.shape[2]:  # only at edges, since it copies
+    if len(rows) != pixels.shape[1] or len(columns) != pixels.shape[2]:  # only at edges, because it copies
         at = np.ix_(rows - top, columns - left)
         pixels, valid = np.ascontiguousarray(pixels[:, at[0], at[1]]), valid[at]
     return Block(pixels, valid, _accepted(valid, grid, min_valid), grid.step, grid.window)
 
 
 def _mirrored(first: int, count: int, side: int) -> NDArray[np.int64]:
-    """Pixels of a scene's axis from `first` on, mirrored at its edges: -1 is 1, as in `numpy.pad`'s reflect."""
+    """Pixels along an axis of a scene from `first` on, mirrored at the edges: -1 becomes 1, as `numpy.pad` reflects."""
     period = max(1, 2 * (side - 1))
     places: NDArray[np.int64] = np.abs((np.arange(first, first + count) + side - 1) % period - (side - 1))
     return places
 
 
 def _accepted(valid: Valid, grid: Grid, min_valid: float) -> Accepted:
-    """Check whether enough pixels of each window are valid, and at least one: by sums over rectangles."""
+    """Mark windows with enough valid pixels, at least one, by sums over rectangles (a summed-area table)."""
     sums = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int64)
     np.cumsum(valid, axis=0, out=sums[1:, 1:])
     np.cumsum(sums, axis=1, out=sums)

@@ -1,4 +1,4 @@
-"""Options of a map: how it is made, how scenes are read, which files are written."""
+"""Options of a map: its computation, the reading of scenes and the files to write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ModeName = Literal["exact", "dense"]
 Edges = Literal["mirror", "leave"]
 Resampling = Literal["nearest", "bilinear"]
 PIXEL_M = 10.0
-"""Side of a pixel in metres if neither the network nor the user says it: that of Sentinel-2."""
+"""Default side of a pixel in metres, for a network that does not store it: the pixel size of Sentinel-2."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MapConfig:
 
 @dataclass(frozen=True)
 class Reading:
-    """How scenes are read.
+    """Options for reading scenes.
 
     Attributes:
         bands: Names of the bands of the file in order, B02,B03,...; if empty, its band descriptions.
@@ -53,11 +53,10 @@ class Reading:
             numbers and 1 for others.
         offset: Offset that is added before scaling, -1000 from processing baseline 04.00 on; by default the product's,
             and 0 for a GeoTIFF.
-        mask: Raster on the grid of the scene that is not 0 where the scene must not be read; for several scenes
-            A.tif,B.tif.
-        cloud_classes: Classes of a product's scene classification (SCL) that are not read; `-` reads all.
+        mask: Raster on the grid of the scene; pixels where it is not 0 are left out; for several scenes A.tif,B.tif.
+        cloud_classes: Classes of a product's scene classification (SCL) that are left out; `-` keeps all.
         resampling: Resampling of 20 m bands to 10 m; use the same as for the training data.
-        pixel_m: Side of the pixels of the training data in metres, if the network does not say; 10 m by default.
+        pixel_m: Side of the pixels of the training data in metres, if the network does not store it; 10 m by default.
     """
 
     bands: str = ""
@@ -72,7 +71,7 @@ class Reading:
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
             raise UserError(f"--scale: {self.scale:g} is not above 0; reflectance x 10000 takes 0.0001")
         if self.offset is not None and not math.isfinite(self.offset):
-            raise UserError(f"--offset: {self.offset:g} is no number")
+            raise UserError(f"--offset: {self.offset:g} is not a finite number; give one, such as -1000")
         if self.pixel_m is not None and not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
             raise UserError(f"--pixel-m: {self.pixel_m:g} is not above 0")
         if not all(number.isdigit() for number in self._classes):
@@ -100,14 +99,14 @@ class Reading:
         return tuple(name.strip() for name in self.bands.split(",")) if self.bands else ()
 
     def for_scenes(self, scenes: int) -> tuple[Reading, ...]:
-        """Give each scene its reading options and its mask.
+        """Reading options of each scene, with its own mask.
 
-        Errors:
-            UserError: more or fewer masks than scenes.
+        Raises:
+            UserError: The number of masks differs from the number of scenes.
         """
         masks = self.mask.split(",") if self.mask else [""] * scenes
         if len(masks) != scenes:
-            raise UserError(f"--mask: {len(masks)} masks for {scenes} scenes; name one for each, a comma between them")
+            raise UserError(f"--mask: {len(masks)} masks for {scenes} scenes; give one for each, separated by commas")
         return tuple(replace(self, mask=mask) for mask in masks)
 
 
@@ -125,4 +124,4 @@ class Outputs:
 
     def __post_init__(self) -> None:
         if self.name != Path(self.name).name or self.name.startswith("."):
-            raise UserError(f"--name: {self.name!r} is no beginning of a file's name; leave out folders")
+            raise UserError(f"--name: {self.name!r} cannot start a file name; give a name without folders")

@@ -1,4 +1,4 @@
-"""Rasters that lie on one another: bands of 10 m and 20 m, masks of clouds, read as one scene."""
+"""Aligned rasters, such as bands of 10 m and 20 m and cloud masks, read as one scene."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from compactnas.mapping.scene import SAME_M, Pixels, Place, Valid, Window
 
 @dataclass(frozen=True)
 class Layer:
-    """A raster whose pixels are each `times` x `times` of the scene's.
+    """A raster whose pixels each cover `times` x `times` pixels of the scene.
 
     Attributes:
-        raster: opened by rasterio.
-        times: pixels of the scene along one of its own.
+        raster: Open raster of rasterio.
+        times: Side of a pixel of the raster, in pixels of the scene.
     """
 
     raster: Any
     times: int
 
     def read(self, numbers: Sequence[int], window: Window) -> NDArray[Any]:
-        """Its bands of these numbers, from 1, over a window of the scene, pixels repeated: (bands, height, width)."""
+        """Read bands by number, from 1, over a window of the scene, with repeated pixels: (bands, height, width)."""
         return self.repeated(self.cut(numbers, window), window)
 
     def cut(self, numbers: Sequence[int], window: Window, margin: int = 0) -> NDArray[Any]:
-        """Cut the layer's pixels that cover a window of the scene, with a margin as far as the layer reaches."""
+        """Read the layer's pixels that cover a window of the scene, with a margin that ends at the layer's edges."""
         return self._cut(lambda part: self.raster.read(list(numbers), window=part), window, margin)
 
     def shown(self, window: Window) -> Valid:
@@ -42,7 +42,7 @@ class Layer:
         return shown
 
     def repeated(self, values: NDArray[Any], window: Window) -> NDArray[Any]:
-        """Bring cut pixels to the scene's pixels: each value repeated (nearest neighbour)."""
+        """Resample pixels from `cut` to the pixels of the scene by nearest neighbour: each value is repeated."""
         n = self.times
         if n == 1:
             return values
@@ -51,7 +51,7 @@ class Layer:
         return spread[..., top : top + window.height, left : left + window.width]
 
     def interpolated(self, values: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-        """Bring pixels cut with a margin of 1 to the scene's pixels: bilinear, constant beyond the edges."""
+        """Resample pixels from `cut` with a margin of 1 to the pixels of the scene: bilinear, constant at the edges."""
         found = values
         for axis, first, count, side in (
             (-2, window.row, window.height, self.raster.height),
@@ -78,10 +78,10 @@ class Layer:
 
 
 def laid_on(raster: Any, place: Place, what: str) -> Layer:
-    """A raster as a layer of a scene.
+    """Make a layer of a scene from a raster.
 
-    Errors:
-        UserError: its pixels are not whole blocks of the scene's, or do not cover it.
+    Raises:
+        UserError: The pixels of the raster are not whole blocks of the scene's pixels, or do not cover the scene.
     """
     ours, own = place.transform, raster.transform
     times = max(1, round(own.a / ours.a))
@@ -95,22 +95,22 @@ def laid_on(raster: Any, place: Place, what: str) -> Layer:
     if not fits:
         raise UserError(
             f"{raster.name}: {what} lies on another grid than the scene ({Place.of(raster).text}; the scene "
-            f"{place.text}); warp it to the scene's (rio warp --like)"
+            f"{place.text}); warp it to the grid of the scene (rio warp --like)"
         )
     return Layer(raster, times)
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Some bands of a layer, and how their numbers become values: (number + added) x scale + offset.
+    """Some bands of a layer, and the scaling of their numbers: value = (number + added) x scale + offset.
 
     Attributes:
-        layer: that holds them.
+        layer: Layer that holds the bands.
         numbers: Band numbers in the layer, from 1.
-        places: among the scene's bands.
-        added: Offset added to each band's numbers.
+        places: Positions of the bands among those of the scene.
+        added: Offset added to the numbers of each band.
         scales: Scale of each band.
-        offsets: Offset of each band, in the values' unit.
+        offsets: Offset of each band, in the unit of the values.
     """
 
     layer: Layer
@@ -121,7 +121,7 @@ class Bands:
     offsets: tuple[float, ...]
 
     def read(self, window: Window, resampling: Resampling) -> tuple[Pixels, Valid]:
-        """Values over a window of the scene, NaN for declared no data, and where any of the numbers is not 0."""
+        """Read values over a window of the scene, NaN for declared no data, and the pixels where a number is not 0."""
         layer = self.layer
         found = layer.cut(self.numbers, window)
         some = layer.repeated((found != 0).any(axis=0), window)
@@ -142,12 +142,12 @@ class Bands:
 
 @dataclass(frozen=True)
 class Mask:
-    """A layer that says where a scene shows no ground.
+    """A layer that hides pixels of a scene, such as clouds.
 
     Attributes:
-        layer: Layer with the mask's band.
-        number: Number of that band, from 1.
-        classes: that are masked; none: whatever is not 0.
+        layer: Layer with the band of the mask.
+        number: Number of the band, from 1.
+        classes: Masked classes; if empty, every value except 0.
     """
 
     layer: Layer
@@ -163,18 +163,18 @@ class Mask:
 
 @dataclass(frozen=True)
 class LayeredScene:
-    """A `compactnas.mapping.scene.Scene` of rasters that lie on one another.
+    """A `compactnas.mapping.scene.Scene` of aligned rasters.
 
-    A pixel is of use where no mask lies on it, every value is finite, no band holds its declared no-data value, and
-    not all bands are 0. A declared no-data value of 0 counts as `no_data` says.
+    A pixel is valid if no mask covers it, every value is finite, no band holds its declared no-data value, and at
+    least one band is not 0. For a declared no-data value of 0, see `no_data`.
 
     Attributes:
-        bands: names.
-        place: where it lies.
-        parts: that give the bands.
-        resampling: Resampling of bands with larger pixels than the scene's.
-        masks: that hide pixels.
-        notes: what was assumed.
+        bands: Names of the bands.
+        place: Georeference of the scene.
+        parts: Bands of layers that make up the scene.
+        resampling: Resampling of bands whose pixels are larger than those of the scene.
+        masks: Masks that hide pixels.
+        notes: Assumptions about the scene.
     """
 
     bands: tuple[str, ...]
@@ -199,7 +199,7 @@ class LayeredScene:
 
 
 def _has_mask(part: Bands) -> bool:
-    """Check whether a file hides pixels by its own mask or alpha band."""
+    """Check whether a file has a mask or an alpha band of its own."""
     raster = part.layer.raster
     flags = (flag.name for number in part.numbers for flag in raster.mask_flag_enums[number - 1])
     return raster.nodata is None and "per_dataset" in flags

@@ -1,7 +1,7 @@
-"""A folder with a file for each band: Sentinel-2's products (SAFE, L1C and L2A), or any other with names like theirs.
+"""Folders with a file for each band: Sentinel-2 products (SAFE, L1C and L2A), and others with similar file names.
 
-Numbers of products of processing baseline 04.00 on (25 January 2022) hold an offset, which their metadata tell
-(`RADIO_ADD_OFFSET` in L1C, `BOA_ADD_OFFSET` in L2A): reflectance = (number + offset) / quantification.
+From processing baseline 04.00 on (25 January 2022), the numbers of products hold an offset. The metadata declare it as
+`RADIO_ADD_OFFSET` (L1C) or `BOA_ADD_OFFSET` (L2A): reflectance = (number + offset) / quantification.
 Source: ESA, Sentinel-2 Products Specification Document (S2-PDGS-TAS-DI-PSD), 14.9.
 """
 
@@ -20,17 +20,17 @@ from compactnas.mapping.bands import sentinel_name
 FILE = re.compile(r"(?:^|[_.\-])(B(?:0?[1-9]|1[0-2]|8A)|SCL)(?:_(?:10|20|60)m)?\.(jp2|tiff?)$", re.IGNORECASE)
 DRIVER = {"jp2": "JP2OpenJPEG", "tif": "GTiff", "tiff": "GTiff"}
 MOST_FILES = 10_000
-"""In a folder; a product holds some hundred."""
+"""Largest number of files in a folder; a product has about a hundred."""
 
 METADATA = "MTD_MSIL*.xml"
 ORDER = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-"""Of `band_id` in the metadata."""
+"""Bands in the order of `band_id` in the metadata."""
 OFFSET = re.compile(r"<(?:RADIO|BOA)_ADD_OFFSET\s+band_id\s*=\s*[\"'](\d{1,2})[\"']\s*>\s*(-?\d{1,6})\s*<")
 QUANTIFICATION = re.compile(r"<(?:BOA_)?QUANTIFICATION_VALUE(?:\s[^<>]*)?>\s*(\d{1,6})(?:\.0*)?\s*<")
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
-"""In a product's name: N0400 is baseline 04.00."""
+"""Processing baseline in the name of a product: N0400 is baseline 04.00."""
 FIRST_WITH_OFFSET, LEVEL_OFFSET = 400, -1000
 
 
@@ -39,11 +39,11 @@ class Product:
     """The files of one product.
 
     Attributes:
-        path: its folder.
-        files: band -> its files, of all resolutions, each with GDAL's name of its format.
-        offsets: band -> what is added to its numbers.
-        quantification: numbers for a reflectance of 1.
-        notes: what was assumed.
+        path: Folder of the product.
+        files: Files of each band in all resolutions, each with GDAL's name of its format.
+        offsets: Offset added to the numbers of each band.
+        quantification: Number that stands for a reflectance of 1.
+        notes: Assumptions about the product.
     """
 
     path: Path
@@ -53,10 +53,10 @@ class Product:
     notes: tuple[str, ...] = ()
 
     def chosen(self, wanted: tuple[str, ...]) -> list[str]:
-        """The names by which `files` has these bands.
+        """Names of these bands in `files`.
 
-        Errors:
-            UserError: one is missing.
+        Raises:
+            UserError: A band is missing.
         """
         names = [sentinel_name(name) for name in wanted]
         for name in names:
@@ -69,12 +69,12 @@ class Product:
         return names
 
     def added(self, name: str) -> float:
-        """Offset added to a band's numbers."""
+        """Offset added to the numbers of a band."""
         return float(self.offsets.get(name, 0))
 
 
 def find_product(path: Path) -> Product:
-    """Look for the files of a product, and for its offset: in its metadata, or else in its name."""
+    """Find the files of a product and its offset, which is in the metadata or follows from the name."""
     files: dict[str, list[tuple[Path, str]]] = defaultdict(list)
     for file in _files(path):
         found = FILE.search(file.name)
@@ -89,8 +89,8 @@ def find_product(path: Path) -> Product:
     baseline = next((int(found[1] + found[2]) for name in names if (found := BASELINE.search(name + "_"))), None)
     if baseline is None:
         note = (
-            f"{path}: no metadata (MTD_MSIL*.xml) and no baseline in its name, so its numbers were taken to hold no "
-            "offset; if it was made after 2022-01-25 and not harmonised, give --offset -1000"
+            f"{path}: no metadata (MTD_MSIL*.xml) and no processing baseline in its name, so the offset was assumed to "
+            "be 0; if it was made after 2022-01-25 and not harmonised, give --offset -1000"
         )
         return Product(path, dict(files), notes=(note,))
     offset = LEVEL_OFFSET if baseline >= FIRST_WITH_OFFSET else 0
@@ -99,7 +99,7 @@ def find_product(path: Path) -> Product:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The files of a folder, in an order that does not depend on the disk, without the quality masks of a product."""
+    """List the files of a folder in a fixed order, without the quality masks of a product."""
     found = []
     for file in path.rglob("*"):
         found.append(file)
@@ -109,7 +109,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _by_metadata(path: Path, files: dict[str, list[tuple[Path, str]]], file: Path) -> Product:
-    """Numbers are picked out of the text: nothing of an XML parser's (entities, other files) is needed for them."""
+    """Read offsets and quantification from the metadata by regular expressions, so no XML entity is ever resolved."""
     text = COMMENT.sub("", read_text(file, "download the product again"))
     quantification = QUANTIFICATION.search(text)
     if quantification is None or not int(quantification[1]):

@@ -1,4 +1,4 @@
-"""Scenes opened: a GeoTIFF of several bands, or a folder with a file for each (`product.py`), with their masks."""
+"""Open scenes and their masks: a GeoTIFF with several bands, or a folder with a file for each (`product.py`)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from compactnas.mapping.product import Product, find_product
 from compactnas.mapping.scene import Place, Scene, require_map
 
 SCL = "SCL"
-"""Scene classification of Sentinel-2's L2A: a file of a product, or a band of that name."""
+"""Name of Sentinel-2's scene classification (L2A), as a file of a product or a band of a GeoTIFF."""
 
 
 @contextmanager
 def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterator[Scene]:
-    """A scene with the bands that a network takes, in the network's order.
+    """Open a scene with the bands of a network, in the network's order.
 
     Args:
-        path: a GeoTIFF, a folder with a file for each band, or a Sentinel-2 product (`.SAFE`).
-        wanted: names of the bands.
-        reading: how.
+        path: GeoTIFF, folder with a file for each band, or Sentinel-2 product (`.SAFE`).
+        wanted: Names of the bands.
+        reading: Options for reading.
 
-    Errors:
-        UserError: The file is not a scene, lacks a band, does not name its bands, has no coordinates in metres with
-            such pixels, or its files do not lie on one another.
+    Raises:
+        UserError: The file is not a scene, lacks a band, does not name its bands, has no coordinates in metres or other
+            pixels than the network takes, or its files lie on different grids.
     """
     with ExitStack() as files:
         mask = _mask(files, reading) if reading.mask else None
@@ -42,7 +42,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
         elif path.suffix.lower() in SUFFIXES and path.is_file():
             scene = _of_raster(files, path, wanted, reading)
         elif path.exists():
-            raise UserError(f"{path}: is no scene; give a GeoTIFF, or a folder or product with a file for each band")
+            raise UserError(f"{path}: is no scene; give a GeoTIFF, or a folder or product with one file per band")
         else:
             raise UserError(f"{path}: there is no such file or folder; check the spelling")
         yield scene if mask is None else _masked(scene, mask)
@@ -71,16 +71,18 @@ def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: R
 
 
 def _names(raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path) -> tuple[str, ...]:
-    """The names of a file's bands, in order."""
+    """Names of the bands of a file, in order."""
     if reading.bands:
         if len(reading.band_names) != raster.count:
-            raise UserError(f"--bands: names {len(reading.band_names)} bands, and {path} has {raster.count}")
+            raise UserError(
+                f"--bands: names {len(reading.band_names)} bands, and {path} has {raster.count}; name all in order"
+            )
         return reading.band_names
     if any(raster.descriptions):
         return tuple(name or "" for name in raster.descriptions)
     counted = tuple(f"band{number}" for number in range(1, raster.count + 1))
     if set(wanted) <= set(counted):
-        return counted  # a network that was trained on such scenes
+        return counted  # the network was trained on scenes without band names
     raise UserError(
         f"{path}: says nothing of the order of its {raster.count} bands; name them with --bands (as in --bands "
         f"{','.join(wanted)})"
@@ -111,7 +113,7 @@ def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], rea
 
 
 def _band(layer: Layer, position: int, product: Product, name: str, reading: Reading) -> Bands:
-    """One band of a product, by the file's own scale where it has one, else by the product's; floats are values."""
+    """Make one band of a product, with the file's own scale or else the product's; floats are not scaled."""
     raster = layer.raster
     scale, offset, added = raster.scales[0], raster.offsets[0], 0.0
     if (scale, offset) == (1.0, 0.0) and np.dtype(raster.dtypes[0]).kind in "ui":
@@ -124,13 +126,11 @@ def _band(layer: Layer, position: int, product: Product, name: str, reading: Rea
 
 
 def _finest(files: ExitStack, product: Product, name: str) -> Any:
-    """The file of a band with the smallest pixels."""
+    """Open the file of a band that has the smallest pixels."""
     rasters = [files.enter_context(opened(file, driver)) for file, driver in product.files[name]]
     for raster in rasters:
         if raster.count != 1:
-            raise UserError(
-                f"{raster.name}: holds {raster.count} bands where one is expected; leave it out of the folder"
-            )
+            raise UserError(f"{raster.name}: holds {raster.count} bands instead of one; remove it from the folder")
     side = min(raster.transform.a for raster in rasters)
     finest = [raster for raster in rasters if raster.transform.a == side]
     if len(finest) > 1:

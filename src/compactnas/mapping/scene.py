@@ -1,4 +1,4 @@
-"""A scene with its place on the ground, read window by window."""
+"""Georeferenced scenes, read window by window."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from compactnas.data.rasters import require_upright_metres
 from compactnas.errors import UserError
 
 SAME_M = 0.01
-"""Corners nearer than a centimetre are the same."""
+"""Distance below which two corners count as the same: a centimetre."""
 
 Pixels = Float32[np.ndarray, "bands height width"]
 Valid = Bool[np.ndarray, "height width"]
 
 
 class Window(NamedTuple):
-    """A part of a scene, in its pixels."""
+    """A rectangle of a scene, in pixels."""
 
     row: int
     column: int
@@ -32,10 +32,10 @@ class Place:
     """Georeference of a raster.
 
     Attributes:
-        crs: its coordinate system, rasterio's.
+        crs: Coordinate system, an object of rasterio.
         transform: Affine transform from column and row to x and y of a pixel's upper left corner.
-        height: rows.
-        width: columns.
+        height: Number of rows.
+        width: Number of columns.
     """
 
     crs: Any
@@ -45,37 +45,37 @@ class Place:
 
     @classmethod
     def of(cls, raster: Any) -> Place:
-        """That of a raster that rasterio has opened."""
+        """Georeference of an open raster of rasterio."""
         return cls(raster.crs, raster.transform, raster.height, raster.width)
 
     def same_grid(self, other: Place) -> bool:
-        """Check whether the pixels of both are the same squares of ground, to a centimetre."""
+        """Check whether the pixels of both cover the same squares of ground, to a centimetre."""
         corners = zip(self.corners, other.corners, strict=True)
         same = all(abs(a - b) < SAME_M for a, b in corners)
         return self.crs == other.crs and (self.height, self.width) == (other.height, other.width) and same
 
     @property
     def text(self) -> str:
-        """Describe the georeference for messages."""
+        """Description of the georeference for messages."""
         crs = self.crs.to_string() if self.crs else "no coordinate system"
         left, top, _, _ = self.corners
         return f"{crs[:40]}, corner {left:.2f} {top:.2f}, {self.width} x {self.height} pixels of {self.transform.a:g} m"
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of one that is upright."""
+        """Left, top, right and bottom of an upright raster."""
         at = self.transform
         return at.c, at.f, at.c + self.width * at.a, at.f + self.height * at.e
 
 
 @runtime_checkable
 class Scene(Protocol):
-    """Pixels of some bands over a part of the ground.
+    """A georeferenced scene with the bands of a network.
 
     Attributes:
-        bands: names, in the network's order.
-        place: where it lies.
-        notes: what was assumed of it, for who asked for the map.
+        bands: Names of the bands, in the network's order.
+        place: Georeference of the scene.
+        notes: Assumptions about the scene, shown to the user.
     """
 
     @property
@@ -86,15 +86,15 @@ class Scene(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
-        """Values in the unit of the network's training (reflectance), and where they are of any use."""
+        """Read values in the unit of the training data (reflectance), and the mask of valid pixels."""
         ...
 
 
 def require_map(raster: Any, pixel_m: float, where: str, hint: str = "") -> None:
-    """Check that a raster is a map in metres, with pixels of this side.
+    """Check that a raster is upright, in metres, and has pixels of this side.
 
-    Errors:
-        UserError: The file is not such a scene; the message names the command that makes one.
+    Raises:
+        UserError: The raster is not such a scene; the message names the command that makes one.
     """
     require_upright_metres(raster, where, pixel_m)
     across, down = raster.transform.a, -raster.transform.e

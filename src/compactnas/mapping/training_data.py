@@ -19,14 +19,14 @@ CELL_M = 100.0
 SAMPLES, SAMPLE_PX = 4, 96
 """Number of sampled squares along each axis of a scene, and their side in pixels."""
 FAR, OTHER_UNITS = 1.5, 10.0
-"""Distance of a band's mean from that of training, in standard deviations: worth a warning; certainly other units."""
+"""Distances of a band's mean from training, in standard deviations: for a warning, and for a scene in other units."""
 
 
 def settled(job: MapJob, task: Task) -> MapJob:
-    """Fill in the pixel size and the stride that a job leaves open, from the data that the network was trained on.
+    """Fill in the pixel size and the stride of a job, if not given, from the network's training data.
 
     Raises:
-        UserError: A given pixel size is not that of the training data.
+        UserError: The given pixel size differs from that of the training data.
     """
     known = task.pixel_m
     asked = job.readings[0].pixel_m
@@ -41,16 +41,16 @@ def settled(job: MapJob, task: Task) -> MapJob:
 
 
 def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) -> str:
-    """Describe how a scene differs from the training data; empty if it does not, or if its statistics are unknown.
+    """Describe how a scene differs from the training data; empty if it does not, or if statistics are missing.
 
     Args:
-        scene: Open scene, with the network's bands.
+        scene: Open scene with the bands of the network.
         task: Task of the network.
         where: Name of the scene, for messages.
-        scale_given: Whether the user gave the scale, so that a scene in other units is only worth a warning.
+        scale_given: Whether the user gave `--scale`; then a scene in other units only causes a warning.
 
     Raises:
-        UserError: Most bands are in other units than those of training.
+        UserError: Most bands have other units than the training data.
     """
     means = _means(scene)
     if not (task.means and task.deviations) or means is None:
@@ -63,14 +63,14 @@ def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) 
         f"deviation of {task.deviations[worst]:.4g}"
     )
     if np.median(far) > OTHER_UNITS and not scale_given:
-        raise UserError(f"{text}; the scene has other units: give --scale, 1 for values as they are in the file")
+        raise UserError(f"{text}; the scene has other units: give --scale; 1 keeps the values of the file")
     if far.max() <= FAR:
         return ""
     return f"{text}; use a scene of the season and processing of the training data, or check --scale and --offset"
 
 
 def _means(scene: Scene) -> Float64[np.ndarray, " bands"] | None:
-    """Mean of each band over squares that are spread over a scene; None if no pixel of them is valid."""
+    """Mean of each band over squares spread across a scene; None if none of their pixels is valid."""
     total, count = np.zeros(len(scene.bands)), 0
     for window in _squares(scene.place.height, scene.place.width):
         pixels, valid = scene.read(window)
