@@ -1,1 +1,1 @@
-"""Maps of Local Climate Zones: from a scene and a network to GeoTIFFs, and their assessment."""
+"""Maps of Local Climate Zones: from a scene and a network to GeoTIFFs and their accuracy."""

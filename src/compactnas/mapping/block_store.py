@@ -1,4 +1,4 @@
-"""Blocks of a map that are done, each a file: what is not there is still to do."""
+"""Store the finished blocks of a map, one file per block; a missing file is a block to compute."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from compactnas.mapping.blocks import Accepted
 from compactnas.mapping.exact import BlockProbabilities
 
 STEPS = 10_000
-"""Number of steps in which a probability is stored, as 16-bit integers: finer than a network is precise."""
+"""Number of steps of a stored probability, a 16-bit integer; finer than the precision of a network."""
 NO_CELL = 65_535
-"""In place of the probabilities of a cell that has none."""
+"""Stored value for a cell without probabilities."""
 
 NUMBER = np.dtype("<u2")
-"""Of a block's file: row by row the probabilities of each cell, and nothing else."""
+"""Number format of a block's file, which holds only the probabilities of each cell, row by row."""
 
 ABOUT, CORRECTION = "about.json", "likeness.json"
 
@@ -29,7 +29,7 @@ Numbers = UInt16[np.ndarray, "rows columns classes"]
 
 
 def in_steps(probabilities: BlockProbabilities, accepted: Accepted) -> Numbers:
-    """Probabilities as whole numbers of `STEPS`; a cell that is not accepted has `NO_CELL`."""
+    """Convert probabilities to whole numbers of steps (`STEPS`); cells that are not accepted get `NO_CELL`."""
     numbers: Numbers = np.rint(probabilities * STEPS).astype(np.uint16)
     numbers[~accepted] = NO_CELL
     return numbers
@@ -40,7 +40,7 @@ class BlockStore:
 
     Args:
         folder: Folder of the blocks.
-        shapes: rows and columns of each block.
+        shapes: Rows and columns of each block.
         classes: Number of classes of the network.
     """
 
@@ -48,14 +48,14 @@ class BlockStore:
         self._folder, self._shapes, self._classes = folder, shapes, classes
 
     def claim(self, fingerprint: str, about: dict[str, str]) -> None:
-        """Take the folder for one map, or check that it is this map's.
+        """Reserve the folder for one map, or check that it belongs to this map.
 
         Args:
-            fingerprint: Hashes of model, scenes and options.
-            about: hashes of these by name, for the error message.
+            fingerprint: Hash of model, scenes and options together.
+            about: Hash of each of them by name, for the error message.
 
-        Errors:
-            UserError: it holds blocks of another map.
+        Raises:
+            UserError: The folder holds blocks of another map.
         """
         file = self._folder / ABOUT
         if not file.exists():
@@ -67,17 +67,17 @@ class BlockStore:
         of = before.get("of") if isinstance(before, dict) else None
         differs = [name for name, value in about.items() if not isinstance(of, dict) or of.get(name) != value]
         raise UserError(
-            f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; give the same "
-            "again, remove it, or name another folder with --output"
+            f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; use the same again, "
+            "remove the folder, or name another with --output"
         )
 
     @property
     def correction(self) -> Path:
-        """The file of what the dense mode has learnt."""
+        """File of the dense mode's boundary correction."""
         return self._folder / CORRECTION
 
     def missing(self) -> list[int]:
-        """Numbers of the blocks that are still to do."""
+        """Numbers of the blocks that are not finished."""
         return [number for number in range(len(self._shapes)) if self._read(number) is None]
 
     def any(self) -> bool:
@@ -85,17 +85,17 @@ class BlockStore:
         return any(self._file(number).exists() for number in range(len(self._shapes)))
 
     def put(self, number: int, probabilities: Numbers) -> None:
-        """Keep the probabilities of a block, as `in_steps` gives them."""
+        """Store the probabilities of a block, as converted by `in_steps`."""
         write_bytes(self._file(number), probabilities.astype(NUMBER, copy=False).tobytes())
 
     def get(self, number: int) -> Numbers:
-        """The probabilities of a finished block in `STEPS`, `NO_CELL` for none."""
+        """Load the probabilities of a finished block, in steps (`STEPS`); `NO_CELL` for a cell without any."""
         found = self._read(number)
-        assert found is not None, "all blocks are done before they are taken"
+        assert found is not None, "blocks are loaded after all of them are finished"
         return found
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its contents."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _file(self, number: int) -> Path:

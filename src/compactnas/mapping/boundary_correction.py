@@ -1,11 +1,12 @@
 """Map shared features to the logits of each window computed alone: a linear map, learnt on some windows.
 
-Run alone, a window is surrounded by zeros in every layer; in a strip, by its neighbours. So the shared features differ
-from the window's own near its frame. What that does to the logits is much the same for like windows: ridge regression
-learns it from a sample of the scene's own windows, which are judged both ways. No label is needed.
+If a window is computed alone, every layer pads it with zeros; in a strip, it is surrounded by its neighbours. So the
+shared features differ from the window's own features near its border. This changes the logits of similar windows in
+much the same way: ridge regression learns the change from a sample of the scene's windows, computed both ways. It needs
+no labels.
 
-Where the answer stays in doubt, the window is better run alone. The doubt is the distance of the two highest
-probabilities; how much of it is too much is found on windows of the sample that the regression did not see.
+If the result is uncertain, the window is computed alone. A window is uncertain if the margin between its two highest
+probabilities is small. The threshold is chosen on windows of the sample that the regression was not fitted to.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 
 FOLDS = 12
 RIDGES = (1e-3, 1e-2, 1e-1)
-"""Strengths that are tried, for features of unit deviation, a window."""
+"""Ridge penalties to try, per window, for features with unit standard deviation."""
 LEAST_DEVIATION = 1e-6
 
 Features = Float[Tensor, "windows features"]
@@ -28,7 +29,7 @@ Logits = Float[Tensor, "windows classes"]
 
 @dataclass(frozen=True)
 class Ridge:
-    """A linear map with its own standardisation of the features."""
+    """A linear map that standardises its features."""
 
     mean: Float[Tensor, " features"]
     deviation: Float[Tensor, " features"]
@@ -37,7 +38,7 @@ class Ridge:
 
     @classmethod
     def fit(cls, features: Features, logits: Logits, ridge: float) -> Ridge:
-        """Least squares with a penalty; computed in double precision, kept in single."""
+        """Fit least squares with a ridge penalty, in double precision; the result is in single precision."""
         x, y = features.double(), logits.double()
         mean, deviation, bias = x.mean(0), x.std(0).clamp(min=LEAST_DEVIATION), y.mean(0)
         x = (x - mean) / deviation
@@ -51,14 +52,14 @@ class Ridge:
 
 @dataclass(frozen=True)
 class BoundaryCorrection:
-    """Predicted logits of the windows, and where they are in doubt.
+    """Predict the logits of windows from shared features, and mark uncertain windows.
 
     Attributes:
-        ridge: features to logits.
-        least_margin: windows whose two highest probabilities are closer are in doubt.
-        agreement: share of the sample's windows that get the same class, those in doubt being run alone; measured on
-            windows that were not learnt from.
-        alone: share of the sample's windows that are in doubt.
+        ridge: Linear map from features to logits.
+        least_margin: Smallest margin between the two highest probabilities; below it, a window is uncertain.
+        agreement: Share of the sample's windows that get the class of the exact mode if uncertain windows are computed
+            alone; measured on windows that were left out of the fit.
+        alone: Share of the sample's windows that are uncertain.
     """
 
     ridge: Ridge
@@ -69,48 +70,48 @@ class BoundaryCorrection:
     def __call__(
         self, features: Float[Tensor, "*windows features"]
     ) -> tuple[Float[Tensor, "*windows classes"], Bool[Tensor, "*windows"]]:
-        """Class probabilities, and whether they are in doubt."""
+        """Class probabilities, and which windows are uncertain."""
         probabilities = self.ridge(features).softmax(dim=-1)
         return probabilities, _margins(probabilities) < self.least_margin
 
     @property
     def figures(self) -> dict[str, float]:
-        """Expected agreement, measured on the sample."""
+        """Share of windows computed alone and expected agreement, both measured on the sample."""
         return {"judged_alone": self.alone, "agreement": self.agreement}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, exactly, as plain values."""
+        """Convert to plain values, without loss."""
         ridge = {field.name: getattr(self.ridge, field.name).tolist() for field in fields(Ridge)}
         return {"ridge": ridge, "least_margin": self.least_margin, **self.figures}
 
     @classmethod
     def from_json(cls, raw: Any) -> BoundaryCorrection:
-        """The same from `to_json`.
+        """Restore a correction from the values of `to_json`.
 
-        Errors:
-            ValueError: it is no such thing.
+        Raises:
+            ValueError: The values are not a correction.
         """
         try:
             parts = [torch.tensor(raw["ridge"][field.name], dtype=torch.float32) for field in fields(Ridge)]
             figures = [float(raw[name]) for name in ("least_margin", "agreement", "judged_alone")]
             mean, deviation, weights, bias = (tuple(part.shape) for part in parts)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not what the dense mode learnt ({error})") from None
+            raise ValueError(f"is not a correction of the dense mode ({error})") from None
         if len(weights) != 2 or not weights == mean + bias == deviation + bias:
-            raise ValueError("not what the dense mode learnt (its parts do not go together)")
+            raise ValueError("is not a correction of the dense mode (the shapes of its parts do not match)")
         return cls(Ridge(*parts), *figures)
 
 
 def learn(
     features: Features, logits: Logits, groups: Int64[Tensor, " windows"], agreement: float
 ) -> BoundaryCorrection:
-    """Learn from windows that were judged both ways.
+    """Learn a correction from windows that were computed both ways.
 
     Args:
         features: Features of the strip at each window.
         logits: Logits of each window computed alone.
-        groups: number of each window's neighbourhood; those of one are left out together.
-        agreement: share of windows that should get the class that they get alone.
+        groups: Number of each window's neighbourhood; cross-validation leaves out whole neighbourhoods.
+        agreement: Share of windows that should get the same class as if they were computed alone.
     """
     found = [(_tried(features, logits, groups, ridge, agreement), ridge) for ridge in RIDGES]
     (alone, margin, reached), ridge = min(found)
@@ -120,14 +121,14 @@ def learn(
 def _tried(
     features: Features, logits: Logits, groups: Int64[Tensor, " windows"], ridge: float, agreement: float
 ) -> tuple[float, float, float]:
-    """Share of windows that must be run alone, the margin below which they lie, and the agreement that is reached."""
+    """Share of windows that must be computed alone, the margin below which they are, and the agreement reached."""
     said = torch.empty_like(logits)
     for fold in range(FOLDS):
         left_out = groups % FOLDS == fold
         said[left_out] = Ridge.fit(features[~left_out], logits[~left_out], ridge)(features[left_out])
     margins, order = _margins(said.softmax(dim=-1)).sort()
     differs = (said.argmax(dim=-1) != logits.argmax(dim=-1))[order].long()
-    left = differs.sum() - differs.cumsum(0)  # that stay if all up to this one are run alone
+    left = differs.sum() - differs.cumsum(0)  # differences that remain if all windows up to this one are computed alone
     left = torch.cat([differs.sum()[None], left])
     alone = int((left > (1 - agreement) * len(differs)).sum())
     margin = 0.0 if alone == 0 else float(margins[alone]) if alone < len(margins) else 2.0

@@ -1,8 +1,9 @@
-"""The dense mode: what neighbouring windows share is computed once; windows in doubt are judged on their own.
+"""The dense mode: compute the features that neighbouring windows share once, and uncertain windows on their own.
 
-A map has a cell every 10 px and judges it by a window of 32 px, so that every pixel is in ten windows. The network
-runs once on the whole block (`levels`); its features at each window's place are turned into what it would say of the
-window alone (`correction`). Before that, windows spread over the scene are judged both ways: the sample.
+A map has a cell every 10 px and classifies it by a window of 32 px, so every pixel is in ten windows. The network runs
+once on the whole block (`levels`). The boundary correction turns its features at each window into the probabilities
+that the network would give for the window alone. The correction is learnt from a sample: windows spread over the scene
+that are computed both ways.
 """
 
 from __future__ import annotations
@@ -25,27 +26,27 @@ from compactnas.mapping.levels import window_means
 from compactnas.nn.stages import Stages
 
 AGREEMENT = 0.985
-"""Share of the sample that should have the class of the exact mode: half a point above what a map should have, 98 %."""
+"""Share of the sample that should get the class of the exact mode: half a point above the target for a map, 98 %."""
 TILE = 7
-"""Cells along the side of a tile of the sample; those at its border are not taken."""
+"""Number of cells along the side of a tile of the sample; cells at its border are not used."""
 MOST_TILES, FEWEST_TILES, CELLS_A_TILE = 96, 24, 400
-"""Least and largest number of tiles in a sample, and the number of map cells per tile."""
+"""Largest and smallest number of tiles in a sample, and number of map cells per tile."""
 BORDER_PX = 8
-"""Pixels around a block that are mirrored: a multiple of every stride."""
+"""Width of the mirrored border around a block, in pixels: a multiple of every stride."""
 COLUMNS = 48
-"""Columns of cells that are run at a time: their maps stay near the processor."""
+"""Number of columns of cells that run at a time, so that their feature maps fit in the processor's cache."""
 SMALLEST = 1e-12
-"""Of a probability whose logarithm is learnt."""
+"""Lower limit of a probability before its logarithm is taken."""
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Cells by shared features, and those in doubt, or with pixels that are not valid, by the exact mode.
+    """Classify cells by shared features; cells that are uncertain or have invalid pixels go through the exact mode.
 
     Attributes:
         levels: Levels of the network.
-        exact: the same network, window by window.
-        correction: what was learnt of this scene.
+        exact: Exact mode of the same network.
+        correction: Boundary correction learnt from the scene.
     """
 
     levels: Stages
@@ -65,7 +66,7 @@ class Dense:
 
 
 def features(levels: Stages, block: Block) -> Float[Tensor, "rows columns features"]:
-    """The shared features of all cells of a block; pixels that are not valid are the training data's mean."""
+    """Compute the shared features of all cells of a block; invalid pixels become the mean of the training data."""
     pixels = torch.from_numpy(block.pixels)
     if not block.valid.all():
         pixels = torch.where(torch.from_numpy(block.valid), pixels, levels.normalise.mean)
@@ -85,13 +86,13 @@ def features(levels: Stages, block: Block) -> Float[Tensor, "rows columns featur
 def learn_correction(
     levels: Stages, exact: Exact, tiles: Iterable[Block], agreement: float = AGREEMENT
 ) -> BoundaryCorrection | None:
-    """Judge the sample both ways and learn from it; None where it is too small to learn anything.
+    """Compute the sample both ways and learn a correction from it; None if the sample is too small.
 
     Args:
         levels: Levels of the network.
-        exact: the same network.
-        tiles: blocks of `TILE` x `TILE` cells (`sample`).
-        agreement: share of cells that should have the class of the exact mode.
+        exact: Exact mode of the same network.
+        tiles: Blocks of `TILE` x `TILE` cells (`sample`).
+        agreement: Share of cells that should get the class of the exact mode.
     """
     shared, alone = [], []
     with torch.inference_mode():
@@ -104,17 +105,17 @@ def learn_correction(
             return None
         groups = torch.arange(len(alone)).repeat_interleave(torch.tensor([len(part) for part in alone]))
         logits = torch.cat(alone).clamp(min=SMALLEST).log()
-        logits = logits - logits.mean(dim=-1, keepdim=True)  # the network's own but for a number that all classes share
+        logits = logits - logits.mean(dim=-1, keepdim=True)  # the network's logits up to a constant per window
         return learn(torch.cat(shared), logits, groups, agreement)
 
 
 def sample(read: Callable[[CellRectangle], Block], grid: Grid, tiles: int = 0) -> Iterator[Block]:
-    """Draw tiles of valid pixels all over a scene, always the same ones.
+    """Draw tiles without invalid pixels from all over a scene, always the same ones.
 
     Args:
-        read: gives the block of these cells.
-        grid: the scene's.
-        tiles: Largest number of tiles; 0 takes more for a larger scene.
+        read: Function that reads the block of these cells.
+        grid: Grid of the scene.
+        tiles: Largest number of tiles; 0 draws more from a larger scene.
     """
     left = tiles or min(MOST_TILES, max(FEWEST_TILES, grid.rows * grid.columns // CELLS_A_TILE))
     for row, column in _places(grid)[: 4 * left]:
@@ -127,7 +128,7 @@ def sample(read: Callable[[CellRectangle], Block], grid: Grid, tiles: int = 0) -
 
 
 def _places(grid: Grid) -> NDArray[np.int64]:
-    """First row and column of tiles from edge to edge that overlap by no more than about their border, shuffled."""
+    """First row and column of tiles from edge to edge, shuffled; neighbouring tiles overlap by about their border."""
     rows, columns = (
         np.linspace(0, count - TILE, max(1, (count - 1) // (TILE - 1)) if count >= TILE else 0).round().astype(np.int64)
         for count in (grid.rows, grid.columns)

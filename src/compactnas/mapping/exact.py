@@ -1,4 +1,4 @@
-"""The exact mode: each window is judged on its own, as patches were in training."""
+"""The exact mode: classify each window on its own, as the patches in training."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BlockProbabilities = Float32[np.ndarray, "rows columns classes"]
 
 @runtime_checkable
 class Mode(Protocol):
-    """How the cells of a block are judged."""
+    """Mode of a map: computes the class probabilities of the cells of a block."""
 
     def __call__(self, block: Block) -> BlockProbabilities:
-        """Class probabilities of each cell; those of cells that are not accepted have no meaning."""
+        """Class probabilities of each cell; they have no meaning for cells that are not accepted."""
         ...
 
 
 class Exact:
-    """Windows in batches through an engine.
+    """Classify windows in batches with an engine.
 
-    Pixels of a window that are not valid become the mean of its valid ones, band by band.
+    In each window and band, invalid pixels become the mean of the valid ones.
 
     Args:
-        engine: the network.
-        batch: windows at a time.
+        engine: Engine that runs the network.
+        batch: Number of windows in a batch.
     """
 
     def __init__(self, engine: Engine, batch: int) -> None:
@@ -49,7 +49,7 @@ class Exact:
 
 
 def _fill(patches: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-    """Put each patch's own means in place of pixels that are not valid."""
+    """Replace invalid pixels by the mean of the valid pixels of the same patch and band."""
     for number in np.flatnonzero(~valid.all(axis=(1, 2))):
         patch, good = patches[number], valid[number]
         patch[:, ~good] = patch[:, good].mean(axis=1, dtype=np.float64)[:, None]

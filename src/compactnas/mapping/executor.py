@@ -1,4 +1,4 @@
-"""MapPlan a map and compute its blocks with an executor: in this process (`executors/local.py`) or on Ray."""
+"""Plan a map and compute its blocks with an executor: in this process (`executors/local.py`) or on Ray."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from compactnas.runs.task import Task
 
 @dataclass(frozen=True)
 class MapPlan:
-    """MapPlan of a map whose job, engine and scenes fit each other.
+    """Plan of a map, with a job, an engine and scenes that fit each other.
 
     Attributes:
         job: Model, scenes and options.
@@ -32,7 +32,7 @@ class MapPlan:
         place: Georeference of the map.
         blocks: Blocks of cells.
         notes: Assumptions about the scenes.
-        correction: Correction that the dense mode learnt from the scenes; None in the exact mode.
+        correction: Boundary correction that the dense mode learnt from the scenes; None in the exact mode.
     """
 
     job: MapJob
@@ -45,13 +45,13 @@ class MapPlan:
 
 
 Executor = Callable[[MapPlan, Sequence[int], Warn], Generator[tuple[int, Numbers], None, None]]
-"""Function that computes the blocks with these numbers and gives number and probabilities of each, in any order."""
+"""Function that computes blocks by number, and yields the number and the probabilities of each, in any order."""
 
 
 def plan_map(job: MapJob) -> MapPlan:
-    """Open model and scenes and check that they fit each other.
+    """Open the model and the scenes, and check that they fit each other.
 
-    Errors:
+    Raises:
         UserError: They do not fit, or one of them cannot be read.
     """
     engine, task = open_engine(job.model, job.engine, job.threads), task_of(job.model)
@@ -62,10 +62,10 @@ def plan_map(job: MapJob) -> MapPlan:
 
 
 def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
-    """Open each scene once and collect the common georeference and the notes.
+    """Open each scene once, and return the common georeference and the notes.
 
-    Errors:
-        UserError: A scene cannot be read, or its grid differs from the grid of the first.
+    Raises:
+        UserError: A scene cannot be read, or its grid differs from that of the first.
     """
     places: list[Place] = []
     notes: list[str] = []
@@ -78,7 +78,7 @@ def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
         if not place.same_grid(places[0]):
             raise UserError(
                 f"{path}: lies on another grid than {job.scenes[0]} ({place.text}; {places[0].text}); seasons are "
-                "combined cell by cell: warp it to the first (rio warp --like)"
+                "combined cell by cell, so warp it to the grid of the first (rio warp --like)"
             )
     return places[0], tuple(dict.fromkeys(notes))
 
@@ -86,9 +86,9 @@ def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
 def fill(
     store: BlockStore, plan: MapPlan, executor: Executor, progress: Progress, warn: Warn
 ) -> BoundaryCorrection | None:
-    """Compute the missing blocks and store each at once; give the correction of the dense mode.
+    """Compute the missing blocks, store each at once, and return the dense mode's correction.
 
-    Errors:
+    Raises:
         UserError: A scene cannot be read, or its values are digital numbers although the network takes reflectance.
     """
     sizes = [cells.rows * cells.columns for cells in plan.blocks]
@@ -110,12 +110,12 @@ def _correction(store: BlockStore, plan: MapPlan, warn: Warn) -> BoundaryCorrect
         return None
     correction = _stored_correction(store) or learnt(plan.job, plan.engine, plan.grid)
     if correction is None:
-        warn("--mode dense: too few neighbourhoods without a hole to learn from; the map is made in the exact mode")
+        warn("--mode dense: too few neighbourhoods without missing pixels to learn from; using the exact mode")
         return None
     write_json(store.correction, correction.to_json())
     warn(
-        f"--mode dense: {100 * correction.alone:.1f} % of cells will be judged alone, so that about "
-        f"{100 * correction.agreement:.1f} % of all have the class of the exact mode"
+        f"--mode dense: {100 * correction.alone:.1f} % of cells will be judged alone; about "
+        f"{100 * correction.agreement:.1f} % of all cells will get the class of the exact mode"
     )
     return correction
 

@@ -1,7 +1,8 @@
-"""The cells of a map, and the windows that they are judged by.
+"""The cells of a map, and the windows that classify them.
 
-A cell is a square of `step` pixels; its window is a square of `window` pixels around it, so that the cell's corner is
-(window - step) // 2 pixels from the window's: 32 px moved by 10 px give cells of 100 m, 11 px inside (16 - 5).
+A cell is a square of `step` pixels, and its window is a square of `window` pixels around it. The corner of the cell is
+(window - step) // 2 pixels from the corner of the window: windows of 32 px moved by 10 px give cells of 100 m that
+begin 11 px inside.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from compactnas.mapping.config import Edges
 from compactnas.mapping.scene import Place
 
 BLOCK_ROWS, BLOCK_COLUMNS = 16, 1024
-"""Most cells of what is worked on at a time: at 10 px and 10 bands, 75 MB of pixels."""
+"""Largest number of rows and columns of a block: at 10 px and 10 bands, it holds 75 MB of pixels."""
 MOST_CELLS = 2**26
-"""Of a map."""
+"""Largest number of cells of a map."""
 
 
 class CellRectangle(NamedTuple):
@@ -37,9 +38,9 @@ class Grid:
     Attributes:
         rows: Number of rows of cells.
         columns: Number of columns of cells.
-        step: side of a cell in pixels, and distance of neighbouring windows.
-        window: side of a window in pixels.
-        first: pixel of the scene, along both axes, at which the first window begins; negative where it reaches over the
+        step: Side of a cell and distance between neighbouring windows, in pixels.
+        window: Side of a window in pixels.
+        first: First pixel of the first window along both axes of the scene; negative if the window extends over the
             edge.
     """
 
@@ -51,20 +52,22 @@ class Grid:
 
     @classmethod
     def of(cls, place: Place, step: int, window: int, edges: Edges) -> Grid:
-        """The cells of a scene.
+        """Lay cells over a scene.
 
         Args:
             place: Georeference of the scene.
-            step: side of a cell in pixels.
-            window: side of a window in pixels.
-            edges: `mirror` covers the whole scene, from its corner, with cells whose windows reach over the edge;
-                `leave` has the cells whose windows lie inside.
+            step: Side of a cell in pixels.
+            window: Side of a window in pixels.
+            edges: `mirror` covers the whole scene from its corner, with windows that extend over the edge; `leave`
+                keeps only the cells whose windows lie inside the scene.
 
-        Errors:
-            UserError: the scene is smaller than a window, or gives too many cells.
+        Raises:
+            UserError: The scene is smaller than a window, or gives too many cells.
         """
         if not 1 <= step <= window:
-            raise UserError(f"--stride-px: {step} is not between 1 and the window's side, {window}")
+            raise UserError(
+                f"--stride-px: {step} is not between 1 and the window's side, {window}; leave it out for about 100 m"
+            )
         if min(place.height, place.width) < window:
             raise UserError(
                 f"the scene is {place.width} x {place.height} pixels, and a window takes {window} x {window}; give a "
@@ -76,7 +79,7 @@ class Grid:
             first, (rows, columns) = 0, ((side - window) // step + 1 for side in (place.height, place.width))
         if rows * columns > MOST_CELLS:
             raise UserError(
-                f"--stride-px: {step} gives {columns} x {rows} cells; give a larger step or a smaller scene"
+                f"--stride-px: {step} gives {columns} x {rows} cells; give a larger stride or a smaller scene"
             )
         return cls(rows, columns, step, window, first)
 
@@ -87,14 +90,14 @@ class Grid:
         return Place(scene.crs, moved, self.rows, self.columns)
 
     def blocks(self) -> Iterator[CellRectangle]:
-        """The map cut into rectangles of about the same size, row by row."""
+        """Split the map into rectangles of about the same size, row by row."""
         for row, rows in _parts(self.rows, BLOCK_ROWS):
             for column, columns in _parts(self.columns, BLOCK_COLUMNS):
                 yield CellRectangle(row, column, rows, columns)
 
 
 def inset(window: int, step: int) -> int:
-    """Pixels from a window's corner to its cell's."""
+    """Number of pixels between the corner of a window and the corner of its cell, along each axis."""
     return (window - step) // 2
 
 

@@ -1,4 +1,4 @@
-"""All that a map depends on, and what tells two of them apart."""
+"""Inputs and options of a map, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from compactnas.version import __version__
 
 FORMAT = "compactnas-map/1"
 Warn = Callable[[str], None]
-"""Hears in a line what was assumed, or looks wrong."""
+"""Function that receives an assumption or a likely mistake as one line of text."""
 
 MODEL_FILES = (".safetensors", ".onnx", ".json")
-"""Ends of the files that can make a model what it is."""
+"""Suffixes of the files that can define a model."""
 BESIDE = ("evaluation.json", "warnings.json", "environment.json", "parity.json", "item.json", "manifest.json")
-"""Files of a model's folder that say something of it, and can be written again."""
+"""Files in the folder of a model that describe it and can be rewritten; they do not count in its fingerprint."""
 
 
 @dataclass(frozen=True)
 class MapJob:
-    """All that a map depends on, as plain values: it can be sent to another process.
+    """Inputs and options of a map, as plain values that can be sent to another process.
 
     Attributes:
-        model: folder of a run or an export.
-        engine: that computes it.
-        threads: Number of threads of the engine; 0 leaves the engine's choice.
-        scenes: one, or several seasons of the same ground.
-        readings: how each is read.
+        model: Folder of a run or an export.
+        engine: Name of the engine that runs the model.
+        threads: Number of threads of the engine; 0 leaves the choice to the engine.
+        scenes: Scene, or several seasons of the same ground.
+        readings: Reading options of each scene.
         config: Options of the map.
     """
 
@@ -45,7 +45,7 @@ class MapJob:
     config: MapConfig
 
     def fingerprints(self) -> dict[str, str]:
-        """Hash everything that two maps can differ in; the number of threads changes nothing."""
+        """Hash everything that can change a map; the number of threads does not count."""
         masks = [Path(reading.mask) for reading in self.readings if reading.mask]
         reading = asdict(self.readings[0]) | {"mask": ""}
         how = {"format": FORMAT, "version": __version__, "engine": self.engine, "reading": reading}
@@ -57,7 +57,7 @@ class MapJob:
 
 
 def digest(values: Any) -> str:
-    """SHA-256 of plain values."""
+    """Hash plain values with SHA-256."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

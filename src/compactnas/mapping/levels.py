@@ -1,8 +1,9 @@
-"""Features that neighbouring windows share: a network's maps over a strip, and their means over each window.
+"""Features that neighbouring windows share: a network's feature maps over a strip, and their means over each window.
 
-A level of a network is what it does between two halvings of the side. Every level runs once on the strip, and a window
-is told by the means of each level's last map over its place. Windows that begin between two pixels of a level, as every
-second one does at 10 px and a stride of 4, get the mean over the same area: pixels on its edge count by their part.
+A level is the part of a network between two halvings of the resolution. Every level runs once on the strip. The
+features of a window are the means of each level's last feature map over the window. Some windows begin between two
+pixels of a level: every second one does at 10 px and a stride of 4. For them, a pixel on the border is weighted by the
+share of it that lies inside the window.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from compactnas.errors import UserError
 from compactnas.nn.stages import StagedNetwork, Stages
 
 FRAME = 1
-"""Pixels that the inner means leave out on each side of a window: those that zeros touch where it is run alone."""
+"""Pixels that the inner means leave out on each side of a window; zero padding affects them in a window run alone."""
 
 
 def levels_of(network: nn.Module) -> Stages:
-    """Cut a network in eval mode into levels that neighbouring windows can share.
+    """Split a network in eval mode into levels that neighbouring windows can share.
 
     Raises:
-        UserError: Each window of the network must run alone.
+        UserError: The network must run on each window alone.
     """
     if not isinstance(network, StagedNetwork):
-        raise UserError(f"--mode dense: {type(network).__name__} has no stages; use exact")
+        raise UserError(f"--mode dense: {type(network).__name__} has no stages to share; use --mode exact")
     stages = network.stages()
     if stages.alone:
-        raise UserError(f"--mode dense: {stages.alone}; use exact")
+        raise UserError(f"--mode dense: {stages.alone}; use --mode exact")
     return stages
 
 
@@ -39,18 +40,18 @@ def window_means(
     columns: Float[Tensor, " columns"],
     window_px: int,
 ) -> list[Float[Tensor, "rows columns features"]]:
-    """Means over each window of the positive part of each level's last map: of all of it, and without its frame.
+    """Average the positive part of each level's last feature map over each window, with and without its frame.
 
     Args:
         levels: Stages of the network.
-        strip: raw pixels.
-        rows: first row of each row of windows.
-        columns: first column of each column of windows.
-        window_px: side of a window.
+        strip: Raw pixels.
+        rows: First row of each row of windows.
+        columns: First column of each column of windows.
+        window_px: Side of a window in pixels.
 
     Returns:
         For each level, the means over the whole windows, then those without a frame of `FRAME` pixels of the level. The
-        last but one are what the network's last layer takes.
+        last but one are the input of the network's last layer.
     """
     means = []
     states = levels.enter(strip)
@@ -71,7 +72,7 @@ def window_means(
 
 
 def _parts_of(first: Float[Tensor, " windows"], side: float, pixels: int) -> Float[Tensor, "windows pixels"]:
-    """Share of each window's length that every pixel of an axis covers."""
+    """Share of each window's length that each pixel of an axis covers."""
     place = torch.arange(pixels, dtype=first.dtype)
     inside = torch.minimum(first[:, None] + side, place + 1) - torch.maximum(first[:, None], place)
     return inside.clamp(0, 1) / side
@@ -83,5 +84,5 @@ def _means(
     across: Float[Tensor, "columns width"],
 ) -> Float[Tensor, "rows columns channels"]:
     _, channels, height, width = y.shape
-    flat = y[0].permute(1, 2, 0).reshape(height, width * channels)  # no copy where the map is channels_last
+    flat = y[0].permute(1, 2, 0).reshape(height, width * channels)  # no copy if the map is channels_last
     return torch.matmul(across, (down @ flat).view(len(down), width, channels))

@@ -1,4 +1,4 @@
-"""From scenes and a network to a map: block by block, in little memory, going on where it was stopped."""
+"""Make a map from scenes and a network, block by block, in little memory; a stopped map can be resumed."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from compactnas.runs.folder import sole_writer
 from compactnas.version import __version__
 
 DONE, PART = "map.json", "map.part"
-"""Names of a finished map's files and of the folder in which a map grows."""
+"""Names of the description of a finished map and of the folder of an unfinished one."""
 
 
 def make_map(
     job: MapJob, out: Path, outputs: Outputs, progress: Progress, warn: Warn, executor: Executor = run_locally
 ) -> dict[str, Any]:
-    """Make a map, or go on with one that was stopped; gives what `map.json` holds.
+    """Make a map, or resume one that was stopped; return the contents of `map.json`.
 
     Args:
-        job: what to map.
-        out: folder to make.
-        outputs: which files.
-        progress: Function that receives the number of finished cells and their total.
+        job: Model, scenes and options.
+        out: Folder to create.
+        outputs: Names of the files, and which of them to write.
+        progress: Function that receives the number of finished cells and the number of all cells.
         warn: Function that receives warnings about assumptions.
-        executor: who judges the blocks.
+        executor: Executor that computes the blocks.
 
-    Errors:
-        UserError: there is a map already or a part of another, the scenes do not go together or with the network, no
-            cell can be judged, or whatever is wrong with a scene or the model.
+    Raises:
+        UserError: The folder holds a map or a part of another map, the scenes do not match each other or the network,
+            no cell has enough valid pixels, or a scene or the model cannot be used.
     """
     require_rasterio("a map")
     if (out / DONE).exists():
@@ -84,7 +84,7 @@ def make_map(
 
 @contextmanager
 def _nothing_left(out: Path, store: BlockStore) -> Iterator[None]:
-    """Leave nothing behind if a mistake is found before the first block."""
+    """Remove the folders again if a user error occurs before the first block is finished."""
     there = out.exists()
     try:
         yield

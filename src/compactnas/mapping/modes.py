@@ -1,4 +1,4 @@
-"""Modes of a map, ready to compute blocks."""
+"""Choose the mode of a map, exact or dense, and prepare it to compute blocks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from compactnas.nn.stages import Stages
 
 
 def mode_of(job: MapJob, engine: Engine, correction: BoundaryCorrection | None) -> Mode:
-    """Function that computes the cells of a block.
+    """Make the mode that computes the cells of a block.
 
     Args:
-        job: what to map.
-        engine: that judges single windows.
-        correction: what the dense mode has learnt (`learnt`); without, each window is judged on its own.
+        job: Model, scenes and options of the map.
+        engine: Engine that classifies single windows.
+        correction: Boundary correction of the dense mode (`learnt`); None for the exact mode.
     """
     exact = Exact(engine, job.config.batch_size)
     return exact if correction is None else Dense(_levels(job, engine), exact, correction)
@@ -32,8 +32,8 @@ def mode_of(job: MapJob, engine: Engine, correction: BoundaryCorrection | None) 
 def learnt(job: MapJob, engine: Engine, grid: Grid) -> BoundaryCorrection | None:
     """Learn the dense mode's boundary correction from windows of each scene; None if too few are usable.
 
-    Errors:
-        UserError: the dense mode is not for this network, or a scene cannot be read.
+    Raises:
+        UserError: The dense mode does not support this network, or a scene cannot be read.
     """
 
     def tiles() -> Iterator[Block]:

@@ -1,1 +1,1 @@
-"""Executors that compute the blocks of a map."""
+"""Executors that compute the blocks of a map, locally or on Ray."""

@@ -1,4 +1,4 @@
-"""Compute the blocks of a map in this process, one after the other, while a thread reads the next one."""
+"""Compute the blocks of a map in this process, one by one, while a thread reads the next block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[tuple[int, Numbers], None, None]:
-    """Compute the blocks with these numbers in this process, in their order."""
+    """Compute the blocks with these numbers in this process, in the given order."""
     if not numbers:
         return
     mode = mode_of(plan.job, plan.engine, plan.correction)
@@ -42,7 +42,7 @@ def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[
 def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) -> None:
     """Warn if the values of some windows do not look like reflectance.
 
-    Errors:
+    Raises:
         UserError: The values are digital numbers.
     """
     for block in seasons:
@@ -53,12 +53,14 @@ def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) 
         patches = block.windows()[:, rows[some], columns[some]].swapaxes(0, 1)
         for fault in unlike_reflectance(bands, patches):
             if np.median(patches) > DIGITAL_NUMBERS:
-                raise UserError(f"the scene: {fault}; give --scale 0.0001, or --scale 1 if the network was trained so")
+                raise UserError(
+                    f"the scene: {fault}; give --scale 0.0001, or --scale 1 if the network was trained on such numbers"
+                )
             warn(f"the scene: {fault}")
 
 
 def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Accepted]:
-    """Average the class probabilities over the seasons that accept a cell; also give the cells that any accepts."""
+    """Average class probabilities over the seasons that accept a cell; also mark the cells accepted by any season."""
     found, accepted = zip(*((mode(block), block.accepted) for block in seasons), strict=True)
     count = np.sum(accepted, axis=0)
     total = np.sum(
@@ -68,7 +70,7 @@ def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Ac
 
 
 def _read(plan: MapPlan, numbers: Sequence[int]) -> Generator[tuple[int, Block], None, None]:
-    """Read each of these blocks in each season."""
+    """Read these blocks, each in every season."""
     job, bands = plan.job, plan.engine.bands
     with ExitStack() as files:
         scenes = [
@@ -81,13 +83,13 @@ def _read(plan: MapPlan, numbers: Sequence[int]) -> Generator[tuple[int, Block],
 
 
 def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """Compute the next item in a thread meanwhile; always in the same thread, because GDAL's handles need that."""
+    """Compute the next item in a thread, always the same one, because GDAL's handles are bound to a thread."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
         try:
             waiting = thread.submit(next, items, end)
             while (item := waiting.result()) is not end:
                 waiting = thread.submit(next, items, end)
-                yield item  # type: ignore[misc]  # `end` never gets here
+                yield item  # type: ignore[misc]  # the loop ends at `end`
         finally:
             thread.submit(items.close).result()

@@ -1,6 +1,6 @@
-"""Blocks of a map on Ray: tasks judge a few at a time, and send back their probabilities.
+"""Compute the blocks of a map on Ray: each task computes a few blocks and returns their probabilities.
 
-Models and scenes have to lie in the same place on every machine, as on a shared disk; the map's folder need not.
+Every machine needs the model and the scenes at the same path, as on a shared disk, but not the folder of the map.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from compactnas.mapping.executors.local import run_locally
 from compactnas.mapping.job import MapJob, Warn
 
 BLOCKS = 4
-"""Of a task: enough that opening model and scenes is little of it."""
+"""Number of blocks of a task, so that opening the model and the scenes is a small part of its time."""
 TRIES = 3
-"""How often Ray begins a task again whose process or machine has died."""
+"""Largest number of times that Ray restarts a task after its process or machine died."""
 
 Judged = tuple[list[tuple[int, Numbers]], list[str]]
-"""Blocks with their numbers, and warnings."""
+"""Block numbers with their probabilities, and warnings."""
 
 
 def ray_executor(address: str, threads: int) -> Executor:
@@ -75,13 +75,13 @@ def ray_executor(address: str, threads: int) -> Executor:
 
 
 def judge(job: MapJob, numbers: tuple[int, ...], correction: BoundaryCorrection | None) -> Judged:
-    """Compute the blocks with these numbers, with the dense mode's correction if there is one."""
+    """Compute the blocks with these numbers; use the dense mode if there is a correction."""
     warnings: list[str] = []
     return [*run_locally(replace(_plan(job), correction=correction), numbers, warnings.append)], warnings
 
 
 _plan = lru_cache(maxsize=1)(plan_map)
-"""A process that gets a second task of a map has its model already."""
+"""Cached plan, so that a process opens the model once for all its tasks of a map."""
 
 
 def _absolute(job: MapJob, threads: int) -> MapJob:
