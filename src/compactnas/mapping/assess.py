@@ -1,8 +1,8 @@
-"""Accuracy of a map: its cells against a reference, as WUDAPT's users report it, with bootstrap intervals.
+"""Accuracy of a map: compare its cells with a reference, in the measures of WUDAPT, with bootstrap intervals.
 
 The LCZ Generator gives OA, OAu, OAbu, OAw and the F1 of each class over 25 bootstraps of the training polygons
-(Demuzere et al. 2021, doi:10.3389/fenvs.2021.637455). A finished map cannot be trained again, so that here its
-reference is drawn anew: polygons, or blocks of cells, since cells that are neighbours do not count as independent.
+(Demuzere et al. 2021, doi:10.3389/fenvs.2021.637455). A finished map cannot be trained again, so this module resamples
+its reference instead: polygons, or blocks of cells, because neighbouring cells are not independent.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Score:
 
     Attributes:
         measures: Measures over all cells.
-        confusion: counts, rows true, columns mapped, in the order of the 17 classes.
-        intervals: 95 % interval of each measure, and of the F1 of each class as `f1_1` to `f1_17`; those that some
-            draws have, nothing where less than two units have cells.
-        units: polygons or blocks that have cells.
+        confusion: Confusion matrix in cells: true classes in rows, mapped classes in columns, in the order of the 17
+            classes.
+        intervals: 95 % interval of each measure, and of the F1 of each class as `f1_1` to `f1_17`, if at least one draw
+            has a value; empty if fewer than two units have cells.
+        units: Number of polygons or blocks that have cells.
     """
 
     measures: Measures
@@ -54,7 +55,7 @@ class Score:
 
     @property
     def n(self) -> int:
-        """Cells."""
+        """Number of cells."""
         return int(self.confusion.sum())
 
     def to_json(self) -> dict[str, Any]:
@@ -77,20 +78,21 @@ class Score:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A map against its reference.
+    """Accuracy of a map against a reference.
 
     Attributes:
-        map: its file.
-        truth: the reference's.
-        cell_m: height of a cell in metres.
-        every: over all cells that have a class in both.
-        pure: over those whose window is mostly of one class, which is then the true one; None where not asked for.
-        purity: least share of such a window.
-        window_m: its side in metres.
-        unit: what was drawn for the intervals: polygons or blocks.
-        draws: how often.
-        unmapped: cells that have a class in the reference alone; they are left out.
-        share: Mean share of the reference's pixels in a cell that have the cell's class; None for polygons.
+        map: File of the map.
+        truth: File of the reference.
+        cell_m: Height of a cell in metres.
+        every: Score over all cells that have a class in both.
+        pure: Score over the cells whose window is mostly of one class, which is then the true class; None if `purity`
+            is 0 or no window is pure.
+        purity: Smallest share of one class in such a window; 0 if not measured.
+        window_m: Side of such a window in metres.
+        unit: Unit that the intervals resample: polygons or blocks.
+        draws: Number of bootstrap samples.
+        unmapped: Number of cells that have a class in the reference but not in the map; they are left out.
+        share: Mean share of the reference pixels in a cell that have the class of the cell; None for polygons.
     """
 
     map: str
@@ -121,7 +123,7 @@ def assess(
     draws: int = 1000,
     seed: int = 0,
 ) -> Assessment:
-    """Measure a map by a reference.
+    """Assess a map against a reference.
 
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
@@ -133,8 +135,9 @@ def assess(
         draws: Number of bootstrap samples for the 95 % intervals; 0 disables them.
         seed: Random seed of the bootstrap.
 
-    Errors:
-        UserError: files that are no such map and reference, in different systems or places, or no cell to compare.
+    Raises:
+        UserError: A file is not such a map or reference, they differ in coordinate system or place, or they have no
+            cell to compare.
     """
     require_rasterio(str(map_file))
     if purity and not 0.5 < purity <= 1:
@@ -181,14 +184,14 @@ def _reference(
 ) -> Reference:
     if truth_file.suffix.lower() in POLYGONS:
         if purity:
-            raise UserError(f"--purity: needs a raster that tells the class of every pixel, not {truth_file}")
+            raise UserError(f"--purity: needs a raster as reference, not {truth_file}; leave --purity out")
         return PolygonReference(map_, truth_file, read_polygons(truth_file, map_.crs))
     raster = stack.enter_context(opened(truth_file))
     if raster.crs != map_.crs or not is_upright(raster):
         raise UserError(f"{truth_file}: is in {raster.crs} or turned, the map in {map_.crs}; warp it (rio warp)")
     a, b = map_.bounds, raster.bounds
     if a.left >= b.right or b.left >= a.right or a.bottom >= b.top or b.bottom >= a.top:
-        raise UserError(f"{truth_file}: does not overlap {map_file}; choose the reference of the same place")
+        raise UserError(f"{truth_file}: does not overlap {map_file}; give a reference of the same place")
     if purity and not map_.crs.is_projected:
         raise UserError(f"--purity: {map_file} is in degrees, windows are in metres; assess the map in its own system")
     window = window_m / map_.crs.linear_units_factor[1] if purity else 0.0
@@ -219,7 +222,7 @@ def _add(confusions: Confusions, units: NDArray[Any], true: NDArray[np.uint8], m
 def _nothing(counts: _Counts, map_file: Path, truth_file: Path) -> str:
     if counts.unmapped:
         return f"{map_file}: has no class in the {counts.unmapped} cells that {truth_file} labels; map that place"
-    return f"{truth_file}: has no label on a cell of {map_file}; choose the reference of the same place"
+    return f"{truth_file}: has no label on a cell of {map_file}; give a reference of the same place"
 
 
 def _score(confusions: Confusions, draws: int, generator: np.random.Generator) -> Score:

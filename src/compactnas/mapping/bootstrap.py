@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how a map's measures vary if other polygons or blocks of ground are its reference."""
+"""Bootstrap intervals of a map's measures, from resampled polygons or blocks of its reference."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Confusions = Int64[np.ndarray, "units true mapped"]
 
 
 def intervals_of(confusions: Confusions, draws: int, generator: np.random.Generator) -> dict[str, Interval]:
-    """The middle 95 % of each measure, where as many units as there are are drawn with putting back.
+    """Compute the central 95 % interval of each measure, by drawing all units with replacement.
 
     Args:
         confusions: Confusion matrix of each unit.
-        draws: how often.
+        draws: Number of bootstrap samples.
         generator: Random generator of the draws.
     """
     found: dict[str, list[float]] = {}
@@ -40,7 +40,7 @@ def _drawn(
     confusions: Confusions, draws: int, generator: np.random.Generator
 ) -> Iterator[Int64[np.ndarray, "true mapped"]]:
     units = len(confusions)
-    flat = confusions.reshape(units, -1).astype(np.float64)  # counts are exact in it, and it multiplies fast
+    flat = confusions.reshape(units, -1).astype(np.float64)  # exact for counts, and fast to multiply
     for start in range(0, draws, DRAWN_AT_ONCE):
         often = generator.multinomial(units, np.full(units, 1 / units), min(DRAWN_AT_ONCE, draws - start))
         for sums in often @ flat:

@@ -1,4 +1,4 @@
-"""How the classes of a map are named and coloured."""
+"""Names and colours of the classes of a map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compactnas.errors import UserError
 from compactnas.lcz import CLASSES
 
 MOST_CLASSES = 254
-"""Of a map in bytes: 0 stands for no class, 255 is left free."""
+"""Largest number of classes of a map in bytes: 0 stands for no class, and 255 stays free."""
 
 PALETTE = (
     "#1F77B4",
@@ -24,18 +24,18 @@ PALETTE = (
     "#BCBD22",
     "#17BECF",
 )
-"""Of maps that are of no LCZ: the ten colours that Tableau and matplotlib begin with; further classes turn the hue."""
+"""Colours of maps without LCZ: the ten default colours of Tableau and matplotlib. Further classes rotate the hue."""
 GOLDEN = 0.618034
-"""Turns of the hue by this share never come near one that was."""
+"""Share of the hue circle between successive colours: the golden ratio keeps all hues apart."""
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """One class.
+    """A class in the legend of a map.
 
     Attributes:
         number: Number of the class in the map, from 1.
-        label: short, as people write it; empty where the name is all there is.
+        label: Short label of the class; empty if the class only has a name.
         name: Name of the class.
         colour: "#RRGGBB".
     """
@@ -47,25 +47,27 @@ class LegendEntry:
 
     @property
     def text(self) -> str:
-        """Label and name."""
+        """Label and name of the class."""
         return f"{self.label} {self.name}".strip()
 
     @property
     def rgb(self) -> tuple[int, int, int]:
-        """The colour's red, green and blue, 0 to 255."""
+        """Red, green and blue, 0 to 255."""
         return int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16)
 
 
 def legend(classes: Sequence[str], *, lcz: bool) -> tuple[LegendEntry, ...]:
-    """The classes of a map in order: WUDAPT's colours for LCZ, others for others.
+    """Legend entries of a map's classes, in order; LCZ get WUDAPT's colours.
 
-    Errors:
-        UserError: more classes than a map in bytes can tell apart.
+    Raises:
+        UserError: There are more classes than a map in bytes can hold.
     """
     if lcz:
         return tuple(LegendEntry(zone.number, zone.label, zone.name, zone.colour) for zone in CLASSES)
     if len(classes) > MOST_CLASSES:
-        raise UserError(f"the network has {len(classes)} classes; a map takes at most {MOST_CLASSES}")
+        raise UserError(
+            f"the network has {len(classes)} classes, and a map holds at most {MOST_CLASSES}; use a network with fewer"
+        )
     return tuple(LegendEntry(number, "", name, _colour(number - 1)) for number, name in enumerate(classes, 1))
 
 

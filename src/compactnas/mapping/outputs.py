@@ -1,4 +1,4 @@
-"""The files of a finished map."""
+"""Write the files of a finished map."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def write_outputs(
     place: Place,
     legend: Sequence[LegendEntry],
 ) -> dict[str, Any]:
-    """Write the files of a map whose blocks are all done; gives what they hold.
+    """Write the files of a map whose blocks are all done, and return their description for `map.json`.
 
     Args:
-        out: folder of the map.
-        working: folder in which files are made.
-        outputs: which files.
-        store: the blocks.
-        blocks: their cells.
+        out: Folder of the map.
+        working: Working folder.
+        outputs: Names of the files, and which of them to write.
+        store: Finished blocks.
+        blocks: Cells of each block.
         place: Georeference of the map.
-        legend: its classes; LCZ have labels.
+        legend: Classes of the map; LCZ have labels.
 
-    Errors:
-        UserError: no cell has a class.
+    Raises:
+        UserError: No cell has a class.
     """
     labels, sure = np.zeros((2, place.height, place.width), np.uint8)
     for number, cells in enumerate(blocks):
@@ -50,8 +50,8 @@ def write_outputs(
     if not labels.any():
         store.remove()
         raise UserError(
-            "no cell has a window with enough pixels that are of use: all is no data, or under clouds or the mask; see "
-            "--min-valid and --cloud-classes"
+            "no cell has a window with enough valid pixels: all is no data, or under clouds or the mask; lower "
+            "--min-valid, or change --cloud-classes or --mask"
         )
     name, lcz = outputs.name, bool(legend[0].label)
     writer = Writer(out, working, place, legend)

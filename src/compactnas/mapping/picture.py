@@ -1,4 +1,4 @@
-"""A quick look at a map: its colours, a legend with each class's share of the cells, and a scale bar."""
+"""Draw a quick look of a map with a legend, each class's share of the cells, and a scale bar."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.scene import Place
 
 LONGEST_PX = 1500
-"""Of the map's longer side in the picture; larger maps are thinned."""
+"""Largest length of the map's longer side in the picture; larger maps are subsampled."""
 SMALLEST_PX = 900
 DPI = 150
 LEGEND_IN, HEAD_IN, FOOT_IN, MARGIN_IN = 2.9, 0.55, 0.5, 0.2
 INK, QUIET, NOTHING = "#222222", "#666666", "#F2F2F2"
 BAR_SHARE = 0.25
-"""Most of the map's width that the scale bar takes."""
+"""Largest share of the map's width that the scale bar takes."""
 
 
 def picture(
     labels: UInt8[np.ndarray, "rows columns"], place: Place, legend: Sequence[LegendEntry], title: str
 ) -> bytes:
-    """The map as PNG."""
+    """Draw a map as PNG."""
     from matplotlib.figure import Figure
 
     thin = -(-max(labels.shape) // LONGEST_PX)
@@ -53,7 +53,7 @@ def picture(
 
 
 def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) -> None:
-    """A bar of a round length below the map, and what the map lies in."""
+    """Draw a scale bar of a round length below the map, and note the cell size and the coordinate system."""
     from matplotlib.lines import Line2D
 
     across_m = place.width * place.transform.a
@@ -102,7 +102,7 @@ def _legend(
 
     for entry in legend:
         if entry.label == "A":
-            y -= 0.4 * row  # natural classes stand apart from built ones
+            y -= 0.4 * row  # gap between built and natural classes
         count = int(counts[entry.number])
         share = f"{100 * count / total:.1f} %" if count else "-"
         line(entry.colour, entry.label, _printable(entry.name)[:32], share, INK if count else "#AAAAAA")
@@ -112,11 +112,11 @@ def _legend(
 
 
 def _printable(text: str) -> str:
-    """A text as it is meant: matplotlib takes dollars for formulas."""
+    """Escape a text for matplotlib, which reads dollar signs as formulas."""
     return "".join(c for c in text if c.isprintable()).replace("$", r"\$")
 
 
 def _round_length(most_m: float) -> float:
-    """The largest 1, 2 or 5 times a power of ten that is not longer."""
+    """Largest length of 1, 2 or 5 times a power of ten up to `most_m`."""
     power = 10.0 ** np.floor(np.log10(most_m))
     return float(max(n * power for n in (1, 2, 5) if n * power <= most_m))

@@ -1,6 +1,6 @@
-"""References of a map: a raster or polygons of Local Climate Zones, brought to the map's own cells.
+"""References of a map: a raster or polygons of Local Climate Zones, resampled to the cells of the map.
 
-A map is gone through by strips of rows, so that memory is bounded, and a reference may be much finer than it is.
+A map is processed in strips of rows to limit memory, because a reference may be much finer than the map.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from compactnas.lcz import NAMES
 from compactnas.mapping.intervals import pixel_intervals, sums_of
 
 STRIP_PIXELS = 2**22
-"""Of a map or of its reference, that are looked at at a time."""
+"""Number of pixels, of a map or of its reference, that are processed at a time."""
 CELL_PIXELS = 64
-"""Memory of a cell, in pixels: counts of each class, between the edges of overlapping windows."""
+"""Memory per cell of a map, in pixels: it holds the counts of each class between the edges of overlapping windows."""
 BLOCK_M = 1000.0
-"""Side of the blocks of cells that are drawn as one, where the reference is a raster: neighbours are alike."""
+"""Side of the blocks that the bootstrap resamples if the reference is a raster; neighbouring cells are correlated."""
 MOST_BLOCKS = 10_000
 METRES_OF_A_DEGREE = 111_195.0
-"""Of latitude, on a sphere of 6371 km."""
+"""Length of a degree of latitude on a sphere with a radius of 6371 km."""
 
 Labels = UInt8[np.ndarray, "rows columns"]
 Numbers = Int[np.ndarray, "rows columns"]
@@ -39,12 +39,11 @@ class Truth(NamedTuple):
     """The reference on some rows of a map's cells.
 
     Attributes:
-        labels: LCZ 1 to 17, 0 for none.
-        units: number of the polygon, or of the block of cells, that each lies in.
-        hits: pixels of the reference in each cell that are of its class; None where it has no pixels.
-        pixels: all of its pixels in each cell; likewise.
-        windows: LCZ that fills the wanted share of the window around each cell, 0 where none does, and where windows
-            are not asked for.
+        labels: LCZ 1 to 17, 0 for no label.
+        units: Number of the polygon or of the block that each cell belongs to.
+        hits: Number of reference pixels in each cell that have the label of the cell; None for polygons.
+        pixels: Number of all reference pixels in each cell; None for polygons.
+        windows: LCZ that fills the required share of the window around each cell; 0 if none does, or if `purity` is 0.
     """
 
     labels: Labels
@@ -55,16 +54,16 @@ class Truth(NamedTuple):
 
 
 def cell_m(raster: Any) -> float:
-    """Height of a cell in metres; what lies in degrees is taken to be on a sphere."""
+    """Height of a cell in metres; degrees are converted as on a sphere."""
     unit = raster.crs.linear_units_factor[1] if raster.crs.is_projected else METRES_OF_A_DEGREE
     return float(-raster.transform.e * unit)
 
 
 def require_map(raster: Any, file: Path, band: str) -> int:
-    """Number of the band of a map that is named by number or by description; the first where `band` is empty.
+    """Find a band of a map by number or description; the first band if `band` is empty.
 
-    Errors:
-        UserError: it is turned, has no place on the ground, or no such band.
+    Raises:
+        UserError: The map is rotated, has no georeference or lacks the band.
     """
     if not is_upright(raster):
         raise UserError(f"{file}: is turned or has no place on the ground; warp it to a map first (rio warp)")
@@ -80,21 +79,21 @@ def require_map(raster: Any, file: Path, band: str) -> int:
 
 
 def strips(raster: Any, pixels_a_row: int) -> Iterator[tuple[int, int]]:
-    """First row and the row after the last one of parts that fit the memory."""
+    """Cut the rows of a raster into strips that fit in memory, as (first row, row after the last)."""
     rows = max(1, STRIP_PIXELS // max(pixels_a_row, CELL_PIXELS * raster.width))
     yield from ((start, min(start + rows, raster.height)) for start in range(0, raster.height, rows))
 
 
 def read_map(raster: Any, band: int, rows: tuple[int, int], file: Path) -> Labels:
-    """Cells of a map, 0 for what it declares to be none.
+    """Read rows of a map; cells with the declared no-data value become 0.
 
-    Errors:
-        UserError: numbers that are no LCZ, or 0 that is not declared as no data.
+    Raises:
+        UserError: A value is not an LCZ, or the map holds 0 without declaring it as no data.
     """
     values, known = _read(raster, band, rows, (0, raster.width), file)
     if (known & (values == 0)).any():
         raise UserError(
-            f"{file}: holds 0, which it does not declare as no data, so that other programs would take it for a class; "
+            f"{file}: holds 0, which it does not declare as no data, so other programs would read it as a class; "
             "declare it (gdal_edit.py -a_nodata 0)"
         )
     return values
@@ -103,7 +102,7 @@ def read_map(raster: Any, band: int, rows: tuple[int, int], file: Path) -> Label
 def _read(
     raster: Any, band: int, rows: tuple[int, int], columns: tuple[int, int], file: Path
 ) -> tuple[Labels, NDArray[np.bool_]]:
-    """LCZ numbers, 0 for none, and what the file does not declare to be none."""
+    """Read LCZ numbers, 0 for no class, and the mask of pixels that are not declared as no data."""
     from rasterio.windows import Window
 
     window = Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
@@ -119,10 +118,10 @@ def _read(
 
 @dataclass(frozen=True)
 class PolygonReference:
-    """Polygons: a cell belongs to the one that its middle lies in, to the last of several.
+    """Polygons as reference: a cell belongs to the last polygon that contains its centre.
 
     Attributes:
-        map: the map, open.
+        map: Open map.
         file: File of the polygons.
         polygons: Polygons in the map's coordinate system.
     """
@@ -133,7 +132,7 @@ class PolygonReference:
 
     @property
     def units(self) -> int:
-        """How many units there are, numbered from 0."""
+        """Number of units, which are numbered from 0."""
         return len(self.polygons)
 
     @property
@@ -143,11 +142,11 @@ class PolygonReference:
 
     @property
     def pixels_a_row(self) -> int:
-        """How many of its pixels stand for a row of the map's cells."""
+        """Number of reference pixels along a row of the map."""
         return int(self.map.width)
 
     def on(self, rows: tuple[int, int]) -> Truth:
-        """The reference on the map's rows from the first to before the second."""
+        """Read the reference on rows of the map, given as (first row, row after the last)."""
         owner = owners(self.polygons, self.map.transform, rows, self.map.width, self.file)
         labels = np.array([0, *(polygon.lcz + 1 for polygon in self.polygons)], np.uint8)[owner]
         return Truth(labels, np.maximum(owner - 1, 0), None, None, np.zeros_like(labels))
@@ -155,17 +154,17 @@ class PolygonReference:
 
 @dataclass(frozen=True)
 class RasterReference:
-    """A raster: a cell takes the class of most of the pixels whose middles lie in it.
+    """A raster as reference: a cell takes the most frequent class of the pixels whose centres lie in it.
 
-    No class counts as one, and of equal ones the lower number is taken. A cell without such a pixel takes the one that
-    its own middle lies in.
+    "No class" counts as a class, and the lower number wins a tie. A cell that contains no pixel centre takes the pixel
+    under its own centre.
 
     Attributes:
-        map: the map, open.
-        raster: the reference, open, in the map's coordinate system.
+        map: Open map.
+        raster: Open reference, in the coordinate system of the map.
         file: File of the reference.
-        purity: least share of a window's pixels that are of one class; 0 asks for no windows.
-        window: side of the window around a cell, in units of the coordinate system.
+        purity: Smallest share of one class among the pixels of a window; 0 disables windows.
+        window: Side of the window around a cell, in units of the coordinate system.
     """
 
     map: Any
@@ -176,7 +175,7 @@ class RasterReference:
 
     @property
     def side(self) -> int:
-        """Of a block, which is a unit, in cells."""
+        """Side of a block in cells; a block is a unit."""
         cells = self.map.height * self.map.width
         return max(round(BLOCK_M / cell_m(self.map)), math.ceil(math.sqrt(cells / MOST_BLOCKS)), 1)
 
@@ -207,13 +206,13 @@ class RasterReference:
         return Truth(labels, units, counts.max(-1), pixels, windows)
 
     def _area(self) -> int:
-        """Pixels of a whole window: one over the reference's edge has fewer."""
+        """Number of pixels in a whole window; a window across the edge of the reference has fewer."""
         place = self.raster.transform
         pixels: int = round(self.window / place.a) * round(self.window / -place.e)
         return pixels
 
     def _counts(self, rows: tuple[int, int], window: float) -> Int[np.ndarray, "rows columns classes"]:
-        """Pixels of each class, none first, in each cell of these rows, or in a window around each."""
+        """Count the pixels of each class, "no class" first, in each cell of these rows or in the window around it."""
         place, own = self.map.transform, self.raster.transform
         down = pixel_intervals(np.arange(*rows), (place.f, place.e), (own.f, own.e), window, self.raster.height)
         along = pixel_intervals(
@@ -222,7 +221,7 @@ class RasterReference:
         if not (len(down.parts) and len(along.parts)):
             return np.zeros((len(down.start), len(along.start), len(NAMES) + 1), np.int64)
         pixels, _ = _read(self.raster, 1, down.whole, along.whole, self.file)
-        # Sums between the edges of all cells first, since windows overlap; then of the parts that each cell is made of.
+        # Windows overlap: first sum between neighbouring edges of all cells, then add up the parts of each cell.
         parts = (down.parts[:, None] * (len(along.edges) - 1) + along.parts) * (len(NAMES) + 1) + pixels
         shape = (len(down.edges) - 1, len(along.edges) - 1, len(NAMES) + 1)
         sums = np.bincount(parts.ravel(), minlength=math.prod(shape)).reshape(shape)
@@ -230,4 +229,4 @@ class RasterReference:
 
 
 Reference = PolygonReference | RasterReference
-"""A reference that a map can be assessed against."""
+"""Reference that a map can be assessed against."""

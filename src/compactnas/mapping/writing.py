@@ -1,6 +1,6 @@
-"""Maps as GeoTIFFs that GIS programs and urban climate tools read: cloud-optimised, with colours and names of classes.
+"""Write maps as cloud-optimised GeoTIFFs with class names and colours, for GIS programs and urban climate tools.
 
-Each is written in a working folder first, and moved to its place when it is whole.
+Each file is written to a working folder first, and moved to its final place once it is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.scene import Place
 
 TILE = 256
-"""Side of a file's tiles in pixels."""
+"""Side of the tiles of a file in pixels."""
 LON_LAT = "EPSG:4326"
 
 Labels = UInt8[np.ndarray, "rows columns"]
@@ -31,17 +31,17 @@ class Writer:
     """Writes the files of one map.
 
     Args:
-        out: folder that they get to.
-        working: folder on the same disk in which they are made.
+        out: Folder of the finished files.
+        working: Working folder on the same disk.
         place: Georeference of the map.
-        legend: its classes.
+        legend: Classes of the map.
     """
 
     def __init__(self, out: Path, working: Path, place: Place, legend: Sequence[LegendEntry]) -> None:
         self._out, self._working, self._place, self._legend = out, working, place, legend
 
     def labels(self, name: str, labels: Labels, description: str) -> Path:
-        """A map of classes: bytes, 0 for none, with colours, and with names that GIS programs show."""
+        """Write a map of classes as bytes, 0 for no class, with the colours and names that GIS programs show."""
         with self._cog(name, "mode", dtype="uint8", count=1, nodata=0) as raster:
             raster.write(labels, 1)
             raster.set_band_description(1, description)
@@ -50,7 +50,7 @@ class Writer:
         return self._named(self._out / name)
 
     def lon_lat(self, name: str, source: Path) -> Path:
-        """A copy of a map of classes in degrees; a cell has the class of the cell that its middle lies in."""
+        """Write a copy of a map of classes in degrees, resampled by nearest neighbour."""
         import rasterio
         from rasterio.enums import Resampling
         from rasterio.vrt import WarpedVRT
@@ -67,7 +67,7 @@ class Writer:
         return self._named(self._out / name)
 
     def three(self, name: str, planes: dict[str, Labels]) -> Path:
-        """Planes of bytes by their descriptions, as the LCZ Generator writes and W2W reads them; 0 for none."""
+        """Write planes of bytes, 0 for no data, under their descriptions: the layout of the LCZ Generator and W2W."""
         with self._cog(name, "mode", dtype="uint8", count=len(planes), nodata=0, photometric="minisblack") as raster:
             for number, (description, plane) in enumerate(planes.items(), 1):
                 raster.write(plane, number)
@@ -75,7 +75,7 @@ class Writer:
         return self._out / name
 
     def probabilities(self, name: str, blocks: Iterable[tuple[CellRectangle, Numbers]]) -> Path:
-        """A band for each class, in ten thousandths, with the scale declared; block by block."""
+        """Write a band of probabilities for each class, block by block, in ten thousandths with the scale declared."""
         from rasterio.windows import Window
 
         count = len(self._legend)
@@ -88,7 +88,7 @@ class Writer:
         return self._out / name
 
     def style(self, name: str) -> Path:
-        """A style of QGIS, which takes it by itself where it has the name of the map."""
+        """Write a QGIS style, which QGIS loads by itself if it has the name of the map."""
         entries = "".join(
             f'<paletteEntry value="{entry.number}" color="{entry.colour.lower()}" alpha="255" '
             f"label={quoteattr(entry.text)}/>"
@@ -105,7 +105,7 @@ class Writer:
         return self._out / name
 
     def _named(self, path: Path) -> Path:
-        """Write the names of the classes to the file beside a GeoTIFF in which GDAL looks for them."""
+        """Write the class names of a GeoTIFF to its `.aux.xml` file, where GDAL looks for them."""
         names = ["", *(escape(entry.text) for entry in self._legend)]
         categories = "".join(f"    <Category>{name}</Category>\n" for name in names)
         text = (
@@ -117,7 +117,7 @@ class Writer:
 
     @contextmanager
     def _cog(self, name: str, overviews: str, **profile: Any) -> Iterator[Any]:
-        """A GeoTIFF to fill, which becomes a cloud-optimised one of this name."""
+        """Open a GeoTIFF to fill; convert it to a cloud-optimised GeoTIFF of this name at the end."""
         import rasterio
         from rasterio.shutil import copy
 
@@ -137,7 +137,7 @@ def _profile(place: Any) -> dict[str, Any]:
 
 
 def _require_whole(file: Path) -> None:
-    """GDAL may say nothing of a disk that was full when it closed a file: read each block once."""
+    """Read each block of a file once: GDAL may not report that the disk was full when it closed the file."""
     import rasterio
 
     with rasterio.open(file) as raster:
@@ -146,7 +146,7 @@ def _require_whole(file: Path) -> None:
 
 
 def judged(numbers: Numbers) -> tuple[Labels, Labels]:
-    """Most probable class of each cell, from 1, and its probability in percent, at least 1; 0 without a class."""
+    """Most probable class of each cell, from 1, and its probability in percent, at least 1; both 0 without a class."""
     none = numbers[..., 0] == NO_CELL
     percent = np.rint(numbers.max(axis=-1) * (100 / STEPS)).clip(1, 100)
     labels, sure = (np.where(none, 0, plane).astype(np.uint8) for plane in (1 + numbers.argmax(axis=-1), percent))
