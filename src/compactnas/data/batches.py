@@ -1,4 +1,4 @@
-"""Batches in an order that is a pure function of seed, stream and epoch."""
+"""Iterate over batches in an order that is a pure function of seed, stream and epoch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYMMETRIES = 8
 
 
 def drawing(seed: int, *place: int) -> np.random.Generator:
-    """Return the generator for one point of a run (a stream, an epoch, a step), independent of all others."""
+    """Return the random generator for one point of a run (stream, epoch, step), independent of all others."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
@@ -34,13 +34,13 @@ def symmetry(images: Shaped[Tensor, "batch band row column"], element: int) -> S
 
 @cache
 def _origins(height: int, width: int, device: torch.device) -> Int64[Tensor, "symmetry pixel"]:
-    """For each symmetry, the source pixel of each target pixel."""
+    """Return the source pixel of each target pixel, for each symmetry."""
     pixels = torch.arange(height * width, device=device).view(1, 1, height, width)
     return torch.stack([symmetry(pixels, element).flatten() for element in range(SYMMETRIES)])
 
 
 def _mirrored(height: int, width: int, moves: Int64[Tensor, "batch 2"]) -> Int64[Tensor, "batch pixel"]:
-    """For each shift down and right, the source pixel of each target pixel; patches are mirrored at their edges."""
+    """Return the source pixel of each target pixel after a shift down and right, mirrored at the edges of the patch."""
     sides = []
     for side, move in zip((height, width), moves.T, strict=True):
         place = (torch.arange(side, device=moves.device) - move.unsqueeze(1)).abs()
@@ -53,7 +53,7 @@ def _mirrored(height: int, width: int, moves: Int64[Tensor, "batch 2"]) -> Int64
 def moved(
     images: Float[Tensor, "batch band row column"], comes_from: Int64[Tensor, "batch pixel"]
 ) -> Float[Tensor, "batch band row column"]:
-    """Rearrange the pixels of each image in one gather: `comes_from` holds the source of each target pixel."""
+    """Rearrange the pixels of each image in one gather: `comes_from` holds the source pixel of each target pixel."""
     batch, bands, height, width = images.shape
     if images.is_contiguous(memory_format=torch.channels_last):
         first = torch.arange(batch, device=images.device).unsqueeze(1) * (height * width)
@@ -65,21 +65,21 @@ def moved(
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of some rows of a source, as raw values; the network normalizes them itself.
+    """Batches of selected rows of a source, as raw values; the network normalizes them itself.
 
     Attributes:
         source: Source of the patches.
         indices: Rows to iterate over.
         batch_size: Number of patches in a batch; the last one may be smaller.
         seed: Seed of the order and of the augmentation.
-        stream: Number of the random stream, so that the readers of one run draw independently.
+        stream: Number of the random stream; readers with different numbers draw independently.
         augment: Augmentation; `dihedral` draws one of the 8 symmetries of the square for each patch.
-        shuffle: Whether each epoch has its own random order; otherwise, the order of `indices`.
-        drop_last: Whether to leave out a smaller last batch. When shuffling, a last batch of a single
-            patch is always left out, since batch norm needs two values.
+        shuffle: Whether to draw a random order for each epoch; otherwise, rows keep the order of `indices`.
+        drop_last: Whether to drop a smaller last batch. When shuffling, a last batch of a single patch is
+            always dropped, because batch norm needs two values.
         balance: Exponent b: patches are drawn with replacement, with weights (frequency of the class) ** -b;
-            0 takes each patch once.
-        processes: Group of processes that share each batch; this process gets its share, which may be empty.
+            0 uses each patch once.
+        processes: Group of processes that share each batch; the share of this process may be empty.
             Order, symmetries and shifts are drawn for the whole batch.
         shift: Largest random shift in pixels along each axis; patches are mirrored at their edges.
 
@@ -146,7 +146,7 @@ class Batches:
             yield order[step * self.batch_size :][: self.batch_size][self.processes.share(self.rows(step))]
 
     def _order(self, epoch: int) -> tuple[np.random.Generator, Indices]:
-        """Return the generator of an epoch, and the rows in its order."""
+        """Return the random generator of an epoch, and the rows in the order of the epoch."""
         rng = drawing(self.seed, self.stream, epoch)
         if self.balance:
             labels = self.source.facts.labels[self.indices]

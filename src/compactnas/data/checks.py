@@ -1,4 +1,4 @@
-"""Checks of input that several formats share; each error names the row at fault."""
+"""Input checks that several formats share; an error names the wrong row."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from compactnas.data.source import Groups, Indices
 from compactnas.errors import UserError
 
 MOST_PATCHES = 2**22
-"""Limit on the number of patches, ten times So2Sat; a small file can claim to hold more than fits any memory."""
+"""Maximum number of patches, ten times So2Sat; a small file can claim more patches than any memory holds."""
 
 MOST_VALUES = 2**24
-"""Limit on the values of one patch: 1024 x 1024 pixels of 16 bands."""
+"""Maximum number of values in a patch: 1024 x 1024 pixels with 16 bands."""
 
 MOST_NAME_BYTES = 2**28
-"""Limit on the memory for the names of all patches."""
+"""Maximum memory for the names of all patches, in bytes."""
 
 
 def require_patch(pixels: int, bands: int, where: str) -> None:
-    """Refuse oversized patches: a single one would take the memory of thousands."""
+    """Refuse oversized patches, because a single one would take the memory of thousands."""
     if pixels * pixels * bands > MOST_VALUES:
         raise UserError(
             f"{where}: {bands} bands of {pixels} x {pixels} pixels are too large for a patch; cut smaller ones"
@@ -30,14 +30,16 @@ def require_patch(pixels: int, bands: int, where: str) -> None:
 
 
 def names_of(names: Sequence[str], numbers: Indices, where: str) -> Groups:
-    """Return the group name of each patch; in an array, each name takes the memory of the longest."""
+    """Return the group name of each patch; in the array, each name takes as much memory as the longest one."""
     if len(numbers) * 4 * max(map(len, names), default=0) > MOST_NAME_BYTES:
-        raise UserError(f"{where}: a name of {max(map(len, names))} letters is too long for {len(numbers)} patches")
+        raise UserError(
+            f"{where}: a name of {max(map(len, names))} letters is too long for {len(numbers)} patches; shorten it"
+        )
     return np.array(names)[numbers]
 
 
 def classes_of_one_hot(matrix: NDArray[np.generic], where: str, first: int = 0) -> NDArray[np.int64]:
-    """Return the class of each row of a one-hot matrix (patches, classes) that starts at row `first`."""
+    """Return the class of each row of a one-hot matrix (patches, classes); `first` is the number of its first row."""
     ones: NDArray[np.bool_] = matrix == 1
     wrong = ~((ones | (matrix == 0)).all(1) & (ones.sum(1) == 1))
     if wrong.any():

@@ -1,4 +1,4 @@
-"""Keep a whole set on the accelerator: batches are gathered, decoded and augmented there."""
+"""Keep a whole data set on the accelerator, and gather, decode and augment batches there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from compactnas.errors import UserError
 
 CHUNK = 1024
 LEFT_FREE = 0.5
-"""Share of the free memory of the device that is reserved for the network."""
+"""Share of the device's free memory to reserve for the network."""
 SIXTEEN_BITS = 0xFFFF
 
 
 @runtime_checkable
 class TensorSource(Protocol):
-    """A source that returns batches as tensors on its device."""
+    """Source that returns batches as tensors on its device."""
 
     def tensors(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Return pixels (batch, band, row, column) in float32 and labels (batch,), on the device."""
@@ -32,13 +32,13 @@ class TensorSource(Protocol):
 
 @dataclass(frozen=True)
 class DeviceSource:
-    """A source with a copy of its pixels on a device.
+    """Source with a copy of its pixels on a device.
 
     Attributes:
-        host: Original source, for readers that go through once.
-        stored: Numbers on the device, (patches, row, column, band); uint16 is stored as int16 with the same bits.
+        host: Original source, which `batch` reads.
+        stored: Stored numbers on the device, (patches, row, column, band); uint16 becomes int16 with the same bits.
         labels: Labels on the device.
-        divisor: Divisor of a stored number.
+        divisor: Divisor that turns a stored number into its value.
     """
 
     host: Source
@@ -65,7 +65,7 @@ class DeviceSource:
 
 
 def on_device(source: Source, device: torch.device) -> DeviceSource:
-    """Copy the pixels of a source to a device; a packed set keeps its 16 bits there.
+    """Copy the pixels of a source to a device; a packed set stays in 16 bits there.
 
     Raises:
         UserError: The pixels would take more than half of the free memory of the device.
@@ -96,6 +96,7 @@ def _require_room(size: int, device: torch.device) -> None:
     free = torch.cuda.mem_get_info(device)[0]
     if size > (1 - LEFT_FREE) * free:
         raise UserError(
-            f"machine.data_on_device: the set takes {size / 2**30:.1f} GiB of the {free / 2**30:.1f} that are free; "
-            "leave it out, or pack the set (compactnas prepare)"
+            f"machine.data_on_device: the data set needs {size / 2**30:.1f} GiB, more than half of the "
+            f"{free / 2**30:.1f} GiB of free device memory; leave the option out, or pack the data set "
+            "(`compactnas prepare`)"
         )

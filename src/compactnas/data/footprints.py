@@ -15,16 +15,16 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ORDERS = {"world file": (0, 1, 2, 3, 4, 5), "GDAL": (1, 4, 2, 5, 0, 3), "affine": (0, 3, 1, 4, 2, 5)}
-"""Columns of A, D, B, E, C, F (world file) in each order in which such six numbers are written."""
+"""Positions of A, D, B, E, C, F (world file) in each known order of the six numbers."""
 
 CHUNK = 4096
 UTM = (*range(32601, 32661), *range(32701, 32761))
-"""EPSG codes of the zones of UTM (WGS 84)."""
+"""EPSG codes of the UTM zones (WGS 84)."""
 
 
 @lru_cache
 def in_metres(epsg: int) -> bool:
-    """Check for coordinates in metres; False for unknown systems and, without rasterio, for all but UTM."""
+    """Check whether a system has coordinates in metres; False if it is unknown or, without rasterio, not UTM."""
     if epsg in UTM:
         return True
     try:
@@ -45,14 +45,14 @@ class Footprints:
 
     Attributes:
         epsg: EPSG code of the coordinate system, int64, (patches,).
-        bounds: Left, bottom, right, top in its unit, metres for UTM, float64, (patches, 4).
+        bounds: Left, bottom, right and top in the unit of the system (metres for UTM), float64, (patches, 4).
     """
 
     epsg: Integers
     bounds: Floats
 
     def at(self, rows: Integers) -> Footprints:
-        """Select some rows."""
+        """Select the footprints of these rows."""
         return Footprints(self.epsg[rows], self.bounds[rows])
 
     @classmethod
@@ -75,15 +75,15 @@ def checked_footprints(epsg: Integers, bounds: Floats, where: str) -> Footprints
     wrong = ~(np.isfinite(bounds).all(1) & (bounds[:, :2] < bounds[:, 2:]).all(1))
     if wrong.any():
         row = int(wrong.argmax())
-        raise UserError(f"{where}, row {row}: {bounds[row].tolist()} are no bounds; give left, bottom, right, top")
+        raise UserError(f"{where}, row {row}: {bounds[row].tolist()} are not bounds; give left, bottom, right, top")
     return Footprints(epsg, bounds)
 
 
 def bounds_of_tfw(tfw: Floats, pixels: int, where: str) -> Floats:
-    """Compute bounds of square patches from six numbers each, in any of the known orders.
+    """Compute the bounds of square patches from six numbers each, in any known order.
 
     A world file (A, D, B, E, C, F) gives the centre of the upper left pixel; GDAL's (C, A, B, F, D, E)
-    and the affine order (A, B, C, D, E, F) give its corner. So2Sat's geo files are found in more than one.
+    and the affine order (A, B, C, D, E, F) give its corner. So2Sat's geo files exist in more than one order.
 
     Raises:
         UserError: The numbers fit no order, or more than one.
@@ -113,8 +113,8 @@ class Overlaps:
 
     Attributes:
         count: Number of overlapping patches in the other set, int64.
-        share: Largest share of its area that one of them covers, float64, 0 to 1.
-        partner: Row of that patch, int64; -1 without an overlap.
+        share: Largest share of the patch's area that a single patch of the other set covers, float64, 0 to 1.
+        partner: Row of that other patch, int64; -1 without an overlap.
     """
 
     count: Integers
@@ -123,7 +123,7 @@ class Overlaps:
 
 
 def overlaps(ours: Footprints, others: Footprints) -> Overlaps:
-    """Find overlaps of `ours` with `others` exactly, by a grid whose cells are as large as a patch."""
+    """Find the exact overlaps of `ours` with `others`, using a grid whose cells are as large as a patch."""
     count = np.zeros(len(ours.epsg), np.int64)
     share, partner = np.zeros(len(ours.epsg)), np.full(len(ours.epsg), -1)
     if not len(count) or not len(others.epsg):
@@ -140,7 +140,7 @@ def overlaps(ours: Footprints, others: Footprints) -> Overlaps:
 
 
 def _shares(ours: Floats, others: Floats) -> Floats:
-    """Share of each patch of `ours` that its counterpart covers."""
+    """Compute the share of each patch of `ours` that its counterpart covers."""
     low, high = np.maximum(ours[:, :2], others[:, :2]), np.minimum(ours[:, 2:], others[:, 2:])
     areas: Floats = np.prod(np.maximum(high - low, 0), axis=1) / np.prod(ours[:, 2:] - ours[:, :2], axis=1)
     return areas

@@ -14,9 +14,9 @@ from compactnas.data.reflectance_checks import count_faults, reflectance_faults
 from compactnas.data.source import Facts, Images, Indices, Source
 
 SAMPLE = 512
-"""Number of patches that are read for statistics and warnings; all labels are counted."""
+"""Number of patches to read for statistics and warnings; labels are counted over all patches."""
 SAMPLE_VALUES = 2**25
-"""Limit on the values that are read for them, over all bands."""
+"""Maximum number of values to read for them, over all bands."""
 
 TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
@@ -33,7 +33,7 @@ class Look:
         parts: Number of patches of each official part.
         dtype: Dtype of the pixels.
         sampled: Number of patches that were read.
-        bands: Mean, std, min and max of each band over the sample.
+        bands: Mean, standard deviation, minimum and maximum of each band over the sample.
         warnings: Warnings, one line each.
     """
 
@@ -47,7 +47,7 @@ class Look:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Convert to plain values for JSON."""
         facts = self.facts
         return {
             "name": facts.name,
@@ -82,7 +82,7 @@ def look(source: Source, seed: int = 0) -> Look:
 
 
 def sample(source: Source, rng: np.random.Generator) -> tuple[Images, Indices]:
-    """Draw some patches, fewer if they are large; return them and their rows."""
+    """Draw a random sample of patches, fewer if they are large; return their pixels and rows."""
     facts = source.facts
     values = facts.patch_px**2 * len(facts.bands)
     count = min(SAMPLE, max(1, SAMPLE_VALUES // max(values, 1)))
@@ -107,7 +107,7 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
     found = []
     absent = [name for name, count in zip(facts.classes, counts, strict=True) if not count]
     if absent:
-        names = "; ".join(absent)  # some names hold commas
+        names = "; ".join(absent)  # some names contain commas
         found.append(f"no patch of {len(absent)} of {len(facts.classes)} classes: {names}")
     flat = images.reshape(len(images), -1)
     constant = rows[(flat == flat[:, :1]).all(1)]

@@ -16,12 +16,12 @@ from compactnas.data.source import Indices, Progress, Source
 Hashes = NDArray[np.uint64]
 
 KEPT = 16
-"""One window in 16 is kept in the sketch of a patch: about sixty for a patch of 32 pixels."""
+"""The sketch of a patch keeps one window in 16: about sixty windows for a patch of 32 pixels."""
 SIDE = 4
 """Side of a window in pixels. Narrower overlaps are not found; smaller windows of 8-bit colours match by chance."""
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 COMPARED = 4
-"""Number of training patches that are compared in full with a test patch."""
+"""Number of training patches to compare in full with each test patch."""
 BATCH = 512
 STEPS = (0.0, 0.25, 0.5, 0.75)
 
@@ -50,11 +50,11 @@ class Leakage:
         return int((self.share > 0).sum())
 
     def above(self) -> dict[str, int]:
-        """Count the test patches that lie by more than 0, 25, 50, 75 % in a single training patch."""
+        """Count the test patches with a share above 0, 25, 50 and 75 % in a single training patch."""
         return {f"more than {step:.0%}": int((self.share > step).sum()) for step in STEPS}
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; `patches` lists test row, training row and share of each overlap."""
+        """Convert to plain values for JSON; `patches` lists test row, training row and share of each overlap."""
         found = np.flatnonzero(self.share > 0)
         return {
             "method": self.method,
@@ -72,11 +72,11 @@ class Leakage:
 def measure_leakage(source: Source, training: Indices, test: Indices, progress: Progress | None = None) -> Leakage:
     """Measure the overlap of the test part with the training part.
 
-    If the source has no footprints, patches with identical pixels are found by hashes of all their windows
-    of 4 x 4 pixels (all bands, exact; windows with equal neighbours are skipped). The hash of a window
-    decides whether it joins the sketch of its patch, so that two patches keep the same windows of the area
-    they share. The few training patches that share most of the sketch of a test patch are then compared with
-    it in full. Pixels that were resampled or compressed again do not match.
+    If the source has no footprints, identical pixels are found by hashing all windows of 4 x 4 pixels
+    (all bands, exact; windows with equal neighbours are skipped). The hash of a window decides whether the
+    sketch of its patch keeps it, so that two patches keep the same windows of the area they share. Each test
+    patch is then compared in full with the few training patches that share most of its sketch. Pixels that
+    were resampled or compressed again do not match.
     """
     places = source.facts.footprints
     if places is not None:
@@ -109,7 +109,7 @@ def _by_pixels(source: Source, training: Indices, test: Indices, progress: Progr
 
 
 def _votes(sketch: Hashes, known: Hashes, owners: Indices) -> Indices:
-    """Count the hashes of a sketch that each owner has, up to the last owner with any."""
+    """Count the hashes that a sketch shares with each owner, up to the last owner with any."""
     first, last = np.searchsorted(known, sketch, "left"), np.searchsorted(known, sketch, "right")
     held = [owners[a:b] for a, b in zip(first, last, strict=True) if a < b]
     return np.bincount(np.concatenate(held)) if held else np.zeros(0, np.int64)
@@ -128,7 +128,7 @@ def _sketches(source: Source, rows: Indices, progress: Callable[[int], object]) 
 
 
 def _windows(source: Source, rows: Indices) -> Hashes:
-    """Hash each window of SIDE x SIDE pixels, (rows, windows); 0 if neighbours in a row are equal."""
+    """Hash each window of SIDE x SIDE pixels, (rows, windows); 0 if two neighbours in a pixel row are equal."""
     images, _ = source.batch(rows)
     numbers = np.asarray(images, np.float32).view(np.uint32).astype(np.uint64)
     pixels = np.zeros((len(rows), *images.shape[2:]), np.uint64)
@@ -146,7 +146,7 @@ def _windows(source: Source, rows: Indices) -> Hashes:
 
 
 def _mixed(values: Hashes) -> Hashes:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of the input moves every bit of the output."""
+    """Apply the finaliser of splitmix64 (Steele, Lea, Flood 2014): each input bit affects every output bit."""
     values = (values + np.uint64(0x9E3779B97F4A7C15)) & np.uint64(2**64 - 1)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

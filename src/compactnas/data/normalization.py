@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each band, streamed over patches."""
+"""Measure the mean and standard deviation of each band, streamed over patches."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Moments:
     Attributes:
         count: Number of pixels.
         mean: Mean of each band.
-        squares: Sum of squared distances from the mean.
-        least: Smallest value.
-        greatest: Largest value.
+        squares: Sum of squared distances from the mean of each band.
+        least: Smallest value of each band.
+        greatest: Largest value of each band.
     """
 
     count: int
@@ -43,12 +43,12 @@ class Moments:
 
         Args:
             images: Patches.
-            about: Value near the mean of each band; None takes the means of these patches.
+            about: Value near the mean of each band; None uses the means of these patches.
         """
         layout = _Layout.of(images)
         values, by_band = layout.rows(images), layout.by_band
         precision, count = np.result_type(values.dtype, np.float32), images[:, 0].size
-        # Distances from a value near the mean: a large common offset is gone before squaring.
+        # Distances from a value near the mean, so that a large common offset is gone before squaring.
         near = by_band(np.add, values.sum(0)) / count if about is None else np.array(about)
         near = near.astype(precision)
         apart = np.subtract(values, layout.row(near), dtype=precision)
@@ -57,15 +57,15 @@ class Moments:
         return cls(
             count=count,
             mean=(near + offset).tolist(),
-            squares=np.maximum(within, 0).tolist(),  # below 0 by rounding where a band is constant
+            squares=np.maximum(within, 0).tolist(),  # rounding can make it negative if a band is constant
             least=by_band(np.minimum, values.min(0)).tolist(),
             greatest=by_band(np.maximum, values.max(0)).tolist(),
         )
 
     def joined(self, other: Moments) -> Moments:
-        """Join with the moments of more patches.
+        """Combine with the moments of more patches.
 
-        Joining means and squared distances (Chan, Golub, LeVeque 1979) avoids the cancellation of a difference
+        Combining means and squared distances (Chan, Golub, LeVeque 1979) avoids the cancellation in a difference
         of two large sums.
         """
         count = self.count + other.count
@@ -102,7 +102,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Memory layout of patches: each is a row of numbers, pixel by pixel or band by band."""
+    """Memory layout of patches: each patch is a row of numbers, pixel by pixel or band by band."""
 
     bands: int
     height: int
@@ -122,7 +122,7 @@ class _Layout:
     def by_band(self, reduce: np.ufunc, row: NDArray[Any]) -> NDArray[np.float64]:
         """Reduce a row over its pixels."""
         row = row.astype(np.float64)
-        if self.band_last:  # over long rows first: numpy is slow over short ones
+        if self.band_last:  # reduce long rows first: numpy is slow on short ones
             row = reduce.reduce(row.reshape(self.height, -1))
             found: NDArray[np.float64] = reduce.reduce(row.reshape(self.width, self.bands))
             return found

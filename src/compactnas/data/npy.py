@@ -1,6 +1,6 @@
-"""Read `.npy` arrays of plain numbers and text; headers are checked before memory is allocated.
+"""Read `.npy` arrays of plain numbers and text, and check their headers before allocating memory.
 
-The reader of numpy evaluates the header as a Python literal and allocates the memory that it claims.
+numpy's own reader evaluates the header as a Python literal and allocates as much memory as the header claims.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LAST_LETTER = 0x10FFFF
 
 @runtime_checkable
 class Stream(Protocol):
-    """A binary file, or an entry of a zip archive."""
+    """Binary file, or entry of a zip archive."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -49,11 +49,11 @@ def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, 
     """Read a header: dtype, whether the array is in Fortran order, and shape.
 
     Raises:
-        ValueError: no such header, or one of objects, records or nothing at all.
+        ValueError: The header is missing or damaged, or describes objects, records or empty text.
     """
     start = stream.read(8)
     if start[:6] != MAGIC or len(start) < 8 or start[6] not in (1, 2, 3):
-        raise ValueError("it is no .npy array")
+        raise ValueError("it is not an .npy array")
     wide = 2 if start[6] == 1 else 4
     length = int.from_bytes(stream.read(wide), "little")
     if length > LONGEST_HEADER:
@@ -71,7 +71,7 @@ def read_header(stream: Stream) -> tuple[np.dtype[np.generic], bool, tuple[int, 
 
 
 def claimed_bytes(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> int:
-    """Compute the bytes of an array; a side of length 0 counts as 1, so that the others stay bounded."""
+    """Compute the size of an array in bytes; a side of length 0 counts as 1, so that the other sides stay bounded."""
     sides: list[int] = [max(size, 1) for size in shape]
     return math.prod(sides) * dtype.itemsize
 
@@ -80,8 +80,8 @@ def mapped(file: Path) -> Array:
     """Memory-map the array of a file; nothing is read or allocated.
 
     Raises:
-        ValueError: it is no array, or not as long as it says.
-        OSError: it cannot be read.
+        ValueError: The file is not an array, or its size does not match its header.
+        OSError: The file cannot be read.
     """
     with file.open("rb") as stream:
         dtype, columns, shape = read_header(stream)
@@ -100,8 +100,8 @@ def read_array(opened: Callable[[], Stream], there: int) -> Array:
     """Read an array from a stream of `there` bytes, allocating no more memory than that.
 
     Raises:
-        ValueError: it is no array, or not as long as it says.
-        EOFError: the stream ends before.
+        ValueError: The stream is not an array, or its size does not match its header.
+        EOFError: The stream ends too early.
     """
     with closing(opened()) as stream:
         dtype, columns, shape = read_header(stream)
@@ -121,21 +121,21 @@ def read_array(opened: Callable[[], Stream], there: int) -> Array:
 
 
 ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""Errors of zipfile on a damaged archive, depending on the damage; RuntimeError on an encrypted one."""
+"""Errors that zipfile raises for a damaged archive, depending on the damage; RuntimeError for an encrypted one."""
 
 
 def lengths(path: Path) -> dict[str, int]:
     """Read the number of rows of each array in an `.npz` archive from the headers.
 
     Raises:
-        ValueError: it is no such archive, or an array in it is damaged.
+        ValueError: The file is not such an archive, or an array in it is damaged.
     """
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 with archive.open(entry) as stream:
-                    _, _, shape = read_header(stream)  # type: ignore[arg-type]  # it has what is used
+                    _, _, shape = read_header(stream)  # type: ignore[arg-type]  # it has the methods used
                 found[entry.filename.removesuffix(".npy")] = shape[0] if shape else 1
     except ZIP_ERRORS as error:
         raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from None

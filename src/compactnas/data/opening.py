@@ -1,4 +1,4 @@
-"""Open the source that a config names, and split it into parts."""
+"""Open the data set that a config names, and split it into parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Dataset:
     Attributes:
         source: Source of the patches.
         parts: Rows of `train`, `validation` (may be empty) and `test`.
-        warnings: Warnings that belong beside every result on this data, one line each.
+        warnings: Warnings to show with every result on this data, one line each.
     """
 
     source: Source
@@ -39,12 +39,12 @@ def open_source(config: DataConfig) -> Source:
 
 
 def open_streamed(config: DataConfig) -> Source:
-    """Open the patches without loading them into memory, if the format allows it; for readers that go through once."""
+    """Open the patches without loading them into memory, if the format allows it; for a single pass."""
     return open_source(replace(config, preload_gib=0.0) if FORMATS[format_of(config)].streams else config)
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """Open the patches and split them into parts, as the config says."""
+    """Open the patches and split them into parts according to the config."""
     source = open_source(config)
     parts, warnings = make_parts(source.facts, config)
     return Dataset(source, parts, (*source.facts.notes, *warnings))

@@ -1,6 +1,6 @@
 """Read polygons of Local Climate Zones from GeoJSON, for training and for assessing maps.
 
-The property `lcz`, `LCZ`, `class` or `Class` of a polygon is a number 1 to 17 or a letter A to G.
+Each polygon has its class in a property `lcz`, `LCZ`, `class` or `Class`: a number 1 to 17 or a letter A to G.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ PROPERTIES = ("lcz", "LCZ", "class", "Class")
 LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
 LON_LAT = "EPSG:4326"
 SYSTEM = re.compile(r"(?:urn:ogc:def:crs:EPSG:[\d.]{0,8}:|EPSG:)(\d{4,6})", re.IGNORECASE)
-"""Accepted names of coordinate systems; given other names, GDAL could open files and URLs."""
+"""Accepted names of coordinate systems. Other names could make GDAL open files and URLs."""
 
 
 class Polygon(NamedTuple):
-    """One polygon: a GeoJSON geometry, and its LCZ index 0 to 16."""
+    """Polygon with its GeoJSON geometry and its LCZ index, 0 to 16."""
 
     geometry: dict[str, Any]
     lcz: int
@@ -47,7 +47,7 @@ def read_polygons(file: Path, crs: Any) -> list[Polygon]:
 def owners(
     polygons: list[Polygon], transform: Any, rows: tuple[int, int], columns: int, file: Path
 ) -> NDArray[np.int32]:
-    """Return the number, from 1, of the polygon at the centre of each pixel; 0 for none, the last of several.
+    """Return the number (from 1) of the polygon at each pixel centre: 0 for none, the last one of several.
 
     Args:
         polygons: Polygons of `file`.
@@ -101,7 +101,7 @@ def _polygons(file: Path, crs: Any) -> Iterator[Polygon]:
 
 
 def _system(content: dict[str, Any], file: Path) -> str:
-    """Return the coordinate system: longitude and latitude (RFC 7946), or that of the older `crs` member."""
+    """Return the coordinate system: longitude and latitude (RFC 7946), or the one in the older `crs` member."""
     try:
         name = content["crs"]["properties"]["name"] if content.get("crs") else LON_LAT
     except (KeyError, TypeError):
@@ -117,7 +117,7 @@ def _system(content: dict[str, Any], file: Path) -> str:
 
 
 def _lcz(properties: object, where: str) -> int:
-    """LCZ index 0 to 16 of a feature."""
+    """Return the LCZ index of a feature, 0 to 16."""
     values = properties if isinstance(properties, dict) else {}
     word = next((values[name] for name in PROPERTIES if name in values), None)
     text = str(word).strip().upper()

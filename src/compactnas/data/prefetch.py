@@ -1,4 +1,4 @@
-"""Bring batches to the device; for a GPU, a thread prepares them ahead in pinned memory."""
+"""Move batches to the device; for a GPU, a thread prepares them in pinned memory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ AHEAD = 2
 def prefetched(batches: Iterator[Batch], device: torch.device, memory: torch.memory_format) -> Iterator[Batch]:
     """Yield the batches on the device, in this memory format.
 
-    Where the CPU computes it makes each batch when it is asked for: a thread beside the work would
-    take from it what it gives. For an accelerator, a thread that keeps `AHEAD` batches ready, so
-    that it never waits; what the thread meets, an error too, comes out in the batch's own turn.
+    On the CPU, each batch is made on request, because a thread would compete with the network for cores. For
+    an accelerator, a thread keeps `AHEAD` batches ready; its errors are raised when the batch is due.
     """
     if device.type == "cpu":
         for images, labels in batches:

@@ -19,22 +19,25 @@ from compactnas.errors import UserError
 
 SUFFIXES = {".tif", ".tiff"}
 DIGITAL_NUMBERS = 10_000
-"""Sentinel-2's number for a reflectance of 1."""
+"""Number that stands for a reflectance of 1 in Sentinel-2 products."""
 ASSUMED = f"16-bit numbers without a declared scale, taken as reflectance x {DIGITAL_NUMBERS:,}"
-"""Said whenever `Scaling.assumed`."""
+"""Note for files whose `Scaling.assumed` is true."""
 EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
-"""Order of a Sentinel-2 patch of 13 bands as EuroSAT distributes it, without names in the file."""
+"""Band order of EuroSAT's Sentinel-2 patches with 13 bands, whose files contain no band names."""
 
 
 CACHE_BYTES = {"GTiff": 64 * 2**20, "JP2OpenJPEG": 256 * 2**20}
-"""Of GDAL's blocks, which would take a share of the machine's memory (rasterio takes bytes, GDAL itself megabytes). A
-row of tiles of a product's ten bands is 160 MiB; with less, each tile is decoded again for every strip."""
+"""Size of GDAL's block cache by driver, instead of GDAL's default, a share of the machine's memory.
+
+The unit is bytes for rasterio, but megabytes for GDAL itself. One row of tiles in the ten bands of a product takes
+160 MiB; with a smaller cache, each tile would be decoded again for every strip.
+"""
 MOST_PIXELS = 2**29
-"""Of a file: four Sentinel-2 tiles. A small file can claim to hold any number of them."""
+"""Maximum number of pixels in a file: four Sentinel-2 tiles. A small file can claim any number of pixels."""
 MOST_BLOCK_BYTES = 2**28
-"""Of what is unpacked at once for a single pixel."""
+"""Maximum size of a block in bytes; reading a single pixel unpacks a whole block."""
 MOST_ROW_VALUES = 2**26
-"""Of a row of pixels over all bands."""
+"""Maximum number of values in a row of pixels, over all bands."""
 
 
 def require_rasterio(what: str) -> None:
@@ -48,15 +51,15 @@ def require_rasterio(what: str) -> None:
 
 
 DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file"}
-"""Accepted formats by their GDAL name; other formats could refer to other files."""
+"""Accepted formats by GDAL name. Files of other formats could refer to further files."""
 
 
 @contextmanager
 def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
-    """Open a GeoTIFF, or a file of one other driver, and nothing else.
+    """Open a file with one GDAL driver, by default GeoTIFF, and refuse all other formats.
 
     Raises:
-        UserError: The file cannot be opened, or read while it is open.
+        UserError: The file does not exist, or cannot be opened or read.
     """
     require_rasterio(str(file))
     if not file.exists():
@@ -78,7 +81,7 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
 def _open(file: Path, driver: str) -> Any:
     """Open a file, and silence the tracebacks that undecodable messages of GDAL cause.
 
-    Rasterio decodes every message as UTF-8; if one is not, its logger prints a traceback on stderr (rasterio 1.4,
+    Rasterio decodes every message as UTF-8. If that fails, its logger prints a traceback to stderr (rasterio 1.4,
     `rasterio._env.log_error`). Such messages quote damaged tags; real errors are raised anyway.
     """
     import rasterio
@@ -99,7 +102,7 @@ _HOOKS = Lock()
 @contextmanager
 def faults_told(file: Path, driver: str = "GTiff") -> Iterator[None]:
     """Turn errors of GDAL inside the block into a UserError about this file."""
-    from rasterio._err import CPLE_BaseError  # what GDAL says itself, where rasterio has no error for it
+    from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio does not always convert
     from rasterio.errors import RasterioError
 
     try:
@@ -120,11 +123,11 @@ def _require_size(raster: Any, file: Path) -> None:
         if rows * columns * together * np.dtype(dtype).itemsize > MOST_BLOCK_BYTES:
             raise UserError(f"{file}: is stored in blocks of {columns} x {rows} pixels; write it with smaller tiles")
     if raster.width * raster.count > MOST_ROW_VALUES:
-        raise UserError(f"{file}: says that it has {raster.count} bands of {raster.width} pixels a row; leave some out")
+        raise UserError(f"{file}: declares {raster.count} bands of {raster.width} pixels a row, too many; drop bands")
 
 
 def band_names(raster: Any) -> tuple[str, ...]:
-    """Return the descriptions of the bands, or EuroSAT's names for 13 bands, or band1, band2, ..."""
+    """Return the band descriptions; if incomplete, EuroSAT's names for 13 bands, otherwise band1, band2, ..."""
     names = tuple(name or "" for name in raster.descriptions)
     if all(names) and len(set(names)) == len(names):
         return names
@@ -151,7 +154,7 @@ def place_of(raster: Any) -> tuple[int, tuple[float, float, float, float]] | Non
 
 
 class Scaling(NamedTuple):
-    """How the numbers of a file become values: number x scale + offset.
+    """Conversion of the numbers in a file to values: number x scale + offset.
 
     Attributes:
         scales: Scale of each band.
@@ -165,10 +168,10 @@ class Scaling(NamedTuple):
 
 
 def scaling_of(raster: Any, bands: Sequence[int] = ()) -> Scaling:
-    """Return the scaling of some bands (numbers from 1), or of all: the one rule for training and mapping.
+    """Return the scaling of some bands (numbered from 1) or, by default, all; training and mapping share this rule.
 
-    A file's own scale and offset come first. Without them, 16-bit numbers are reflectance x 10,000, as Sentinel-2's
-    are, and other numbers are values.
+    Scale and offset declared in the file come first. Without them, 16-bit numbers are taken as reflectance x 10,000,
+    as in Sentinel-2 products, and other numbers as values.
     """
     numbers = bands or range(1, raster.count + 1)
     scales = tuple(float(raster.scales[number - 1]) for number in numbers)
@@ -180,7 +183,7 @@ def scaling_of(raster: Any, bands: Sequence[int] = ()) -> Scaling:
 
 
 def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
-    """Turn the numbers of all bands of a file into values (`scaling_of`), float32; values are returned unchanged."""
+    """Convert the numbers of a file, all bands, to values in float32 (`scaling_of`); return values unchanged."""
     scaling = scaling_of(raster)
     scales, offsets = np.array(scaling.scales, np.float32), np.array(scaling.offsets, np.float32)
     if (scales == 1).all() and (offsets == 0).all():
@@ -199,11 +202,11 @@ def scaled(
     with np.errstate(all="ignore"):
         usable = np.isfinite(1 / scales).all() and np.isfinite(scales).all() and np.isfinite(offsets).all()
     if not usable:
-        raise UserError(f"{name}: has a scale of 0, or a scale or offset that is not finite; write it again")
-    # What is a power of ten is divided by, so that 1234 is the float32 nearest to 0.1234.
+        raise UserError(f"{name}: has a scale of 0, or a scale or offset that is not finite; export it with valid ones")
+    # Divide if the divisor is whole, so that 1234 becomes the float32 nearest to 0.1234.
     divisors = np.round(1 / scales)
     exact = np.allclose(divisors * scales, 1, rtol=1e-6)
-    with np.errstate(all="ignore"):  # what overflows is infinite, and refused by who reads it
+    with np.errstate(all="ignore"):  # an overflow becomes infinite, which callers refuse
         values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
         found: NDArray[np.float32] = np.asarray(values + offsets[:, None, None], np.float32)
     return found
@@ -212,8 +215,8 @@ def scaled(
 def no_data(pixels: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_]:
     """Mark the numbers that stand for no data, band by band.
 
-    A declared 0 counts where all bands are 0, and in one band only over a region: a single 0 may be a dark roof, but
-    no ground has 0 over 3 x 3 pixels.
+    A declared 0 counts as no data if all bands are 0, or if one band is 0 over a region: a single 0 may be a dark
+    roof, but no ground is 0 over 3 x 3 pixels.
 
     Args:
         pixels: Numbers of the file, (bands, height, width).
@@ -231,10 +234,10 @@ def no_data(pixels: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.
 
 
 def _regions(zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the parts that hold a square of 3 x 3 pixels; beyond the edge, everything counts as a part."""
+    """Keep the regions that contain a square of 3 x 3 pixels; pixels beyond the edge count as part of a region."""
     if not zero.any():
         return zero
-    from scipy.ndimage import binary_dilation, binary_erosion  # late: most scenes do not need it
+    from scipy.ndimage import binary_dilation, binary_erosion  # imported here, because most scenes do not need it
 
     square = np.ones((3, 3), np.bool_)
     kept: NDArray[np.bool_] = binary_dilation(binary_erosion(zero, square, border_value=1), square) & zero
@@ -248,12 +251,12 @@ def require_upright_metres(raster: Any, where: str, pixel_m: float | None = None
     """Check that a raster is a map in metres whose rows run south.
 
     Args:
-        raster: Raster that rasterio has opened.
-        where: File, for messages.
-        pixel_m: Side of a pixel that a warped raster should have; by default about the raster's own.
+        raster: Open raster.
+        where: File name for messages.
+        pixel_m: Pixel side for the suggested warp command; by default, about that of the raster.
 
     Raises:
-        UserError: It is not; the message names the command that makes such a map.
+        UserError: The raster is not such a map; the message names the command that makes one.
     """
     crs = raster.crs
     if crs is None:
@@ -269,7 +272,7 @@ def require_upright_metres(raster: Any, where: str, pixel_m: float | None = None
 
 
 def utm_of(raster: Any) -> str:
-    """Return the EPSG code of the UTM zone at a raster's centre; `EPSG:...` if it cannot be told."""
+    """Return the EPSG code of the UTM zone at a raster's centre; `EPSG:...` if it is unknown."""
     from rasterio.errors import RasterioError
     from rasterio.warp import transform
 

@@ -1,4 +1,4 @@
-"""Check the scaling of reflectance, and class counts against those of So2Sat."""
+"""Check the scaling of reflectance, and compare class counts with those of So2Sat."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from compactnas.data.source import Facts
 from compactnas.lcz import SO2SAT_COUNTS
 
 SCALED_TWICE = 0.01
-"""Medians below this are too dark for any ground."""
+"""Medians below this are too dark for any ground: the values were scaled twice."""
 DIGITAL_NUMBERS = 10.0
 """Medians above this are digital numbers, not reflectance."""
 BELOW_ZERO = -0.01
 """Values below this mean that an offset was subtracted twice."""
 OFFSET = 0.09
-"""The darkest pixel of a patch is below this, unless the offset of 1000 was left in."""
+"""The darkest pixel of a patch is below this unless the offset of 1000 was left in."""
 
 
 def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
@@ -26,7 +26,7 @@ def reflectance_faults(facts: Facts, images: NDArray[Any]) -> list[str]:
 
 
 def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str]:
-    """Do the same for pixels of these bands."""
+    """List the signs that pixels of these bands are not reflectance; empty for other kinds of pixels."""
     if not _is_reflectance(bands, images):
         return []
     middle, least = float(np.median(images)), float(images.min())
@@ -35,11 +35,11 @@ def unlike_reflectance(bands: tuple[str, ...], images: NDArray[Any]) -> list[str
             f"the median value is {middle:.0f}: digital numbers, not reflectance; divide by 10000 to mix with So2Sat"
         ]
     if least < BELOW_ZERO:
-        return [f"the least value is {least:.3f}: reflectance from which the offset of -1000 was taken twice?"]
+        return [f"the smallest value is {least:.3f}: reflectance from which the offset of -1000 was taken twice?"]
     if middle < SCALED_TWICE:
         return [f"the median value is {middle:.2g}: reflectance that was divided by 10000 twice?"]
     if float(np.median(images.min((2, 3)))) > OFFSET and least > OFFSET:
-        return [f"no value is below {least:.3f}: products of baseline 04.00 on hold an offset of 1000 (0.1)"]
+        return [f"no value is below {least:.3f}: products from baseline 04.00 on hold an offset of 1000 (0.1)"]
     return []
 
 

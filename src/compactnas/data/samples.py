@@ -1,4 +1,4 @@
-"""Convert between sources and `torch.utils.data` datasets of TorchGeo's samples."""
+"""Convert between sources and `torch.utils.data` datasets with TorchGeo's sample format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compactnas.errors import UserError
 
 @runtime_checkable
 class Samples(Protocol):
-    """A dataset whose items are dictionaries with `image` (band, row, column) and `label`."""
+    """Dataset whose items are dictionaries with `image` (band, row, column) and `label`."""
 
     def __len__(self) -> int: ...
 
@@ -24,20 +24,20 @@ class Samples(Protocol):
 
 
 class SamplesSource:
-    """Patches of a dataset of samples, `{"image": (band, row, column), "label": class}`.
+    """Source that reads a dataset of samples, `{"image": (band, row, column), "label": class}`.
 
     Samples are read on demand, but labels are needed in advance: a dataset without `targets` is iterated
-    once. `compactnas.pack` reads it a last time and makes later access fast.
+    once. To make later access fast, write the source as a packed set with `compactnas.pack`.
 
     Args:
-        samples: Dataset.
+        samples: Dataset of samples.
         classes: Class names; by default, `samples.classes`, or 0, 1, 2, ...
         bands: Band names; by default, R, G, B for three bands, otherwise band1, band2, ...
-        name: Name for tables; by default, the name of the class of the dataset.
-        groups: Name of each sample's group (its city), or None.
+        name: Name for tables; by default, the class name of the dataset.
+        groups: Group of each sample (such as its city), or None.
 
     Raises:
-        UserError: There are no samples, or one is unlike the first.
+        UserError: There are no samples, an image or label is invalid, or the names do not match.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SamplesSource:
         names = tuple(map(str, classes or getattr(samples, "classes", ()) or range(int(labels.max()) + 1)))
         if len(labels) != len(samples) or not 0 <= labels.min() <= labels.max() < len(names):
             raise UserError(
-                f"{self._name}: labels of {len(samples)} samples must be 0 to {len(names) - 1}; name classes"
+                f"{self._name}: labels of {len(samples)} samples must be 0 to {len(names) - 1}; set `classes`"
             )
         default = ("R", "G", "B") if len(first) == 3 else tuple(f"band{i}" for i in range(1, len(first) + 1))
         if len(bands or default) != len(first):
@@ -98,7 +98,7 @@ class SamplesSource:
     def _image(self, row: int) -> NDArray[Any]:
         image = np.asarray(self._sample(row)["image"])
         if image.dtype.kind not in "uif":
-            raise UserError(f"{self._name}, sample {row}: its image is of {image.dtype}; it must be real numbers")
+            raise UserError(f"{self._name}, sample {row}: its image has dtype {image.dtype}; it must hold real numbers")
         return image
 
     def _label(self, value: Any, row: int) -> int:
@@ -109,11 +109,11 @@ class SamplesSource:
 
 
 class PackedSamples:
-    """A packed set as a `torch.utils.data` dataset of TorchGeo's samples.
+    """Dataset for `torch.utils.data` that returns the patches of a packed set as TorchGeo's samples.
 
     Args:
         path: Folder of the packed set.
-        part: Part to take: `train`, `validation` or `test`; empty takes all patches.
+        part: Part to use: `train`, `validation` or `test`; empty uses all patches.
     """
 
     def __init__(self, path: str | Path, part: str = "") -> None:

@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 Parts = dict[str, Indices]
 """Rows of the parts `train`, `validation` and `test`."""
 Groups = NDArray[np.character]
-"""Names of groups, (patches,); runtime type checkers take `np.str_` for a fixed length."""
+"""Group name of each patch, (patches,); not `np.str_`, which runtime type checkers take for a fixed length."""
 Progress = Callable[[int, int], None]
 """Called with the finished and the total number of patches."""
 Images = NDArray[np.generic]
@@ -33,12 +33,12 @@ class Facts:
         classes: Class names in the order of the labels.
         patch_px: Side of a patch.
         labels: Class of each patch, int64, (patches,).
-        groups: Name of each patch's group (its city), (patches,), or None.
+        groups: Group of each patch (such as its city), (patches,), or None.
         footprints: Footprint of each patch on the ground, or None.
         parts: Rows of each official part; empty if the source has none.
         keys: Name of each patch (its path inside the folder), or None.
         lcz: Whether the classes are the 17 Local Climate Zones.
-        notes: What was assumed or left out when the source was opened, one line each.
+        notes: Assumptions and omissions when the source was opened, one line each.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Facts:
 
     @property
     def pixel_m(self) -> float | None:
-        """Side of a pixel in metres; None if the patches have no footprints in metres, or sides that differ."""
+        """Side of a pixel in metres; None if the patches have no footprints in metres, or differ in size."""
         places = self.footprints
         if places is None or not all(in_metres(code) for code in np.unique(places.epsg).tolist()):
             return None
@@ -65,7 +65,7 @@ class Facts:
 
 @runtime_checkable
 class Source(Protocol):
-    """A set of labelled patches, read a whole batch at a time."""
+    """Set of labelled patches, read a batch at a time."""
 
     @property
     def facts(self) -> Facts:
@@ -79,7 +79,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Patches in memory.
+    """Source with its patches in memory.
 
     Attributes:
         facts: Facts about the patches.
@@ -115,7 +115,7 @@ def reduced_px(patch_px: int, downsample: int, where: str) -> int:
 
 
 def block_mean(images: Images, downsample: int) -> Images:
-    """Mean of each `downsample` x `downsample` block of pixels, float32; the images as they are for 1."""
+    """Average each `downsample` x `downsample` block of pixels, in float32; for 1, return the images unchanged."""
     if downsample == 1:
         return images
     total = np.zeros((*images.shape[:2], images.shape[2] // downsample, images.shape[3] // downsample), np.float32)

@@ -20,7 +20,7 @@ WORDS = {
     "test": "test",
     "testing": "test",
 }
-"""Names of the parts in files, with ours."""
+"""Accepted names of the parts, with the part that each one means."""
 
 
 def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
@@ -59,9 +59,9 @@ def _records(path: Path) -> list[tuple[int, dict[str, str | None]]]:
                 raise UserError(f"{path}: has no column {', '.join(sorted(absent))}; its first line must be path,split")
             return [(reader.line_num, record) for record in reader]
     except OSError as error:
-        raise UserError(f"data.split_csv: {path} cannot be read ({error.strerror})") from error
+        raise UserError(f"data.split_csv: {path} cannot be read ({error.strerror}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"data.split_csv: {path} is not a CSV file in UTF-8 ({error})") from error
+        raise UserError(f"data.split_csv: {path} is not a CSV file in UTF-8 ({error}); export it again") from error
 
 
 def _listed(

@@ -16,7 +16,7 @@ from compactnas.data.split_csv import PARTS, read_split_csv
 from compactnas.errors import UserError
 
 MAY_MEMORISE = "test accuracy may include memorised locations"
-"""End of a warning that the test part shares locations with the training part."""
+"""End of each warning that the test part shares locations with the training part."""
 
 
 class Cut(NamedTuple):
@@ -25,7 +25,7 @@ class Cut(NamedTuple):
     Attributes:
         parts: Rows of each part; `validation` may be missing.
         groups: Group of each patch, for warnings, or None.
-        together: Groups that a validation part must not cut through; None allows single patches.
+        together: Groups that the validation part must keep whole; None allows single patches.
     """
 
     parts: Parts
@@ -37,7 +37,7 @@ Splitter = Callable[[Facts, DataConfig, np.random.Generator], Cut]
 
 
 def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]]:
-    """Return the rows of each part in ascending order, and warnings that belong beside every result.
+    """Return the rows of each part in ascending order, and warnings to show with every result.
 
     The validation part is empty unless the source or the CSV has one or `validation_fraction` asks
     for one. It follows the rule of the test part: whole groups for `group` and `fold` (and for
@@ -69,7 +69,7 @@ def _require_fitting_options(config: DataConfig) -> None:
 
 
 def _with_validation(parts: Parts, fraction: float, together: Groups | None, rng: np.random.Generator) -> Parts:
-    """Take a validation part out of the training part, if the config asks for one and the split has not made it."""
+    """Take a validation part out of the training part, if the config asks for one and the split made none."""
     if not fraction or len(parts.get("validation", ())):
         return parts
     validation, train = cut(parts["train"], fraction, together, rng)
@@ -180,7 +180,7 @@ SPLITTERS: dict[Split, Splitter] = {
     "random": _random,
     "csv": _csv,
 }
-"""Function that makes each split; none of them changes its arguments, except for drawing from the generator."""
+"""Function that makes each split; it draws from the generator and does not change its other arguments."""
 
 
 def blocks(facts: Facts, side_m: float) -> Groups:
@@ -193,7 +193,7 @@ def blocks(facts: Facts, side_m: float) -> Groups:
 
 
 def _without_overlaps(facts: Facts, parts: Parts) -> tuple[Parts, list[str]]:
-    """Drop training and validation patches that overlap the part they are assessed by; return what is left, and why."""
+    """Drop training and validation patches that overlap the part that assesses them; return the parts, and notes."""
     assert facts.footprints is not None
     left, notes = dict(parts), []
     for part, held in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -205,7 +205,7 @@ def _without_overlaps(facts: Facts, parts: Parts) -> tuple[Parts, list[str]]:
 
 
 def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> tuple[str, ...]:
-    """Return warnings about parts that can be used; raise a UserError for those that cannot."""
+    """Return warnings about usable parts; raise a UserError for an unusable part."""
     anywhere = np.bincount(facts.labels, minlength=len(facts.classes)) > 0
     warnings = _absent(facts, ~anywhere, facts.name)
     for part, rows in parts.items():

@@ -1,7 +1,7 @@
 """Numbers of the random streams of a run.
 
-Each reader of random numbers draws from `drawing(seed, stream, ...)`, so that none disturbs another. The values are
-part of what a seed means: changing one changes the results of every seed.
+Each reader of random numbers draws from `drawing(seed, stream, ...)`, so that none affects another. The values are
+part of the meaning of a seed: changing one changes the results of every seed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Stream(IntEnum):
     """
 
     EVALUATION = 0
-    """Batches of an evaluation, whose order is fixed."""
+    """Batches of an evaluation, in a fixed order."""
     SEARCH_WEIGHTS = 1
     """Batches of D_T in a search."""
     SEARCH_ALPHA = 2
@@ -33,7 +33,7 @@ class Stream(IntEnum):
     MIX = 5
     """Mixup and CutMix."""
     PROXY = 5
-    """The batch of a selection's proxies."""
+    """Batch on which a selection computes its proxies."""
     JITTER = 6
     """Radiometric jitter."""
     CALIBRATION = 6

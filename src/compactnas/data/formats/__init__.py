@@ -1,6 +1,7 @@
-"""Formats of data on disk: one module for each, which the registry `FORMATS` finds by its file name.
+"""Formats of data on disk, one per module; the registry `FORMATS` finds them by file name.
 
-To add a format, add `formats/NAME.py` with a constant `FORMAT`; `data.format: NAME` and `auto` then know it.
+To add a format, add `formats/NAME.py` with a constant `FORMAT`. It is then available as `data.format: NAME`, and
+`auto` detects it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from compactnas.registry import Registry
 
 @dataclass(frozen=True)
 class DataFormat:
-    """A layout of patches on disk; its name is that of its module.
+    """Layout of patches on disk, named after its module.
 
     Attributes:
         title: Name of such a source in messages, such as "an .npz file".
-        detect: Tells from a path's name and content whether it has this format; the path exists.
-        open: Opens the patches that a config names; raises a `UserError` for broken input.
+        detect: Function that checks the name and content of an existing path for this format.
+        open: Function that opens the patches that a config names; it raises a `UserError` for broken input.
         streams: Whether patches can be read from disk a batch at a time; otherwise, `open` reads all of them.
-        options: Fields of `DataConfig` that only this format understands.
-        fallback: Whether `detect` is tried only after those of all other formats.
+        options: Fields of `DataConfig` that only this format uses.
+        fallback: Whether to try `detect` only after all other formats.
     """
 
     title: str
@@ -37,13 +38,13 @@ class DataFormat:
 
 
 FORMATS: Registry[DataFormat] = DATA_FORMATS
-"""Formats by name; `FORMATS.add` takes one that is defined elsewhere."""
+"""Formats by name; `FORMATS.add` adds one that is defined elsewhere."""
 
 AUTO = "auto"
 
 
 def format_of(config: DataConfig) -> str:
-    """Name of the format that a config asks for, or that `auto` detects at its path.
+    """Return the name of the format that a config sets, or that `auto` detects at its path.
 
     Raises:
         UserError: The path is missing, or no format recognises it.
@@ -65,10 +66,10 @@ def format_of(config: DataConfig) -> str:
 
 
 def require_own_options(config: DataConfig, name: str) -> None:
-    """Refuse an option that only other formats have, unless it is left at its default.
+    """Refuse options of other formats, unless they are left at their defaults.
 
     Raises:
-        UserError: An option has another value than its default.
+        UserError: An option of another format is set.
     """
     defaults = {field.name: field.default for field in fields(DataConfig) if field.default is not MISSING}
     for other, known in FORMATS.items():

@@ -15,9 +15,9 @@ from compactnas.data.formats._hdf5_text import LONGEST, is_variable, read_names
 from compactnas.errors import UserError
 
 MOST_CHUNK_BYTES = 2**26
-"""Of what HDF5 unpacks at once for a single value; a small file can hold a large one."""
+"""Maximum size of a chunk in bytes. HDF5 unpacks a whole chunk for one value, and a small file can hold a large one."""
 READ_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
-"""Errors of h5py on a damaged file, depending on the location of the damage."""
+"""Errors that h5py raises for a damaged file, depending on the location of the damage."""
 
 
 def open_file(path: Path) -> h5py.File:
@@ -32,7 +32,7 @@ def open_file(path: Path) -> h5py.File:
 
 
 def dataset_of(file: h5py.File, path: Path, key: str, text: bool = False) -> h5py.Dataset:
-    """Open a dataset of this file; refuse links and external storage, which could point anywhere."""
+    """Open a dataset of this file; refuse links and external storage, which could point to any file."""
     try:
         keys = sorted(file.keys())
         if key not in keys:
@@ -69,7 +69,7 @@ def read_values(dataset: h5py.Dataset, path: Path, rows: slice | tuple[()] = ())
 
 
 def read_texts(dataset: h5py.Dataset, path: Path) -> NDArray[np.generic]:
-    """Read names from any kind of text."""
+    """Read names of fixed or variable length."""
     if dataset.dtype.kind != "O":
         return read_values(dataset, path)
     try:

@@ -1,8 +1,8 @@
-"""Text of variable length in an HDF5 file, read without the HDF5 library.
+"""Read text of variable length from an HDF5 file without the HDF5 library.
 
-The library trusts the sizes in its global heap: a damaged one made it take gigabytes, never return, or end the
-process (HDF5 1.14, found by `scripts/fuzz`). What is needed of the format is small (HDF5 File Format Specification
-3.0, III.E "Disk Format: Level 1E - Global Heap", and VIII.B of references to it).
+The library trusts the sizes in a file's global heap: damaged sizes made it allocate gigabytes, hang or crash
+(HDF5 1.14, found by `scripts/fuzz`). This reader needs only a small part of the format (HDF5 File Format
+Specification 3.0, III.E "Disk Format: Level 1E - Global Heap", and VIII.B on references to it).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, BinaryIO
 
 import h5py
 
-REFERENCE = struct.Struct("<IQI")  # length, address of the collection, number in it
-COLLECTION = struct.Struct("<4sB3xQ")  # signature, version, bytes of all of it
-OBJECT = struct.Struct("<HH4xQ")  # number, count of references, bytes
+REFERENCE = struct.Struct("<IQI")  # length, address of the collection, number in the collection
+COLLECTION = struct.Struct("<4sB3xQ")  # signature, version, size in bytes
+OBJECT = struct.Struct("<HH4xQ")  # number, count of references, size in bytes
 MOST_BYTES = 2**26
-"""Of all names together."""
+"""Maximum size of all names together."""
 NOWHERE = 2**64 - 1
 LONGEST = 1000
-"""Letters of a name."""
+"""Maximum length of a name."""
 
 
 def read_names(dataset: h5py.Dataset, path: Path) -> list[str]:
@@ -32,7 +32,7 @@ def read_names(dataset: h5py.Dataset, path: Path) -> list[str]:
     """
     references = _references(dataset, path)
     if len(references) != REFERENCE.size * dataset.size:
-        raise ValueError("its values do not lie together")
+        raise ValueError("its values are not contiguous")
     with path.open("rb") as stream:
         heap = _Heap(stream, path.stat().st_size)
         return [heap.text(*reference) for reference in REFERENCE.iter_unpack(references)]
@@ -42,7 +42,7 @@ def _references(dataset: h5py.Dataset, path: Path) -> bytes:
     """Read the reference of each text, as stored in the file."""
     file, creation = dataset.file.id.get_create_plist(), dataset.id.get_create_plist()
     if file.get_sizes() != (8, 8) or file.get_userblock():
-        raise ValueError("the file has addresses of another size")
+        raise ValueError("the addresses in the file are not 8 bytes long")
     if dataset.chunks is None:
         start = dataset.id.get_offset()
         if start is None:
@@ -63,7 +63,7 @@ def _references(dataset: h5py.Dataset, path: Path) -> bytes:
 
 
 class _Heap:
-    """The collections of a file's global heap, each read once."""
+    """Collections of a file's global heap, each read once."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream, self._size, self._left = stream, size, min(size, MOST_BYTES)
@@ -88,12 +88,12 @@ class _Heap:
         signature, version, size = COLLECTION.unpack(self._stream.read(COLLECTION.size))
         if signature != b"GCOL" or version != 1 or not COLLECTION.size < size <= self._left:
             raise ValueError("a damaged list of names")
-        self._left -= size  # none lies in another
+        self._left -= size  # collections do not overlap
         content, at, found = self._stream.read(size - COLLECTION.size), 0, dict[int, bytes]()
         while at + OBJECT.size <= len(content):
             number, _, length = OBJECT.unpack_from(content, at)
             at += OBJECT.size
-            if not number:  # the space that is left
+            if not number:  # free space
                 break
             found[number] = content[at : at + min(length, LONGEST)]
             at += -(-length // 8) * 8

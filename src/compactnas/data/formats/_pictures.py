@@ -1,4 +1,4 @@
-"""JPEG and PNG files of one size, decoded to 8-bit RGB."""
+"""Read JPEG and PNG files of one size as 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Pictures:
 
 
 def _opened(file: Path) -> Image.Image:
-    """Open an image and read its header; decode nothing."""
+    """Open an image and read its header, without decoding pixels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

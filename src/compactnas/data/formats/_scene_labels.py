@@ -1,4 +1,4 @@
-"""Windows of a scene at its labels: from an LCZ raster or from polygons."""
+"""Find the labelled windows of a scene, from an LCZ raster or from polygons."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from compactnas.lcz import NAMES
 LABELS = ("_lcz.tif", ".geojson")
 """Suffixes of label files, in order of preference."""
 STEP_M = 100.0
-"""Default distance of windows along each axis: the pixel of an LCZ map."""
+"""Default distance between windows along each axis in metres: the pixel side of an LCZ map."""
 MARGIN = 2
-"""Number of rows around a strip by which a region of no data is recognised."""
+"""Number of rows to read around a strip, so that regions of no data are recognised at its edges."""
 STRIP_PIXELS = 2**24
-"""Number of pixels of a scene that are processed at a time."""
+"""Number of pixels of a scene to process at a time."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class WindowLabels:
         corners: Row and column of each window's upper left pixel, (windows, 2).
         classes: LCZ index 0 to 16, (windows,).
         groups: Name of the polygon of each window; empty for a raster of labels.
-        labels: Number of labels, wherever they lie.
+        labels: Total number of labels, on the scene or not.
         outside: Number of labels on the scene whose window crosses its edge.
         holes: Number of labels whose window has no-data pixels.
     """
@@ -49,6 +49,7 @@ class WindowLabels:
 
 
 def labels_beside(scene: Path) -> Path:
+    """Find the label file of a scene, in the same folder."""
     candidates = [scene.with_name(scene.stem + end) for end in LABELS]
     for candidate in candidates:
         if candidate.is_file():
@@ -60,7 +61,7 @@ def labels_beside(scene: Path) -> Path:
 def labelled_windows(
     scene: Any, labels: Path, window_px: int, stride_px: int, positions: Sequence[int]
 ) -> WindowLabels:
-    """Find the windows of an open scene that have a label and no no-data pixel in these bands (from 0)."""
+    """Find the labelled windows of an open scene without no-data pixels in these bands (numbered from 0)."""
     if not labels.is_file():
         raise UserError(f"data.labels: {labels} does not exist; check the spelling")
     step = stride_px or _pixels(STEP_M, scene.transform.a)
@@ -135,7 +136,7 @@ def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.i
         raise UserError(f"{file}: holds {picked[wrong.argmax()]}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
     with np.errstate(all="ignore"):
         at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
-    at = np.clip(np.nan_to_num(at, nan=-1), -MOST_PIXELS, MOST_PIXELS)  # far outside is outside
+    at = np.clip(np.nan_to_num(at, nan=-1), -MOST_PIXELS, MOST_PIXELS)  # clip places far outside the scene
     return np.floor(at).astype(np.int64), picked.astype(np.int64) - 1, []
 
 
@@ -196,7 +197,7 @@ def _owners(scene: Any, polygons: list[Polygon], file: Path) -> Iterator[tuple[i
 
 
 def _middles(scene: Any, polygons: list[Polygon], file: Path, missed: Indices, middle: Indices) -> list[Indices]:
-    """Find the pixel of each missed polygon at index `middle` of its pixels: row, column, number."""
+    """Find pixel number `middle` of each missed polygon: row, column, polygon number."""
     found, before = [], np.zeros(len(missed), np.int64)
     for start, owner in _owners(scene, polygons, file):
         place = np.flatnonzero(owner)

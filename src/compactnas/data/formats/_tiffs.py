@@ -1,4 +1,4 @@
-"""GeoTIFF patches of one size and the same bands, with the place of each."""
+"""Read GeoTIFF patches of one size and the same bands, with their footprints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compactnas.data.rasters import ASSUMED, band_names, opened, place_of, refle
 from compactnas.errors import UserError
 
 LARGEST_PX = 1024
-"""Side above which a file is no patch; checked before anything is decoded."""
+"""Maximum side of a patch in pixels; checked before anything is decoded."""
 
 
 class Tiffs:
@@ -39,7 +39,8 @@ class Tiffs:
             shape, wanted = (raster.count, raster.height, raster.width), (self.count, self.pixels, self.pixels)
             if shape != wanted or _dtype(raster, file) != self.numbers:
                 raise UserError(
-                    f"{file}: holds {shape} numbers of {raster.dtypes[0]}, the first file {wanted} of {self.numbers}"
+                    f"{file}: has shape {shape} and dtype {raster.dtypes[0]}, but the first file {wanted} and "
+                    f"{self.numbers}; convert it, or leave it out"
                 )
             values = reflectance(raster.read(), raster)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -61,5 +62,5 @@ class Tiffs:
 def _dtype(raster: Any, file: Path) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(raster.dtypes[0])
     if len(set(raster.dtypes)) > 1 or dtype.kind not in "uif":
-        raise UserError(f"{file}: its bands are of {', '.join(sorted(set(raster.dtypes)))}; give them one type")
+        raise UserError(f"{file}: its bands have dtypes {', '.join(sorted(set(raster.dtypes)))}; convert them to one")
     return dtype

@@ -22,7 +22,7 @@ from compactnas.lcz import NAMES
 
 @runtime_checkable
 class Reader(Protocol):
-    """Reader of files that have the kind and size of the first one."""
+    """Reader of files that have the same kind and size as the first one."""
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Reader(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed about the files, one line each."""
+        """Assumptions about the files, one line each."""
         ...
 
     def read(self, file: Path) -> NDArray[Any]:
@@ -55,14 +55,14 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Patches that are decoded on demand.
+    """Source that decodes patches on demand.
 
     Attributes:
         facts: Facts about the patches; `keys` are the paths of the files inside `root`.
         root: Folder of the classes.
         reader: Reader of the files.
         positions: Positions of the bands to keep.
-        downsample: Side of the block of pixels that is averaged into one.
+        downsample: Side of the pixel blocks to average.
     """
 
     facts: Facts
@@ -83,7 +83,7 @@ class FolderSource:
 
 
 def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) -> Source:
-    """List a folder of images by class, with classes and files in the order of their names.
+    """List a folder of images by class, with classes and files sorted by name.
 
     Raises:
         UserError: There are no class folders, a class folder has no images, images are of two kinds, or the

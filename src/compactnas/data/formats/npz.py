@@ -5,10 +5,10 @@
 | `images` | (patches, band, row, column), any real dtype; or (patches, row, column, band) with `layout` "NHWC" |
 | `labels` | (patches,) integers from 0, or one-hot (patches, classes) |
 | `class_names`, `band_names` | optional names |
-| `filenames` | optional name of each patch; patches of one name go together in a CSV split |
+| `filenames` | optional name of each patch; a CSV split keeps patches with the same name together |
 | `group` | optional group (city, source image) of each patch |
-| `epsg`, `bounds` | optional place of each patch: (patches,), and left, bottom, right, top, (patches, 4) |
-| `split` or `split_spatial` | optional part of each patch: words, or integers that count in `split_names` |
+| `epsg`, `bounds` | optional footprint of each patch: (patches,), and left, bottom, right, top, (patches, 4) |
+| `split` or `split_spatial` | optional part of each patch: its name, or its position in `split_names` |
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class _Archive:
             has = ", ".join(sorted(self.sizes)[:20]) or "none"
             raise UserError(f"{self.path}: has no array `{name}`; it has {has[:500]}")
         try:
-            # Object arrays are pickles, which can run code: they are refused.
+            # Object arrays are refused, because they are pickles, which can run code.
             with zipfile.ZipFile(self.path) as archive:
                 entry = archive.getinfo(f"{name}.npy")
-                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip's entry has what is used
+                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # an entry has the methods used
         except (*ZIP_ERRORS, KeyError, MemoryError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{self.path}: array `{name}` cannot be read ({reason}); make the file again") from error
@@ -76,11 +76,11 @@ class _Archive:
 
 
 def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit_gib: float = np.inf) -> Source:
-    """Read an archive whole.
+    """Read a whole archive into memory.
 
     Raises:
-        UserError: an array is missing, damaged, of the wrong shape, not finite, or larger than
-            `limit_gib`; labels that are no classes.
+        UserError: An array is missing, damaged, of the wrong shape, not finite or larger than `limit_gib`, or
+            labels are not classes.
     """
     archive = _Archive(path, limit_gib)
     images = _images(archive)
@@ -181,7 +181,7 @@ def _places(archive: _Archive, patches: int) -> Footprints | None:
 
 
 def _parts(archive: _Archive, patches: int) -> dict[str, Indices]:
-    """Read the official parts; empty if there are no such parts."""
+    """Read the official parts; empty if the archive has none."""
     name = "split" if "split" in archive.sizes else "split_spatial"
     values = archive.of_patches(name, patches)
     if values is None:

@@ -1,20 +1,20 @@
-"""A packed set: patches as one memory-mapped array, ready to be gathered a batch at a time.
+"""Read packed sets: patches in one memory-mapped array, gathered a batch at a time.
 
-A folder that numpy alone can open:
+A packed set is a folder that numpy alone can open:
 
 | file | content |
 |---|---|
-| `manifest.json` | everything else: sizes, names, decoding, statistics, checksums, where it came from |
+| `manifest.json` | everything else: sizes, names, divisor, statistics, checksums and source |
 | `images.npy` | (patches, row, column, band), uint8, uint16 or float32 |
 | `labels.npy` | (patches,) int64 |
-| `groups.npy` | (patches,) int64, positions in the manifest's `groups`; only where there are groups |
-| `epsg.npy`, `bounds.npy` | (patches,) int64 and (patches, 4) float64: left, bottom, right, top; where known |
+| `groups.npy` | (patches,) int64, positions in the manifest's `groups`; only if there are groups |
+| `epsg.npy`, `bounds.npy` | (patches,) int64 and (patches, 4) float64: left, bottom, right, top; only if known |
 | `parts.npy` | (patches,) uint8, 0 for none, else 1 + the position in train, validation, test |
-| `keys.txt` | a name for each patch, one a line; only where there are names |
+| `keys.txt` | name of each patch, one per line; only if there are names |
 
-A pixel's value is its number divided by the manifest's `divisor`. Plain `.npy` and JSON rather than zarr: a
-batch is rows from all over the set, so that chunks and compression would be read and undone for patches that
-are not asked for, and `numpy.load(..., mmap_mode="r")` opens it in every environment.
+The value of a pixel is its number divided by the manifest's `divisor`. The format is plain `.npy` and JSON rather
+than zarr, because a batch has rows from all over the set, so that chunks would be read and decompressed for patches
+outside the batch, and because `numpy.load(..., mmap_mode="r")` opens the array in every environment.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ MANIFEST_FORMAT = "compactnas-packed/1"
 MANIFEST = "manifest.json"
 DTYPES = ("uint8", "uint16", "float32")
 LONGEST_KEY = 4096
-"""Bytes of a patch's name: the longest path of most systems."""
+"""Maximum length of a patch's name in bytes: the longest path of most systems."""
 AGAIN = "make it again with `compactnas prepare`"
 
 
 @dataclass(frozen=True)
 class PackedSource:
-    """Patches gathered from a memory-mapped array.
+    """Source that gathers patches from a memory-mapped array.
 
     Attributes:
         facts: Facts about the patches.
         stored: Memory-mapped numbers, (patches, row, column, band).
-        divisor: Divisor of a stored number; 1 leaves it unchanged.
+        divisor: Divisor that turns a stored number into its value.
         positions: Positions of the bands to keep.
-        downsample: Side of the block of pixels that is averaged into one.
+        downsample: Side of the pixel blocks to average.
     """
 
     facts: Facts
@@ -78,7 +78,7 @@ class PackedSource:
 
 
 def is_packed(path: Path) -> bool:
-    """Check for a manifest."""
+    """Check whether a folder has a manifest."""
     return (path / MANIFEST).is_file()
 
 
@@ -86,7 +86,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
     """Open a packed set; labels and names are read, pixels are not.
 
     Raises:
-        UserError: The manifest is missing or of another kind, or a file does not match it.
+        UserError: The manifest is missing or has another format, or a file does not match it.
     """
     manifest = _manifest(path / MANIFEST)
     patches, pixels, names = manifest["patches"], manifest["patch_px"], tuple(manifest["bands"])
@@ -118,7 +118,7 @@ def _require(ok: bool, file: Path, what: str) -> None:
 
 
 def _require_inside(file: Path) -> None:
-    """Refuse links out of the folder: in a set from elsewhere, they could expose files of the reader."""
+    """Refuse links out of the folder: a set from elsewhere could use them to expose the user's files."""
     try:
         inside = file.resolve().is_relative_to(file.parent.resolve())
     except (OSError, RuntimeError):  # a link to itself
@@ -162,7 +162,7 @@ def _manifest(file: Path) -> dict[str, Any]:
 
 
 def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
-    """Map an array of exactly this shape and dtype; nothing is allocated on the word of a header."""
+    """Memory-map an array of exactly this shape and dtype; no header can cause an allocation."""
     _require_inside(file)
     try:
         array = mapped(file)
@@ -205,7 +205,7 @@ def _keys(path: Path, patches: int) -> list[str] | None:
         return None
     _require_inside(file)
     content = read_text(file, AGAIN, min(patches * LONGEST_KEY, MOST_NAME_BYTES // 2))
-    # Counted before they are made: a name of its own for each byte would take fifty times as much memory.
+    # Count the lines before splitting: one name per byte would take fifty times as much memory.
     _require(content.count("\n") == patches, file, f"has {content.count(chr(10))} lines for {patches} patches")
     return content.split("\n")[:-1]
 

@@ -1,8 +1,8 @@
-"""GeoTIFF scenes with labels beside them: a window at each label, grouped by city or polygon.
+"""GeoTIFF scenes with label files: one window at each label, grouped by city or polygon.
 
-A scene is `NAME.tif`; its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the scene's own
-coordinate system (0 or its no-data value for none), or `NAME.geojson`, polygons (`polygons.py`). A folder holds
-such pairs, a city each.
+A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the coordinate system of
+the scene (0 or its no-data value for none), or `NAME.geojson`, polygons (`polygons.py`). A folder holds such pairs,
+one per city.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from compactnas.lcz import NAMES
 
 @dataclass(frozen=True)
 class SceneSource:
-    """Windows that are read from the scenes on demand.
+    """Source that reads windows from the scenes on demand.
 
     Attributes:
         facts: Facts about the windows.
@@ -44,7 +44,7 @@ class SceneSource:
         corners: Row and column of each window's upper left pixel, (windows, 2).
         window_px: Side of a window before downsampling.
         positions: Positions of the bands to keep.
-        downsample: Side of the block of pixels that is averaged into one.
+        downsample: Side of the pixel blocks to average.
     """
 
     facts: Facts
@@ -77,7 +77,7 @@ class SceneSource:
 
 
 def is_scenes(path: Path) -> bool:
-    """Check for a GeoTIFF file, or a folder with some."""
+    """Check for a GeoTIFF file, or a folder of GeoTIFF files."""
     return path.suffix.lower() in (".tif", ".tiff") if path.is_file() else any(path.glob("*.tif"))
 
 
@@ -91,19 +91,19 @@ def open_scenes(
 ) -> Source:
     """Find the labelled windows of a scene, or of all scenes of a folder; no pixels are read.
 
-    Windows are centred on labels, `stride_px` pixels of the scene apart (0: about 100 m), with at least one in
-    each polygon. Windows that cross the edge of the scene or contain no-data pixels are left out.
+    Windows are centred on labels, `stride_px` pixels of the scene apart, with at least one in each polygon.
+    Windows that cross the edge of the scene or contain no-data pixels are left out.
 
     Args:
         path: GeoTIFF scene or folder of scenes.
         bands: Names of the bands to keep.
-        downsample: Side of the block of pixels that is averaged into one.
-        labels: Label file of a single scene; empty takes the one in the same folder.
+        downsample: Side of the pixel blocks to average.
+        labels: Label file of a single scene; empty uses the one in the same folder.
         window_px: Side of a window in pixels of the scene.
-        stride_px: Distance of neighbouring windows in pixels of the scene.
+        stride_px: Distance between neighbouring windows in pixels of the scene; 0 means about 100 m.
 
     Raises:
-        UserError: There are no labels, they have another coordinate system or are no LCZ, scenes have different
+        UserError: Labels are missing, have another coordinate system or are not LCZ numbers, scenes have different
             bands, or no window fits into its scene.
     """
     require_rasterio(str(path))
@@ -137,7 +137,7 @@ def open_scenes(
 
 
 def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> str:
-    """Say why no label has a window."""
+    """Explain why no label has a window."""
     outside, holes = sum(windows.outside for windows in found), sum(windows.holes for windows in found)
     if not any(windows.labels for windows in found):
         return f"{path}: its labels are all 0 or no data; give labels 1 to {len(NAMES)}"
@@ -176,7 +176,7 @@ def _read_labels(
 
 
 def _require_same_pixels(raster: Any, first: Path, sides: list[float]) -> None:
-    """Check that a scene has the pixels of the first one, and remember their side."""
+    """Check that a scene has the same pixel side as the first one, and append it to `sides`."""
     sides.append(float(raster.transform.a))
     if abs(sides[-1] - sides[0]) > 1e-4 * sides[0]:
         raise UserError(
@@ -186,12 +186,12 @@ def _require_same_pixels(raster: Any, first: Path, sides: list[float]) -> None:
 
 
 def _notes(raster: Any, file: Path, windows: WindowLabels, window_px: int) -> list[str]:
-    """Say what was assumed and left out."""
+    """List assumptions and omissions, one line each."""
     found = [f"{file}: {ASSUMED}"] if scaling_of(raster).assumed else []
     if windows.outside:
-        found.append(f"{file}: {windows.outside} labels left out, whose window of {window_px} px crosses the edge")
+        found.append(f"{file}: {windows.outside} labels left out: their window of {window_px} px crosses the edge")
     if windows.holes:
-        found.append(f"{file}: {windows.holes} labels left out, whose window of {window_px} px has no-data pixels")
+        found.append(f"{file}: {windows.holes} labels left out: their window of {window_px} px has no-data pixels")
     return found
 
 

@@ -1,9 +1,9 @@
-"""So2Sat LCZ42 in its own HDF5 layout (Zhu et al. 2020; versions 2 to 4), and files made like it.
+"""So2Sat LCZ42 in its own HDF5 layout (Zhu et al. 2020; versions 2 to 4), and other files in that layout.
 
 A file holds `label` (patches, 17) one-hot and `sen1` (patches, 32, 32, 8), `sen2` (patches, 32, 32, 10)
-or both, the band last. sen2 is reflectance (digital number / 10000), and is used as it is. A folder holds
-`training.h5`, `testing.h5` and, in versions 2 and 4, `validation.h5`. Beside each, `*_geo.h5`
-may give the `city` (older: `cityList`), the `epsg` and the `tfw` (world-file numbers) of every patch.
+or both, with the band last. sen2 is reflectance (digital number / 10000), and is used unchanged. A folder holds
+`training.h5`, `testing.h5` and, in versions 2 and 4, `validation.h5`. A file `*_geo.h5` in the same folder can hold
+the `city` (older: `cityList`), the `epsg` and the `tfw` (world-file numbers) of every patch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BANDS = {
     "sen1": ("VH_re", "VH_im", "VV_re", "VV_im", "VH_lee", "VV_lee", "C_re", "C_im"),
     "sen2": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
 }
-"""Bands in the files' order. sen1: both channels complex, their Lee-filtered intensities, and the covariance."""
+"""Bands in the order of the files. sen1: both complex channels, their Lee-filtered intensities, and the covariance."""
 
 SENSORS = {"sen1": ("sen1",), "sen2": ("sen2",), "both": ("sen1", "sen2")}
 FILES = {"train": "training.h5", "validation": "validation.h5", "test": "testing.h5"}
@@ -35,12 +35,12 @@ SUFFIXES = {".h5", ".hdf5"}
 CITY_KEYS = ("city", "cityList")
 
 ROWS = 4096
-"""Labels that are read at a time."""
+"""Number of labels to read at a time."""
 
 
 @dataclass(frozen=True)
 class _File:
-    """One open file; its handle lives as long as its datasets."""
+    """Open file; its handle lives as long as its datasets."""
 
     path: Path
     sensors: tuple[h5py.Dataset, ...]
@@ -49,17 +49,17 @@ class _File:
     footprints: Footprints | None
 
     def read(self, rows: Indices) -> NDArray[np.float32]:
-        """Read ascending rows as (patches, row, column, band of every sensor)."""
+        """Read rows in ascending order as (patches, row, column, band), with the bands of all sensors."""
         shape = self.sensors[0].shape
         pixels = np.empty((len(rows), *shape[1:3], sum(sensor.shape[3] for sensor in self.sensors)), np.float32)
-        # Neighbours are read at once: a slice is far cheaper in HDF5 than a list of rows.
+        # Read neighbouring rows at once: in HDF5, a slice is far cheaper than a list of rows.
         breaks = np.flatnonzero(np.diff(rows) != 1) + 1
         starts, stops = np.r_[0, breaks], np.r_[breaks, len(rows)]
         band = 0
         for sensor in self.sensors:
             bands = slice(band, band := band + sensor.shape[3])
             try:
-                with np.errstate(all="ignore"):  # what overflows is infinite and refused below
+                with np.errstate(all="ignore"):  # an overflow becomes infinite and is refused below
                     for start, stop in zip(starts, stops, strict=True):
                         pixels[start:stop, :, :, bands] = sensor[rows[start] : rows[stop - 1] + 1]
             except READ_ERRORS as error:
@@ -72,13 +72,13 @@ class _File:
 
 @dataclass(frozen=True)
 class So2SatSource:
-    """Patches that are read from open files, a batch at a time.
+    """Source that reads patches from open files, a batch at a time.
 
     Attributes:
         facts: Facts about the patches.
         files: Open files, whose rows are concatenated.
         positions: Positions of the bands to keep, among the bands of all sensors.
-        downsample: Side of the block of pixels that is averaged into one.
+        downsample: Side of the pixel blocks to average.
     """
 
     facts: Facts
@@ -105,7 +105,7 @@ class So2SatSource:
 
 
 def is_so2sat(path: Path) -> bool:
-    """Tell an HDF5 file, by its name or its first bytes, or a folder of them (version 3 has a folder for each part)."""
+    """Check for an HDF5 file, by name or first bytes, or a folder of them (version 3 has a folder for each part)."""
     if path.is_dir():
         return any(path.glob("*.h5")) or any(path.glob("*/training.h5"))
     return path.suffix.lower() in SUFFIXES or bool(h5py.is_hdf5(path))
@@ -115,7 +115,7 @@ def open_so2sat(path: Path, sensor: str = "sen2", bands: tuple[str, ...] = (), d
     """Open a So2Sat file, or a folder of its parts; labels and cities are read, pixels are not.
 
     Raises:
-        UserError: The file is not HDF5 or cut short, a key is missing, a shape is wrong, or labels are not one-hot.
+        UserError: The file is not HDF5 or is cut short, a key is missing, a shape is wrong, or labels are not one-hot.
     """
     paths = _paths(path)
     files = tuple(_open(file, SENSORS[sensor]) for file in paths.values())
@@ -167,7 +167,7 @@ def _open(path: Path, sensors: tuple[str, ...]) -> _File:
         raise UserError(f"{path}: label has shape {label.shape}; So2Sat's is (patches, {len(NAMES)})")
     patches = int(label.shape[0])
     if not patches:
-        raise UserError(f"{path}: holds no patch")
+        raise UserError(f"{path}: holds no patch; get it again")
     if patches > MOST_PATCHES:
         raise UserError(f"{path}: says that it holds {patches} patches, more than {MOST_PATCHES}; get it again")
     datasets = tuple(dataset_of(file, path, sensor) for sensor in sensors)
@@ -223,8 +223,8 @@ def _places(columns: dict[str, NDArray[np.generic]], path: Path, pixels: int) ->
         return None
     where, epsg, tfw = _geo_file(path), columns["epsg"].reshape(-1), columns["tfw"]
     if not (np.isfinite(epsg).all() and (np.abs(epsg.astype(np.float64)) < 2**31).all()):
-        raise UserError(f"{where}: epsg holds what is no code of a coordinate system; get the file again")
-    with np.errstate(all="ignore"):  # what overflows is refused as no place
+        raise UserError(f"{where}: epsg holds a value that is not an EPSG code; get the file again")
+    with np.errstate(all="ignore"):  # an overflow is refused as an invalid place
         return Footprints(epsg.astype(np.int64), bounds_of_tfw(tfw.astype(np.float64), pixels, f"{where}: tfw"))
 
 

@@ -1,1 +1,1 @@
-"""Packed sets: patches in one array that opens at once."""
+"""Write packed sets: patches in one array that opens at once."""

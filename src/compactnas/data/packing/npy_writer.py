@@ -17,9 +17,9 @@ READ_BYTES = 2**20
 
 
 class NpyWriter:
-    """An open `.npy` file and the SHA-256 of its content; create it with `begun` or `resumed`.
+    """Open `.npy` file with the SHA-256 of its content; create it with `begun` or `resumed`.
 
-    The file is not memory-mapped, since its pages would count as memory of this process.
+    The file is not memory-mapped, because its pages would count as memory of this process.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -73,7 +73,7 @@ class NpyWriter:
 
     def _write(self, content: memoryview) -> None:
         self._hash.update(content)
-        while content:  # the system may take it in pieces
+        while content:  # the system may write only a part of it
             content = content[self._stream.write(content) :]
 
 

@@ -35,9 +35,9 @@ from compactnas.io.atomic import write_bytes, write_json
 CHUNK_BYTES = 2 * 2**20
 """Size of a chunk of patches as float32: small enough for the cache of a core."""
 AHEAD = 4
-"""Number of chunks that are encoded ahead of writing."""
+"""Number of chunks to encode ahead of writing."""
 SAMPLE = 64
-"""Number of patches that are checked before any is written."""
+"""Number of patches to check before writing any."""
 SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
@@ -82,7 +82,7 @@ def prepare(
     Args:
         config: Config of the source; the split is ignored.
         destination: Folder to create.
-        dtype: Dtype of the stored numbers; `auto` takes the narrowest one with an error of at most 5e-5.
+        dtype: Dtype of the stored numbers; `auto` uses the narrowest one with an error of at most 5e-5.
         progress: Called with the finished and the total number of patches.
 
     Raises:
@@ -105,7 +105,7 @@ def pack(
     """Write the patches of any source as a packed set; `prepare` does this for a config.
 
     Args:
-        source: Source, which is read once, in order.
+        source: Source, which is read once and in order.
         destination: Folder to create.
         dtype: Dtype of the stored numbers.
         progress: Called with the finished and the total number of patches.
@@ -166,7 +166,7 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
-    """Create an empty folder; refuse if the disk has no room for the set."""
+    """Create an empty folder; raise a UserError if the disk has no room for the set."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -175,7 +175,7 @@ def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
     if free < needed + SPARE_BYTES:
         folder.rmdir()
         raise UserError(
-            f"{folder.parent}: {free / 2**30:.1f} GiB are free and the set takes {needed / 2**30:.1f}; free some"
+            f"{folder.parent}: {free / 2**30:.1f} GiB are free, but the set needs {needed / 2**30:.1f}; free some"
         )
 
 
@@ -205,7 +205,7 @@ def _stream(make: Make, facts: Facts, array: NpyWriter, state: State, file: Path
 
 
 class _Ready(NamedTuple):
-    """A chunk as it is stored, its rounding error, and its moments."""
+    """Encoded chunk, its rounding error and its moments."""
 
     numbers: NDArray[Any]
     error: float
@@ -213,7 +213,7 @@ class _Ready(NamedTuple):
 
 
 Make = Callable[[Indices], _Ready]
-"""Reads and encodes a chunk."""
+"""Function that reads and encodes a chunk."""
 
 
 def _about(sample: Images, encoding: Encoding) -> list[float] | None:
@@ -237,7 +237,7 @@ def _ready(source: Source, encoding: Encoding, about: list[float] | None) -> Mak
 
 
 def _in_order(make: Make, chunks: Iterator[Indices]) -> Iterator[_Ready]:
-    """Encode the chunks in order, some ahead."""
+    """Yield the encoded chunks in order; the next ones are encoded ahead."""
     with ThreadPoolExecutor(1) as reader:  # a source is read by one thread at a time
         waiting = deque(reader.submit(make, rows) for rows in islice(chunks, AHEAD))
         try:
