@@ -1,6 +1,6 @@
 """Search for compact networks that classify satellite image patches.
 
-The names below are loaded when they are first used, so that `import compactnas` costs nothing.
+Public names are imported when they are first used, so that `import compactnas` is fast.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ _NAMES = {
     "search.strategies.gdas": "Gdas",
     "nn.supernet": "SuperNet",
 }
-"""Module -> the public names that live in it."""
+"""Public names by module."""
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

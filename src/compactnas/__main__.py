@@ -2,5 +2,5 @@
 
 from compactnas.cli import entry
 
-if __name__ == "__main__":  # a process that is spawned imports this module too
+if __name__ == "__main__":  # spawned processes import this module too
     entry()

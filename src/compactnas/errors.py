@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 MOST_LETTERS = 1000
-"""Longest message. Names from files can have any length."""
+"""Maximum length of a message; names from files can have any length."""
 
 
 class UserError(ValueError):
@@ -39,6 +39,6 @@ HIDDEN = ("Cc", "Cf", "Cs")
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """Suggest the name that a misspelt word stands for, or list the known names."""
+    """Suggest the known name closest to a misspelt word, or list all known names."""
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"

@@ -16,12 +16,12 @@ class LczClass:
     """One Local Climate Zone.
 
     Attributes:
-        number: 1 to 17, as rasters and So2Sat count them.
-        letter: "A" to "G" for natural classes, as Stewart & Oke name them; "" for built ones.
-        name: the class's name.
-        group: whether the class is built (1 to 10) or natural (A to G).
-        colour: WUDAPT's official colour, "#RRGGBB".
-        colourblind: a hue-ordered alternative of even lightness, "#RRGGBB".
+        number: Number of the class, 1 to 17, as in rasters and So2Sat.
+        letter: Letter of a natural class, "A" to "G" (Stewart & Oke 2012); "" for a built one.
+        name: Name of the class.
+        group: Whether the class is built (1 to 10) or natural (A to G).
+        colour: Official WUDAPT colour, "#RRGGBB".
+        colourblind: Alternative colour, ordered by hue and of even lightness, "#RRGGBB".
     """
 
     number: int
@@ -33,7 +33,7 @@ class LczClass:
 
     @property
     def label(self) -> str:
-        """How people write it: "1" to "10", "A" to "G"."""
+        """Usual label: "1" to "10", "A" to "G"."""
         return self.letter or str(self.number)
 
 
@@ -65,7 +65,7 @@ BUILT = 10
 """Number of built classes, which come first; the others are natural."""
 
 BARE_ROCK = 14
-"""Row of LCZ E, bare rock or paved: OAbu leaves it out, since it is built and natural alike."""
+"""Row of LCZ E, bare rock or paved: OAbu leaves it out, because it can be built or natural."""
 
 SIMILARITY = (
     (12, 11, 10, 8, 7, 6, 7, 9, 5, 9, 4, 3, 1, 0, 3, 0, 0),
@@ -116,4 +116,4 @@ SO2SAT_TEST = (266, 1262, 2465, 857, 763, 1936, 503, 3496, 2013, 908, 2368, 433,
 """Patches of each class in So2Sat's test file (east halves of the same 10 cities)."""
 
 SO2SAT_COUNTS = {"train": SO2SAT_TRAIN, "validation": SO2SAT_VALIDATION, "test": SO2SAT_TEST}
-"""The same by part: 352,366, 24,119 and 24,188 patches."""
+"""Patches of each class by part: 352,366, 24,119 and 24,188 patches."""

@@ -42,7 +42,7 @@ def search_stage(
     Args:
         config: Config of the run.
         folder: Folder of the run.
-        resume: Resume a search that was interrupted in this folder.
+        resume: Whether to resume a search that was interrupted in this folder.
         listener: Receives progress and warnings.
         data: Dataset of the config, if it is open already.
     """
@@ -83,10 +83,10 @@ def train_stage(
     Args:
         config: Config of the run.
         folder: Folder of the run.
-        model: Name of a baseline; a genotype, its file or a run folder; or `random`, a random cell of the same cost
-            as `like`.
-        like: Genotype file or run folder, for `random`.
-        resume: Resume a training that was interrupted in this folder.
+        model: Baseline name, genotype, genotype file or run folder; or `random` for a random cell with the same
+            cost as `like`.
+        like: Genotype file or run folder; used only with `random`.
+        resume: Whether to resume a training that was interrupted in this folder.
         listener: Receives progress and warnings.
         data: Dataset of the config, if it is open already.
     """
@@ -138,11 +138,11 @@ def evaluate_stage(
 
     Args:
         folder: Folder of the run.
-        part: `train`, `validation` or `test`.
-        config: Data to use instead of the run's own.
+        part: Part to measure: `train`, `validation` or `test`.
+        config: Data config; by default, that of the run.
         data: Dataset, if it is open already.
-        machine: Machine config; by default that of the run, with one device.
-        tta: Average over the 8 symmetries of each patch (test-time augmentation), at eight times the cost.
+        machine: Machine config; by default, that of the run with one device.
+        tta: Whether to average over the 8 symmetries of each patch (test-time augmentation), at 8 times the cost.
     """
     run_config = read_config(folder)
     machine = machine or replace(run_config.machine, devices=1, nodes=1)
@@ -194,7 +194,7 @@ def run(
     found = Session(config.machine, folder).on_rank_zero((folder / "genotype.json").exists)
     if not (resume and found):
         search_stage(config, folder, resume=resume, listener=listener, data=data)
-    # By now the folder has a search with this config: the training adds to it, as a resumed one does.
+    # The folder now holds a search with this config; `resume` lets the training use the same folder.
     train_stage(config, folder, str(folder / "genotype.json"), resume=True, listener=listener, data=data)
     return evaluate_stage(folder, data=data, machine=config.machine)
 
@@ -204,7 +204,7 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
 
     Args:
         folder: Folder of the run whose network predicts.
-        config: Data to predict.
+        config: Data config of the patches.
         output: CSV file, with the columns row, key, class, name and probability.
         part: Part to predict; empty for all patches.
     """
@@ -236,7 +236,7 @@ def _same_model(file: Path, spec: ModelSpec) -> None:
 
 
 def _genotype(model: str | Genotype, like: str, config: RunConfig, data: Dataset) -> Genotype | None:
-    """Genotype that a model's name stands for; None for a baseline."""
+    """Return the genotype that `model` stands for; None for a baseline."""
     if isinstance(model, Genotype):
         return model
     if model in BASELINES:
@@ -249,7 +249,7 @@ def _genotype(model: str | Genotype, like: str, config: RunConfig, data: Dataset
     sizes = {"bands": len(facts.bands), "classes": len(facts.classes), "patch_px": facts.patch_px}
     twin = Genotype.load(like)
     shares = config.space.widths
-    if twin.widths and not shares:  # a narrow network's cost needs narrow cells
+    if twin.widths and not shares:  # only narrow cells reach the cost of a narrow network
         full = full_widths(twin.channels, len(twin.depths))
         shares = tuple(sorted({width / c for width, c in zip(twin.widths, full, strict=True)} | {1.0}))
     space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths), widths=shares)

@@ -1,4 +1,4 @@
-"""Find the entries of a package by file name: to add an operation, a strategy or a command is to add a file.
+"""Find the entries of a package by file name: to add an operation, a strategy or a command, add a file.
 
 A registry lists the modules of a package without importing them, so that names can be checked and printed without
 torch. A module is imported when its entry is first used. Modules whose names start with an underscore are helpers.
@@ -21,13 +21,13 @@ ROOT = Path(__file__).parent
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
-    """The entries of a package: module NAME holds the entry NAME in a constant.
+    """Entries of a package: module NAME holds the entry NAME in a constant.
 
     Args:
-        kind: Name of such an entry in messages, such as "operation".
+        kind: Word for an entry in messages, such as "operation".
         package: Package that holds the modules, such as "compactnas.nn.operations".
         constant: Name of the constant in each module, such as "OPERATION".
-        first: Names that are listed first, in this order; the others follow alphabetically.
+        first: Names to list first, in this order; the others follow alphabetically.
     """
 
     def __init__(self, kind: str, package: str, constant: str, first: tuple[str, ...] = ()) -> None:
@@ -41,13 +41,13 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return (*self.first, *(name for name in found if name not in self.first))
 
     def add(self, name: str, entry: Entry) -> None:
-        """Add an entry from outside the package, for example one that a notebook defines."""
+        """Add an entry from outside the package, for example from a notebook."""
         if name in self:
             raise UserError(f"{self.kind} {name!r} exists already; choose another name")
         self._entries[name] = entry
 
     def require(self, name: str, where: str) -> None:
-        """Check a name without importing its module; ``where`` names the option or file that holds it.
+        """Check a name without importing its module; `where` is the option or file with the name.
 
         Raises:
             UserError: No entry has this name.
