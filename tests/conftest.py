@@ -1,11 +1,11 @@
-"""What every test stands on: one thread, checked shapes, and where the real data lies."""
+"""Shared setup of the tests: one thread, checked shapes, and the folder of real data."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch reads it: the same bytes on every machine
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # set before torch reads it, for the same bytes on every machine
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
@@ -22,15 +22,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
-    """The checkout's root."""
+    """Return the root of the checkout."""
     return REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data and reference tables, or a skip that says what is missing.
+    """Return the folder of real data and reference tables; skip the test if it is missing.
 
-    It is `$COMPACTNAS_SHARED`, or `shared` beside the checkout.
+    The folder is `$COMPACTNAS_SHARED`, or `shared` beside the checkout.
     """
     folder = Path(os.environ.get("COMPACTNAS_SHARED", REPOSITORY.parent / "shared"))
     if not (folder / "reference").is_dir():
@@ -39,7 +39,7 @@ def shared() -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="leave out the test modules that take long")
+    parser.addoption("--quick", action="store_true", help="leave out the slow test modules")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -51,5 +51,5 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest modules begin first."""
+    """Start the longest modules first."""
     items.sort(key=lambda item: rank(item.path.stem.removeprefix("test_")))

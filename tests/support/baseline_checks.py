@@ -1,4 +1,4 @@
-"""What every baseline promises, as checks that raise `AssertionError`."""
+"""Conformance checks for baselines; a failed check raises an `AssertionError`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def patches(count: int = 8) -> Tensor:
 
 
 def trained(baseline: Baseline) -> nn.Module:
-    """The network in eval mode after some passes, so that its running averages are of data."""
+    """Build the network in eval mode, after some passes that set its running averages."""
     torch.manual_seed(0)
     network = baseline.build(BANDS, CLASSES).train()
     for _ in range(5):
@@ -29,7 +29,7 @@ def trained(baseline: Baseline) -> nn.Module:
 
 
 def check_normalises_once(baseline: Baseline) -> None:
-    """`normalise` is applied to the raw values, once."""
+    """Check that `normalise` is applied once, to the raw values."""
     network, x = trained(baseline), patches()
     layer = getattr(network, "normalise", None)
     assert isinstance(layer, Normalise), "a baseline has a `Normalise` in its attribute `normalise`"
@@ -43,7 +43,7 @@ def check_normalises_once(baseline: Baseline) -> None:
 
 
 def check_patches_alone(baseline: Baseline) -> None:
-    """The answer for a patch does not depend on the other patches of its batch, and differs among patches."""
+    """Check that the output for a patch does not depend on the rest of its batch, and differs between patches."""
     network, x = trained(baseline), patches()
     with torch.no_grad():
         whole, alone = network(x), network(x[:1])
@@ -52,7 +52,7 @@ def check_patches_alone(baseline: Baseline) -> None:
 
 
 def check_stages(baseline: Baseline) -> None:
-    """The network gives its last map and its stages, which maps of scenes need."""
+    """Check that the network exposes its last map and its stages, which maps of scenes need."""
     assert isinstance(trained(baseline), StagedNetwork)
 
 

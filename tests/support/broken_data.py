@@ -1,4 +1,4 @@
-"""Data sources that are broken by accident."""
+"""Data sources with accidental damage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.data_files import folder, integers, npz, so2sat_file, so2sat_folder
 
 
 def edit(change: Callable[[h5py.File], None]) -> Callable[[Path], DataConfig]:
-    """A So2Sat file with a change in it."""
+    """Return a function that makes a So2Sat file and changes it."""
 
     def make(where: Path) -> DataConfig:
         config = so2sat_file(where).config
@@ -44,7 +44,7 @@ def changed(key: str, place: tuple[int, ...], value: float) -> Callable[[Path], 
 
 
 def arrays(**changes: object) -> Callable[[Path], DataConfig]:
-    """An archive with some arrays replaced, or left out where None is given."""
+    """Return a function that makes an archive with some arrays replaced, or left out if None."""
 
     def make(where: Path) -> DataConfig:
         config = npz(where).config
@@ -75,7 +75,7 @@ def cut_short(make: Callable[[Path], object], name: str, share: float) -> Callab
 
 
 def image(name: str, save: Callable[[Path], object]) -> Callable[[Path], DataConfig]:
-    """A folder of images with one more file."""
+    """Return a function that makes a folder of images with one more file."""
 
     def make(where: Path) -> DataConfig:
         config = folder(where).config

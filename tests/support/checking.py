@@ -1,7 +1,7 @@
 """Check annotated arguments and results while tests run, shapes included, in less time.
 
-jaxtyping's import hook binds the arguments of every call and checks them twice, for better messages. Here each is
-checked once, and a function without shapes by beartype alone.
+jaxtyping's import hook binds the arguments of every call and checks them twice, for better messages. Here, each
+argument is checked once, and functions without shapes are checked by beartype alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ JAXTYPED = jaxtyping.jaxtyped
 
 
 def evaluate(annotation: object, names: dict[str, Any]) -> object:
-    """Evaluate an annotation that is text; one that needs a name unknown at run time is `Any`, as in jaxtyping."""
+    """Evaluate an annotation that is text; return `Any` if a name is unknown at run time, as in jaxtyping."""
 
     def holder() -> None: ...
 
@@ -29,13 +29,13 @@ def evaluate(annotation: object, names: dict[str, Any]) -> object:
 
 
 def has_shapes(annotation: object) -> bool:
-    """Whether an annotation contains one of jaxtyping's types."""
+    """Check whether an annotation contains a jaxtyping type."""
     parts = annotation if isinstance(annotation, list | tuple) else get_args(annotation)
     return type(annotation).__module__.startswith("jaxtyping") or any(map(has_shapes, parts))
 
 
 def jaxtyped(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Stand in for `jaxtyping.jaxtyped` in modules that the import hook loads."""
+    """Replace `jaxtyping.jaxtyped` in modules that the import hook loads."""
 
     def decorate(checked: Any) -> Any:
         if not inspect.isfunction(checked):
@@ -49,7 +49,7 @@ def jaxtyped(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def in_context(typed: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the sizes named in a function's shapes agree with each other within each call."""
+    """Check that the named sizes in a function's shapes agree within each call."""
 
     @functools.wraps(typed)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -60,6 +60,6 @@ def in_context(typed: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_annotations(package: str) -> None:
-    """Check every annotated function of a package that is imported from now on."""
+    """Check every annotated function of a package in later imports."""
     jaxtyping.jaxtyped = jaxtyped
     jaxtyping.install_import_hook(package, "beartype.beartype")

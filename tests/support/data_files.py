@@ -1,4 +1,4 @@
-"""Small data sets of known pixels, written in each format that the package reads."""
+"""Write small data sets with known pixels in each format that the package reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEN2 = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 
 @dataclass(frozen=True)
 class Made:
-    """A data set on disk and what a reader must find in it."""
+    """Data set on disk, and the content that a reader must find in it."""
 
     config: DataConfig
     images: NDArray[np.generic]
@@ -37,7 +37,7 @@ def integers(patches: int, bands: int, top: int = 255) -> NDArray[np.int64]:
 
 
 def write_h5(path: Path, seed: int, patches: int, cities: Sequence[str] = (), key: str = "city") -> dict[str, NDArray]:
-    """A file in So2Sat's layout, as float64; cities go to the `_geo.h5` beside it."""
+    """Write a file in So2Sat's layout, as float64; cities go to a `_geo.h5` file beside it."""
     rng = np.random.default_rng(seed)
     arrays = {
         "sen1": rng.normal(0, 0.2, (patches, PX, PX, 8)),
@@ -92,7 +92,7 @@ def npz(where: Path) -> Made:
 
 
 def npz_nhwc(where: Path) -> Made:
-    """Band last, one-hot labels, parts in words, compressed, with nothing optional."""
+    """Write a compressed archive: band last, one-hot labels, parts as words, no optional arrays."""
     images, labels = integers(24, 2).astype(np.float64) / 7, np.arange(24) % 3
     np.savez_compressed(
         where / "set.npz",
@@ -112,7 +112,7 @@ def so2sat_file(where: Path) -> Made:
 
 
 def so2sat_folder(where: Path) -> Made:
-    """Version 4: three parts with cities, and both sensors asked for."""
+    """Write a folder of version 4: three parts with cities, to be read with both sensors."""
     cities = {"training": ("Rome", "Nairobi", "Lima"), "validation": ("Oslo", "Perth"), "testing": ("Oslo", "Perth")}
     found = [
         write_h5(where / f"{name}.h5", seed, 51 - 17 * seed, cities[name], ("city", "city", "cityList")[seed])

@@ -1,4 +1,4 @@
-"""Searches and trainings step by step, with all that a process saw, for `test_ddp`."""
+"""Run searches and trainings step by step for `test_ddp`, and save what each process computed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOUND = Genotype(
     4,
 )
 ROWS = 50
-"""Of a training: with batches of 16, the last one has 2."""
+"""Number of patches in a training; with batches of 16, the last batch has 2."""
 
 SEARCHES: dict[str, tuple[str, dict[str, object]]] = {
     "paper": ("paper", {"batch_size": 7, "augment": "dihedral"}),
@@ -53,7 +53,7 @@ TRAININGS: dict[str, dict[str, object]] = {
 
 
 class Watched:
-    """Notes each draw of a search and the alpha that it was drawn from."""
+    """Record of each draw of a search, with the alpha at that time."""
 
     def __init__(self, search: Searcher) -> None:
         self.bilevel, self.drawn, self.seen = search.bilevel, search.bilevel.draw, []
@@ -67,7 +67,7 @@ class Watched:
 
 
 def first_epoch(trainer: Trainer, max_steps: int = 0) -> tuple[Row, list[dict[str, float]]]:
-    """The row of an epoch, and what each of its steps shows."""
+    """Run an epoch; return its row of metrics, and the values that each step shows."""
     means, steps = Means(), []
     for result in islice(trainer.run_epoch(0), max_steps or None):
         for patches, values in result.means:
@@ -77,7 +77,7 @@ def first_epoch(trainer: Trainer, max_steps: int = 0) -> tuple[Row, list[dict[st
 
 
 def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, object]) -> dict[str, Any]:
-    """An epoch of a search."""
+    """Run an epoch of a search."""
     space = {"max_depth": int(settings.get("initial_depth", 2))}  # type: ignore[call-overload]
     config = tiny_config(patches, layout=layout, search=settings, space=space)  # type: ignore[arg-type]
     data = open_dataset(config.data)
@@ -98,7 +98,7 @@ def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, 
 
 
 def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, object]) -> dict[str, Any]:
-    """An epoch of a training whose last batch is uneven, and the confusion matrix of 24 patches."""
+    """Run an epoch of a training whose last batch is uneven, and compute the confusion matrix of 24 patches."""
     config = tiny_config(patches, train={"epochs": 1} | settings)
     data = open_dataset(config.data)
     train = data.parts["train"]
@@ -129,7 +129,7 @@ def train_case(patches: Path, fabric: Fabric, name: str, settings: dict[str, obj
 
 
 def run_case(patches: Path, fabric: Fabric, case: str) -> dict[str, Any]:
-    """A case by `dtype:name`: everything computes in that precision."""
+    """Run the case `dtype:name`, with all computation in that dtype."""
     dtype, name = case.split(":")
     torch.set_default_dtype(getattr(torch, dtype))
     try:
@@ -141,7 +141,7 @@ def run_case(patches: Path, fabric: Fabric, case: str) -> dict[str, Any]:
 
 
 def main(patches: str, folder: str, count: str, *cases: str) -> None:
-    """Be one process of several; the environment says which one."""
+    """Run as one process of several; the environment holds its rank."""
     fabric = make_fabric(MachineConfig(device="cpu", threads=1, devices=int(count)))
     found = {case: run_case(Path(patches), fabric, case) for case in cases}
     torch.save(found, Path(folder) / f"{fabric.global_rank}.pt")

@@ -1,4 +1,4 @@
-"""Runs that no training wrote, made in a moment, and their exports."""
+"""Write run folders with untrained networks, for tests of exports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK = Task(("B02", "B03", "B04", "B08"), ("field", "sea", "town"), SIDE, lcz=Fa
 
 
 def write_run(folder: Path, spec: ModelSpec, task: Task = TASK) -> Path:
-    """A run's folder with its data beside it: the network has seen patches, and learnt nothing."""
+    """Write a run folder with its data beside it; the network has running averages, but is untrained."""
     data = folder.with_name(f"{folder.name}.npz")
     write_patches(data)
     start(folder, tiny_config(data), resume=False, stage="train")
@@ -32,11 +32,11 @@ def write_run(folder: Path, spec: ModelSpec, task: Task = TASK) -> Path:
     network = build(spec)
     normalise_of(network).set([0.3] * spec.bands, [0.1, 0.11, 0.12, 0.13])
     with torch.no_grad():
-        for _ in range(40):  # running means and deviations
+        for _ in range(40):  # set running means and variances
             network(0.3 + 0.1 * torch.randn(64, spec.bands, SIDE, SIDE))
         for module in network.modules():
             if isinstance(module, nn.Linear):
-                module.weight *= 10  # answers that differ
+                module.weight *= 10  # so that outputs differ
     save_model(folder, spec, network)
     task.write(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Run folders that no run wrote, for the report: plausible figures by formula, in the run folder's own format."""
+"""Write fake run folders for the report: plausible figures from formulas, in the format of real run folders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NASNET_CELL = Genotype(
 
 
 def confusion_like(classes: int, accuracy: float, seed: int, absent: Sequence[int] = ()) -> NDArray[np.int64]:
-    """Counts of about this accuracy; errors fall near the diagonal."""
+    """Make a confusion matrix with about this accuracy, and errors near the diagonal."""
     random = np.random.default_rng(seed)
     rows = []
     for true in range(classes):
@@ -66,7 +66,7 @@ def write_evaluation(
     parameters: int = 130_000,
     genotype: Genotype | None = None,
 ) -> None:
-    """Write evaluation.json."""
+    """Write `evaluation.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     counts = confusion_like(len(classes), accuracy, seed=len(model)) if confusion is None else confusion
     raw = {
@@ -84,7 +84,7 @@ def write_evaluation(
 
 
 def write_training(folder: Path, epochs: int = 105, final: float = 0.97) -> None:
-    """Write train/metrics.jsonl."""
+    """Write `train/metrics.jsonl`."""
     (folder / "train").mkdir(parents=True, exist_ok=True)
     rows = []
     for epoch in range(1, epochs + 1):
@@ -102,7 +102,7 @@ def write_training(folder: Path, epochs: int = 105, final: float = 0.97) -> None
 
 
 def write_search(folder: Path, genotype: Genotype, epochs: int = 105) -> None:
-    """Write search/metrics.jsonl and search/alpha.json."""
+    """Write `search/metrics.jsonl` and `search/alpha.json`."""
     (folder / "search").mkdir(parents=True, exist_ok=True)
     rows = []
     for epoch in range(1, epochs + 1):
@@ -147,7 +147,7 @@ def write_search(folder: Path, genotype: Genotype, epochs: int = 105) -> None:
 
 
 def write_run(folder: Path, genotype: Genotype = PAPER_CELL, *, epochs: int = 105, **evaluation: Any) -> Path:
-    """Write the whole folder of `compactnas run`."""
+    """Write a whole folder as `compactnas run` does."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads(json.dumps(asdict(RunConfig(search=SearchConfig(epochs=epochs)))))
     config["train"]["epochs"] = epochs
@@ -174,7 +174,7 @@ def write_run(folder: Path, genotype: Genotype = PAPER_CELL, *, epochs: int = 10
 
 
 def write_baseline(folder: Path, model: str, accuracy: float, macs: int, parameters: int) -> Path:
-    """Write the folder of `compactnas train` and `evaluate` for a baseline."""
+    """Write the folder of a baseline as `compactnas train` and `evaluate` do."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(asdict(RunConfig())))), encoding="utf-8")
     write_training(folder)

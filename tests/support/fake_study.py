@@ -1,4 +1,4 @@
-"""Folders of a study that nothing computed, for its report: plausible figures by formula, in the jobs' own format."""
+"""Write fake study folders for the report: plausible figures from formulas, in the format of real jobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Confusion = Callable[[StudyJob], NDArray[np.int64]]
 
 
 def fake_study(**changes: Any) -> StudyConfig:
-    """Two splits, all methods, two searches and two trainings of each."""
+    """Make a study with two splits, all methods, two searches and two trainings of each."""
     study = StudyConfig(
         data=DataConfig(path="somewhere/world"),
         searches=2,
@@ -47,7 +47,7 @@ def fake_study(**changes: Any) -> StudyConfig:
 
 
 def plausible(job: StudyJob) -> NDArray[np.int64]:
-    """Counts of about the method's accuracy, a little other for each seed."""
+    """Make a confusion matrix with about the accuracy of the method, slightly different for each seed."""
     easier = 0.2 if job.split == "d2" else 0.0
     accuracy = ACCURACY.get(job.method, 0.62) + easier + 0.01 * job.config.seed
     return confusion_like(17, accuracy, seed=len(job.method) + 10 * job.config.seed)
@@ -63,16 +63,16 @@ def write_fake_study(
     warnings: dict[str, list[str]] | None = None,
     keep: Callable[[StudyJob], bool] = lambda job: True,
 ) -> Path:
-    """Write the folders of its jobs.
+    """Write the folders of a study's jobs.
 
     Args:
-        study: the study.
-        root: its folder.
-        confusion: counts of a training's job.
-        classes: names.
-        parts: patches of each part, by split.
-        warnings: by split.
-        keep: which jobs are done; of the others nothing is written.
+        study: Config of the study.
+        root: Folder of the study.
+        confusion: Function that makes the confusion matrix of a training job.
+        classes: Class names.
+        parts: Number of patches in each part, by split.
+        warnings: Warnings by split.
+        keep: Function that selects the finished jobs; nothing is written for the others.
     """
     for number, job in enumerate(expand(study)):
         if keep(job):
@@ -85,7 +85,7 @@ def write_fake_study(
 
 
 def genotype_of(job: StudyJob) -> Genotype:
-    """Another cell for each method and seed."""
+    """Make a genotype that differs for each method and seed."""
     names = ("sep_conv_3x3", "dil_conv_5x5", "skip_connect", "avg_pool_3x3", "none", "sep_conv_5x5")
     start = len(job.method) + job.config.seed
     nodes = tuple(

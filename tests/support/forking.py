@@ -1,6 +1,6 @@
-"""Start commands in processes of their own, forked from one that has imported the package already.
+"""Start commands in separate processes, forked from one that has already imported the package.
 
-`python -m compactnas` spends seconds on imports; such a process begins at once, and can be killed like any other.
+`python -m compactnas` spends seconds on imports. A forked process starts at once and can be killed like any other.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ CONTEXT.set_forkserver_preload(["compactnas.pipeline", "compactnas.cli", "suppor
 
 
 class Forked:
-    """A command that runs, in a session of its own; used like `subprocess.Popen`.
+    """Running command in a separate session, used like `subprocess.Popen`.
 
     Args:
-        words: What follows `python` in a shell: `-m compactnas ...` or `-c CODE ...`.
-        env: Environment; by default that of this process.
+        words: Arguments of `python`: `-m compactnas ...` or `-c CODE ...`.
+        env: Environment; by default, that of this process.
     """
 
     def __init__(self, words: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
@@ -53,7 +53,7 @@ class Forked:
         return self.process.exitcode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for the end and return what the command has printed to stdout and stderr."""
+        """Wait for the end and return the content of stdout and stderr."""
         self.wait(timeout)
         out, err = (file.read_text() if file.exists() else "" for file in self.files)
         for file in self.files:
@@ -65,7 +65,7 @@ class Forked:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End the process and what it has started with -9, if it still runs."""
+        """Kill the process and its children with SIGKILL, if it still runs."""
         if self.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -82,7 +82,7 @@ class Forked:
 def finish(
     words: Sequence[str | Path], env: Mapping[str, str] | None = None, *, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run such a command to its end, as `subprocess.run` does."""
+    """Run a command to its end, like `subprocess.run`."""
     with Forked(words, env) as process:
         out, err = process.communicate()
     done = subprocess.CompletedProcess(process.args, process.wait(), out, err)

@@ -1,4 +1,4 @@
-"""What files made hostile are checked with: a trap in a pickle, and a command that must refuse in one line."""
+"""Helpers for tests with hostile files: a trap in a pickle, and a check that a command refuses in one line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from compactnas.cli import main
 
 TRILLION = 10**12
 MARKER = "sprung"
-"""File that what is hidden in the files would make."""
+"""File that code hidden in the files would create."""
 
 
 class Trap:
-    """Makes the marker where it is unpickled."""
+    """Object that creates the marker when it is unpickled."""
 
     def __init__(self, where: Path) -> None:
         self.where = where
@@ -30,13 +30,13 @@ def peak_mb() -> float:
 
 
 def refused(where: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line of a command that refuses; nothing was written, run, or taken of the memory."""
+    """Check that a command refuses without writing, running code or taking memory; return its line of error."""
     before, peak = set(where.rglob("*")), peak_mb()
     code = main(list(words))
     said = capsys.readouterr()
     assert code == 2, said
     assert said.err.startswith("compactnas: error: ") and said.err.count("\n") == 1 and len(said.err) < 1200
-    assert set(where.rglob("*")) <= before, "it wrote something"
+    assert set(where.rglob("*")) <= before, "the command wrote a file"
     assert not (where / MARKER).exists()
     assert peak_mb() - peak < 300
     return said.err

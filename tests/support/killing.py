@@ -1,4 +1,4 @@
-"""Commands that tests kill, and the files that must not differ."""
+"""Commands for tests to kill, and the files that must not differ afterwards."""
 
 from __future__ import annotations
 

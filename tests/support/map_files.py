@@ -1,4 +1,4 @@
-"""Scenes, networks and products for the tests of maps."""
+"""Write scenes, networks and products for the tests of maps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MTD = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def numbers(height: int = 96, width: int = 128, bands: int = len(BANDS), seed: int = 0) -> np.ndarray:
-    """Sentinel-2's numbers, uint16: smooth fields that differ by band and place."""
+    """Make Sentinel-2 digital numbers, uint16: smooth fields that differ by band and place."""
     rows, columns = np.mgrid[:height, :width] / 20.0
     noise = np.random.default_rng(seed).uniform(0, 300, (bands, height, width))
     waves = [np.sin(rows + band) + np.cos(columns * (1 + band / 9)) for band in range(bands)]
@@ -35,7 +35,7 @@ def numbers(height: int = 96, width: int = 128, bands: int = len(BANDS), seed: i
 
 
 def write_raster(path: Path, pixels: np.ndarray, pixel_m: float = 10.0, **changes: Any) -> Path:
-    """A raster (band, row, column) whose upper left corner is at LEFT, TOP."""
+    """Write a raster (band, row, column) whose upper left corner is at LEFT, TOP."""
     import rasterio
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,16 +62,16 @@ def write_raster(path: Path, pixels: np.ndarray, pixel_m: float = 10.0, **change
 
 
 def write_scene(path: Path, pixels: np.ndarray, names: Sequence[str] = BANDS, **changes: Any) -> Path:
-    """A GeoTIFF with described bands."""
+    """Write a GeoTIFF with band descriptions."""
     return write_raster(path, pixels, descriptions=names, **changes)
 
 
 def write_product(
     folder: Path, pixels: np.ndarray, *, offset: int | None, jp2: bool = False, coarse: Sequence[str] = ()
 ) -> Path:
-    """An L1C product: a file for each band of numbers without offset, to which the offset is added as ESA does.
+    """Write an L1C product: one file per band, with the offset added to the numbers as ESA does.
 
-    Bands that are `coarse` are written at 20 m, by every second pixel.
+    Bands in `coarse` are written at 20 m, with every second pixel.
     """
     images = folder / "GRANULE" / "L1C_T33UUU_A012345_20230601T101601" / "IMG_DATA"
     kind = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"} if jp2 else {}
@@ -87,14 +87,14 @@ def write_product(
 
 
 def write_model(folder: Path, bands: Sequence[str] = BANDS, classes: Sequence[str] = NAMES, lcz: bool = True) -> Path:
-    """The folder of a run with an untrained ResNet-8."""
+    """Write a run folder with an untrained ResNet-8."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(3)
     spec = ModelSpec("resnet8", len(bands), len(classes), 32)
     network = build(spec)
     pixels = numbers(bands=len(bands)) / np.float32(10_000)
     some = np.stack([pixels[:, place : place + 32, place : place + 32] for place in range(0, 60, 8)])
-    with torch.no_grad():  # without what all places have in common, answers differ from place to place
+    with torch.no_grad():  # remove the mean output, so that outputs differ between places
         network.head.weight *= 40
         network.head.bias -= network.eval()(torch.from_numpy(some)).mean(0)
     save_model(folder, spec, network)
@@ -104,7 +104,7 @@ def write_model(folder: Path, bands: Sequence[str] = BANDS, classes: Sequence[st
 
 @dataclass
 class FakeEngine:
-    """A network that is sure of class 1 + (the window's middle value of the first band, in tenths)."""
+    """Network that is certain of class 1 + (middle value of the window in the first band, in tenths)."""
 
     bands: tuple[str, ...] = BANDS
     classes: tuple[str, ...] = NAMES
@@ -123,13 +123,13 @@ class FakeEngine:
 def job(
     model: Path, *scenes: Path, reading: Reading | None = None, config: MapConfig | None = None, threads: int = 1
 ) -> MapJob:
-    """A map to be made."""
+    """Make the job of a map."""
     readings = (reading or Reading()).for_scenes(len(scenes))
     return MapJob(model, "torch", threads, scenes, readings, config or MapConfig())
 
 
 def read_map(folder: Path, name: str) -> np.ndarray:
-    """The first band of a map's file."""
+    """Read the first band of a map's file."""
     import rasterio
 
     with rasterio.open(folder / name) as raster:
@@ -138,7 +138,7 @@ def read_map(folder: Path, name: str) -> np.ndarray:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a map but `map.json`, which holds the time it took."""
+    """Read all files of a map except `map.json`, which contains the run time."""
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != "map.json"}
 
 

@@ -1,4 +1,4 @@
-"""What every objective on the cost promises, as checks that raise `AssertionError`."""
+"""Conformance checks for cost objectives; a failed check raises an `AssertionError`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def architecture_of(scale: float = 1.0) -> Architecture:
 
 
 def most_of(architecture: Architecture) -> float:
-    """A budget in the middle between the fixed parts and what the architecture costs now."""
+    """Return a budget halfway between the cost of the fixed parts and the expected cost of the architecture."""
     return (float(TABLE.fixed) + float(expected_cost(TABLE, architecture).detach())) / 2
 
 
@@ -49,7 +49,7 @@ def build(cls: type[CostObjective], architecture: Architecture, most: float = 0.
 
 
 def check_scalar(cls: type[CostObjective]) -> None:
-    """The loss is one finite number on the CPU, in every state of the architecture."""
+    """Check that the loss is one finite number on the CPU, in several states of the architecture."""
     for scale in (0.0, 1.0, 50.0):
         architecture = architecture_of(scale)
         loss = build(cls, architecture).loss(architecture, draw_of(architecture))
@@ -57,7 +57,7 @@ def check_scalar(cls: type[CostObjective]) -> None:
 
 
 def check_pure(cls: type[CostObjective]) -> None:
-    """A loss changes nothing: neither itself, nor the architecture, nor torch's random numbers."""
+    """Check that computing a loss changes neither the objective, nor the architecture, nor torch's random state."""
     architecture = architecture_of()
     objective, draw = build(cls, architecture), draw_of(architecture)
     objective.update(architecture, draw)
@@ -68,7 +68,7 @@ def check_pure(cls: type[CostObjective]) -> None:
 
 
 def check_gradient(cls: type[CostObjective]) -> None:
-    """If the cost matters, the gradient reaches alpha, and following it makes networks cheaper."""
+    """Check that the gradient reaches alpha and that following it makes networks cheaper."""
     architecture = architecture_of()
     objective, draw = build(cls, architecture), draw_of(architecture)
     before = float(expected_cost(TABLE, architecture).detach())
@@ -82,7 +82,7 @@ def check_gradient(cls: type[CostObjective]) -> None:
 
 
 def check_state(cls: type[CostObjective]) -> None:
-    """A restored objective goes on as if it had not been interrupted."""
+    """Check that a restored objective continues like an uninterrupted one."""
     architecture = architecture_of()
     draw = draw_of(architecture)
     one, other = build(cls, architecture), build(cls, architecture)
@@ -96,7 +96,7 @@ def check_state(cls: type[CostObjective]) -> None:
 
 
 def check_scale(cls: type[CostObjective]) -> None:
-    """Costs have the right size: a budget is met, and a certain architecture costs what its network does."""
+    """Check the scale of costs: a budget is met, and a certain architecture costs as much as its network."""
     if not cls.needs_budget:
         losses = [certain_loss(cls, operation) for operation in SPACE.operations]  # from cheap to expensive
         assert losses == sorted(set(losses)), f"a more expensive architecture has no larger loss: {losses}"
@@ -116,7 +116,7 @@ def check_scale(cls: type[CostObjective]) -> None:
 
 
 def certain_loss(cls: type[CostObjective], operation: str) -> float:
-    """The loss of an architecture that is certain of one operation, which must be what its network costs."""
+    """Return the loss of an architecture that is certain of one operation; check that it is its network's cost."""
     architecture = architecture_of(0.0)
     with torch.no_grad():
         architecture.alpha[:, SPACE.operations.index(operation)] = 1000.0

@@ -1,4 +1,4 @@
-"""What every candidate operation promises, as checks that raise `AssertionError`."""
+"""Conformance checks for candidate operations; a failed check raises an `AssertionError`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def map_of(channels: int, height: int = 6, width: int = 5) -> Tensor:
 
 
 def check_shape(operation: Operation) -> None:
-    """The operation keeps the shape and the type of a map, and does not write into it."""
+    """Check that the operation keeps the shape and dtype of a map, and does not write into it."""
     for norm in (candidate_norm, final_norm):
         for channels in CHANNELS:
             module = made(operation, channels, norm)
@@ -42,7 +42,7 @@ def check_shape(operation: Operation) -> None:
 
 
 def check_weight_of_edge(operation: Operation) -> None:
-    """The edge's weight multiplies the output, and its gradient is the product of gradient and output."""
+    """Check that the edge's weight multiplies the output, and that its gradient is right."""
     x = map_of(4)
     module = made(operation, 4)
     plain = module(State(x)).detach()
@@ -58,7 +58,7 @@ def check_weight_of_edge(operation: Operation) -> None:
 
 
 def check_gradients(operation: Operation) -> None:
-    """The input and each trained weight get a gradient that is not zero."""
+    """Check that the input and each trained weight get a nonzero gradient."""
     for norm in (candidate_norm, final_norm):
         x = map_of(4).requires_grad_()
         module = made(operation, 4, norm)
@@ -68,7 +68,7 @@ def check_gradients(operation: Operation) -> None:
 
 
 def check_cost(operation: Operation) -> None:
-    """The declared MACs and numbers of weights are those of the module."""
+    """Check that the declared MACs and parameters are those of the module."""
     for channels in CHANNELS:
         for side in (4, 7):
             counted = count(OnMap(made(operation, channels, final_norm)), channels, side)
@@ -77,14 +77,14 @@ def check_cost(operation: Operation) -> None:
 
 
 def check_has_weights(operation: Operation) -> None:
-    """An operation says that it has weights if and only if its module has some."""
+    """Check that `has_weights` is true if and only if the module has weights."""
     assert operation.has_weights == any(True for _ in made(operation, 4, final_norm).parameters())
 
 
 def check_patches_alone(operation: Operation) -> None:
-    """In a trained network, the output of a patch does not depend on the other patches of its batch."""
+    """Check that, in a trained network, the output for a patch does not depend on the rest of its batch."""
     module, x = made(operation, 4, final_norm), map_of(4)
-    module(State(x))  # so that running averages are not those of the start
+    module(State(x))  # update the running averages
     module.eval()
     with torch.no_grad():
         whole, alone = module(State(x)), module(State(x[:1]))
@@ -92,7 +92,7 @@ def check_patches_alone(operation: Operation) -> None:
 
 
 def check_narrow(operation: Operation) -> None:
-    """On a map of fewer channels, the operation computes what one of that width computes with the first weights."""
+    """Check that on fewer channels, the operation computes the same as a narrow one with the first weights."""
     wide, narrow = made(operation, 8), made(operation, 3)
     first = {
         name: wide.state_dict()[name][tuple(slice(size) for size in value.shape)]
@@ -104,7 +104,7 @@ def check_narrow(operation: Operation) -> None:
 
 
 def check_export(operation: Operation) -> None:
-    """`torch.export` takes the operation, and the exported program computes the same."""
+    """Check that `torch.export` accepts the operation, and that the exported program computes the same."""
     module, x = OnMap(made(operation, 4, final_norm)).eval(), map_of(4)
     with torch.no_grad():
         exported = torch.export.export(module, (x,), strict=False)
@@ -112,7 +112,7 @@ def check_export(operation: Operation) -> None:
 
 
 def check_drawing(operation: Operation) -> None:
-    """The operation has a label, a colour on each ground and, if any, whole SVG declarations of its line."""
+    """Check the label, the colour on each background, and the SVG declarations of the line, if any."""
     assert re.fullmatch(r"[\w .-]{1,20}", operation.label), f"label {operation.label!r}"
     assert len(operation.colours) == 2
     for colour in operation.colours:

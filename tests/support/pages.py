@@ -1,4 +1,4 @@
-"""What tests ask of the pages of reports."""
+"""Checks for the HTML pages of reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VOID = {"meta", "br", "img", "input", "link", "hr"}
 
 
 class Page(HTMLParser):
-    """Reads a page strictly: tags nest and close, ids are single."""
+    """Strictly parsed page: tags nest and close, and no tag repeats an attribute."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(convert_charrefs=True)
@@ -40,16 +40,16 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All text of the page."""
+        """Text of the whole page."""
         return " ".join(" ".join(self.words).split())
 
     def values(self, name: str) -> list[str]:
-        """All values of an attribute."""
+        """Return all values of an attribute."""
         return [value or "" for _, attributes in self.tags for key, value in attributes.items() if key == name]
 
 
 def assert_stands_alone(page: Page) -> None:
-    """Nothing runs and nothing is fetched."""
+    """Check that the page runs no code and loads no other file."""
     assert {tag for tag, _ in page.tags}.isdisjoint(
         {"script", "link", "img", "image", "iframe", "object", "embed", "use"}
     )

@@ -22,15 +22,15 @@ SLOW = {
     "synthetic": ("synthetic",),
     "training": ("precision", "trainer"),
 }
-"""Folder -> test modules that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
+"""Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
 
 LONGEST = (
     *("study_ray", "ddp", "study", "export", "study_report", "map_kill", "survive", "equal", "search", "select"),
     *("training_data", "slimmable", "torture", "kept", "strategies", "fuzz", "study_kill", "map_ray", "cli", "network"),
 )
-"""Modules that take longest, in this order: they begin first, so that no core waits for one of them at the end."""
+"""Modules that take longest, in this order. They start first, so that no core waits for one at the end."""
 
 
 def rank(module: str) -> int:
-    """Place of a test module in the order in which modules begin."""
+    """Return the position of a test module in the order in which modules start."""
     return LONGEST.index(module) if module in LONGEST else len(LONGEST)

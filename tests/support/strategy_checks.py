@@ -1,4 +1,4 @@
-"""What every search strategy promises, as checks that raise `AssertionError`."""
+"""Conformance checks for search strategies; a failed check raises an `AssertionError`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPACES = {
     "nasnet": Space(layout="nasnet", channels=4, blocks=2, max_depth=2, operations=("skip_connect", "sep_conv_3x3")),
 }
 EQUAL_COST = ("sep_conv_3x3", "dil_conv_3x3")
-"""Operations of the same MACs, so that what a draw runs does not depend on chance."""
+"""Operations with the same MACs, so that the cost of a draw does not depend on chance."""
 
 
 def parts_of(space: Space) -> tuple[Architecture, SuperNet]:
@@ -33,7 +33,7 @@ def parts_of(space: Space) -> tuple[Architecture, SuperNet]:
 
 
 def searching(cls: type[Strategy], patches: Path, space: dict[str, object] | None = None, **more: object) -> Searcher:
-    """A search that uses this strategy."""
+    """Make a search with this strategy."""
     search = new_search(patches, space={"blocks": 1, "nodes": 3} | (space or {}), strategy="darts", **more)
     search.strategy = search.bilevel.strategy = cls.build(search.config)
     return search
@@ -45,7 +45,7 @@ def step(search: Searcher) -> None:
 
 
 def check_samples(cls: type[Strategy], patches: Path) -> None:
-    """Every draw is one that the supernet can run."""
+    """Check that the supernet can run every draw."""
     for space in SPACES.values():
         architecture, supernet = parts_of(space)
         strategy, generator = cls.build(SearchConfig()), torch.Generator().manual_seed(1)
@@ -67,10 +67,10 @@ def check_samples(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_gradient(cls: type[Strategy], patches: Path) -> None:
-    """A step of the architecture moves alpha and the depths by the loss on D_V, and leaves the weights alone."""
+    """Check that an architecture step changes alpha and depths by the loss on D_V, but no weights."""
     if not cls.learns_alpha:
         return
-    # Without `none`, which has no gradient.
+    # Leave out `none`, which has no gradient.
     search = searching(cls, patches, {"operations": EQUAL_COST, "inputs_per_node": 0}, complexity=False)
     weights = [p.detach().clone() for p in search.bilevel.parameters]
     before = [p.detach().clone() for p in search.bilevel.choices]
@@ -85,7 +85,7 @@ def check_gradient(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_reproducible(cls: type[Strategy], patches: Path) -> None:
-    """Draws are a function of the generator's state and of the architecture."""
+    """Check that draws depend only on the state of the generator and on the architecture."""
     architecture, _ = parts_of(SPACES["widths"])
     strategy, generator = cls.build(SearchConfig()), torch.Generator().manual_seed(5)
     gradients = (False, True, False) if cls.learns_alpha else (False, False)
@@ -103,7 +103,7 @@ def check_reproducible(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_penalty(cls: type[Strategy], patches: Path) -> None:
-    """A loss of the strategy's own is a finite number on the CPU; it changes nothing and trains the architecture."""
+    """Check that a penalty is one finite number on the CPU, changes nothing and trains the architecture."""
     if not cls.learns_alpha:
         return
     architecture, _ = parts_of(SPACES["paper"])
@@ -125,7 +125,7 @@ def check_penalty(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_projection(cls: type[Strategy], patches: Path) -> None:
-    """Alpha stays finite; a projection that changes alpha keeps the probabilities of operations that did not run."""
+    """Check that alpha stays finite, and that a projection keeps the probabilities of operations that did not run."""
     if not cls.learns_alpha:
         return
     architecture, _ = parts_of(Space(channels=4, nodes=3, blocks=1, max_depth=1))
@@ -143,7 +143,7 @@ def check_projection(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_conclusion(cls: type[Strategy], patches: Path) -> None:
-    """What it concludes is a connected network of the space within the budget."""
+    """Check that the search ends with a connected network of the space within the budget."""
     search = searching(cls, patches, max_macs=60_000.0, candidates=3)
     genotype = search.conclude().genotype
     assert genotype.is_connected
@@ -152,7 +152,7 @@ def check_conclusion(cls: type[Strategy], patches: Path) -> None:
 
 
 def check_passes(cls: type[Strategy], patches: Path) -> None:
-    """`single_path` and `alpha_passes` are what a step runs, by counted MACs."""
+    """Check `single_path` and `alpha_passes` against the counted MACs of a step."""
     space = {"operations": EQUAL_COST, "nodes": 4, "max_depth": 4, "inputs_per_node": 0}
     search = searching(cls, patches, space, complexity=False, search_depth=False, initial_depth=4)
     draw = search.bilevel.draw(1.0, gradient=False)
@@ -165,7 +165,7 @@ def check_passes(cls: type[Strategy], patches: Path) -> None:
     with FlopCounterMode(display=False) as whole:
         step(search)
     passes = whole.get_total_flops() / forward.get_total_flops()
-    # Torch counts the weights' gradients of grouped convolutions too high.
+    # For grouped convolutions, torch counts too many MACs for the gradients of the weights.
     assert 0.75 * cls.alpha_passes < passes < 1.6 * cls.alpha_passes, f"{passes:.2f} passes, not {cls.alpha_passes}"
 
 

@@ -1,4 +1,4 @@
-"""Study files for tests."""
+"""Write study files for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study's page for tests."""
+"""Write and check the page of a study."""
 
 from __future__ import annotations
 

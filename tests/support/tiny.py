@@ -1,4 +1,4 @@
-"""A data set and a run so small that a whole search takes a second."""
+"""Data set and run so small that a whole search takes a second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATCHES, CLASSES, BANDS, SIDE = 96, 3, 4, 8
 
 
 def write_patches(file: Path, patches: int = PATCHES) -> Path:
-    """Patches whose class is a stripe's direction, as an `.npz` with parts of its own."""
+    """Write an `.npz` of patches whose class is the direction of stripes, with official parts."""
     rng = np.random.default_rng(0)
     labels = np.arange(patches) % CLASSES
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -37,7 +37,7 @@ def tiny_config(
     space: dict[str, object] | None = None,
     seed: int = 0,
 ) -> RunConfig:
-    """A run of two epochs of each stage."""
+    """Make the config of a run with two epochs in each stage."""
     return RunConfig(
         data=DataConfig(path=str(data)),
         space=Space(**{"layout": layout, "channels": 4, "max_depth": 2} | (space or {})),  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ def tiny_config(
 
 
 def new_search(data: Path, *, space: dict[str, object] | None = None, **settings: object) -> Searcher:
-    """Such a search, ready to step."""
+    """Make a tiny search, ready to step."""
     config = tiny_config(data, space=space, search=settings)
     opened = open_dataset(config.data)
     train = opened.parts["train"]
@@ -66,11 +66,11 @@ def new_search(data: Path, *, space: dict[str, object] | None = None, **settings
 
 
 class Killed(BaseException):
-    """What stands for a kill inside one process."""
+    """Exception that simulates a kill inside one process."""
 
 
 class Killer(Silent):
-    """A listener that kills the run at a step."""
+    """Listener that kills the run at a step."""
 
     def __init__(self, step: int) -> None:
         self.left = step
