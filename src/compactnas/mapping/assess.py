@@ -33,6 +33,8 @@ from compactnas.mapping.reference import (
 )
 
 POLYGONS = (".geojson", ".json")
+MOST_M = 1_000_000
+"""Largest side of a window in metres."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,10 @@ def assess(
     require_rasterio(str(map_file))
     if purity and not 0.5 < purity <= 1:
         raise UserError(f"--purity: {purity} is not above 0.5 and up to 1; one class has to be most of a window")
-    if draws < 0 or not 0 < window_m < 1e6:
-        raise UserError(f"--draws, --window_m: {draws} and {window_m:g} are no number of draws and side of a window")
+    if draws < 0:
+        raise UserError(f"--draws: {draws} is negative; give the number of draws, or 0 for no intervals")
+    if not 0 < window_m < MOST_M:
+        raise UserError(f"--window-m: {window_m:g} is not between 0 and {MOST_M:,} m; give the side of a window")
     with ExitStack() as stack:
         map_ = stack.enter_context(opened(map_file))
         number = require_map(map_, map_file, band)
