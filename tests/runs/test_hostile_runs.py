@@ -167,7 +167,7 @@ def test_a_config(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (f"searches: {TRILLION}\n", "a study has at most 10000"),
+        (f"searches: {TRILLION}\n", "give fewer, for at most 10000 jobs"),
         (
             "splits: {own: {split: random, bands: [{class_path: hostile_module.Data}]}}\n",
             "a config cannot name a class",
