@@ -251,7 +251,10 @@ WRONG_FILES = {
         lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 1200, 1200), np.uint8)),
         "is too large for a patch",
     ),
-    "complex": (lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)), "are of complex64"),
+    "complex": (
+        lambda f: write_raster(f / "sea" / "0.tif", np.zeros((1, 8, 8), np.complex64)),
+        "dtypes complex64; convert them to one integer or float type",
+    ),
     "NaN": (
         lambda f: [write_raster(f / "sea" / f"{i}.tif", np.full((3, 16, 16), np.nan, np.float32)) for i in (0, 2, 4)],
         "holds NaN or infinite pixels",
