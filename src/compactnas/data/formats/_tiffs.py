@@ -63,6 +63,7 @@ def _dtype(raster: Any, file: Path) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(raster.dtypes[0])
     if len(set(raster.dtypes)) > 1 or dtype.kind not in "uif":
         raise UserError(
-            f"{file}: its bands have dtypes {', '.join(sorted(set(raster.dtypes)))}; convert them to one integer or float type"
+            f"{file}: its bands have dtypes {', '.join(sorted(set(raster.dtypes)))}; convert them to one integer or "
+            "float type"
         )
     return dtype
