@@ -230,3 +230,20 @@ def test_a_single_0_may_be_a_dark_roof(run: Path, tmp_path: Path) -> None:
     assert len(open_scenes(scene, window_px=16, stride_px=10).facts.labels) == len(whole.facts.labels)
     assert main(["map", str(run), str(scene), "-o", str(tmp_path / "map")]) == 0
     assert (classes_of(tmp_path / "map") > 0).all()
+
+
+def test_berlin_as_numbers_of_16_bits_is_mapped_as_it_was_trained(shared: Path, tmp_path: Path) -> None:
+    """F1 on a real city: with numbers divided by 10,000 in the map only, every cell had the same class."""
+    with np.load(shared / "data" / "lcz_berlin" / "berlin_lcz_s2.npz") as data:
+        scene, labels, names = data["scene"], data["scene_lcz"], [str(name) for name in data["band_names"]]
+        place = {"crs": f"EPSG:{data['epsg']}", "transform": rasterio.Affine(*data["transform"])}
+    write_raster(tmp_path / "berlin.tif", scene.astype(np.uint16), descriptions=names, **place)
+    write_raster(tmp_path / "berlin_lcz.tif", labels[None].astype(np.uint8), **place)
+    config = tiny_config(tmp_path / "berlin.tif", train={"epochs": 4, "batch_size": 32})
+    data = DataConfig(path=str(tmp_path / "berlin.tif"), split="random", stride_px=5)
+    train_stage(replace(config, data=data), tmp_path / "run", "resnet8")
+    assert main(["map", str(tmp_path / "run"), str(tmp_path / "berlin.tif"), "-o", str(tmp_path / "map")]) == 0
+    found, truth = classes_of(tmp_path / "map"), labels[5::10, 5::10]
+    known = truth > 0
+    most = np.bincount(truth[known]).max() / known.sum()
+    assert (found[known] == truth[known]).mean() > most + 0.2
