@@ -41,6 +41,7 @@ from compactnas.data import Normalization
 from compactnas.data.source import Facts
 from compactnas.nn.backbone import Backbone
 from compactnas.nn.baselines import BASELINES
+from compactnas.nn.cell import CellPlan
 from compactnas.nn.norms import candidate_norm, fixed_norm
 from compactnas.nn.sample import Sample
 from compactnas.search.searcher import SearchData, Searcher
@@ -133,8 +134,8 @@ class Floor:
         kept = [(edge, name) for edge, name in named if name != "none"]
         edges, names = [edge for edge, _ in kept], [(name,) for _, name in kept]
         depths = (DEPTH,) * space.blocks
-        layout, norms = space.layout_of, (candidate_norm, fixed_norm)
-        net = Backbone(layout, edges, names, space.computed, depths, space.block_channels, BANDS, CLASSES, *norms)
+        plan = CellPlan(space.layout_of, edges, names, space.computed, norm=candidate_norm, fixed=fixed_norm)
+        net = Backbone(plan, depths, space.block_channels, BANDS, CLASSES)
         return net.to(memory_format=torch.channels_last), Sample((0,) * len(edges), depths)
 
     def step(self, batch_t: Batch, batch_v: Batch) -> None:

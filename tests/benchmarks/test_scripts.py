@@ -8,6 +8,7 @@ from pathlib import Path
 import parts
 import pytest
 import search_ablation
+import search_step
 
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.space.genotype import Genotype
@@ -25,6 +26,12 @@ def test_every_benchmark_can_be_imported(name: str) -> None:
 def test_each_change_of_the_search_can_be_taken_back(name: str) -> None:
     with search_ablation.CHANGES[name]():
         pass
+
+
+@pytest.mark.parametrize("layout", search_step.LAYOUTS)
+def test_each_kind_of_step_is_taken(layout: str) -> None:
+    contest = search_step.Contest(layout, 2, search_step.KINDS)
+    assert all(contest.step(kind, 1000) > 0 for kind in search_step.KINDS)
 
 
 @pytest.mark.parametrize("row", [*parts.NETWORKS, *parts.RESNETS])
