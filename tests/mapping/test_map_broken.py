@@ -196,7 +196,11 @@ BROKEN = (
     (web_mercator, "Web Mercator"),
     (no_crs, "has no coordinate system"),
     (feet, "is not in metres"),
-    (pixels_of_20_m, "has pixels of 20 x 20 m, and the network takes 10 m"),
+    (
+        pixels_of_20_m,
+        "has pixels of 20 x 20 m, and the network takes 10 m; resample it first (rio warp --res 10), or say with "
+        "--pixel-m what the network was trained on",
+    ),
     (turned, "is rotated"),
     (all_no_data, "all is no data, or under clouds or the mask"),
     (all_masked, "all is no data, or under clouds or the mask"),

@@ -126,7 +126,7 @@ def test_pixel_size_travels_from_the_data_to_the_map(tmp_path: Path, capsys: pyt
     fine = city(tmp_path / "fine")
     assert main(["map", str(coarse), str(fine), "-o", str(tmp_path / "no")]) == 2
     said = capsys.readouterr().err
-    assert "has pixels of 10 x 10 m, and the network takes 30 m" in said and "rio warp --res 30" in said
+    assert "has pixels of 10 x 10 m, and the network takes 30 m" in said and "rio warp --res 30)\n" in said
     words = ["map", str(coarse), str(tmp_path / "coarse/city.tif"), "-o"]
     assert main([*words, str(tmp_path / "no"), "--pixel-m", "10"]) == 2
     assert "--pixel-m: 10 is not the 30 m that the network was trained on" in capsys.readouterr().err

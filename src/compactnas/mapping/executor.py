@@ -72,8 +72,8 @@ def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
     for path, reading in zip(job.scenes, job.readings, strict=True):
         with open_scene(path, task.bands, reading) as scene:
             places.append(scene.place)
-            unlike = unlike_training(scene, task, str(path), scale_given=reading.scale is not None)
-            notes += [*scene.notes, *filter(None, [unlike])]
+            notes += scene.notes
+            notes += unlike_training(scene, task, str(path), scale_given=reading.scale is not None)
     for path, place in zip(job.scenes, places, strict=True):
         if not place.same_grid(places[0]):
             raise UserError(

@@ -50,7 +50,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
 
 def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
     raster = files.enter_context(opened(path))
-    require_map(raster, reading.side_m, str(path))
+    require_map(raster, reading, str(path))
     names = _names(raster, wanted, reading, path)
     numbers = [1 + position for position in positions(wanted, names, str(path))]
     place = Place.of(raster)
@@ -97,7 +97,7 @@ def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], rea
     names = product.chosen(wanted)
     rasters = [_finest(files, product, name) for name in names]
     base = min(rasters, key=lambda raster: raster.transform.a)
-    require_map(base, reading.side_m, base.name)
+    require_map(base, reading, base.name)
     place = Place.of(base)
     parts = [
         _band(laid_on(raster, place, "the band"), position, product, name, reading)

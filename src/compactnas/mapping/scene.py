@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 
 from compactnas.data.rasters import require_upright_metres
 from compactnas.errors import UserError
+from compactnas.mapping.config import Reading
 
 SAME_M = 0.01
 """Distance below which two corners count as the same: a centimetre."""
@@ -90,15 +91,17 @@ class Scene(Protocol):
         ...
 
 
-def require_map(raster: Any, pixel_m: float, where: str, hint: str = "") -> None:
+def require_map(raster: Any, reading: Reading, where: str) -> None:
     """Check that a raster is upright, in metres, and has pixels of this side.
 
     Raises:
         UserError: The raster is not such a scene; the message names the command that makes one.
     """
+    pixel_m = reading.side_m
     require_upright_metres(raster, where, pixel_m)
     across, down = raster.transform.a, -raster.transform.e
     if max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
+        hint = "" if reading.pixel_m else ", or say with --pixel-m what the network was trained on"
         raise UserError(
             f"{where}: has pixels of {across:g} x {down:g} m, and the network takes {pixel_m:g} m; resample it first "
             f"(rio warp --res {pixel_m:g}){hint}"

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from compactnas.errors import UserError
-from compactnas.mapping.config import PIXEL_M, Reading
 from compactnas.mapping.job import MapJob
 from compactnas.mapping.scene import Scene, Window
 from compactnas.runs.task import Task
@@ -34,14 +33,13 @@ def settled(job: MapJob, task: Task) -> MapJob:
         raise UserError(
             f"--pixel-m: {asked:g} is not the {known:g} m that the network was trained on; leave --pixel-m out"
         )
-    pixel_m = asked or known or PIXEL_M
-    stride = job.config.stride_px or min(max(1, round(CELL_M / pixel_m)), task.patch_px)
-    readings: tuple[Reading, ...] = tuple(replace(reading, pixel_m=pixel_m) for reading in job.readings)
+    readings = tuple(replace(reading, pixel_m=asked or known) for reading in job.readings)
+    stride = job.config.stride_px or min(max(1, round(CELL_M / readings[0].side_m)), task.patch_px)
     return replace(job, readings=readings, config=replace(job.config, stride_px=stride))
 
 
-def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) -> str:
-    """Describe how a scene differs from the training data; empty if it does not, or if statistics are missing.
+def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) -> list[str]:
+    """Write a note on how a scene differs from the training data; none if it does not, or if statistics are missing.
 
     Args:
         scene: Open scene with the bands of the network.
@@ -52,9 +50,9 @@ def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) 
     Raises:
         UserError: Most bands have other units than the training data.
     """
-    means = _means(scene)
-    if not (task.means and task.deviations) or means is None:
-        return ""
+    means = _means(scene) if task.means and task.deviations else None
+    if means is None:
+        return []
     far = np.abs(means - np.array(task.means)) / np.array(task.deviations)
     worst = int(far.argmax())
     text = (
@@ -65,8 +63,8 @@ def unlike_training(scene: Scene, task: Task, where: str, *, scale_given: bool) 
     if np.median(far) > OTHER_UNITS and not scale_given:
         raise UserError(f"{text}; the scene has other units: give --scale; 1 keeps the values of the file")
     if far.max() <= FAR:
-        return ""
-    return f"{text}; use a scene of the season and processing of the training data, or check --scale and --offset"
+        return []
+    return [f"{text}; use a scene of the season and processing of the training data, or check --scale and --offset"]
 
 
 def _means(scene: Scene) -> Float64[np.ndarray, " bands"] | None:
