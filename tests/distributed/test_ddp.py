@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -92,10 +93,11 @@ def watched(patches: Path, folder: Path, count: int, cases: Sequence[str]) -> li
     address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     words = ["-c", "import sys; from support.ddp_worker import main; main(*sys.argv[1:])"]
     words += [str(patches), str(folder), str(count), *cases]
-    started = [Forked(words, environment(**address, LOCAL_RANK=rank)) for rank in range(count)]
-    for process in started:
-        _, said = process.communicate(WAIT_S)
-        assert process.returncode == 0, said
+    with ExitStack() as stack:
+        places = [environment(**address, LOCAL_RANK=rank) for rank in range(count)]
+        for process in [stack.enter_context(Forked(words, place)) for place in places]:
+            _, said = process.communicate(WAIT_S)
+            assert process.returncode == 0, said
     return [torch.load(folder / f"{r}.pt", weights_only=True) for r in range(count)]
 
 

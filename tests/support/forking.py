@@ -30,6 +30,7 @@ class Forked:
     def __init__(self, words: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
         self.args = list(map(str, words))
         self.files = [Path(tempfile.mkstemp(prefix="said-")[1]) for _ in range(2)]
+        self.said: tuple[str, str] | None = None
         place = (dict(os.environ if env is None else env), str(Path.cwd()))
         self.process = CONTEXT.Process(target=_run, args=(self.args, *place, list(map(str, self.files))))
         self.process.start()
@@ -50,15 +51,18 @@ class Forked:
         self.process.join(timeout)
         if self.process.exitcode is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        if self.said is None:
+            out, err = (file.read_text() for file in self.files)
+            self.said = out, err
+            for file in self.files:
+                file.unlink()
         return self.process.exitcode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for the end and return the content of stdout and stderr."""
+        """Wait for the end and return what the command has printed to stdout and stderr."""
         self.wait(timeout)
-        out, err = (file.read_text() if file.exists() else "" for file in self.files)
-        for file in self.files:
-            file.unlink(missing_ok=True)
-        return out, err
+        assert self.said is not None
+        return self.said
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the process."""
@@ -76,7 +80,7 @@ class Forked:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        self.communicate()
+        self.wait()
 
 
 def finish(
