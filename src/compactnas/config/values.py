@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -43,7 +43,7 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
     require_plain(kind, values)
     if unknown := unknown_key(kind, values):
         raise TypeError(unknown)
-    parser = _new_parser(kind) if defaults else _parser(kind)  # type: ignore[arg-type]
+    parser = _new_parser(kind) if defaults else _parser(kind)
     parser.set_defaults(defaults or {})
     try:
         return kind(**vars(parser.instantiate(parser.parse_object(values))))
@@ -53,7 +53,7 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         raise TypeError("a value is nested too deeply") from None
 
 
-def _new_parser(kind: type) -> ArgumentParser:
+def _new_parser(kind: Any) -> ArgumentParser:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
@@ -61,7 +61,7 @@ def _new_parser(kind: type) -> ArgumentParser:
     return parser
 
 
-_parser = lru_cache(_new_parser)
+_parser: Callable[[Any], ArgumentParser] = lru_cache(_new_parser)
 """Parsers without defaults, cached because making one takes longer than using it."""
 
 

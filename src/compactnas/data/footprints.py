@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.rasters import is_metric
 from compactnas.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,7 @@ def in_metres(epsg: int) -> bool:
         crs = CRS.from_epsg(epsg)
     except CRSError:
         return False
-    return bool(crs.is_projected and crs.linear_units_factor[1] == 1)
+    return is_metric(crs)
 
 
 @dataclass(frozen=True)

@@ -267,8 +267,13 @@ def require_upright_metres(raster: Any, where: str, pixel_m: float | None = None
         raise UserError(f"{where}: {kind}; warp it to UTM first (rio warp --dst-crs {utm_of(raster)}{res})")
     if not is_upright(raster):
         raise UserError(f"{where}: is rotated or has no coordinates; warp it to a map first (rio warp)")
-    if not crs.is_projected or abs(crs.linear_units_factor[1] - 1) > 1e-9:
+    if not is_metric(crs):
         raise UserError(f"{where}: its coordinate system is not in metres; warp it to UTM first (rio warp)")
+
+
+def is_metric(crs: Any) -> bool:
+    """Check that a coordinate system is projected, in metres."""
+    return bool(crs.is_projected and abs(crs.linear_units_factor[1] - 1) <= 1e-9)
 
 
 def utm_of(raster: Any) -> str:

@@ -64,7 +64,7 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
             )
         if (machine.devices, machine.nodes) == (now.devices, now.nodes):
             return []
-        started, devices = machine.devices * machine.nodes, now.devices * now.nodes
+        started, devices = machine.world_size, now.world_size
         plural = "s" * (devices > 1)
         return [f"resuming on {devices} device{plural} (started on {started}): the last digits may differ"]
     if (folder / stage).exists():

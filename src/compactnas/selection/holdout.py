@@ -65,7 +65,7 @@ class HoldOut:
                 patches are held out.
         """
         facts, machine = data.source.facts, config.machine
-        if machine.devices * machine.nodes > 1:
+        if machine.world_size > 1:
             raise UserError(
                 "machine.devices: a selection runs on one device; leave machine.devices and machine.nodes at 1"
             )

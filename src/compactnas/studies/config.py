@@ -89,8 +89,8 @@ class StudyConfig:
         for name in ("random", "random_search"):
             if getattr(self, name) and not self.methods:
                 raise UserError(
-                    f"{name}: random cells cost as much as the network of a method, but there is none; name a method, "
-                    f"or set {name} to false"
+                    f"{name}: random cells cost as much as the network of a method, but the study has no method; "
+                    f"name one, or set {name} to false"
                 )
         as_long_as = self.random_search if isinstance(self.random_search, tuple) else ()
         for name in as_long_as:
@@ -108,7 +108,7 @@ class StudyConfig:
         unknown = [name for name in self.baselines if name not in BASELINES]
         if unknown:
             raise UserError(f"baselines: {', '.join(unknown)} is unknown; use some of {', '.join(BASELINES)}")
-        if self.machine.devices * self.machine.nodes > 1:
+        if self.machine.world_size > 1:
             raise UserError(
                 "machine.devices: a study computes each job on one device; set machine.devices and machine.nodes to 1, "
                 "and spread the jobs with --ray"

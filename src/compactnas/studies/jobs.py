@@ -36,8 +36,8 @@ class StudyJob:
         method: Setting of the search, name of a baseline or network, `random`, or name of a random search.
         split: Split of training and test; empty for a search.
         config: Config of the run.
-        needs: Jobs to finish first: searches by seed, one of which gives the genotype and all of which give the budget
-            of a random search; empty for a search, a baseline or a given network.
+        needs: Jobs to finish first: the searches of a method by seed. One gives the genotype; together they give the
+            budget of a random search. Empty for a search, a baseline or a given network.
         genotype: Genotype of a network that the study does not search for.
     """
 

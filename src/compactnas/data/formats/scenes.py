@@ -155,7 +155,7 @@ def _read_labels(
     names: tuple[str, ...] = ()
     found: list[WindowLabels] = []
     places: list[Footprints | None] = []
-    sides: list[float] = []
+    side = 0.0
     notes: list[str] = []
     for file in files:
         with opened(file) as raster:
@@ -163,7 +163,8 @@ def _read_labels(
             if names and own != names:
                 raise UserError(f"{file}: has bands {', '.join(own)}, but {files[0].name} has {', '.join(names)}")
             require_upright_metres(raster, str(file))
-            _require_same_pixels(raster, files[0], sides)
+            side = side or float(raster.transform.a)
+            _require_pixels(raster, side, files[0])
             names = own
             require_patch(window_px, len(own), str(file))
             positions = band_positions(names, bands, str(file))
@@ -175,13 +176,12 @@ def _read_labels(
     return names, found, places, tuple(notes)
 
 
-def _require_same_pixels(raster: Any, first: Path, sides: list[float]) -> None:
-    """Check that a scene has the same pixel side as the first one, and append it to `sides`."""
-    sides.append(float(raster.transform.a))
-    if abs(sides[-1] - sides[0]) > 1e-4 * sides[0]:
+def _require_pixels(raster: Any, side: float, first: Path) -> None:
+    """Check that a scene has the pixel size of the first one."""
+    if abs(raster.transform.a - side) > 1e-4 * side:
         raise UserError(
-            f"{raster.name}: has pixels of {sides[-1]:g} m, but {first.name} has {sides[0]:g} m; resample it "
-            f"(rio warp --res {sides[0]:g})"
+            f"{raster.name}: has pixels of {raster.transform.a:g} m, but {first.name} has {side:g} m; resample it "
+            f"(rio warp --res {side:g})"
         )
 
 
