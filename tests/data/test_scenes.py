@@ -15,9 +15,9 @@ from compactnas.config import DataConfig
 from compactnas.data import Source, open_dataset, open_source
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.packing.pack import prepare
-from compactnas.data.rasters import opened
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.scenes.files import opened
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
 BANDS = ("B02", "B03", "B04")

@@ -26,9 +26,10 @@ from support.map_files import (
 )
 
 from compactnas.cli import main
+from compactnas.config.reading import Reading
 from compactnas.lcz import CLASSES
 from compactnas.mapping import grid
-from compactnas.mapping.config import MapConfig, Outputs, Reading
+from compactnas.mapping.config import MapConfig, Outputs
 from compactnas.mapping.executors import local
 from compactnas.mapping.mapping import make_map
 

@@ -34,7 +34,7 @@ def test_the_tutorial_draws_polygons_that_can_be_trained_on(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
-    from compactnas.data.polygons import owners, read_polygons
+    from compactnas.labels.polygons import owners, read_polygons
 
     (block,) = re.findall(r"```python\n(.*?)```", (repository / "docs" / "tutorial.md").read_text(), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from compactnas.config.reading import Reading
 from compactnas.lcz import NAMES
-from compactnas.mapping.config import MapConfig, Outputs, Reading
+from compactnas.mapping.config import MapConfig, Outputs
 from compactnas.mapping.job import MapJob
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.folder import save_model

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.rasters import is_metric
 from compactnas.errors import UserError
+from compactnas.scenes.coordinates import is_metric
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -16,10 +16,9 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from compactnas.data.polygons import read_polygons
-from compactnas.data.rasters import is_upright, opened, require_rasterio
 from compactnas.errors import UserError
 from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
+from compactnas.labels.polygons import read_polygons
 from compactnas.lcz import CLASSES
 from compactnas.mapping.bootstrap import Confusions, Interval, intervals_of
 from compactnas.mapping.reference import (
@@ -31,6 +30,8 @@ from compactnas.mapping.reference import (
     require_map,
     strips,
 )
+from compactnas.scenes.coordinates import is_upright
+from compactnas.scenes.files import opened, require_rasterio
 
 POLYGONS = (".geojson", ".json")
 MOST_M = 1_000_000

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from compactnas.mapping.grid import CellRectangle, Grid
-from compactnas.mapping.scene import Pixels, Scene, Valid, Window
+from compactnas.scenes.scene import Pixels, Scene, Valid, Window
 
 Accepted = Bool[np.ndarray, "rows columns"]
 

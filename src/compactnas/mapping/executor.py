@@ -15,10 +15,10 @@ from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.job import MapJob, Warn
 from compactnas.mapping.modes import learnt
-from compactnas.mapping.reading import open_scene
-from compactnas.mapping.scene import Place
 from compactnas.mapping.training_data import settled, unlike_training
 from compactnas.runs.task import Task
+from compactnas.scenes.reading import open_scene
+from compactnas.scenes.scene import Place
 
 
 @dataclass(frozen=True)

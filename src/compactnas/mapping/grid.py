@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from compactnas.errors import UserError
 from compactnas.mapping.config import Edges
-from compactnas.mapping.scene import Place
+from compactnas.scenes.scene import Place
 
 BLOCK_ROWS, BLOCK_COLUMNS = 16, 1024
 """Largest number of rows and columns of a block: at 10 px and 10 bands, it holds 75 MB of pixels."""

@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from compactnas.data.rasters import require_rasterio
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
@@ -21,6 +20,7 @@ from compactnas.mapping.job import FORMAT, MapJob, Warn, digest
 from compactnas.mapping.legend import legend
 from compactnas.mapping.outputs import write_outputs
 from compactnas.runs.folder import sole_writer
+from compactnas.scenes.files import require_rasterio
 from compactnas.version import __version__
 
 DONE, PART = "map.json", "map.part"

@@ -13,8 +13,8 @@ from compactnas.mapping.exact import Exact, Mode
 from compactnas.mapping.grid import Grid
 from compactnas.mapping.job import MapJob
 from compactnas.mapping.levels import levels_of
-from compactnas.mapping.reading import open_scene
 from compactnas.nn.stages import Stages
+from compactnas.scenes.reading import open_scene
 
 
 def mode_of(job: MapJob, engine: Engine, correction: BoundaryCorrection | None) -> Mode:

@@ -15,9 +15,9 @@ from compactnas.mapping.config import Outputs
 from compactnas.mapping.grid import CellRectangle
 from compactnas.mapping.legend import LegendEntry
 from compactnas.mapping.picture import picture
-from compactnas.mapping.scene import Place
 from compactnas.mapping.smoothing import smoothed
 from compactnas.mapping.writing import Writer, judged
+from compactnas.scenes.scene import Place
 
 
 def write_outputs(

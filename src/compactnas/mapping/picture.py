@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from compactnas.mapping.legend import LegendEntry
-from compactnas.mapping.scene import Place
+from compactnas.scenes.scene import Place
 
 LONGEST_PX = 1500
 """Largest length of the map's longer side in the picture; larger maps are subsampled."""

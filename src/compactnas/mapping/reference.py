@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from numpy.typing import NDArray
 
-from compactnas.data.polygons import Polygon, owners
-from compactnas.data.rasters import is_upright
 from compactnas.errors import UserError
+from compactnas.labels.polygons import Polygon, owners
 from compactnas.lcz import NAMES
 from compactnas.mapping.intervals import pixel_intervals, sums_of
+from compactnas.scenes.coordinates import is_upright
 
 STRIP_PIXELS = 2**22
 """Number of pixels, of a map or of its reference, that are processed at a time."""

@@ -10,8 +10,8 @@ from jaxtyping import Float64
 
 from compactnas.errors import UserError
 from compactnas.mapping.job import MapJob
-from compactnas.mapping.scene import Scene, Window
 from compactnas.runs.task import Task
+from compactnas.scenes.scene import Scene, Window
 
 CELL_M = 100.0
 """Side of a cell of an LCZ map."""

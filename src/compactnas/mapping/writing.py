@@ -18,7 +18,7 @@ from compactnas.io.atomic import write_bytes
 from compactnas.mapping.block_store import NO_CELL, STEPS, Numbers
 from compactnas.mapping.grid import CellRectangle
 from compactnas.mapping.legend import LegendEntry
-from compactnas.mapping.scene import Place
+from compactnas.scenes.scene import Place
 
 TILE = 256
 """Side of the tiles of a file in pixels."""

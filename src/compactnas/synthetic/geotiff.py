@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.data.rasters import require_rasterio
 from compactnas.lcz import CLASSES
+from compactnas.scenes.files import require_rasterio
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.scene import CityScene
 

@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.rasters import require_rasterio
 from compactnas.errors import UserError
+from compactnas.scenes.files import require_rasterio
 from compactnas.synthetic.geotiff import write_scene
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.patches import Patches, Side, cut_patches

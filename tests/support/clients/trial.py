@@ -25,9 +25,9 @@ def write_trial(folder: Path) -> None:
 
     from compactnas.lcz import NAMES
     from compactnas.mapping.legend import legend
-    from compactnas.mapping.scene import Place
     from compactnas.mapping.smoothing import smoothed
     from compactnas.mapping.writing import Writer
+    from compactnas.scenes.scene import Place
 
     working = folder / "working"
     working.mkdir(parents=True)

@@ -22,8 +22,9 @@ Config = TypeVar("Config")
 def build() -> Parser:
     """Make the parser of the command."""
     from compactnas.cli.parser import Parser
+    from compactnas.config.reading import Reading
     from compactnas.export.manifest import EngineName
-    from compactnas.mapping.config import MapConfig, Outputs, Reading
+    from compactnas.mapping.config import MapConfig, Outputs
 
     parser = Parser(
         "map",
@@ -86,7 +87,8 @@ def executor_of(options: Namespace) -> Executor:
 
 def job_of(options: Namespace) -> MapJob:
     """Build the job that the options describe."""
-    from compactnas.mapping.config import MapConfig, Reading
+    from compactnas.config.reading import Reading
+    from compactnas.mapping.config import MapConfig
     from compactnas.mapping.job import MapJob
 
     scenes = tuple(Path(scene) for scene in options.scene)

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES
-from compactnas.data.polygons import Polygon, owners, read_polygons
-from compactnas.data.rasters import MOST_PIXELS, is_upright, no_data, opened
 from compactnas.data.source import Indices
 from compactnas.errors import UserError
+from compactnas.labels.polygons import Polygon, owners, read_polygons
 from compactnas.lcz import NAMES
+from compactnas.scenes.coordinates import is_upright
+from compactnas.scenes.files import MOST_PIXELS, opened
+from compactnas.scenes.numbers import no_data
 
 LABELS = ("_lcz.tif", ".geojson")
 """Suffixes of label files, in order of preference."""

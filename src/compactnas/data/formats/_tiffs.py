@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.footprints import Footprints
-from compactnas.data.rasters import ASSUMED, band_names, opened, place_of, reflectance, scaling_of
 from compactnas.errors import UserError
+from compactnas.scenes.bands import band_names
+from compactnas.scenes.coordinates import place_of
+from compactnas.scenes.files import opened
+from compactnas.scenes.numbers import ASSUMED, reflectance, scaling_of
 
 LARGEST_PX = 1024
 """Maximum side of a patch in pixels; checked before anything is decoded."""

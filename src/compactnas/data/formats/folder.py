@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data import rasters
 from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.formats import _pictures as pictures
@@ -18,6 +17,7 @@ from compactnas.data.formats._tiffs import Tiffs
 from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.scenes.files import SUFFIXES
 
 
 @runtime_checkable
@@ -118,14 +118,14 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
 
 
 def _images(folder: Path) -> list[Path]:
-    suffixes = pictures.SUFFIXES | rasters.SUFFIXES
+    suffixes = pictures.SUFFIXES | SUFFIXES
     return sorted(
         file for file in folder.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith(".")
     )
 
 
 def _reader(files: list[Path]) -> Reader:
-    geographic = [file.suffix.lower() in rasters.SUFFIXES for file in files]
+    geographic = [file.suffix.lower() in SUFFIXES for file in files]
     if len(set(geographic)) > 1:
         other = files[geographic.index(not geographic[0])]
         raise UserError(f"{other}: is of another kind than {files[0].name}; keep GeoTIFF and other images apart")

@@ -18,19 +18,13 @@ from compactnas.data.checks import require_patch
 from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows, labels_beside
-from compactnas.data.rasters import (
-    ASSUMED,
-    band_names,
-    opened,
-    place_of,
-    reflectance,
-    require_rasterio,
-    require_upright_metres,
-    scaling_of,
-)
 from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.scenes.bands import band_names
+from compactnas.scenes.coordinates import place_of, require_upright_metres
+from compactnas.scenes.files import opened, require_rasterio
+from compactnas.scenes.numbers import ASSUMED, reflectance, scaling_of
 
 
 @dataclass(frozen=True)

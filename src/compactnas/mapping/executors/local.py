@@ -18,7 +18,7 @@ from compactnas.mapping.exact import BlockProbabilities, Mode
 from compactnas.mapping.executor import MapPlan
 from compactnas.mapping.job import Warn
 from compactnas.mapping.modes import mode_of
-from compactnas.mapping.reading import open_scene
+from compactnas.scenes.reading import open_scene
 
 SAMPLE = 64
 """Number of windows whose values are checked."""

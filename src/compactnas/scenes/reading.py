@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from compactnas.data.rasters import SUFFIXES, opened, scaling_of
+from compactnas.config.reading import Reading
 from compactnas.errors import UserError
-from compactnas.mapping.bands import positions
-from compactnas.mapping.config import Reading
-from compactnas.mapping.layers import Bands, Layer, LayeredScene, Mask, laid_on
-from compactnas.mapping.product import Product, find_product
-from compactnas.mapping.scene import Place, Scene, require_map
+from compactnas.scenes.bands import positions
+from compactnas.scenes.files import SUFFIXES, opened
+from compactnas.scenes.layers import Bands, Layer, LayeredScene, Mask, laid_on
+from compactnas.scenes.numbers import scaling_of
+from compactnas.scenes.product import Product, find_product
+from compactnas.scenes.scene import Place, Scene, require_map
 
 SCL = "SCL"
 """Name of Sentinel-2's scene classification (L2A), as a file of a product or a band of a GeoTIFF."""

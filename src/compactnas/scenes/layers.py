@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.data.rasters import faults_told, no_data, scaled
+from compactnas.config.reading import Resampling
 from compactnas.errors import UserError
-from compactnas.mapping.config import Resampling
-from compactnas.mapping.scene import SAME_M, Pixels, Place, Valid, Window
+from compactnas.scenes.files import faults_told
+from compactnas.scenes.numbers import no_data, scaled
+from compactnas.scenes.scene import SAME_M, Pixels, Place, Valid, Window
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class LayeredScene:
-    """A `compactnas.mapping.scene.Scene` of aligned rasters.
+    """A `compactnas.scenes.scene.Scene` of aligned rasters.
 
     A pixel is valid if no mask covers it, every value is finite, no band holds its declared no-data value, and at
     least one band is not 0. For a declared no-data value of 0, see `no_data`.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from compactnas.errors import UserError
 from compactnas.io.untrusted import read_text
-from compactnas.mapping.bands import sentinel_name
+from compactnas.scenes.bands import sentinel_name
 
 FILE = re.compile(r"(?:^|[_.\-])(B(?:0?[1-9]|1[0-2]|8A)|SCL)(?:_(?:10|20|60)m)?\.(jp2|tiff?)$", re.IGNORECASE)
 DRIVER = {"jp2": "JP2OpenJPEG", "tif": "GTiff", "tiff": "GTiff"}

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from compactnas.data.rasters import require_upright_metres
+from compactnas.config.reading import Reading
 from compactnas.errors import UserError
-from compactnas.mapping.config import Reading
+from compactnas.scenes.coordinates import require_upright_metres
 
 SAME_M = 0.01
 """Distance below which two corners count as the same: a centimetre."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from compactnas.errors import UserError
 
 NUMBERED = re.compile(r"(?<![a-z0-9])b0?(1[0-2]|[1-9]|8a)(?![a-z0-9])", re.IGNORECASE)
 """Matches B02, B2, b8a, `B04 (red)` and `T33UUU_B02_10m`, not "Band 2": programs that stack bands count like this."""
+
+EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
+"""Band order of EuroSAT's Sentinel-2 patches with 13 bands, whose files contain no band names."""
 
 COMMON = {
     "coastal": "B01",
@@ -70,3 +74,13 @@ def positions(wanted: Sequence[str], found: Sequence[str], where: str) -> list[i
             "the file's bands in order with --bands"
         )
     return [names.index(name) for name in asked]
+
+
+def band_names(raster: Any) -> tuple[str, ...]:
+    """Return the band descriptions; if incomplete, EuroSAT's names for 13 bands, otherwise band1, band2, ..."""
+    names = tuple(name or "" for name in raster.descriptions)
+    if all(names) and len(set(names)) == len(names):
+        return names
+    if len(names) == len(EUROSAT_BANDS):
+        return EUROSAT_BANDS
+    return tuple(f"band{number}" for number in range(1, len(names) + 1))

@@ -1,0 +1,108 @@
+"""Convert the numbers in a file to values, and find those that stand for no data; one rule for training and mapping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compactnas.errors import UserError
+
+DIGITAL_NUMBERS = 10_000
+"""Number that stands for a reflectance of 1 in Sentinel-2 products."""
+ASSUMED = f"16-bit numbers without a declared scale, taken as reflectance x {DIGITAL_NUMBERS:,}"
+"""Note for files whose `Scaling.assumed` is true."""
+
+
+class Scaling(NamedTuple):
+    """Conversion of the numbers in a file to values: number x scale + offset.
+
+    Attributes:
+        scales: Scale of each band.
+        offsets: Offset of each band, in the unit of the values.
+        assumed: Whether the file declares neither, so that its 16-bit numbers are taken as reflectance x 10,000.
+    """
+
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    assumed: bool
+
+
+def scaling_of(raster: Any, bands: Sequence[int] = ()) -> Scaling:
+    """Return the scaling of some bands (numbered from 1) or, by default, all; training and mapping share this rule.
+
+    Scale and offset declared in the file come first. Without them, 16-bit numbers are taken as reflectance x 10,000,
+    as in Sentinel-2 products, and other numbers as values.
+    """
+    numbers = bands or range(1, raster.count + 1)
+    scales = tuple(float(raster.scales[number - 1]) for number in numbers)
+    offsets = tuple(float(raster.offsets[number - 1]) for number in numbers)
+    declared = set(scales) != {1.0} or any(offsets)
+    if declared or not {raster.dtypes[number - 1] for number in numbers} <= {"uint16", "int16"}:
+        return Scaling(scales, offsets, assumed=False)
+    return Scaling((1 / DIGITAL_NUMBERS,) * len(scales), offsets, assumed=True)
+
+
+def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:
+    """Convert the numbers of a file, all bands, to values in float32 (`scaling_of`); return values unchanged."""
+    scaling = scaling_of(raster)
+    scales, offsets = np.array(scaling.scales, np.float32), np.array(scaling.offsets, np.float32)
+    if (scales == 1).all() and (offsets == 0).all():
+        return pixels
+    return scaled(pixels, scales, offsets, raster.name)
+
+
+def scaled(
+    pixels: NDArray[Any], scales: NDArray[np.float32], offsets: NDArray[np.float32], name: str
+) -> NDArray[np.float32]:
+    """Multiply by the scale of each band and add its offset, in float32; `name` is the name of the file.
+
+    Raises:
+        UserError: A scale is 0, or a scale or offset is not finite.
+    """
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(1 / scales).all() and np.isfinite(scales).all() and np.isfinite(offsets).all()
+    if not usable:
+        raise UserError(f"{name}: has a scale of 0, or a scale or offset that is not finite; export it with valid ones")
+    # Divide if the divisor is whole, so that 1234 becomes the float32 nearest to 0.1234.
+    divisors = np.round(1 / scales)
+    exact = np.allclose(divisors * scales, 1, rtol=1e-6)
+    with np.errstate(all="ignore"):  # an overflow becomes infinite, which callers refuse
+        values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
+        found: NDArray[np.float32] = np.asarray(values + offsets[:, None, None], np.float32)
+    return found
+
+
+def no_data(pixels: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_]:
+    """Mark the numbers that stand for no data, band by band.
+
+    A declared 0 counts as no data if all bands are 0, or if one band is 0 over a region: a single 0 may be a dark
+    roof, but no ground is 0 over 3 x 3 pixels.
+
+    Args:
+        pixels: Numbers of the file, (bands, height, width).
+        nodata: Declared no-data value of each band, or None.
+    """
+    marked = np.zeros(pixels.shape, np.bool_)
+    for band, numbers, none in zip(marked, pixels, nodata, strict=True):
+        if none == 0:
+            band[:] = _regions(numbers == 0)
+        elif none is not None:
+            band[:] = np.isnan(numbers) if math.isnan(none) else numbers == none
+    if any(none == 0 for none in nodata):
+        marked |= (pixels == 0).all(axis=0)
+    return marked
+
+
+def _regions(zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the regions that contain a square of 3 x 3 pixels; pixels beyond the edge count as part of a region."""
+    if not zero.any():
+        return zero
+    from scipy.ndimage import binary_dilation, binary_erosion  # imported here, because most scenes do not need it
+
+    square = np.ones((3, 3), np.bool_)
+    kept: NDArray[np.bool_] = binary_dilation(binary_erosion(zero, square, border_value=1), square) & zero
+    return kept
