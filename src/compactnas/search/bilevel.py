@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import SearchConfig
@@ -31,6 +30,9 @@ from compactnas.training.optim import (
     take_step,
     to_device,
 )
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Batch = tuple[Tensor, Tensor, int]
 """Patches and classes of this process, and the number of patches of the batch in all processes."""

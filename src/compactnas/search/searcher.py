@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import SearchConfig
@@ -34,6 +33,9 @@ from compactnas.space.search_space import Space
 from compactnas.training.optim import forward_logits, loss_and_accuracy
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, Silent, cosine
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from compactnas.config import RunConfig
@@ -32,6 +32,9 @@ from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.runtime import make_fabric
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)

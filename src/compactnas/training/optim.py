@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float, Int64
-from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.distributed.process_group import ProcessGroup
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricOptimizer
 
 
 class DivergedError(ArithmeticError):
@@ -63,9 +65,7 @@ def loss_and_accuracy(
 
 def set_up_optimizer(fabric: Fabric, optimizer: torch.optim.Optimizer) -> _FabricOptimizer:
     """Wrap an optimiser so that it steps in the run's precision."""
-    found = fabric.setup_optimizers(optimizer)
-    assert isinstance(found, _FabricOptimizer)
-    return found
+    return cast("_FabricOptimizer", fabric.setup_optimizers(optimizer))
 
 
 def take_step(

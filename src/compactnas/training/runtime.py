@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from compactnas.config import MachineConfig
 from compactnas.distributed.launch import join
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @runtime_checkable
@@ -47,11 +48,11 @@ class Silent:
     def end(self) -> None: ...
 
 
-def make_fabric(machine: MachineConfig) -> Fabric:
-    """Set up the device, threads and precision of a run, and its processes if it has several devices.
+def prepare_device(machine: MachineConfig) -> torch.device:
+    """Choose the device of a run, and set the number of threads.
 
     Raises:
-        UserError: The machine does not have these devices, or the device does not support the precision.
+        UserError: The machine does not have this device, or the device does not support the precision.
     """
     if machine.threads:
         torch.set_num_threads(machine.threads)
@@ -65,8 +66,24 @@ def make_fabric(machine: MachineConfig) -> Fabric:
         raise UserError(f"machine.precision: 16-mixed needs CUDA, not {device}; use bf16-mixed or 32-true")
     if device == "cpu":
         _keep_freed_memory()
+    return torch.device("cuda", 0) if device == "cuda" else torch.device(device)
+
+
+def make_fabric(machine: MachineConfig) -> Fabric:
+    """Set up the device, threads and precision of a run, and its processes if it has several devices.
+
+    Fabric takes seconds to import, most of them for torch's compiler, which torch's optimisers load as well. Commands
+    that only measure a network call `prepare_device` instead.
+
+    Raises:
+        UserError: The machine does not have these devices, or the device does not support the precision.
+    """
+    device = prepare_device(machine).type
     if machine.world_size > 1:
         return join(machine, device)
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
     # Ignore a cluster's environment variables: this run has one process even if the job has more.
     return Fabric(accelerator=device, devices=1, precision=machine.precision, plugins=[LightningEnvironment()])
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from compactnas.config import MachineConfig, RunConfig
 from compactnas.data import Dataset, Normalization, Source
 from compactnas.data.device_cache import on_device
+from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.io.atomic import write_json
 from compactnas.runs.checkpoints import CheckpointPolicy
 from compactnas.runs.folder import sole_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.training.optim import process_group_of
-from compactnas.training.runtime import Listener, Silent, make_fabric
+from compactnas.training.runtime import Listener, Silent, make_fabric, prepare_device
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Session:
@@ -28,7 +32,7 @@ class Session:
         listener: Receives progress and warnings, in the first process only.
 
     Attributes:
-        fabric: Device and precision.
+        device: Device of this process.
         processes: Processes of the run.
 
     Raises:
@@ -36,15 +40,18 @@ class Session:
     """
 
     def __init__(self, machine: MachineConfig, folder: Path, listener: Listener | None = None) -> None:
-        self.machine, self.folder, self.fabric = machine, folder, make_fabric(machine)
-        self.processes = process_group_of(self.fabric)
+        self.machine, self.folder = machine, folder
+        if machine.world_size == 1:
+            self.device, self.processes = prepare_device(machine), SINGLE_PROCESS
+        else:
+            self.device, self.processes = self.fabric.device, process_group_of(self.fabric)
         self.on_rank_zero = self.processes.on_rank_zero
         self.listener: Listener = listener if listener and self.processes.is_rank_zero else Silent()
 
-    @property
-    def device(self) -> torch.device:
-        """Device of this process."""
-        return self.fabric.device
+    @cached_property
+    def fabric(self) -> Fabric:
+        """Device and precision, for steps of an optimiser."""
+        return make_fabric(self.machine)
 
     @property
     def checkpoint_policy(self) -> CheckpointPolicy:

@@ -6,11 +6,10 @@ from collections.abc import Generator
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from compactnas.config import TrainConfig
@@ -37,6 +36,9 @@ from compactnas.training.optim import (
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, cosine
 from compactnas.training.targets import soft_loss_and_accuracy, soft_targets
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Training:

@@ -37,7 +37,7 @@ def on_last_map(body: nn.Module) -> Stage:
 def initialise(network: nn.Module) -> None:
     """He's normal initialisation by fan-out for convolutions; a linear layer keeps torch's own."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:  # a network on `meta` is only counted
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.groups > 1:  # torch counts the outputs of all groups
                 with torch.no_grad():
