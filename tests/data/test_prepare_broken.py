@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.broken_data import BROKEN
 from support.data_files import folder, npz, so2sat_file, so2sat_folder
+from support.forking import finish
 
 from compactnas.cli import main
 from compactnas.config import DataConfig
@@ -170,3 +171,46 @@ def test_a_mutated_hdf5_file_is_read_or_refused_in_one_line(
         refused = str(error)
     assert "\n" not in refused
     assert not refused or "mutated" in refused
+
+
+def test_two_preparations_of_one_set_do_not_mix(tmp_path: Path) -> None:
+    """The second is refused while the first one works, and the first one's set is whole."""
+    config, told = npz(tmp_path).config, []
+
+    def second(done: int, total: int) -> None:
+        if not told:
+            said = finish(["-m", "compactnas", "prepare", config.path, tmp_path / "set"], check=False)
+            told.append((said.returncode, said.stderr))
+
+    prepare(config, tmp_path / "set", progress=second)
+    prepare(config, tmp_path / "alone")
+    ((code, text),) = told
+    assert code == 2 and "is writing here; wait for it" in text and len(text.splitlines()) == 1
+    names = sorted(file.name for file in (tmp_path / "alone").iterdir())
+    assert sorted(file.name for file in (tmp_path / "set").iterdir()) == names
+    assert all((tmp_path / "set" / n).read_bytes() == (tmp_path / "alone" / n).read_bytes() for n in names)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_folder_of_another_program_is_not_removed(tmp_path: Path) -> None:
+    config, foreign = npz(tmp_path).config, tmp_path / "set.part"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"set\.part: holds files of another program"):
+        prepare(config, tmp_path / "set")
+    assert (foreign / "thesis.tex").read_text() == "mine"
+
+
+def test_a_preparation_killed_after_its_last_rename_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = npz(tmp_path).config
+    with monkeypatch.context() as patch:
+        patch.setattr("compactnas.data.packing.pack.shutil.rmtree", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare(config, tmp_path / "set")
+    assert (tmp_path / "set").exists() and (tmp_path / "set.part").exists()
+    assert prepare(config, tmp_path / "set") == tmp_path / "set"
+    assert not (tmp_path / "set.part").exists()
+    with pytest.raises(UserError, match="exists already"):
+        prepare(config, tmp_path / "set")

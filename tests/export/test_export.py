@@ -24,7 +24,7 @@ from compactnas.errors import UserError
 from compactnas.export.engines import open_engine
 from compactnas.export.manifest import GENOTYPE, INPUT, NAME, OUTPUT, Manifest, known_files
 from compactnas.export.parity import LIMIT
-from compactnas.runs.folder import sole_writer
+from compactnas.io.sole_writer import sole_writer
 from compactnas.runs.task import Task
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")

@@ -21,10 +21,11 @@ from compactnas.cli import main
 from compactnas.config import RunConfig
 from compactnas.errors import UserError
 from compactnas.io.signals import SIGNALS, StoppedError, stop_requests, stopping_at_once
+from compactnas.io.sole_writer import LOCK, OWNER, sole_writer
+from compactnas.io.temporary import temporary_name
 from compactnas.pipeline import run, search_stage, train_stage
-from compactnas.runs import folder as runs
 from compactnas.runs.checkpoints import PATTERN, Checkpoints
-from compactnas.runs.folder import LOCK, sole_writer
+from compactnas.training import resumable_loop
 from compactnas.training.runtime import Silent
 
 EACH_STEP = 1e-9
@@ -151,7 +152,7 @@ def test_a_folder_has_one_writer(patches: Path, tmp_path: Path) -> None:
     """Held by a living process, then by one that was killed."""
     folder = tmp_path / "run"
     hold = (
-        f"import sys, time; from pathlib import Path; from compactnas.runs.folder import sole_writer\n"
+        f"import sys, time; from pathlib import Path; from compactnas.io.sole_writer import sole_writer\n"
         f"with sole_writer(Path({str(folder)!r})): print('held', flush=True); time.sleep(60)"
     )
     holder = Forked(["-c", hold])
@@ -161,7 +162,7 @@ def test_a_folder_has_one_writer(patches: Path, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"process {holder.pid} on .* is writing here"):
             search_stage(config_of(patches), folder)
         assert not (folder / "config.yaml").exists()
-        (folder / ".model.json.1-2.part").write_text("half")
+        temporary_name(folder / "model.json").write_text("half")
     finally:
         holder.kill()
         holder.communicate()
@@ -317,4 +318,44 @@ def test_the_lock_is_released_with_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), sole_writer(tmp_path):
         _ = 1 / 0
     with sole_writer(tmp_path):
-        assert (tmp_path / runs.OWNER).read_text().startswith(f"process {os.getpid()} ")
+        assert (tmp_path / OWNER).read_text().startswith(f"process {os.getpid()} ")
+
+
+def test_a_kill_between_the_last_checkpoint_and_its_metrics_loses_no_row(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk in that moment, at the last epoch of a search and of a training."""
+    run(config_of(patches), tmp_path / "whole")
+    write, full = resumable_loop.write_rows, []
+
+    def fills_up(path: Path, rows: list[Any]) -> None:
+        if len(rows) == 2 and path.parent not in full:
+            full.append(path.parent)
+            raise OSError(28, "No space left on device")
+        write(path, rows)
+
+    monkeypatch.setattr(resumable_loop, "write_rows", fills_up)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            run(config_of(patches), tmp_path / "cut", resume=True)
+    run(config_of(patches), tmp_path / "cut", resume=True)
+    assert full == [tmp_path / "cut" / "search", tmp_path / "cut" / "train"]
+    same_files(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_run_whose_folder_is_moved_writes_nothing_into_the_next_one(patches: Path, tmp_path: Path) -> None:
+    """Run A is moved away while it works, and run B takes its place."""
+    folder, other = tmp_path / "run", tmp_path / "other"
+    search_stage(config_of(patches), other)
+    before = {file: file.read_bytes() for file in other.rglob("*") if file.is_file()}
+
+    def move() -> None:
+        folder.rename(tmp_path / "moved")
+        other.rename(folder)
+
+    config = config_of(patches, learning_rate=0.2)
+    with pytest.raises(UserError, match=r"run: was moved, removed or replaced while this process wrote to it"):
+        search_stage(config, folder, listener=AtStep(3, move))
+    folder.rename(other)
+    assert {file: file.read_bytes() for file in other.rglob("*") if file.is_file()} == before
+    search_stage(config, tmp_path / "moved", resume=True)

@@ -23,8 +23,9 @@ from compactnas.export.parity import Parity, require_parity
 from compactnas.export.reading import require_extra
 from compactnas.export.stac import write_item
 from compactnas.io.atomic import write_bytes, write_json
+from compactnas.io.sole_writer import workplace
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load, load_spec, read_config, sole_writer
+from compactnas.runs.folder import load, load_spec, read_config
 from compactnas.runs.task import Task
 
 
@@ -97,7 +98,7 @@ def _appearing(out: Path) -> Iterator[Path]:
     Remains of a killed export are removed first. While another export to `out` runs, a `UserError` is raised.
     """
     beside = out.with_name(f".{out.name}.part")
-    with sole_writer(beside):
+    with workplace(beside):
         folder = beside / "export"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
+from compactnas.io.sole_writer import require_own
+from compactnas.io.temporary import temporary_name
 from compactnas.io.untrusted import parse_json, read_text
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
+    """Write a file atomically.
+
+    Raises:
+        UserError: The file lies in a folder that this process had locked, and that is another folder now.
+    """
+    require_own(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Processes on two machines may have the same id.
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    beside = temporary_name(path)
     try:
         with beside.open("wb") as file:
             file.write(content)

@@ -12,6 +12,7 @@ from typing import Any
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
+from compactnas.io.sole_writer import workplace
 from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.executor import Executor, fill, plan_map
@@ -19,7 +20,6 @@ from compactnas.mapping.executors.local import run_locally
 from compactnas.mapping.job import FORMAT, MapJob, Warn, digest
 from compactnas.mapping.legend import legend
 from compactnas.mapping.outputs import write_outputs
-from compactnas.runs.folder import sole_writer
 from compactnas.scenes.files import require_rasterio
 from compactnas.version import __version__
 
@@ -45,8 +45,7 @@ def make_map(
             no cell has enough valid pixels, or a scene or the model cannot be used.
     """
     require_rasterio("a map")
-    if (out / DONE).exists():
-        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --output")
+    _require_unfinished(out)
     began = time.monotonic()
     plan = plan_map(job)
     job, engine, place = plan.job, plan.engine, plan.place
@@ -56,30 +55,36 @@ def make_map(
     store = BlockStore(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
     fingerprints = job.fingerprints()
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
-    with _nothing_left(out, store), sole_writer(out / PART):
+    with workplace(out / PART, also=(out,)), _nothing_left(out, store):
+        _require_unfinished(out)  # another process may have finished it meanwhile
         store.claim(digest(fingerprints), fingerprints)
         correction = fill(store, plan, executor, progress, warn)
         made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes)
-    about = {
-        "format": FORMAT,
-        "compactnas": __version__,
-        "model": job.model.resolve().name,
-        "scenes": [path.resolve().name for path in job.scenes],
-        "engine": type(engine).__name__,
-        "fingerprints": fingerprints,
-        "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
-        "config": asdict(job.config),
-        "bands": list(engine.bands),
-        "crs": place.crs.to_string(),
-        "transform": list(place.transform)[:6],
-        **made,
-        "notes": list(plan.notes),
-        **({"dense": correction.figures} if correction else {}),
-        "seconds": round(time.monotonic() - began, 1),
-    }
-    write_json(out / DONE, about)
-    store.remove()
+        about = {
+            "format": FORMAT,
+            "compactnas": __version__,
+            "model": job.model.resolve().name,
+            "scenes": [path.resolve().name for path in job.scenes],
+            "engine": type(engine).__name__,
+            "fingerprints": fingerprints,
+            "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
+            "config": asdict(job.config),
+            "bands": list(engine.bands),
+            "crs": place.crs.to_string(),
+            "transform": list(place.transform)[:6],
+            **made,
+            "notes": list(plan.notes),
+            **({"dense": correction.figures} if correction else {}),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        write_json(out / DONE, about)
+        store.remove()
     return about
+
+
+def _require_unfinished(out: Path) -> None:
+    if (out / DONE).exists():
+        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --output")
 
 
 @contextmanager

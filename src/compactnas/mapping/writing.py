@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from compactnas.io.atomic import write_bytes
+from compactnas.io.sole_writer import require_own
 from compactnas.mapping.block_store import NO_CELL, STEPS, Numbers
 from compactnas.mapping.grid import CellRectangle
 from compactnas.mapping.legend import LegendEntry
@@ -129,6 +130,7 @@ class Writer:
         copy(plain, whole, driver="COG", **options)
         plain.unlink()
         _require_whole(whole)
+        require_own(self._out / name)
         whole.replace(self._out / name)
 
 

@@ -1,12 +1,12 @@
-"""Read and write the folder of a run: config, environment, splits and model. Only one process may write to it."""
+"""Read and write the folder of a run: config, environment, splits and model."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -25,12 +24,18 @@ from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
 from compactnas.data import Indices
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.version import __version__
 
-LOCK, OWNER = ".lock", ".writer"
-"""Lock file of a run's folder, and the file with the name of its owner for error messages."""
+STAGES = ("search", "train", "select", "pareto")
+"""Folders inside the folder of a run that its stages write to."""
+
+
+def run_writer(folder: Path, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+    """Lock the folder of a run and of its stages, as `sole_writer` does."""
+    return sole_writer(folder, wait_s=wait_s, also=[folder / stage for stage in STAGES])
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:
@@ -124,41 +129,6 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
     buffer = BytesIO()
     np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # mypy takes the arrays for `allow_pickle`
     write_bytes(folder / name, buffer.getvalue())
-
-
-@contextmanager
-def sole_writer(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Lock a run's folder, so that no other process writes to it. The lock ends with the process.
-
-    Removes half-written files of a killed process.
-
-    Args:
-        folder: Folder of the run; created if it does not exist.
-        wait_s: Seconds to wait for another process to finish.
-
-    Raises:
-        UserError: Another process is writing to the folder.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: not a folder; choose a new folder for the run")
-    folder.mkdir(parents=True, exist_ok=True)
-    # A job of a study locks its folder, and each of its stages locks the same folder again.
-    lock = FileLock(folder / LOCK, is_singleton=True)
-    try:
-        lock.acquire(timeout=wait_s)
-    except Timeout:
-        with suppress(OSError):
-            owner = (folder / OWNER).read_text(encoding="utf-8").strip()
-            raise UserError(f"{folder}: {owner} is writing here; wait for it, or choose another folder") from None
-        raise UserError(f"{folder}: another process is writing here; wait for it, or choose another folder") from None
-    try:
-        if lock.lock_counter == 1:
-            (folder / OWNER).write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
-            for part in folder.rglob(".*.part"):
-                part.unlink(missing_ok=True)
-        yield
-    finally:
-        lock.release()
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:

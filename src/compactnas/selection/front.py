@@ -21,7 +21,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.pipeline import evaluate_stage, train_stage
-from compactnas.runs.folder import sole_writer, start
+from compactnas.runs.folder import run_writer, start
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig
 from compactnas.selection.holdout import HoldOut
@@ -103,7 +103,7 @@ def front_stage(
     select = SelectConfig(by=("supernet",), holdout=choice.holdout, holdout_fraction=choice.holdout_fraction)
     held_out = HoldOut.of(data, searches, config, select)
     candidates = {most: _within(searches, held_out.macs(most), choice.samples, config.seed) for most in choice.budgets}
-    with sole_writer(folder):
+    with run_writer(folder):
         for text in (*start(folder, config, resume=resume, stage="pareto"), *data.warnings):
             listener.warn(text)
         require_same_choice(folder / "pareto" / "pareto.json", choice, folders, free="retrain")
@@ -112,17 +112,17 @@ def front_stage(
         for point in points:
             write_bytes(folder / "networks" / point.name / "genotype.json", point.genotype.to_json().encode())
         write_json(folder / "pareto" / "front.json", marked(rows, "supernet_oa"))
-    if not choice.retrain:
-        return marked(rows, "supernet_oa")
-    for point, row in zip(points, rows, strict=True):
-        own = folder / "networks" / point.name
-        if not (own / "evaluation.json").exists():
-            train_stage(config, own, str(own / "genotype.json"), resume=True, listener=listener, data=data)
-            evaluate_stage(own, data=data)
-        row |= _trained(own)
-    by = "validation_oa" if len(data.parts["validation"]) else "supernet_oa"
-    write_json(folder / "pareto" / "front.json", marked(rows, by))
-    return marked(rows, by)
+        if not choice.retrain:
+            return marked(rows, "supernet_oa")
+        for point, row in zip(points, rows, strict=True):
+            own = folder / "networks" / point.name
+            if not (own / "evaluation.json").exists():
+                train_stage(config, own, str(own / "genotype.json"), resume=True, listener=listener, data=data)
+                evaluate_stage(own, data=data)
+            row |= _trained(own)
+        by = "validation_oa" if len(data.parts["validation"]) else "supernet_oa"
+        write_json(folder / "pareto" / "front.json", marked(rows, by))
+        return marked(rows, by)
 
 
 def _trained(folder: Path) -> Row:

@@ -13,7 +13,7 @@ from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
-from compactnas.runs.folder import sole_writer, start, write_splits
+from compactnas.runs.folder import run_writer, start, write_splits
 from compactnas.selection.agreement import agreements
 from compactnas.selection.candidates import Candidate, make_candidates
 from compactnas.selection.choice import AGAIN, require_same_choice
@@ -75,7 +75,7 @@ def select_stage(
     if "supernet" in choice.by:
         _look_at_supernets(held_out, listener)
     candidates = make_candidates(searches, choice.candidates, config.seed, held_out.budgets, choice.random)
-    with sole_writer(folder):
+    with run_writer(folder):
         own = folder / "select"
         for text in (*start(folder, config, resume=resume, stage="select"), *held_out.data.warnings):
             listener.warn(text)

@@ -11,7 +11,7 @@ from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.baselines import BASELINES
 from compactnas.pipeline import evaluate_stage, search_stage, train_stage
 from compactnas.reporting.tensorboard import TensorBoard
-from compactnas.runs.folder import sole_writer
+from compactnas.runs.folder import run_writer
 from compactnas.space.genotype import Genotype
 from compactnas.studies.config import RANDOM, StudyConfig
 from compactnas.studies.jobs import StudyJob, expand
@@ -52,7 +52,7 @@ def run_job(job: StudyJob, root: Path, listener: Listener, data: Dataset, *, ten
     folder = job.folder(root)
     if tensorboard:
         listener = TensorBoard(listener, folder / "tensorboard" / job.name.replace(",", "").replace(" ", "_"))
-    with sole_writer(folder):
+    with run_writer(folder):
         if job.kind == "search":
             search_stage(job.config, folder, resume=True, listener=listener, data=data)
         elif job.kind == "random_search":

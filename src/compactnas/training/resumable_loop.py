@@ -180,8 +180,7 @@ class ResumableLoop:
         state.rows.append({"epoch": state.epoch + 1} | state.means.result() | trainer.epoch_row(state.epoch))
         if self._out_of_steps():
             self.listener.warn(self._estimate())
-            if self.processes.is_rank_zero:
-                write_rows(self.folder / "metrics.jsonl", state.rows)
+            self._write_metrics()
             return False
         state.step, state.means = 0, Means()
         self._save()
@@ -231,23 +230,25 @@ class ResumableLoop:
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: the folder is gone; bring it back and resume with --resume")
         state = self.state
-        saved: dict[str, Any] = {
-            "rows": state.rows,
-            "step": state.step,
-            "means": state.means.state(),
+        saved: dict[str, Any] = {"rows": state.rows, "step": state.step, "means": state.means.state()}
+        saved |= {
             "factor": state.rate_factor,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
             "state": self.trainer.state(),
         }
         self.checkpoints.save(state.epoch, state.step, saved)
-        if state.rows:
-            write_rows(self.folder / "metrics.jsonl", state.rows)
+        self._write_metrics()
         # Wall time has a file of its own, so that a repeated run writes the same metrics to the byte.
         now, file = time.monotonic(), self.folder / "seconds.json"
         before = float(read_json(file, "remove it")) if file.exists() else 0.0
         write_json(file, round(before + now - self.saved_at, 3))
         self.saved_at = now
+
+    def _write_metrics(self) -> None:
+        """Write the metrics of the finished epochs."""
+        if self.state.rows and self.processes.is_rank_zero:
+            write_rows(self.folder / "metrics.jsonl", self.state.rows)
 
     def _restore_newest(self) -> None:
         """Restore the newest readable checkpoint, if there is one."""
@@ -262,6 +263,7 @@ class ResumableLoop:
         if saved["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda_rng"])
         self.trainer.restore(saved["state"])
+        self._write_metrics()  # a kill between the checkpoint and the metrics leaves them a row behind
 
     def _require_finite(self) -> None:
         """Raise `DivergedError` if a mean of the current epoch is not finite."""

@@ -14,7 +14,7 @@ from compactnas.data.device_cache import on_device
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.io.atomic import write_json
 from compactnas.runs.checkpoints import CheckpointPolicy
-from compactnas.runs.folder import sole_writer, start, write_splits
+from compactnas.runs.folder import run_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric, prepare_device
@@ -66,7 +66,7 @@ class Session:
             UserError: Another run writes there.
         """
         with ExitStack() as stack:
-            self.on_rank_zero(stack.enter_context, sole_writer(self.folder))
+            self.on_rank_zero(stack.enter_context, run_writer(self.folder))
             yield
 
     def place(self, source: Source) -> Source:

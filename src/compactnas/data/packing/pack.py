@@ -1,6 +1,6 @@
 """Stream a source into a packed set (`formats/packed.py`) with bounded memory; resumable and atomic.
 
-The set grows in the folder `DEST.part`, which is renamed to `DEST` when the set is complete.
+The set grows in the folder `DEST.part/set`, which is renamed to `DEST` when the set is complete.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,16 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config import SPLIT_FIELDS, DataConfig, PixelDtype
-from compactnas.data.formats.packed import MANIFEST, MANIFEST_FORMAT
 from compactnas.data.normalization import Moments
 from compactnas.data.opening import open_streamed
 from compactnas.data.packing.encoding import DoesNotFitError, Encoding
 from compactnas.data.packing.npy_writer import NpyWriter
+from compactnas.data.packing.state import State
+from compactnas.data.packing.writing import write_facts, write_manifest
 from compactnas.data.reflectance_checks import is_scaled_twice
 from compactnas.data.source import Facts, Images, Indices, Progress, Source
-from compactnas.data.split_csv import PARTS
 from compactnas.errors import UserError
-from compactnas.io.atomic import write_bytes, write_json
+from compactnas.io.atomic import write_json
+from compactnas.io.sole_writer import require_own, workplace
 
 CHUNK_BYTES = 2 * 2**20
 """Size of a chunk of patches as float32: small enough for the cache of a core."""
@@ -41,37 +43,6 @@ SAMPLE = 64
 SAVE_EVERY_S = 1.0
 STATE = "state.json"
 SPARE_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class State:
-    """Progress of a preparation.
-
-    Attributes:
-        fingerprint: Fingerprint of the source and of the options.
-        encoding: Encoding of the pixels.
-        rows: Number of finished patches.
-        checksum: Checksum of the pixel file up to that row; resuming relies on it alone.
-        error: Largest rounding error so far.
-        moments: Moments of the patches so far.
-    """
-
-    fingerprint: str
-    encoding: Encoding
-    rows: int
-    checksum: str
-    error: float
-    moments: Moments
-
-    @classmethod
-    def load(cls, file: Path) -> State | None:
-        """Load the state of an interrupted preparation; None if there is no readable one."""
-        try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            encoding, moments = Encoding(**raw.pop("encoding")), Moments(**raw.pop("moments"))
-            return cls(encoding=encoding, moments=moments, **raw)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
 
 
 def prepare(
@@ -90,9 +61,9 @@ def prepare(
             broken.
     """
     how = {name: value for name, value in asdict(config).items() if name not in ("path", "preload_gib", *SPLIT_FIELDS)}
-    _require_free(destination)
-    source = open_streamed(config)
-    return pack(source, destination, dtype, progress, fingerprint_of(Path(config.path), how | {"dtype": dtype}))
+    fingerprint = fingerprint_of(Path(config.path), how | {"dtype": dtype})
+    _require_free(destination, fingerprint)
+    return pack(open_streamed(config), destination, dtype, progress, fingerprint)
 
 
 def pack(
@@ -115,17 +86,47 @@ def pack(
         UserError: As for `prepare`.
     """
     destination = Path(destination)
-    _require_free(destination)
+    work = _work_of(destination)
+    _require_free(destination, fingerprint)
+    with workplace(work), _nothing_left(work):
+        if not _is_finished(destination, fingerprint):  # a killed call may have left only the work folder to remove
+            _require_free(destination)
+            try:
+                _pack(source, work, destination, fingerprint, dtype, progress)
+            except DoesNotFitError:
+                if dtype != "auto":
+                    raise UserError(
+                        f"{source.facts.name}: has values that do not fit {dtype}; use --dtype auto"
+                    ) from None
+                _pack(source, work, destination, fingerprint, "float32", progress)
+        shutil.rmtree(work)
+    return destination
+
+
+@contextmanager
+def _nothing_left(work: Path) -> Iterator[None]:
+    """Remove the work folder again if an error occurs before any patch is written."""
     try:
-        return _pack(source, destination, fingerprint, dtype, progress)
-    except DoesNotFitError:
-        if dtype != "auto":
-            raise UserError(f"{source.facts.name}: has values that do not fit {dtype}; use --dtype auto") from None
-        return _pack(source, destination, fingerprint, "float32", progress)
+        yield
+    except BaseException:
+        if not (work / STATE).exists():
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
-def _require_free(destination: Path) -> None:
-    if destination.exists():
+def _work_of(destination: Path) -> Path:
+    """Folder beside the destination in which the set grows."""
+    return destination.with_name(f"{destination.name}.part")
+
+
+def _is_finished(destination: Path, fingerprint: str) -> bool:
+    """Check whether a call with this fingerprint was killed after the set was complete."""
+    state = State.load(_work_of(destination) / STATE)
+    return destination.exists() and state is not None and bool(fingerprint) and state.fingerprint == fingerprint
+
+
+def _require_free(destination: Path, fingerprint: str = "") -> None:
+    if destination.exists() and not _is_finished(destination, fingerprint):
         raise UserError(f"{destination}: exists already; remove it, or choose another folder")
 
 
@@ -136,9 +137,12 @@ def fingerprint_of(path: Path, taken: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([found, taken]).encode()).hexdigest()
 
 
-def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype, progress: Progress | None) -> Path:
+def _pack(
+    source: Source, work: Path, destination: Path, fingerprint: str, dtype: PixelDtype, progress: Progress | None
+) -> None:
+    """Write the set into a work folder, and rename it to its destination."""
     facts = source.facts
-    folder = destination.with_name(f"{destination.name}.part")
+    folder, progress_file = work / "set", work / STATE
     file, shape = folder / "images.npy", (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     sample, _ = source.batch(np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLE).astype(np.int64)))
     if dtype != "float32" and is_scaled_twice(facts, sample):
@@ -148,7 +152,7 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
             "Multiply it by 10000, or keep it as it is with --dtype float32"
         )
     encoding = Encoding.of(sample.dtype, dtype)
-    state, array = State.load(folder / STATE), None
+    state, array = State.load(progress_file), None
     if state and fingerprint and state.fingerprint == fingerprint and dtype in ("auto", state.encoding.dtype):
         array = NpyWriter.resumed(file, shape, state.encoding.dtype, state.rows, state.checksum)
     if state is None or array is None:
@@ -157,12 +161,12 @@ def _pack(source: Source, destination: Path, fingerprint: str, dtype: PixelDtype
         array = NpyWriter.begun(file, shape, encoding.dtype)
     make = _ready(source, state.encoding, _about(sample, state.encoding))
     with array:
-        state = _stream(make, facts, array, state, folder / STATE, progress)
-    _write_facts(facts, folder)
-    _write_manifest(facts, state, folder, {file.name: array.checksum})
+        state = _stream(make, facts, array, state, progress_file, progress)
+    write_facts(facts, folder)
+    write_manifest(facts, state, folder, {file.name: array.checksum})
+    write_json(progress_file, asdict(replace(state, checksum=array.checksum)))
+    require_own(folder)
     folder.rename(destination)
-    (destination / STATE).unlink(missing_ok=True)
-    return destination
 
 
 def _make_room(folder: Path, facts: Facts, encoding: Encoding) -> None:
@@ -248,48 +252,3 @@ def _in_order(make: Make, chunks: Iterator[Indices]) -> Iterator[_Ready]:
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _write_facts(facts: Facts, folder: Path) -> None:
-    np.save(folder / "labels.npy", facts.labels)
-    parts = np.zeros(len(facts.labels), np.uint8)
-    for part, rows in facts.parts.items():
-        parts[rows] = 1 + PARTS.index(part)
-    np.save(folder / "parts.npy", parts)
-    if facts.groups is not None:
-        np.save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
-    if facts.footprints is not None:
-        np.save(folder / "epsg.npy", facts.footprints.epsg)
-        np.save(folder / "bounds.npy", facts.footprints.bounds)
-    if facts.keys is not None and not any("\n" in key or "\r" in key for key in facts.keys):
-        write_bytes(folder / "keys.txt", "".join(f"{key}\n" for key in facts.keys).encode())
-
-
-def _write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, str]) -> None:
-    """Write the manifest; `known` holds checksums that need not be computed again."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".npy", ".txt"))
-    groups = {} if facts.groups is None else {"groups": [str(name) for name in np.unique(facts.groups)]}
-    manifest = {
-        "format": MANIFEST_FORMAT,
-        "name": facts.name,
-        "patches": len(facts.labels),
-        "patch_px": facts.patch_px,
-        "bands": list(facts.bands),
-        "classes": list(facts.classes),
-        **groups,
-        "parts": list(PARTS),
-        "dtype": state.encoding.dtype,
-        "divisor": state.encoding.divisor,
-        "largest_rounding_error": state.error,
-        "statistics": state.moments.by_band(facts.bands),
-        "source": {"name": facts.name, "fingerprint": state.fingerprint},
-        "files": {
-            file.name: {"bytes": file.stat().st_size, "sha256": known.get(file.name) or _sha256(file)} for file in files
-        },
-    }
-    write_json(folder / MANIFEST, manifest)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -18,7 +18,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes
 from compactnas.reporting.progress import describe
 from compactnas.runs.checkpoints import PATTERN
-from compactnas.runs.folder import sole_writer
+from compactnas.runs.folder import run_writer
 from compactnas.studies.jobs import LAST, StudyJob
 from compactnas.studies.running import run_job
 from compactnas.training.runtime import Listener
@@ -113,7 +113,7 @@ def do_job(job: StudyJob, order: Order, inputs: list[Any]) -> Iterator[Begun | E
                 unpack(ray.get(reference), root)
         log = stack.enter_context(Log(job.folder(root), order.attempt, host))
         try:  # the attempt that this one replaces stops soon after it has read the new owner
-            stack.enter_context(sole_writer(job.folder(root), wait_s=STOPS_WITHIN_S))
+            stack.enter_context(run_writer(job.folder(root), wait_s=STOPS_WITHIN_S))
         except UserError as error:
             raise UserError(f"{job.name} on {host}: {error}") from None
         try:
