@@ -15,6 +15,7 @@ from support.tiny import Killed, tiny_config
 from compactnas.cli import main
 from compactnas.config import DataConfig
 from compactnas.data import open_dataset, open_source
+from compactnas.data.formats.packed import open_packed
 from compactnas.data.packing import pack
 from compactnas.data.packing.pack import prepare
 from compactnas.data.samples import PackedSamples
@@ -214,3 +215,24 @@ def test_nothing_is_written_over_and_a_small_disk_is_seen_before(
     with pytest.raises(UserError, match="GiB are free"):
         prepare(made.config, tmp_path / "packed")
     assert not list(tmp_path.glob("packed*"))
+
+
+def test_a_set_that_is_not_as_it_was_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A hole is found when the set is opened; a single byte by `inspect`, which reads everything."""
+    images = np.random.default_rng(0).integers(0, 255, (600, 4, 32, 32)).astype(np.uint8)
+    np.savez(tmp_path / "patches.npz", images=images, labels=np.arange(600) % 3)
+    prepare(DataConfig(str(tmp_path / "patches.npz")), tmp_path / "set")
+    file = tmp_path / "set" / "images.npy"
+    assert main(["inspect", str(tmp_path / "set")]) == 0
+    assert "checksums of 4 files: as in the manifest" in capsys.readouterr().out
+    content = bytearray(file.read_bytes())
+    content[30_000] ^= 1  # between two pieces of the sample
+    file.write_bytes(content)
+    source = open_packed(tmp_path / "set")
+    assert len(source.facts.labels) == 600
+    assert main(["inspect", str(tmp_path / "set")]) == 2
+    assert "images.npy: is not as it was written" in capsys.readouterr().err
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"images\.npy: is not as it was written"):
+        open_packed(tmp_path / "set")

@@ -39,10 +39,14 @@ def main(argv: list[str]) -> int:
     parser = build()
     options = parser.parse_args(parser.words(argv))
     from compactnas.data import open_streamed
+    from compactnas.data.formats import FORMATS, format_of
     from compactnas.data.inspection import look, mosaic
     from compactnas.io.atomic import write_bytes
 
-    source = open_streamed(DataConfig(path=options.path, **options.data.as_dict()))
+    config = DataConfig(path=options.path, **options.data.as_dict())
+    source = open_streamed(config)
+    verify = FORMATS[format_of(config)].verify
+    verified = verify(config) if verify else ""
     seen = look(source)
     if options.mosaic:
         buffer = BytesIO()
@@ -52,6 +56,8 @@ def main(argv: list[str]) -> int:
         print(json.dumps(seen.to_json(), indent=2))
         return 0
     _show(seen)
+    if verified:
+        print(verified)
     if options.mosaic:
         print(f"mosaic: {options.mosaic}")
     return 0

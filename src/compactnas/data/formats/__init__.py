@@ -27,6 +27,7 @@ class DataFormat:
         streams: Whether patches can be read from disk a batch at a time; otherwise, `open` reads all of them.
         options: Fields of `DataConfig` that only this format uses.
         fallback: Whether to try `detect` only after all other formats.
+        verify: Function that checks all files against stored checksums, and returns a line that says so.
     """
 
     title: str
@@ -35,6 +36,7 @@ class DataFormat:
     streams: bool = True
     options: tuple[str, ...] = ()
     fallback: bool = False
+    verify: Callable[[DataConfig], str] | None = None
 
 
 FORMATS: Registry[DataFormat] = DATA_FORMATS

@@ -19,6 +19,7 @@ outside the batch, and because `numpy.load(..., mmap_mode="r")` opens the array 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_NAME_BYTES, MOST_PATCHES, names_of, require_finite, require_patch
+from compactnas.data.checksums import sampled_sha256, whole_sha256
 from compactnas.data.footprints import Footprints, checked_footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.npy import mapped
@@ -109,7 +111,30 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
         keys=_keys(path, patches),
         lcz=classes == NAMES,
     )
+    _require_checksums(path, manifest["files"], sampled_sha256, "sampled_sha256")
     return PackedSource(facts, stored, manifest["divisor"], positions, downsample)
+
+
+def verify_packed(path: Path) -> str:
+    """Compare the checksum of each file with the manifest; return a line that says so.
+
+    Raises:
+        UserError: A file differs.
+    """
+    files = _manifest(path / MANIFEST)["files"]
+    _require_checksums(path, files, whole_sha256, "sha256")
+    return f"checksums of {len(files)} files: as in the manifest"
+
+
+def _require_checksums(path: Path, files: dict[str, Any], checksum: Callable[[Path], str], key: str) -> None:
+    """Check files against the manifest; sets of older versions have no sampled checksums."""
+    for name, known in files.items():
+        file = path / name
+        _require(Path(name).name == name and isinstance(known, dict), path / MANIFEST, "`files` has an invalid entry")
+        if key in known:
+            _require_inside(file)
+            _require(file.is_file(), file, "is missing")
+            _require(checksum(file) == known[key], file, "is not as it was written (copied in part, or changed)")
 
 
 def _require(ok: bool, file: Path, what: str) -> None:
@@ -214,4 +239,5 @@ FORMAT = DataFormat(
     title="a packed set (`compactnas prepare`)",
     detect=is_packed,
     open=lambda config: open_packed(Path(config.path), config.bands, config.downsample),
+    verify=lambda config: verify_packed(Path(config.path)),
 )

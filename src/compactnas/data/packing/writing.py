@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
+from compactnas.data.checksums import sampled_sha256, whole_sha256
 from compactnas.data.formats.packed import MANIFEST, MANIFEST_FORMAT
 from compactnas.data.packing.state import State
 from compactnas.data.source import Facts
@@ -49,12 +49,12 @@ def write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, st
         "statistics": state.moments.by_band(facts.bands),
         "source": {"name": facts.name, "fingerprint": state.fingerprint},
         "files": {
-            file.name: {"bytes": file.stat().st_size, "sha256": known.get(file.name) or _sha256(file)} for file in files
+            file.name: {
+                "bytes": file.stat().st_size,
+                "sha256": known.get(file.name) or whole_sha256(file),
+                "sampled_sha256": sampled_sha256(file),
+            }
+            for file in files
         },
     }
     write_json(folder / MANIFEST, manifest)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
