@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from io import TextIOWrapper
 
 from compactnas import __version__
 from compactnas.cli.command import COMMANDS, overview
@@ -22,7 +23,12 @@ from compactnas.io.signals import StoppedError, stopping_at_once
 
 USAGE, STOPPED, INTERRUPTED, BROKEN_PIPE = 2, 75, 130, 141
 """Exit codes; 75 is EX_TEMPFAIL of sysexits.h, which means: try again later."""
-FULL_OR_FORBIDDEN = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+MACHINE_FAULTS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
+}
+"""Errors of the system that are not ours: its disk, its rights, its names of files and its limits."""
+OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "not enough memory")
 
 PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "DistBackendError", "DistNetworkError")
 """Texts in errors of torch.distributed which mean that another process of the run has ended."""
@@ -67,6 +73,10 @@ def entry() -> None:
     # that slows a search two to eight times; a short spin does not. It must be set before torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ["MPLBACKEND"] = "Agg"  # pictures are only written, and an unknown backend would be an error
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 
@@ -106,20 +116,28 @@ def _machine_fault(error: Exception, how: str) -> str | None:
         how: Advice on how to continue the command.
     """
     text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.errno in FULL_OR_FORBIDDEN:
+    if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
         where = f"{error.filename}: " if error.filename else ""
         what = (error.strerror or text).lower()
         return f"{where}{what}; {_remedy(what, how)}"
-    if any(sign in text for sign in PEER_GONE):
+    if _says(text, PEER_GONE):
         return f"another process of this run has ended; {how or 'start it again'}"
     if "no space left on device" in text.lower():  # h5py and torch wrap it
         return f"no space left on device; {_remedy('no space', how)}"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says(text, OUT_OF_MEMORY):
         return "out of memory; lower the batch size (search.batch_size, train.batch_size) or data.preload_gib"
     return None
+
+
+def _says(text: str, signs: Sequence[str]) -> bool:
+    return any(sign in text for sign in signs)
 
 
 def _remedy(what: str, how: str) -> str:
     if "space" in what or "quota" in what:
         return f"free some space and {how or 'try again'}"
+    if "too many open files" in what:
+        return f"raise the limit (ulimit -n 1024) and {how or 'try again'}"
+    if "input/output" in what or "stale" in what:
+        return f"check the disk and {how or 'try again'}"
     return "name a writable folder with --output"

@@ -15,7 +15,7 @@ from compactnas.cli.help import help_text, is_switch, negated, spellings
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.config.values import in_plain_words, unknown_key
 from compactnas.errors import UserError
-from compactnas.io.untrusted import read_yaml, require_plain
+from compactnas.io.untrusted import parse_yaml, read_yaml, require_plain
 from compactnas.space.search_space import Space
 
 PARTS = {
@@ -149,20 +149,20 @@ class Parser(ArgumentParser):
         return on | {negated(name.replace("_", "-")): (name, "false") for name in switches}
 
     def _require_plain_file(self, option: str, file: str) -> None:
-        """Check a YAML file before the parser reads it, because the parser would import classes that it names."""
-        if not Path(file).is_file():
-            return  # the parser reports a missing file
+        """Check a YAML file, or YAML in its place, because the parser would import classes that it names."""
         kind = CONFIG_FILES[option]
         own = {action.dest for action in self._actions if "." not in action.dest} if kind is RunConfig else set()
         try:
-            values = read_yaml(Path(file), "`compactnas run --print-config` prints an example")
+            values = _values_of(option, file)
+            if values is None:
+                return  # the parser reports a missing file
             if "config" in values:
                 raise TypeError("config: a config file cannot name another one; give --config once for each file")
             require_plain(kind, values)
             if unknown := unknown_key(kind, values, sorted(own)):
                 raise TypeError(unknown)
         except TypeError as error:
-            raise UserError(f"{file}: {error}") from None
+            raise UserError(f"{file[:200]}: {error}") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise an error message of jsonargparse as a `UserError`."""
@@ -183,6 +183,22 @@ class Parser(ArgumentParser):
         known = [name for action in self._actions for name in spellings(action) if name.startswith("--")]
         near = difflib.get_close_matches(word.split("=")[0].replace("_", "-"), known, n=1)
         return f"did you mean {near[0]}?" if near else f"`{self.prog} --help-all` lists all options"
+
+
+def _values_of(option: str, given: str) -> dict[str, Any] | None:
+    """Read the YAML file that an option names, or the YAML that it holds; None if it is neither."""
+    how = "`compactnas run --print-config` prints an example"
+    try:
+        exists = Path(given).exists()
+    except (OSError, ValueError):  # longer than a file name can be
+        exists = False
+    if exists:
+        return read_yaml(Path(given), how)
+    try:
+        values = parse_yaml(given)
+    except ValueError as error:
+        raise UserError(f"{option}: {given[:40]!r} is neither a file nor YAML ({error}); {how}") from None
+    return values if isinstance(values, dict) else None
 
 
 def _switched(typed: str, switch: tuple[str, str], value: str | None, rest: Sequence[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TextIO
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from compactnas.data.source import Facts, Groups, Parts
 from compactnas.errors import UserError
 
 PARTS = ("train", "validation", "test")
+
+LONGEST_LINE = 2**16
+"""Longest line of a file in characters."""
 
 WORDS = {
     "train": "train",
@@ -39,29 +44,41 @@ def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
     names = [""] * len(facts.labels)
     seen: set[str] = set()
-    records = _records(path)
-    for line, record in records:
+    grouped = False
+    for line, record in _records(path):
         key, part = _listed(f"{path}, line {line}", record, seen, rows_of)
         parts[part] += rows_of[key]
+        grouped = "group" in record
         for row in rows_of[key]:
             names[row] = record.get("group") or ""
-    groups = np.array(names) if records and "group" in records[0][1] else None
+    groups = np.array(names) if grouped else None
     return {part: np.array(rows, np.int64) for part, rows in parts.items()}, groups
 
 
-def _records(path: Path) -> list[tuple[int, dict[str, str | None]]]:
-    """Read line number and columns of each row."""
+def _records(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Read line number and columns, row by row."""
+    if path.exists() and not path.is_file():  # reading a pipe could block
+        raise UserError(f"data.split_csv: {path} is not a file; give a CSV file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
+            reader = csv.DictReader(_lines(stream, path), strict=True)
             absent = {"path", "split"} - set(reader.fieldnames or ())
             if absent:
                 raise UserError(f"{path}: has no column {', '.join(sorted(absent))}; its first line must be path,split")
-            return [(reader.line_num, record) for record in reader]
+            for record in reader:
+                yield reader.line_num, record
     except OSError as error:
         raise UserError(f"data.split_csv: {path} cannot be read ({error.strerror}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.split_csv: {path} is not a CSV file in UTF-8 ({error}); export it again") from error
+
+
+def _lines(stream: TextIO, path: Path) -> Iterator[str]:
+    """Read lines of bounded length."""
+    while line := stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise UserError(f"data.split_csv: {path} has a line of more than {LONGEST_LINE} characters; shorten it")
+        yield line
 
 
 def _listed(

@@ -61,6 +61,8 @@ def format_of(config: DataConfig) -> str:
         raise UserError(
             f"data.path: {path} does not exist; check the spelling, or pass --data.path if the data has moved"
         )
+    if not (path.is_file() or path.is_dir()):
+        raise UserError(f"data.path: {path} is neither a file nor a folder; give one of: {titles}")
     for name, known in sorted(FORMATS.items(), key=lambda item: item[1].fallback):
         if known.detect(path):
             return name

@@ -119,9 +119,13 @@ def open_folder(root: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
 
 def _images(folder: Path) -> list[Path]:
     suffixes = pictures.SUFFIXES | SUFFIXES
-    return sorted(
+    found = sorted(
         file for file in folder.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith(".")
     )
+    for file in found:
+        if file.exists() and not file.is_file():  # reading a pipe could block
+            raise UserError(f"{file}: is not a file; remove it")
+    return found
 
 
 def _reader(files: list[Path]) -> Reader:
