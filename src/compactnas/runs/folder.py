@@ -27,6 +27,7 @@ from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import ModelSpec, build
+from compactnas.runs.data_record import DataRecord, located, with_whole_paths
 from compactnas.version import __version__
 
 STAGES = ("search", "train", "select", "pareto")
@@ -47,16 +48,18 @@ def config_values(config: RunConfig) -> dict[str, Any]:
 def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
     """Create a run folder with config and environment, or check that a resumed one has the same config.
 
-    Options that are missing from the folder's config take their defaults. The number of devices and nodes may differ;
-    a warning then names both.
+    Options that are missing from the folder's config take their defaults. The number of devices and nodes, and the
+    versions of the software, may differ; a warning then names both.
 
     Returns:
         Warnings.
 
     Raises:
-        UserError: The folder already has this stage and `resume` is off, or it holds another config.
+        UserError: The folder already has this stage and `resume` is off, it holds another config, or the data has
+            changed.
     """
-    file = folder / "config.yaml"
+    file, config = folder / "config.yaml", with_whole_paths(config)
+    data = DataRecord.of(config.data, folder) if config.data.path and Path(config.data.path).exists() else None
     if file.exists() and resume:
         before = read_config(folder)
         machine, now = before.machine, config.machine
@@ -67,24 +70,43 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
             raise UserError(
                 f"{file}: differs from the given config in {key}; resume with the same value, or choose a new folder"
             )
+        known = DataRecord.read(folder)
+        if known and data:
+            known.require_same(data, folder, config.data.path)
         if (machine.devices, machine.nodes) == (now.devices, now.nodes):
-            return []
+            return other_versions(folder)
         started, devices = machine.world_size, now.world_size
         plural = "s" * (devices > 1)
-        return [f"resuming on {devices} device{plural} (started on {started}): the last digits may differ"]
+        text = f"resuming on {devices} device{plural} (started on {started}): the last digits may differ"
+        return [text, *other_versions(folder)]
     if (folder / stage).exists():
         raise UserError(f"{folder}: already has a {stage}; resume it with --resume, or choose a new folder")
     write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
     write_json(folder / "environment.json", environment())
+    if data:
+        data.write(folder)
     return []
 
 
+def other_versions(folder: Path) -> list[str]:
+    """Warn if a run began with other versions of the software than this process has."""
+    file = folder / "environment.json"
+    before = read_json(file, "remove it, and the versions are not compared") if file.exists() else {}
+    now = environment()
+    differ = [
+        f"{name} {before[name]} (now {now[name]})"
+        for name in ("compactnas", "torch", "numpy")
+        if isinstance(before, dict) and isinstance(before.get(name), str) and before[name] != now[name]
+    ]
+    return [f"{folder}: started with {', '.join(differ)}: results may differ from an undisturbed run"] if differ else []
+
+
 def read_config(folder: Path) -> RunConfig:
-    """Read the config of a run."""
+    """Read the config of a run, with the place where its data is now."""
     file = folder / "config.yaml"
     values = read_yaml(file, "name a run folder")
     try:
-        return from_values(RunConfig, values)
+        return located(from_values(RunConfig, values), folder)
     except (TypeError, UserError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{file}: not a run's config ({reason}); correct it, or name another run folder") from None
@@ -94,8 +116,12 @@ def require_data(folder: Path, config: DataConfig) -> None:
     """Raise a `UserError` if the data of a run does not exist, for example because it has been moved."""
     path = Path(config.path)
     if config.path and not path.exists():
+        record = DataRecord.read(folder)
+        beside = f", nor {folder.absolute() / record.relative}" if record and record.relative else ""
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
-        raise UserError(f"{folder}: its data {path} does not exist{where}; if the data has moved, pass --data.path")
+        raise UserError(
+            f"{folder}: its data {path} does not exist{where}{beside}; if the data has moved, pass --data.path"
+        )
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str:

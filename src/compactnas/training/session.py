@@ -14,7 +14,7 @@ from compactnas.data.device_cache import on_device
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.io.atomic import write_json
 from compactnas.runs.checkpoints import CheckpointPolicy
-from compactnas.runs.folder import run_writer, start, write_splits
+from compactnas.runs.folder import other_versions, run_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric, prepare_device
@@ -83,7 +83,7 @@ class Session:
         """
         for text in (*start(self.folder, config, resume=resume, stage=stage), *data.warnings):
             self.listener.warn(text)
-        write_json(self.folder / "warnings.json", list(data.warnings))
+        write_json(self.folder / "warnings.json", [*data.warnings, *other_versions(self.folder)])
         write_splits(self.folder, data.parts)
         facts = data.source.facts
         Task.of(facts, normalisation).write(self.folder)
