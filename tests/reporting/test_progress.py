@@ -23,11 +23,11 @@ SEARCH = {
 }
 
 
-def listener(terminal: bool, verbose: bool = False) -> tuple[RichListener, io.StringIO]:
+def listener(terminal: bool) -> tuple[RichListener, io.StringIO]:
     """A listener that writes into memory, 200 columns wide."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=200, color_system=None, legacy_windows=False)
-    return RichListener(console, verbose=verbose), file
+    return RichListener(console), file
 
 
 def run(seen: RichListener, epochs: int = 2, steps: int = 3, first: int = 1) -> None:
@@ -40,14 +40,8 @@ def run(seen: RichListener, epochs: int = 2, steps: int = 3, first: int = 1) -> 
     seen.end()
 
 
-def test_quiet_without_a_terminal() -> None:
+def test_one_plain_line_an_epoch_without_a_terminal() -> None:
     seen, file = listener(terminal=False)
-    run(seen)
-    assert file.getvalue() == ""
-
-
-def test_one_plain_line_an_epoch_when_verbose() -> None:
-    seen, file = listener(terminal=False, verbose=True)
     run(seen)
     lines = file.getvalue().splitlines()
     assert len(lines) == 2 and "\x1b" not in file.getvalue()

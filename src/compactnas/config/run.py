@@ -35,7 +35,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         space, depth = self.space, self.search.initial_depth
-        require(0 <= self.seed < 2**63, f"seed: {self.seed} is not from 0 to 2^63 - 1; give another one")
+        require(self.seed >= 0, f"seed: {self.seed} is negative; give 0 or more")
+        require(self.seed < 2**63, f"seed: {self.seed} does not fit in 64 bits; give less than 2^63")
         require(
             not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
             f"search.initial_depth: {depth} is outside {space.min_depth} to {space.max_depth}; change it, or "

@@ -1,6 +1,7 @@
 """Show the progress of a run on a terminal: a bar, the latest figures, and the remaining time.
 
-Everything goes to stderr, so that results on stdout can be piped. Without a terminal, nothing is shown.
+Everything goes to stderr, so that results on stdout can be piped. Without a terminal, as in the log of a cluster or
+in a notebook, each epoch is one plain line.
 """
 
 from __future__ import annotations
@@ -20,16 +21,14 @@ class RichListener:
     """A `compactnas.training.runtime.Listener` that shows progress with rich.
 
     On a terminal, it shows one bar for each stage and, below it, the figures of the last step and epoch. Without a
-    terminal, it shows nothing, or one plain line for each epoch with `verbose`. Warnings are always shown, each once.
+    terminal, it prints one plain line for each epoch. Warnings are always shown, each once.
 
     Args:
         console: Console to write to; stderr by default.
-        verbose: Whether to print one line for each epoch.
     """
 
-    def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._verbose = verbose
         self._live: Live | None = None
         self._progress, self._task = _bar(self._console)
         self._stage, self._epochs, self._steps = "", 0, 0
@@ -64,7 +63,7 @@ class RichListener:
         if self._live is not None:
             self._advance_to(self._epoch * self._steps)
             self._live.update(self._view())
-        if self._verbose:
+        if not self._console.is_terminal:
             self._print(f"{self._stage} epoch {self._epoch}/{self._epochs}: {describe(metrics)}")
 
     def warn(self, text: str) -> None:
@@ -102,6 +101,7 @@ class RichListener:
     def _print(self, line: str, style: str = "") -> None:
         printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
         self._console.print(Text(printable, style=style), soft_wrap=True)
+        self._console.file.flush()
 
 
 def describe(metrics: Mapping[str, object]) -> str:
