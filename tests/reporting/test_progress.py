@@ -92,7 +92,7 @@ def test_warnings_are_shown_everywhere_and_take_no_markup_or_escapes() -> None:
 
 
 def test_goes_to_stderr_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = RichListener(verbose=True)
+    seen = RichListener()
     run(seen)
     seen.warn("careful")
     seen.warn("careful")  # the next stage knows the same

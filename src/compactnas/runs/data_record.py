@@ -18,7 +18,7 @@ from compactnas.data.checksums import sampled_sha256
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 
-FILE = "data.json"
+FILE = "data_source.json"
 SAMPLED_FILES = 256
 """Largest number of files whose content is sampled; of all others, only names and sizes count."""
 PATHS = ("path", "labels", "split_csv")
