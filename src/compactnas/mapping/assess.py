@@ -17,10 +17,10 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
+from compactnas.evaluation.bootstrap import Confusions, Interval, UnitCounts, intervals_of
 from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
 from compactnas.labels.polygons import read_polygons
 from compactnas.lcz import CLASSES
-from compactnas.mapping.bootstrap import Confusions, Interval, intervals_of
 from compactnas.mapping.reference import (
     PolygonReference,
     RasterReference,
@@ -233,7 +233,8 @@ def _nothing(counts: _Counts, map_file: Path, truth_file: Path) -> str:
 def _score(confusions: Confusions, draws: int, generator: np.random.Generator) -> Score:
     confusion = confusions.sum(0)
     filled = confusions[confusions.any((1, 2))]
-    intervals = intervals_of(filled, draws, generator) if draws and len(filled) > 1 else {}
+    enough = draws and len(filled) > 1
+    intervals = intervals_of(UnitCounts.of(filled), draws, generator, lcz=True, each_class=True) if enough else {}
     return Score(confusion_measures(confusion, lcz=True), confusion, intervals, len(filled))
 
 
