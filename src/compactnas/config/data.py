@@ -48,13 +48,13 @@ class DataConfig:
         stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
         split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
             So2Sat). `d2`: the official training part, split at random (paper, section 4). `group`: whole groups
-            (cities) are held out. `fold`: one of K folds of groups. `block`: squares on the ground are held out, and
-            patches across their borders are dropped. `random`: all patches at random. `csv`: the parts in
+            (polygons, cities) are held out. `fold`: one of K folds of groups. `block`: squares on the ground are held
+            out, and patches across their borders are dropped. `random`: all patches at random. `csv`: the parts in
             `data.split_csv`.
         split_csv: File with columns path,split[,group] for the split `csv`.
-        test_groups: Groups of the test part for the split `group`; if empty, groups are drawn at random.
+        test_groups: Groups of the test part for the split `group`; if empty, groups are drawn by class.
         test_fraction: Share of the test part for the splits `d2`, `random`, `block`, and `group` without test groups.
-        folds: Number of folds for the split `fold`; 0 makes one fold of each group (leave one city out).
+        folds: Number of folds for the split `fold`; 0 makes one fold of each group (leave one group out).
         fold: Number of the fold that is the test part, from 0.
         block_m: Side of a square for the split `block`, in the unit of the coordinates.
         validation_fraction: Share of the validation part, taken from the training part by the same method; 0 makes

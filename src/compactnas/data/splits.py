@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, Split
 from compactnas.data.footprints import overlaps
+from compactnas.data.group_splits import GroupTable, fold_of_groups, take_share
+from compactnas.data.part_checks import checked, fitting_block_m, some, without_groups
 from compactnas.data.source import Facts, Groups, Indices, Parts
 from compactnas.data.split_csv import PARTS, read_split_csv
 from compactnas.errors import UserError
-
-MAY_MEMORISE = "test accuracy may include memorised locations"
-"""End of each warning that the test part shares locations with the training part."""
 
 
 class Cut(NamedTuple):
@@ -24,7 +22,7 @@ class Cut(NamedTuple):
 
     Attributes:
         parts: Rows of each part; `validation` may be missing.
-        groups: Group of each patch, for warnings, or None.
+        groups: Group of each patch (for `block` its square), for warnings and intervals, or None.
         together: Groups that the validation part must keep whole; None allows single patches.
     """
 
@@ -36,8 +34,27 @@ class Cut(NamedTuple):
 Splitter = Callable[[Facts, DataConfig, np.random.Generator], Cut]
 
 
+class Division(NamedTuple):
+    """Patches divided into parts.
+
+    Attributes:
+        parts: Rows of each part in ascending order.
+        warnings: Warnings to show with every result.
+        groups: Group of each patch: its polygon, city or area, for `block` its square; None if unknown.
+    """
+
+    parts: Parts
+    warnings: tuple[str, ...]
+    groups: Groups | None
+
+
 def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]]:
-    """Return the rows of each part in ascending order, and warnings to show with every result.
+    """Return the rows of each part in ascending order, and warnings to show with every result, as `divide` does."""
+    return divide(facts, config)[:2]
+
+
+def divide(facts: Facts, config: DataConfig) -> Division:
+    """Divide the patches into parts.
 
     The validation part is empty unless the source or the CSV has one or `validation_fraction` asks
     for one. It follows the rule of the test part: whole groups for `group` and `fold` (and for
@@ -49,12 +66,12 @@ def make_parts(facts: Facts, config: DataConfig) -> tuple[Parts, tuple[str, ...]
     _require_fitting_options(config)
     rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
     found, groups, together = SPLITTERS[config.split](facts, config, rng)
-    parts = _with_validation(found, config.validation_fraction, together, rng)
+    parts = _with_validation(facts, config, found, together, rng)
     nothing = np.arange(0)
     parts = {part: np.sort(parts.get(part, nothing)) for part in PARTS}
     parts, notes = _without_overlaps(facts, parts) if config.split == "block" else (parts, [])
     assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
-    return parts, (*notes, *_checked(facts, parts, groups, config.split))
+    return Division(parts, (*notes, *checked(facts, parts, groups, config)), groups)
 
 
 def _require_fitting_options(config: DataConfig) -> None:
@@ -68,30 +85,49 @@ def _require_fitting_options(config: DataConfig) -> None:
             )
 
 
-def _with_validation(parts: Parts, fraction: float, together: Groups | None, rng: np.random.Generator) -> Parts:
+def _with_validation(
+    facts: Facts, config: DataConfig, parts: Parts, together: Groups | None, rng: np.random.Generator
+) -> Parts:
     """Take a validation part out of the training part, if the config asks for one and the split made none."""
+    fraction, rows = config.validation_fraction, parts["train"]
     if not fraction or len(parts.get("validation", ())):
         return parts
-    validation, train = cut(parts["train"], fraction, together, rng)
+    if together is None:
+        validation, train = cut(rows, fraction, rng)
+    else:
+        validation, train = _cut_groups(facts, config, rows, fraction, together)
     return {**parts, "validation": validation, "train": train}
 
 
-def cut(rows: Indices, fraction: float, groups: Groups | None, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draw about this share of the rows; return it and the rest. Groups, if given, stay whole."""
-    if groups is None:
-        if len(rows) < 2:
-            raise UserError(f"data.split: {len(rows)} patches cannot be cut into two parts; give more patches")
-        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
-        order = rng.permutation(rows)
-        return order[:count], order[count:]
-    names, sizes = np.unique(groups[rows], return_counts=True)
-    if len(names) < 2:
-        raise UserError(f"data.split: one group, {', '.join(names)}, cannot be cut into two parts; use `split: random`")
-    order = rng.permutation(len(names))
-    shares = np.cumsum(sizes[order])[:-1] / len(rows)
-    count = int(np.argmin(np.abs(shares - fraction))) + 1
-    taken = np.isin(groups[rows], names[order[:count]])
+def cut(rows: Indices, fraction: float, rng: np.random.Generator) -> tuple[Indices, Indices]:
+    """Draw about this share of the rows; return it and the rest."""
+    if len(rows) < 2:
+        raise UserError(f"data.split: {len(rows)} patches cannot be cut into two parts; give more patches")
+    count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+    order = rng.permutation(rows)
+    return order[:count], order[count:]
+
+
+def _cut_groups(
+    facts: Facts, config: DataConfig, rows: Indices, fraction: float, groups: Groups
+) -> tuple[Indices, Indices]:
+    """Draw whole groups with about this share of the rows of each class; return them and the rest."""
+    table = GroupTable.count(groups[rows], facts.labels[rows], config.split_seed)
+    if len(table.names) < 2:
+        raise UserError(_one_group(facts, config, table.names))
+    taken = take_share(table, fraction)
     return rows[taken], rows[~taken]
+
+
+def _one_group(facts: Facts, config: DataConfig, names: tuple[str, ...]) -> str:
+    """Explain that fewer than two groups cannot be split, and what to do."""
+    if config.split == "block" and facts.footprints is not None:
+        return (
+            f"data.block_m: one square of {config.block_m:g} m holds all patches; give a smaller one, such as "
+            f"`--data.block-m {fitting_block_m(facts.footprints):g}`"
+        )
+    held = f"one group, {names[0]}," if names else "an empty part"
+    return f"data.split: {held} cannot be cut into two parts; use {without_groups(facts)}"
 
 
 def halves(indices: Indices, seed: int) -> tuple[Indices, Indices]:
@@ -114,12 +150,12 @@ def _official_parts(facts: Facts, split: str) -> Parts:
 
 def _d2(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
     """Cut the official training part at random (paper, section 4)."""
-    test, train = cut(_official_parts(facts, "d2")["train"], config.test_fraction, None, rng)
+    test, train = cut(_official_parts(facts, "d2")["train"], config.test_fraction, rng)
     return Cut({"train": train, "test": test}, facts.groups, None)
 
 
 def _random(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
-    test, train = cut(np.arange(len(facts.labels)), config.test_fraction, None, rng)
+    test, train = cut(np.arange(len(facts.labels)), config.test_fraction, rng)
     return Cut({"train": train, "test": test}, facts.groups, None)
 
 
@@ -129,44 +165,45 @@ def _csv(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
     return Cut(parts, groups, groups)
 
 
-def _block(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+def _block(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
     squares = blocks(facts, config.block_m)
-    test, train = cut(np.arange(len(facts.labels)), config.test_fraction, squares, rng)
+    test, train = _cut_groups(facts, config, np.arange(len(facts.labels)), config.test_fraction, squares)
     return Cut({"train": train, "test": test}, squares, squares)
 
 
-def _group(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
+def _group(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
     everything = np.arange(len(facts.labels))
     if facts.groups is None:
-        raise UserError(f"data.split: {facts.name} has no groups (cities) to hold out; use official, random or csv")
+        raise UserError(
+            f"data.split: {facts.name} has no groups (polygons, cities) to hold out; use {without_groups(facts)}"
+        )
     if not config.test_groups:
-        test, train = cut(everything, config.test_fraction, facts.groups, rng)
+        test, train = _cut_groups(facts, config, everything, config.test_fraction, facts.groups)
         return Cut({"train": train, "test": test}, facts.groups, facts.groups)
     known = np.unique(facts.groups)
     unknown = [name for name in config.test_groups if name not in known]
     if unknown:
-        raise UserError(f"data.test_groups: {facts.name} has no group {', '.join(unknown)}; it has {_some(known)}")
+        raise UserError(f"data.test_groups: {facts.name} has no group {', '.join(unknown)}; it has {some(known)}")
     held_out = np.isin(facts.groups, config.test_groups)
     return Cut({"train": everything[~held_out], "test": everything[held_out]}, facts.groups, facts.groups)
 
 
-def _fold(facts: Facts, config: DataConfig, rng: np.random.Generator) -> Cut:
-    """Hold out one of K folds of whole groups with sizes as even as possible; 0 folds hold out one group at a time."""
+def _fold(facts: Facts, config: DataConfig, _: np.random.Generator) -> Cut:
+    """Hold out one of K folds of whole groups; 0 folds hold out one group at a time, in the order of their names."""
     if facts.groups is None:
-        raise UserError(f"data.split: {facts.name} has no groups (cities) to make folds from; use block or random")
-    names, groups, sizes = np.unique(facts.groups, return_inverse=True, return_counts=True)
-    folds = config.folds or len(names)
-    if not 2 <= folds <= len(names):
-        raise UserError(f"data.folds: {len(names)} groups cannot make {folds} folds; give 2 to {len(names)}, or 0")
+        raise UserError(
+            f"data.split: {facts.name} has no groups (polygons, cities) to make folds from; use {without_groups(facts)}"
+        )
+    table = GroupTable.count(facts.groups, facts.labels, config.split_seed)
+    groups = len(table.names)
+    folds = config.folds or groups
+    if groups < 2:
+        raise UserError(_one_group(facts, config, table.names))
+    if not 2 <= folds <= groups:
+        raise UserError(f"data.folds: {groups} groups cannot make {folds} folds; give 2 to {groups}, or 0")
     if config.fold >= folds:
         raise UserError(f"data.fold: {config.fold} is outside 0 to {folds - 1}; folds count from 0")
-    fold_of, filled = np.arange(len(names)), np.zeros(folds, np.int64)
-    if config.folds:
-        order = rng.permutation(len(names))
-        for group in order[np.argsort(-sizes[order], kind="stable")]:  # the largest first, into the emptiest fold
-            fold_of[group] = filled.argmin()
-            filled[fold_of[group]] += sizes[group]
-    test = fold_of[groups.ravel()] == config.fold
+    test = (fold_of_groups(table, folds) if config.folds else table.of) == config.fold
     return Cut({"train": np.flatnonzero(~test), "test": np.flatnonzero(test)}, facts.groups, facts.groups)
 
 
@@ -202,46 +239,3 @@ def _without_overlaps(facts: Facts, parts: Parts) -> tuple[Parts, list[str]]:
             notes.append(f"{across.sum()} patches of the {part} part overlap the {held} part and are left out")
             left[part] = left[part][~across]
     return left, notes
-
-
-def _checked(facts: Facts, parts: Parts, groups: Groups | None, split: str) -> tuple[str, ...]:
-    """Return warnings about usable parts; raise a UserError for an unusable part."""
-    anywhere = np.bincount(facts.labels, minlength=len(facts.classes)) > 0
-    warnings = _absent(facts, ~anywhere, facts.name)
-    for part, rows in parts.items():
-        if part == "validation" and not len(rows):
-            continue
-        present = np.bincount(facts.labels[rows], minlength=len(facts.classes)) > 0
-        if not len(rows):
-            raise UserError(f"data.split: the {part} part of `{split}` is empty; choose another split or fraction")
-        if present.sum() == 1:
-            only = facts.classes[int(present.argmax())]
-            raise UserError(
-                f"data.split: the {part} part of `{split}` has only one class, {only}; choose another split"
-            )
-        warnings += _absent(facts, anywhere & ~present, f"the {part} part")
-    if groups is not None:
-        shared = np.setdiff1d(np.intersect1d(groups[parts["train"]], groups[parts["test"]]), [""])
-        if len(shared):
-            warnings.append(
-                f"the training and the test part share {len(shared)} of {len(np.setdiff1d(groups, ['']))} groups "
-                f"({_some(shared)}): {MAY_MEMORISE}; report `split: group` as well"
-            )
-    if facts.footprints is not None:
-        found = overlaps(facts.footprints.at(parts["test"]), facts.footprints.at(parts["train"]))
-        if found.count.any():
-            warnings.append(
-                f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "
-                f"{found.share.max():.0%} of their area: {MAY_MEMORISE}; see `compactnas leakage`"
-            )
-    return tuple(warnings)
-
-
-def _absent(facts: Facts, absent: NDArray[np.bool_], where: str) -> list[str]:
-    names = [name for name, missing in zip(facts.classes, absent, strict=True) if missing]
-    # A semicolon, since some names contain commas.
-    return [f"{where} has no patch of {len(names)} of {len(absent)} classes: {'; '.join(names)}"] if names else []
-
-
-def _some(names: Groups) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -87,7 +87,7 @@ class HoldOut:
                 )
         if choice.holdout == "random":
             rng = drawing(config.seed, Stream.HOLDOUT)
-            holdout, train = (np.sort(rows) for rows in cut(parts["train"], choice.holdout_fraction, None, rng))
+            holdout, train = (np.sort(rows) for rows in cut(parts["train"], choice.holdout_fraction, rng))
         else:
             holdout, train = parts["validation"], parts["train"]
             if not len(holdout):

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from compactnas.data.npy import lengths
-from compactnas.data.splits import MAY_MEMORISE
+from compactnas.data.part_checks import MAY_MEMORISE
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.io.jsonl import read_rows
