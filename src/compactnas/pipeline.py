@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost.counter import count, genotype_cost
-from compactnas.data import Dataset, halves, measure_normalization, open_dataset, open_source
+from compactnas.data import Dataset, Indices, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import Evaluation, measure, probabilities, require_fit
+from compactnas.evaluation.evaluate import Evaluation, confusion_of, predict_classes, probabilities, require_fit
+from compactnas.evaluation.groups import GroupCounts
+from compactnas.evaluation.metrics import confusion_measures
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
@@ -156,7 +159,7 @@ def evaluate_stage(
         raise UserError(f"{facts.name}: the {part} part is empty; choose another part, or set data.validation_fraction")
     cost = count(network, spec.bands, facts.patch_px)
     session = Session(machine, folder)
-    measures, confusion = measure(
+    predicted = predict_classes(
         network.to(session.device),
         data.source,
         rows,
@@ -165,16 +168,18 @@ def evaluate_stage(
         tta=tta,
         processes=session.processes,
     )
+    confusion = confusion_of(predicted, facts, rows)
     evaluation = Evaluation(
         model=spec.name,
         part=part,
-        measures=measures,
+        measures=confusion_measures(confusion, facts.lcz),
         classes=facts.classes,
         confusion=confusion,
         macs=cost.macs * (SYMMETRIES if tta else 1),
         parameters=cost.parameters,
         depths=None if spec.genotype is None else spec.genotype.depths,
         turns=tta,
+        groups=_group_counts(data, rows, predicted),
     )
     with session.writing():
         session.on_rank_zero(write_json, folder / "evaluation.json", evaluation.to_json())
@@ -225,6 +230,21 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         writer.writerow([row, key, label, facts.classes[label], f"{p:.4f}"])
     write_bytes(output, text.getvalue().encode())
     return len(rows)
+
+
+def _group_counts(data: Dataset, rows: Indices, predicted: NDArray[np.int64]) -> GroupCounts | None:
+    """Count the predictions by group; None if the groups are unknown."""
+    if data.groups is None:
+        return None
+    facts = data.source.facts
+    return GroupCounts.count(
+        data.groups[rows],
+        facts.labels[rows].astype(np.int64),
+        predicted,
+        classes=len(facts.classes),
+        lcz=facts.lcz,
+        unit=data.unit,
+    )
 
 
 def _same_model(file: Path, spec: ModelSpec) -> None:

@@ -166,6 +166,19 @@ def test_a_split_is_told_by_whichever_job_knows_it(tmp_path: Path) -> None:
     assert bare.splits[0].bands == () and bare.splits[0].parts["test"] in measured
 
 
+def test_a_split_tells_its_pixels_and_its_largest_class(tmp_path: Path) -> None:
+    study = fake_study(splits=("d1",), methods=("S",), baselines=("resnet8",))
+    write_fake_study(study, tmp_path)
+    files = sorted(tmp_path.rglob("evaluation.json"))
+    found = [json.loads(file.read_text()) for file in files]
+    task = {"bands": ["a"], "classes": found[0]["classes"], "patch_px": 8, "lcz": True, "pixel_m": 30.0}
+    files[0].with_name("task.json").write_text(json.dumps(task))
+    # Every made job has a confusion matrix of its own; those of a real study share their test part.
+    shares = {f"{100 * max(map(sum, raw['confusion'])) / raw['n']:.1f}" for raw in found}
+    told = re.search(r"pixels of 30 m · largest class (\S+) %", page_of(study, tmp_path).text)
+    assert told is not None and told[1] in shares
+
+
 def test_one_search_alone_is_selected_so_far(tmp_path: Path) -> None:
     study = fake_study()
     first = expand(study)[0]

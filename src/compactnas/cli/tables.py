@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compactnas.evaluation.evaluate import Evaluation
+from compactnas.reporting.run.evidence import interval_words, majority_words
 
 PIPE_WIDTH = 120
 """Width in characters without a terminal, so that no table is cut."""
@@ -21,6 +22,7 @@ def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         print(json.dumps(evaluation.to_json()))
     else:
         print_table({evaluation.model: evaluation})
+        print_evidence(evaluation)
 
 
 def print_table(evaluations: Mapping[str, Evaluation]) -> None:
@@ -41,6 +43,13 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
     for e in list(evaluations.values())[:1]:
         if e.measures.classes_present < e.measures.classes:
             print(f"AA and F1 over the {e.measures.classes_present} of {e.measures.classes} classes that are present")
+
+
+def print_evidence(evaluation: Evaluation) -> None:
+    """Print what the largest class alone would reach, and the intervals of the measures."""
+    for words in (majority_words(evaluation), interval_words(evaluation)):
+        if words:
+            print(words)
 
 
 def console() -> Console:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from compactnas.config import DataConfig
 from compactnas.data.formats import FORMATS, format_of, require_own_options
-from compactnas.data.source import Parts, Source, in_memory
-from compactnas.data.splits import make_parts
+from compactnas.data.source import Groups, Parts, Source, in_memory
+from compactnas.data.splits import divide
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,17 @@ class Dataset:
         source: Source of the patches.
         parts: Rows of `train`, `validation` (may be empty) and `test`.
         warnings: Warnings to show with every result on this data, one line each.
+        groups: Group of each patch (polygon, city, or square of the split `block`), (patches,); None if unknown.
+        unit: What a group is, in the singular: `group` or `block`.
+        format: Name of the data format; empty if the patches were not opened by a config.
     """
 
     source: Source
     parts: Parts
     warnings: tuple[str, ...] = ()
+    groups: Groups | None = None
+    unit: str = "group"
+    format: str = ""
 
 
 def open_source(config: DataConfig) -> Source:
@@ -46,5 +52,6 @@ def open_streamed(config: DataConfig) -> Source:
 def open_dataset(config: DataConfig) -> Dataset:
     """Open the patches and split them into parts according to the config."""
     source = open_source(config)
-    parts, warnings = make_parts(source.facts, config)
-    return Dataset(source, parts, (*source.facts.notes, *warnings))
+    parts, warnings, groups = divide(source.facts, config)
+    unit = "block" if config.split == "block" else "group"
+    return Dataset(source, parts, (*source.facts.notes, *warnings), groups, unit, format_of(config))

@@ -17,6 +17,7 @@ from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
+from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import Measures, confusion_measures
 
 BATCH = 256
@@ -36,6 +37,7 @@ class Evaluation:
         parameters: Number of trained parameters.
         depths: Number of cells in each block of a searched network, else None.
         turns: Whether predictions are averaged over the 8 symmetries of a patch; `macs` then counts all 8 passes.
+        groups: Counts by group (polygon, city, block) with intervals of the measures; None if the groups are unknown.
     """
 
     model: str
@@ -47,16 +49,28 @@ class Evaluation:
     parameters: int
     depths: tuple[int, ...] | None
     turns: bool = False
+    groups: GroupCounts | None = None
 
     @property
     def n(self) -> int:
         """Number of patches."""
         return int(self.confusion.sum())
 
+    @property
+    def majority(self) -> tuple[str, float]:
+        """Most frequent true class, and its share of the patches: the OA of a network that always predicts it."""
+        patches = self.confusion.sum(axis=1)
+        return self.classes[int(patches.argmax())], float(patches.max() / max(patches.sum(), 1))
+
+    def interval(self, measure: str) -> tuple[float, float] | None:
+        """Return the 95 % interval of a measure over samples of whole groups; None if there is none."""
+        return self.groups.intervals.get(measure) if self.groups else None
+
     def to_json(self) -> dict[str, Any]:
         """Evaluation as JSON values."""
         raw = asdict(self) | {"n": self.n, "confusion": self.confusion.tolist(), "classes": list(self.classes)}
         raw["depths"] = None if self.depths is None else list(self.depths)
+        raw["groups"] = self.groups and self.groups.to_json()
         return raw
 
 
@@ -95,10 +109,29 @@ def probabilities(
     return torch.cat(parts)
 
 
-def confusion_of(predicted: Float[Tensor, "patches classes"], facts: Facts, indices: Indices) -> NDArray[np.int64]:
-    """Count the patches of each true class (rows) by their most probable class (columns)."""
+def predict_classes(
+    network: nn.Module,
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool = True,
+    tta: bool = False,
+    processes: ProcessGroup = SINGLE_PROCESS,
+) -> NDArray[np.int64]:
+    """Predict the most probable class of each row. Each process predicts its share; all return all of them."""
+    found, own = np.zeros(len(indices), np.int64), processes.share(len(indices))
+    if len(indices[own]):
+        scores = probabilities(network, source, indices[own], device, channels_last=channels_last, tta=tta)
+        found[own] = scores.argmax(dim=1).numpy()
+    processes.sum([torch.from_numpy(found)])
+    return found
+
+
+def confusion_of(predicted: NDArray[np.int64], facts: Facts, indices: Indices) -> NDArray[np.int64]:
+    """Count the patches of each true class (rows) by their predicted class (columns)."""
     classes = len(facts.classes)
-    pairs = facts.labels[indices].astype(np.int64) * classes + predicted.argmax(dim=1).numpy()
+    pairs = facts.labels[indices].astype(np.int64) * classes + predicted
     return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
@@ -113,13 +146,10 @@ def measure(
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
     """Measure the accuracy and the confusion matrix of a network. Each process predicts its share of the rows."""
-    own = indices[processes.share(len(indices))]
-    classes = len(source.facts.classes)
-    confusion = np.zeros((classes, classes), np.int64)
-    if len(own):
-        predicted = probabilities(network, source, own, device, channels_last=channels_last, tta=tta)
-        confusion = confusion_of(predicted, source.facts, own)
-    processes.sum([torch.from_numpy(confusion)])
+    predicted = predict_classes(
+        network, source, indices, device, channels_last=channels_last, tta=tta, processes=processes
+    )
+    confusion = confusion_of(predicted, source.facts, indices)
     return confusion_measures(confusion, source.facts.lcz), confusion
 
 

@@ -23,9 +23,10 @@ MODEL_FILES = (".safetensors", ".onnx", ".json")
 """Suffixes of the files that can define a model."""
 BESIDE = (
     "evaluation.json",
-    "warnings.json",
-    "environment.json",
-    "data_source.json",
+BESIDE = (
+    *("evaluation.json", "warnings.json", "environment.json", "data.json", "data_source.json", "parity.json"),
+    *("item.json", "manifest.json"),
+)
     "parity.json",
     "item.json",
     "manifest.json",

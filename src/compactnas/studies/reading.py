@@ -155,7 +155,9 @@ def _split(study: StudyConfig, split: str, runs: dict[StudyJob, RunFolder]) -> S
     parts = next(filter(None, (_parts(run.path / "splits.npz") for run in here)), {})
     measured = ({run.evaluation.part: run.evaluation.n} for run in here if run.evaluation is not None)
     bands = next(filter(None, (_bands(run.path / "normalisation.json") for run in here)), ())
-    return SplitView(split, rule, place, parts or next(measured, {}), bands)
+    pixel_m = next((run.task.pixel_m for run in here if run.task and run.task.pixel_m), None)
+    majority = next((run.evaluation.majority for run in here if run.evaluation and run.evaluation.n), None)
+    return SplitView(split, rule, place, parts or next(measured, {}), bands, pixel_m, majority)
 
 
 def _bands(file: Path) -> tuple[str, ...]:

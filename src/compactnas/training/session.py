@@ -14,7 +14,12 @@ from compactnas.data.device_cache import on_device
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.io.atomic import write_json
 from compactnas.runs.checkpoints import CheckpointPolicy
+<<<<<<< HEAD
 from compactnas.runs.folder import other_versions, run_writer, start, write_splits
+=======
+from compactnas.runs.data_summary import DataSummary
+from compactnas.runs.folder import run_writer, start, write_splits
+>>>>>>> 72869c8 (Show what a run's data is, and how far its accuracy can be relied on)
 from compactnas.runs.task import Task
 from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric, prepare_device
@@ -76,7 +81,7 @@ class Session:
     def begin(
         self, config: RunConfig, data: Dataset, normalisation: Normalization, *, resume: bool, stage: str
     ) -> None:
-        """Write everything that is known before the first step of a stage: config, splits, task and normalisation.
+        """Write what is known before the first step of a stage: config, splits, task, data, normalisation.
 
         Raises:
             UserError: The folder has this stage already, or holds another config.
@@ -87,5 +92,6 @@ class Session:
         write_splits(self.folder, data.parts)
         facts = data.source.facts
         Task.of(facts, normalisation).write(self.folder)
+        DataSummary.of(data).write(self.folder)
         bands = zip(facts.bands, normalisation.mean, normalisation.std, strict=True)
         write_json(self.folder / "normalisation.json", {band: {"mean": mean, "std": std} for band, mean, std in bands})

@@ -68,14 +68,37 @@ def describe(folder: Path) -> dict[str, Any]:
         "run": str(folder),
         "recipe": recipe,
         "config": different,
-        "data": {"path": path, "found": bool(path) and Path(path).exists(), "parts": _parts(folder / "splits.npz")},
+        "data": {
+            "path": path,
+            "found": bool(path) and Path(path).exists(),
+            "parts": _parts(folder / "splits.npz"),
+            **_known_data(run),
+        },
         "stages": {name: _stage(run, name) for name in STAGES if (folder / name).exists()},
         "model": run.spec.name if run.spec else None,
         "genotype": run.genotype.to_values() if run.genotype else None,
         "cost": _cost(run),
         "evaluation": run.evaluation.to_json() if run.evaluation else None,
+        "evidence": _evidence(run),
         "warnings": list(run.warnings),
         "files": {str(file.relative_to(folder)): file.stat().st_size for file in files},
+    }
+
+
+def _known_data(run: RunFolder) -> dict[str, Any]:
+    """Collect what the files of a run say about its patches, its split and its groups."""
+    from compactnas.reporting.run.data import split_words, unit_of
+
+    config, task = run.config.get("data"), run.task
+    parts = run.data.parts if run.data else {}
+    return {
+        "format": run.data.format if run.data else None,
+        "patch_px": task.patch_px if task else None,
+        "pixel_m": task.pixel_m if task else None,
+        "bands": list(task.bands) if task else None,
+        "split": split_words(config) if isinstance(config, dict) else "",
+        "unit": unit_of(run),
+        "groups": {name: part.groups for name, part in parts.items() if part.groups is not None},
     }
 
 
@@ -119,6 +142,14 @@ def _parts(file: Path) -> dict[str, int]:
         return {}
 
 
+def _evidence(run: RunFolder) -> list[str]:
+    """Say how far the figures of the evaluation can be relied on."""
+    from compactnas.reporting.run.evidence import interval_words, majority_words
+
+    e = run.evaluation
+    return [words for words in (majority_words(e), interval_words(e)) if words] if e and e.n else []
+
+
 def _stage(run: RunFolder, name: str) -> dict[str, Any]:
     rows = run.search if name == "search" else run.train
     part = run.config.get(name)
@@ -160,6 +191,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             f"evaluation: {evaluation['part']} part, {evaluation['n']} patches, OA {100 * measures['oa']:.2f} %, "
             f"AA {100 * measures['aa']:.2f} %, kappa {measures['kappa']:.3f}"
         )
+        lines += [f"  {words}" for words in found["evidence"]]
     lines += [f"warning: {text}" for text in found.get("warnings", [])]
     if files := found.get("files"):
         lines.append(f"files: {len(files)}, {sum(files.values()) / 1e6:.2f} MB")
@@ -175,6 +207,15 @@ def _run_lines(found: dict[str, Any]) -> list[str]:
     where = data["path"] or "not named"
     moved = "" if data["found"] or not data["path"] else " (not found here; if it has moved, pass --data.path)"
     lines.append(f"data: {where}{moved}" + f"; {parts}" * bool(parts))
+    if data["patch_px"]:
+        from compactnas.reporting.run.data import patch_words
+
+        bands = f"{len(data['bands'])} bands ({', '.join(data['bands'])})"
+        lines.append(f"  patches: {patch_words(data['patch_px'], data['pixel_m'])}, {bands}")
+    if data["split"]:
+        lines.append(f"  split: {data['split']}")
+    if data["groups"]:
+        lines.append(f"  {data['unit']}: " + ", ".join(f"{name} {n:,}" for name, n in data["groups"].items()))
     for name, stage in found["stages"].items():
         state = "finished" if stage["finished"] else "not finished; continue with --resume"
         lines.append(f"{name}: {stage['epochs_done']} of {stage['epochs']} epochs, {state}")

@@ -16,6 +16,8 @@ from compactnas.reporting.figures.curves import search_curves, train_curves
 from compactnas.reporting.figures.grids import alpha_figure, confusion_figure, depth_figure, width_figure
 from compactnas.reporting.figures.scatter import scatter
 from compactnas.reporting.html import markup, write_page
+from compactnas.reporting.run.data import PartRow, data_facts, part_rows, shown_config, unit_of
+from compactnas.reporting.run.evidence import interval_text, interval_words, majority_words
 from compactnas.reporting.run.reading import RunFolder, read_run
 from compactnas.reporting.run.tables import (
     ClassRow,
@@ -46,7 +48,12 @@ class Section:
         training: Curves of the training.
         confusion: Figure of the confusion matrix.
         classes: Table of the classes.
-        config: Config as text.
+        data: What is known about the data, as (name, value).
+        parts: Table of the parts of the data.
+        unit: What a group of the data is, in the plural; empty if the groups are unknown.
+        evidence: Sentences on how far the accuracy can be relied on.
+        config: Config as text, without options of other data formats.
+        hidden: Names of the options that the config leaves out.
         environment: Versions and hardware as (name, value).
     """
 
@@ -62,7 +69,12 @@ class Section:
     training: tuple[str, ...]
     confusion: str
     classes: tuple[ClassRow, ...]
+    data: tuple[tuple[str, str], ...]
+    parts: tuple[PartRow, ...]
+    unit: str
+    evidence: tuple[str, ...]
     config: str
+    hidden: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
 
 
@@ -115,7 +127,7 @@ def _section(run: RunFolder, anchor: str) -> Section:
             heat.append(depth_figure(alpha.depths, alpha.depth_probabilities, genotype))
         if alpha.widths:
             heat.append(width_figure(alpha.widths, alpha.width_probabilities, genotype))
-    e = run.evaluation
+    e, (config, hidden) = run.evaluation, shown_config(run)
     return Section(
         anchor=anchor,
         method=method_of(run),
@@ -129,7 +141,12 @@ def _section(run: RunFolder, anchor: str) -> Section:
         training=tuple(markup(figure) for figure in train_curves(run.train)),
         confusion=markup(confusion_figure(e.confusion, e.classes) if e and e.n else None),
         classes=class_rows(e) if e else (),
-        config=run.config_text,
+        data=data_facts(run),
+        parts=part_rows(run),
+        unit=unit_of(run),
+        evidence=tuple(words for words in (majority_words(e), interval_words(e)) if words) if e and e.n else (),
+        config=config,
+        hidden=hidden,
         environment=tuple((str(key), str(value)) for key, value in run.environment.items() if value is not None),
     )
 
@@ -139,7 +156,11 @@ def _tiles(run: RunFolder) -> tuple[tuple[str, str, str], ...]:
     tiles: list[tuple[str, str, str]] = []
     if e:
         m = e.measures
-        tiles += [("OA", f"{100 * m.oa:.2f}", "%"), ("AA", f"{100 * m.aa:.2f}", "%"), ("kappa", f"{m.kappa:.3f}", "")]
+        tiles += [("OA", f"{100 * m.oa:.2f}", "%")]
+        if interval := interval_text(e, "oa").removesuffix(" %"):
+            tiles.append(("OA, 95 % interval", interval, "%"))
+        tiles += [("largest class", f"{100 * e.majority[1]:.1f}", "%")] if e.n else []
+        tiles += [("AA", f"{100 * m.aa:.2f}", "%"), ("kappa", f"{m.kappa:.3f}", "")]
         tiles += [("parameters", f"{e.parameters / 1e6:.3f}", "M"), ("MACs a patch", f"{e.macs / 1e6:.2f}", "M")]
     if run.genotype:
         tiles.append(("depth of the blocks", " · ".join(map(str, run.genotype.depths)), ""))

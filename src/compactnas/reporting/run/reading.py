@@ -10,12 +10,15 @@ import numpy as np
 
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import Measures
 from compactnas.io.atomic import read_json
 from compactnas.io.jsonl import Row, read_valid_rows
 from compactnas.io.untrusted import MOST_BYTES, MOST_YAML_BYTES, parse_yaml, read_text
 from compactnas.nn.registry import ModelSpec
+from compactnas.runs.data_summary import DataSummary
 from compactnas.runs.folder import load_spec
+from compactnas.runs.task import Task
 from compactnas.space.genotype import Genotype
 
 AGAIN = "remove it, or write it again with compactnas"
@@ -59,6 +62,8 @@ class RunFolder:
         alpha: Probabilities of the architecture.
         train: Rows of `train/metrics.jsonl`.
         evaluation: Values of `evaluation.json`.
+        task: Values of `task.json`.
+        data: Values of `data.json`.
         warnings: Warnings about the data and about damaged files.
     """
 
@@ -72,6 +77,8 @@ class RunFolder:
     alpha: Alpha | None
     train: list[Row]
     evaluation: Evaluation | None
+    task: Task | None
+    data: DataSummary | None
     warnings: tuple[str, ...]
 
 
@@ -96,6 +103,8 @@ def read_run(folder: Path) -> RunFolder:
         alpha=_alpha(folder / "search" / "alpha.json"),
         train=_rows(folder / "train" / "metrics.jsonl", warnings),
         evaluation=_evaluation(folder / "evaluation.json"),
+        task=Task.read(folder) if (folder / "task.json").exists() else None,
+        data=DataSummary.read(folder),
         warnings=tuple(warnings),
     )
     if not (run.config_text or run.genotype or run.search or run.train or run.evaluation):
@@ -186,11 +195,15 @@ def _evaluation(file: Path) -> Evaluation | None:
             macs=int(raw["macs"]),
             parameters=int(raw["parameters"]),
             depths=None if raw["depths"] is None else tuple(int(depth) for depth in raw["depths"]),
+            turns=bool(raw.get("turns")),
+            groups=None if raw.get("groups") is None else GroupCounts.from_json(raw["groups"]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not an evaluation ({type(error).__name__}: {error}); {AGAIN}") from None
     if evaluation.confusion.shape != (len(evaluation.classes),) * 2 or evaluation.confusion.min(initial=0) < 0:
         raise UserError(f"{file}: its confusion matrix does not fit its {len(evaluation.classes)} classes; {AGAIN}")
+    if evaluation.groups and sum(evaluation.groups.patches) != evaluation.n:
+        raise UserError(f"{file}: its groups do not have its {evaluation.n} patches; {AGAIN}")
     return evaluation
 
 

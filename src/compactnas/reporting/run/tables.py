@@ -13,6 +13,7 @@ from compactnas.evaluation.metrics import class_measures
 from compactnas.nn.baselines import baseline_label
 from compactnas.nn.registry import SEARCHED
 from compactnas.reporting.figures.cell import state_name
+from compactnas.reporting.run.evidence import doubts
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import LAYOUTS
@@ -177,6 +178,8 @@ def notes_of(run: RunFolder) -> tuple[str, ...]:
             f"AA and macro-F1 are means over the {e.measures.classes_present} of {e.measures.classes} classes present "
             f"in the {e.part} part; absent: {', '.join(absent)}."
         )
+    if e and e.n:
+        notes += doubts(e)
     if e and e.part != "test":
         notes.append(f"Measured on the {e.part} part, not on the test part.")
     data = run.config.get("data")

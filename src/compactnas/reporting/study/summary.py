@@ -36,7 +36,10 @@ def tiles_of(view: StudyView) -> list[Tile]:
     tiles = [Tile("data", view.data or "-", below=classes)]
     for split in view.splits:
         test = split.parts.get("test")
-        rest = " · ".join(f"{part} {n:,}" for part, n in split.parts.items() if part != "test")
+        known = [f"{part} {n:,}" for part, n in split.parts.items() if part != "test"]
+        known += [f"pixels of {split.pixel_m:g} m"] if split.pixel_m else []
+        known += [f"largest class {100 * split.majority[1]:.1f} %"] if split.majority else []
+        rest = " · ".join(known)
         below = rest if split.name == split.rule else f"{split.rule} · {rest}" if rest else split.rule
         tiles.append(Tile(f"{split.name}, test patches", f"{test:,}" if test else "-", below=below))
     done = len(view.jobs) - len(view.missing)

@@ -111,6 +111,8 @@ class SplitView:
         parts: Number of patches in each part, or only in the measured part if no job records the others; empty if no
             job has run on the split.
         bands: Names of the bands; empty if no job records them.
+        pixel_m: Side of a pixel in metres; None if no job records it.
+        majority: Most frequent class of the measured part, and its share; None if no job is measured.
     """
 
     name: str
@@ -118,6 +120,8 @@ class SplitView:
     place: Place
     parts: dict[str, int]
     bands: tuple[str, ...] = ()
+    pixel_m: float | None = None
+    majority: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
