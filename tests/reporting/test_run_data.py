@@ -212,7 +212,13 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path: Path, file: str, con
 def test_groups_that_do_not_fit_the_confusion_matrix_are_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", epochs=2)
     raw = json.loads((run / "evaluation.json").read_text())
-    for groups in (GroupCounts("group", ("a",), (1,), (1,), 9, {}).to_json(), {"names": 3}, [], {"intervals_95": []}):
+    damaged: list[Any] = [
+        GroupCounts("group", ("a",), (1,), (1,), 9, {}).to_json(),
+        {"names": 3},
+        [],
+        {"intervals_95": []},
+    ]
+    for groups in damaged:
         (run / "evaluation.json").write_text(json.dumps(raw | {"groups": groups}))
         with pytest.raises(UserError, match="evaluation"):
             report(tmp_path, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from io import StringIO
 from pathlib import Path
@@ -16,8 +17,9 @@ from support.study_pages import page_of
 
 from compactnas import lcz
 from compactnas.config import DataConfig
+from compactnas.data.part_checks import MAY_MEMORISE
 from compactnas.data.source import Facts
-from compactnas.data.splits import MAY_MEMORISE, make_parts
+from compactnas.data.splits import make_parts
 from compactnas.errors import UserError
 from compactnas.reporting.study.paper import D2_PARTS, PRINTED
 from compactnas.reporting.study.summary import headline

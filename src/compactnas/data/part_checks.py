@@ -102,13 +102,18 @@ def _overlapping(places: Footprints, parts: Parts, config: DataConfig) -> list[s
     found = overlaps(places.at(parts["test"]), places.at(parts["train"]))
     if not found.count.any():
         return []
-    side = fitting_block_m(places)
-    smaller = f" --data.block-m {side:g}" if side < config.block_m else ""
     return [
         f"{(found.count > 0).sum()} of {len(found.count)} test patches overlap a training patch, by up to "
-        f"{found.share.max():.0%} of their area: {MAY_MEMORISE}; `--data.split block{smaller}` keeps them apart, and "
+        f"{found.share.max():.0%} of their area: {MAY_MEMORISE}; {blocks_words(places, config)}, and "
         "`compactnas leakage` lists them"
     ]
+
+
+def blocks_words(places: Footprints, config: DataConfig) -> str:
+    """Name the split that keeps overlapping patches apart, with smaller squares if the usual ones do not fit."""
+    side = fitting_block_m(places)
+    smaller = f" --data.block-m {side:g}" if side < config.block_m else ""
+    return f"`--data.split block{smaller}` keeps them apart"
 
 
 def some(names: Groups) -> str:

@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv))
     from compactnas.data.leakage import measure_leakage
     from compactnas.data.opening import open_streamed
+    from compactnas.data.part_checks import blocks_words
     from compactnas.data.splits import make_parts
     from compactnas.io.atomic import write_json
     from compactnas.reporting.progress import Counter
@@ -57,6 +58,8 @@ def main(argv: list[str]) -> int:
         print(json.dumps(found.to_json(), indent=2))
         return 0
     _show(found, config.split)
+    if found.overlapping and source.facts.footprints is not None and config.split != "block":
+        print(blocks_words(source.facts.footprints, config))
     if options.output:
         print(f"written: {options.output}")
     return 0
