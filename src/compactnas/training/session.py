@@ -14,12 +14,8 @@ from compactnas.data.device_cache import on_device
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.io.atomic import write_json
 from compactnas.runs.checkpoints import CheckpointPolicy
-<<<<<<< HEAD
-from compactnas.runs.folder import other_versions, run_writer, start, write_splits
-=======
 from compactnas.runs.data_summary import DataSummary
-from compactnas.runs.folder import run_writer, start, write_splits
->>>>>>> 72869c8 (Show what a run's data is, and how far its accuracy can be relied on)
+from compactnas.runs.folder import other_versions, run_writer, start, write_splits
 from compactnas.runs.task import Task
 from compactnas.training.optim import process_group_of
 from compactnas.training.runtime import Listener, Silent, make_fabric, prepare_device
