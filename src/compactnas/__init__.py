@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from compactnas.data.packing.pack import pack, prepare
     from compactnas.data.samples import PackedSamples, SamplesSource
     from compactnas.errors import UserError
-    from compactnas.evaluation.evaluate import Evaluation
+    from compactnas.evaluation.evaluation import Evaluation
     from compactnas.evaluation.metrics import Measures, confusion_measures
     from compactnas.nn.network import Network
     from compactnas.nn.registry import ModelSpec, build
     from compactnas.nn.sample import Sample
     from compactnas.nn.supernet import SuperNet
     from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
-    from compactnas.reporting import write_report
+    from compactnas.reporting.run.page import write_report
     from compactnas.runs.folder import load
     from compactnas.search.architecture import Architecture
     from compactnas.search.derivation import derive, derive_within
@@ -68,14 +68,14 @@ _NAMES = {
     "data.samples": "PackedSamples SamplesSource",
     "synthetic": "write_world",
     "errors": "UserError",
-    "evaluation.evaluate": "Evaluation",
+    "evaluation.evaluation": "Evaluation",
     "space.genotype": "Genotype",
     "evaluation.metrics": "Measures confusion_measures",
     "nn.registry": "ModelSpec build",
     "nn.network": "Network",
     "nn.sample": "Sample",
     "pipeline": "evaluate_stage predict run search_stage train_stage",
-    "reporting": "write_report",
+    "reporting.run.page": "write_report",
     "runs.folder": "load",
     "cost.constraints": "Budget budgets_of",
     "search.architecture": "Architecture",

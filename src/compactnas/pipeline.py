@@ -16,7 +16,8 @@ from compactnas.cost.counter import count, genotype_cost
 from compactnas.data import Dataset, Indices, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import Evaluation, confusion_of, predict_classes, probabilities, require_fit
+from compactnas.evaluation.evaluate import confusion_of, predict_classes, probabilities, require_fit
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import confusion_measures
 from compactnas.io.atomic import read_json, write_bytes, write_json

@@ -16,7 +16,7 @@ from support.fake_study import fake_study, write_fake_study
 from support.pages import Page
 
 from compactnas.config import DataConfig
-from compactnas.reporting import write_report
+from compactnas.reporting.run.page import write_report
 from compactnas.studies import StudyConfig
 from compactnas.studies.reporting import write_study_report
 

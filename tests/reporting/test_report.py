@@ -28,14 +28,15 @@ from support.pages import HOSTILE, Page, assert_stands_alone
 
 from compactnas import lcz
 from compactnas.errors import UserError
-from compactnas.reporting import draw_cell, write_report
 from compactnas.reporting.figures.backbone import backbone_figure
+from compactnas.reporting.figures.cell import draw_cell
 from compactnas.reporting.figures.charts import Series, curves, number
 from compactnas.reporting.figures.grids import colour, confusion_figure
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.scatter import scatter
 from compactnas.reporting.figures.svg import CHARACTER_PX
 from compactnas.reporting.figures.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
+from compactnas.reporting.run.page import write_report
 from compactnas.space.genotype import LAYOUTS, Genotype
 from compactnas.space.operation_specs import DARTS_OPERATIONS
 

@@ -16,8 +16,8 @@ from support.pages import HOSTILE, Page, assert_stands_alone
 from compactnas.cli import main
 from compactnas.errors import UserError
 from compactnas.evaluation.groups import GroupCounts
-from compactnas.reporting import write_report
 from compactnas.reporting.run.data import split_words
+from compactnas.reporting.run.page import write_report
 
 LANDSAT = ("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")
 CLASSES = (6, 6, 6, 6, 14, 14, 11, 11, 17)

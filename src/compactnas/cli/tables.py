@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.reporting.run.evidence import interval_words, majority_words
 
 PIPE_WIDTH = 120

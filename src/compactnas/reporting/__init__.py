@@ -1,6 +1,1 @@
-"""Write one HTML file that shows the tables, curves, cells and confusion matrices of runs. It works offline."""
-
-from compactnas.reporting.figures.cell import draw_cell
-from compactnas.reporting.run.page import write_report
-
-__all__ = ["draw_cell", "write_report"]
+"""Show runs: HTML reports that work offline, progress on a terminal, and TensorBoard."""

@@ -213,7 +213,7 @@ def _checkpoint(folder: Path) -> None:
 
 
 def _report(folder: Path) -> None:
-    from compactnas.reporting import write_report
+    from compactnas.reporting.run.page import write_report
 
     write_report([folder], folder.parent / "report.html")
 

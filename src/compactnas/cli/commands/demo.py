@@ -70,8 +70,8 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
     from compactnas.cli.tables import print_table
     from compactnas.data import open_dataset
-    from compactnas.reporting import write_report
     from compactnas.reporting.progress import RichListener
+    from compactnas.reporting.run.page import write_report
 
     listener = RichListener()
     with _stage(f"making a world of {CITIES + TEST_CITIES} cities, {TEST_CITIES} of them for testing only"):

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parse_args(parser.words(argv))
-    from compactnas.reporting import write_report
+    from compactnas.reporting.run.page import write_report
 
     print(f"report: {write_report([Path(run) for run in options.runs], Path(options.output), options.title)}")
     return 0

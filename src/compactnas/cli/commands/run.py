@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     options, config = parse(build, argv)
     from compactnas import pipeline
     from compactnas.cli.tables import print_evaluation
-    from compactnas.reporting import write_report
+    from compactnas.reporting.run.page import write_report
 
     data = open_data(config, options.recipe)
     folder = Path(options.output)

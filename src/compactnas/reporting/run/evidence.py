@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.reporting.run.data import class_name
 
 SHOWN = (("OA", "oa", 100.0, 1, " %"), ("kappa", "kappa", 1.0, 3, ""), ("macro-F1", "macro_f1", 100.0, 1, " %"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import Measures
 from compactnas.io.atomic import read_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compactnas import lcz as facts
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.metrics import class_measures
 from compactnas.nn.baselines import baseline_label
 from compactnas.nn.registry import SEARCHED

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compactnas import lcz
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.reporting.study.view import SplitView
 
 SENTINEL_2 = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")

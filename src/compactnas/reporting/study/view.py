@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from compactnas.evaluation.evaluate import Evaluation
+from compactnas.evaluation.evaluation import Evaluation
 from compactnas.io.jsonl import Row
 from compactnas.nn.baselines import baseline_label
 from compactnas.space.genotype import Genotype
