@@ -11,19 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compactnas.adopted.opening import machine_of, trained_for
 from compactnas.config import DataConfig, MachineConfig, RunConfig
-from compactnas.cost.counter import count, genotype_cost
+from compactnas.cost.counter import genotype_cost
 from compactnas.data import Dataset, Indices, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import confusion_of, predict_classes, probabilities, require_fit
+from compactnas.evaluation.evaluate import confusion_of, predict_classes, probabilities
 from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import confusion_measures
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.runs.folder import load, load_spec, read_config, require_data, save_model, write_splits
+from compactnas.runs.folder import read_config, require_data, save_model, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype, full_widths
@@ -138,30 +139,29 @@ def evaluate_stage(
     machine: MachineConfig | None = None,
     tta: bool = False,
 ) -> Evaluation:
-    """Measure the accuracy of a run's network on a part of the data. Writes `evaluation.json`.
+    """Measure the accuracy of a run's or an adopted network on a part of the data. Writes `evaluation.json`.
 
     Args:
-        folder: Folder of the run.
+        folder: Folder of the run or adopted network.
         part: Part to measure: `train`, `validation` or `test`.
         config: Data config; by default, that of the run.
         data: Dataset, if it is open already.
-        machine: Machine config; by default, that of the run with one device.
+        machine: Machine config; by default, that of the run with one device; an adopted network takes the CPU.
         tta: Whether to average over the 8 symmetries of each patch (test-time augmentation), at 8 times the cost.
     """
-    run_config = read_config(folder)
-    machine = machine or replace(run_config.machine, devices=1, nodes=1)
+    machine = machine or machine_of(folder)
     if data is None:
-        require_data(folder, config or run_config.data)
-        data = open_dataset(config or run_config.data)
-    spec, network, facts = load_spec(folder), load(folder), data.source.facts
-    require_fit(facts, spec.bands, spec.classes)
+        config = config or read_config(folder).data
+        require_data(folder, config)
+        data = open_dataset(config)
+    facts = data.source.facts
+    trained = trained_for(folder, facts)
     rows = data.parts[part]
     if not len(rows):
         raise UserError(f"{facts.name}: the {part} part is empty; choose another part, or set data.validation_fraction")
-    cost = count(network, spec.bands, facts.patch_px)
     session = Session(machine, folder)
     predicted = predict_classes(
-        network.to(session.device),
+        trained.network.to(session.device),
         data.source,
         rows,
         session.device,
@@ -171,14 +171,14 @@ def evaluate_stage(
     )
     confusion = confusion_of(predicted, facts, rows)
     evaluation = Evaluation(
-        model=spec.name,
+        model=trained.name,
         part=part,
         measures=confusion_measures(confusion, facts.lcz),
         classes=facts.classes,
         confusion=confusion,
-        macs=cost.macs * (SYMMETRIES if tta else 1),
-        parameters=cost.parameters,
-        depths=None if spec.genotype is None else spec.genotype.depths,
+        macs=trained.cost.macs * (SYMMETRIES if tta else 1),
+        parameters=trained.cost.parameters,
+        depths=trained.depths,
         turns=tta,
         groups=_group_counts(data, rows, predicted),
     )
@@ -209,26 +209,25 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
     """Write the most probable class of each patch to a CSV file, and return the number of rows.
 
     Args:
-        folder: Folder of the run whose network predicts.
+        folder: Folder of the run or adopted network that predicts.
         config: Data config of the patches.
         output: CSV file, with the columns row, key, class, name and probability.
         part: Part to predict; empty for all patches.
     """
-    spec, network = load_spec(folder), load(folder)
     require_data(folder, config)
     data = open_dataset(config) if part else None
     source = open_source(config) if data is None else data.source
     facts = source.facts
-    require_fit(facts, spec.bands, len(facts.classes))
+    trained = trained_for(folder, facts, labelled=False)
     rows = np.arange(len(facts.labels)) if data is None else data.parts[part]
-    device = Session(replace(read_config(folder).machine, devices=1, nodes=1), folder).device
-    best = probabilities(network.to(device), source, rows, device).max(dim=-1)
+    device = Session(machine_of(folder), folder).device
+    best = probabilities(trained.network.to(device), source, rows, device).max(dim=-1)
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "key", "class", "name", "probability"])
     for row, label, p in zip(rows.tolist(), best.indices.tolist(), best.values.tolist(), strict=True):
         key = facts.keys[row] if facts.keys is not None else ""
-        writer.writerow([row, key, label, facts.classes[label], f"{p:.4f}"])
+        writer.writerow([row, key, label, trained.classes[label], f"{p:.4f}"])
     write_bytes(output, text.getvalue().encode())
     return len(rows)
 

@@ -25,7 +25,6 @@ from compactnas.export.engines import open_engine
 from compactnas.export.manifest import GENOTYPE, INPUT, NAME, OUTPUT, Manifest, known_files
 from compactnas.export.parity import LIMIT
 from compactnas.io.sole_writer import sole_writer
-from compactnas.runs.task import Task
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")
 pytest.importorskip("onnxscript", reason="the `export` extra is not installed")
@@ -93,7 +92,7 @@ def test_every_format_gives_the_networks_probabilities(form: str, batch: int, ru
 @pytest.mark.parametrize("engine", ["torch", "onnx", "int8"])
 def test_every_engine_knows_its_bands_and_classes(engine: str, run: Path) -> None:
     opened = open_engine(run.with_name("export"), engine)
-    assert Task(opened.bands, opened.classes, opened.patch_px, opened.lcz) == TASK
+    assert opened.task == TASK
     patches = np.full((2, BANDS, SIDE, SIDE), 0.3, np.float32)
     assert np.allclose(opened.probabilities(patches).sum(1), 1, atol=1e-5)
 
@@ -247,7 +246,7 @@ def test_names_from_outside_do_nothing_in_the_card(tmp_path: Path) -> None:
     assert [line.count("|") for line in places] == [5, 5, 5, 3, 3, 3]
     for harm in ("<script", "](", "\x1b", "\u202e", "**bold", "\n# [", "www.evil", "https:", "\n---\n#"):
         assert harm not in body, harm
-    assert open_engine(tmp_path / "export", "onnx").classes == HOSTILE
+    assert open_engine(tmp_path / "export", "onnx").task.classes == HOSTILE
     item = json.loads((tmp_path / "export" / "item.json").read_text())
     for entry in item["properties"]["mlm:output"][0]["classification:classes"]:
         assert entry["name"].replace("-", "").replace("_", "").isalnum()
@@ -287,7 +286,7 @@ def test_a_run_of_an_older_version_takes_names_from_its_data(tmp_path: Path) -> 
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     (run / "task.json").unlink()
     opened = open_engine(run)
-    assert (opened.bands, opened.classes) == (("band1", "band2", "band3", "band4"), ("0", "1", "2"))
+    assert (opened.task.bands, opened.task.classes) == (("band1", "band2", "band3", "band4"), ("0", "1", "2"))
     (tmp_path / "run.npz").unlink()
     with pytest.raises(UserError, match=r"saved no class names, and its data cannot be read"):
         open_engine(run)

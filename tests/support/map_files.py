@@ -107,15 +107,12 @@ def write_model(folder: Path, bands: Sequence[str] = BANDS, classes: Sequence[st
 class FakeEngine:
     """Network that is certain of class 1 + (middle value of the window in the first band, in tenths)."""
 
-    bands: tuple[str, ...] = BANDS
-    classes: tuple[str, ...] = NAMES
-    patch_px: int = 32
-    lcz: bool = True
+    task: Task = field(default_factory=lambda: Task(BANDS, NAMES, 32, lcz=True))
     seen: list[np.ndarray] = field(default_factory=list)
 
     def probabilities(self, patches: np.ndarray) -> np.ndarray:
         self.seen.append(patches)
-        found = np.zeros((len(patches), len(self.classes)), np.float32)
+        found = np.zeros((len(patches), len(self.task.classes)), np.float32)
         tenths = np.rint(patches[:, 0, 16, 16] * 10).astype(int)
         found[np.arange(len(patches)), tenths] = 1
         return found

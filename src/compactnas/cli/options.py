@@ -138,14 +138,21 @@ def add_source_options(parser: Parser) -> None:
     parser.add_class_arguments(DataConfig, "data", skip={"path", *SPLIT_FIELDS})
 
 
-def add_data_options(parser: Parser) -> None:
-    """Add the folder of a trained run, and the options of other data for it."""
-    parser.add_argument("run", type=str, help="Folder of a run.")
+def add_data_options(parser: Parser, what: str = "Folder of a run, or of an adopted network.") -> None:
+    """Add the folder of a trained network, and the options of other data for it."""
+    parser.add_argument("run", type=str, help=what)
     parser.add_class_arguments(DataConfig, "data")
 
 
-def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namespace, DataConfig | None]:
-    """Parse the options of a command on a finished run.
+def parse_with_run(
+    build: Callable[[], Parser], argv: list[str], *, adopted: bool = True
+) -> tuple[Namespace, DataConfig | None]:
+    """Parse the options of a command on a finished run, or on an adopted network, which has no data of its own.
+
+    Args:
+        build: Function that makes the parser.
+        argv: Arguments of the command line.
+        adopted: Whether the command takes an adopted network.
 
     Returns:
         Options, and the config of the data that they name; None for the run's own data.
@@ -153,8 +160,16 @@ def parse_with_run(build: Callable[[], Parser], argv: list[str]) -> tuple[Namesp
     parser = build()
     argv = parser.words(argv)
     first = parser.parse_args(argv)
+    from compactnas.adopted.manifest import is_adopted
     from compactnas.runs.folder import read_config
 
+    if is_adopted(Path(first.run)):
+        data = instance(DataConfig, first.data)
+        if not adopted:
+            raise UserError(f"{first.run}: is an adopted network, with its file model.onnx; name the folder of a run")
+        if not data.path:
+            raise UserError(f"{first.run}: is an adopted network without data of its own; name some with --data.path")
+        return first, data
     own = read_config(Path(first.run)).data
     parser.set_defaults({f"data.{field.name}": getattr(own, field.name) for field in fields(own)})
     options = parser.parse_args(argv)

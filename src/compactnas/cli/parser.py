@@ -35,6 +35,8 @@ LISTS = (
     "--data.test_groups",
     "--space.operations",
     "--train.teachers",
+    "--mean",
+    "--std",
     "--search.skip_limit_operations",
 )
 """Options that take several names: `a,b` means `[a,b]`."""

@@ -34,8 +34,8 @@ class TrainConfig:
             -balance. 0 takes each patch once an epoch, 1 draws all classes equally often.
         ema_decay: Decay of the exponential moving average of the weights, which replaces them at the end; 0 disables
             it.
-        teachers: Folders of runs for distillation. Their probabilities are averaged over the runs and the 8 symmetries
-            of the square.
+        teachers: Folders of runs or adopted networks for distillation. Their probabilities are averaged over the
+            networks and the 8 symmetries of the square.
         teacher_weight: Weight of the teachers' probabilities in the target; the class of the patch has the rest.
         teacher_temperature: Temperature of the teachers' logits.
         validate_every: Number of epochs between evaluations on the validation part; 0 evaluates only at the end.

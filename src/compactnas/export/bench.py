@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from compactnas.adopted.onnx_file import require_extra
 from compactnas.errors import UserError
 from compactnas.export.engines import open_session, task_of
 from compactnas.export.graphs import onnx_bytes, trace
 from compactnas.export.manifest import INT8, ONNX, WEIGHTS, Manifest
-from compactnas.export.reading import require_extra
 from compactnas.nn.baselines import compared_baselines
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.folder import load_spec

@@ -13,11 +13,14 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import nn
 
+from compactnas.adopted.manifest import is_adopted
+from compactnas.adopted.network import open_adopted
+from compactnas.adopted.onnx_file import open_onnx
 from compactnas.config import DataConfig
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
 from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, EngineName, Manifest, is_export
-from compactnas.export.reading import read_onnx
+from compactnas.export.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config
 from compactnas.runs.task import FILE, Task
@@ -31,20 +34,11 @@ class Engine(Protocol):
     """A trained network that predicts class probabilities.
 
     Attributes:
-        bands: Names of the bands, in the order of the patches' channels.
-        classes: Names of the classes, in the order of the probabilities.
-        patch_px: Side of a patch.
-        lcz: Whether the classes are the 17 Local Climate Zones.
+        task: Bands, in the order of the patches' channels; classes, in the order of the probabilities; side of a patch.
     """
 
     @property
-    def bands(self) -> tuple[str, ...]: ...
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def patch_px(self) -> int: ...
-    @property
-    def lcz(self) -> bool: ...
+    def task(self) -> Task: ...
 
     def probabilities(self, patches: Patches) -> Probabilities:
         """Compute class probabilities of raw patches in one batch, so memory grows with their number.
@@ -55,30 +49,10 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class _OfTask:
-    task: Task
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        return self.task.bands
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.task.classes
-
-    @property
-    def patch_px(self) -> int:
-        return self.task.patch_px
-
-    @property
-    def lcz(self) -> bool:
-        return self.task.lcz
-
-
-@dataclass(frozen=True)
-class TorchEngine(_OfTask):
+class TorchEngine:
     """The network as a torch module, in eval mode, on the CPU."""
 
+    task: Task
     network: nn.Module
 
     def probabilities(self, patches: Patches) -> Probabilities:
@@ -89,9 +63,10 @@ class TorchEngine(_OfTask):
 
 
 @dataclass(frozen=True)
-class OnnxEngine(_OfTask):
-    """An ONNX file in onnxruntime, on the CPU."""
+class OnnxEngine:
+    """An ONNX file of an export in onnxruntime, on the CPU."""
 
+    task: Task
     session: Any
 
     def probabilities(self, patches: Patches) -> Probabilities:
@@ -100,10 +75,10 @@ class OnnxEngine(_OfTask):
 
 
 def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> Engine:
-    """Open the network of a run or of an export.
+    """Open the network of a run, of an export, or of other software (`compactnas adopt`).
 
     Args:
-        path: Folder of the run or export.
+        path: Folder of the run, export or adopted network.
         engine: `torch`; `onnx` or `int8` for an export; `auto` takes `onnx` for an export if onnxruntime is installed,
             else `torch`.
         threads: Number of threads of the engine; 0 lets the engine choose. Torch has one number per process.
@@ -111,6 +86,12 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
     Raises:
         UserError: The folder has no network, the engine is not installed or not in the folder, or a file is damaged.
     """
+    if is_adopted(path):
+        if engine not in ("auto", "onnx"):
+            raise UserError(
+                f"{path}: an adopted network runs in onnxruntime alone; leave out --engine {engine} and --mode dense"
+            )
+        return open_adopted(path, threads)
     if engine == "auto":
         engine = "onnx" if is_export(path) and find_spec("onnxruntime") else "torch"
     if engine == "torch":
@@ -180,13 +161,4 @@ def open_session(content: bytes, task: Task, file: Path, threads: int = 0) -> An
         UserError: onnxruntime is not installed, or the file is not an export of compactnas for this task.
     """
     read_onnx(content, task, file)
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # errors are reported once, below
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no other common class
-        text = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: onnxruntime cannot read it ({text}); export again") from None
+    return open_onnx(content, file, threads, AGAIN)

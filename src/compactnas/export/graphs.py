@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from compactnas.adopted.onnx_file import require_extra
 from compactnas.export.manifest import INPUT, OUTPUT
-from compactnas.export.reading import require_extra
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task
 

@@ -22,12 +22,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from compactnas.adopted.onnx_file import require_extra
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.export.graphs import OPSET, quiet
 from compactnas.export.latency_fit import fit, left_out
-from compactnas.export.reading import require_extra
 from compactnas.nn.network import Network
 from compactnas.nn.norms import final_norm
 from compactnas.nn.operations import build_operation

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from compactnas.adopted.onnx_file import require_extra
 from compactnas.data import Indices, Source
 from compactnas.export.graphs import described
 from compactnas.export.manifest import INPUT
-from compactnas.export.reading import require_extra
 
 METHODS = ("MinMax", "Percentile", "Entropy")
 """Methods to calibrate the range of an activation, by onnxruntime's names."""

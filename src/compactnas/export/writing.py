@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from torch import nn
 
+from compactnas.adopted.onnx_file import require_extra
 from compactnas.config import DataConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
@@ -20,10 +18,9 @@ from compactnas.export.engines import task_of
 from compactnas.export.formats import FORMATS, TrainedNetwork
 from compactnas.export.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
 from compactnas.export.parity import Parity, require_parity
-from compactnas.export.reading import require_extra
 from compactnas.export.stac import write_item
+from compactnas.io.appearing import appearing
 from compactnas.io.atomic import write_bytes, write_json
-from compactnas.io.sole_writer import workplace
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config
 from compactnas.runs.task import Task
@@ -59,7 +56,7 @@ def export_run(
     if dataset is not None:
         require_fit(dataset.source.facts, spec.bands, spec.classes)
     trained = datetime.fromtimestamp((run / WEIGHTS).stat().st_mtime, UTC)
-    with _appearing(out) as folder:
+    with appearing(out) as folder:
         _write_networks(folder, spec, network, task)
         checking = Checking(folder, network, task, progress or (lambda done, total: None))
         parity = checking.on_made_patches() if dataset is None else checking.on_data(dataset, seed)
@@ -89,21 +86,3 @@ def _write_networks(folder: Path, spec: ModelSpec, network: nn.Module, task: Tas
     for known in FORMATS.values():
         if known.write is not None:
             known.write(folder, trained)
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """Yield a folder inside a hidden one next to `out`. At the end it is renamed to `out`, or removed after an error.
-
-    Remains of a killed export are removed first. While another export to `out` runs, a `UserError` is raised.
-    """
-    beside = out.with_name(f".{out.name}.part")
-    with workplace(beside):
-        folder = beside / "export"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        try:
-            yield folder
-            folder.rename(out)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)

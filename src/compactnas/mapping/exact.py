@@ -38,7 +38,7 @@ class Exact:
 
     def __call__(self, block: Block) -> BlockProbabilities:
         windows, valid = block.windows(), block.valid_windows()
-        found = np.zeros((*block.accepted.shape, len(self._engine.classes)), np.float32)
+        found = np.zeros((*block.accepted.shape, len(self._engine.task.classes)), np.float32)
         rows, columns = np.nonzero(block.accepted)
         for start in range(0, len(rows), self._batch):
             at = rows[start : start + self._batch], columns[start : start + self._batch]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.export.engines import Engine, open_engine, task_of
+from compactnas.export.engines import Engine, open_engine
 from compactnas.io.atomic import read_json, write_json
 from compactnas.mapping.block_store import BlockStore, Numbers
 from compactnas.mapping.boundary_correction import BoundaryCorrection
@@ -54,10 +54,10 @@ def plan_map(job: MapJob) -> MapPlan:
     Raises:
         UserError: They do not fit, or one of them cannot be read.
     """
-    engine, task = open_engine(job.model, job.engine, job.threads), task_of(job.model)
-    job = settled(job, task)
-    scene, notes = _survey(job, task)
-    grid = Grid.of(scene, job.config.stride_px, engine.patch_px, job.config.edges)
+    engine = open_engine(job.model, job.engine, job.threads)
+    job = settled(job, engine.task)
+    scene, notes = _survey(job, engine.task)
+    grid = Grid.of(scene, job.config.stride_px, engine.task.patch_px, job.config.edges)
     return MapPlan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
 
 

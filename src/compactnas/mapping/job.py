@@ -33,7 +33,7 @@ class MapJob:
     """Inputs and options of a map, as plain values that can be sent to another process.
 
     Attributes:
-        model: Folder of a run or an export.
+        model: Folder of a run, an export or an adopted network.
         engine: Name of the engine that runs the model.
         threads: Number of threads of the engine; 0 leaves the choice to the engine.
         scenes: Scene, or several seasons of the same ground.

@@ -49,7 +49,7 @@ def make_map(
     began = time.monotonic()
     plan = plan_map(job)
     job, engine, place = plan.job, plan.engine, plan.place
-    classes = legend(engine.classes, lcz=engine.lcz)
+    classes = legend(engine.task.classes, lcz=engine.task.lcz)
     for note in plan.notes:
         warn(note)
     store = BlockStore(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
@@ -69,7 +69,7 @@ def make_map(
             "fingerprints": fingerprints,
             "reading": [asdict(reading) | {"mask": Path(reading.mask).name} for reading in job.readings],
             "config": asdict(job.config),
-            "bands": list(engine.bands),
+            "bands": list(engine.task.bands),
             "crs": place.crs.to_string(),
             "transform": list(place.transform)[:6],
             **made,

@@ -38,7 +38,7 @@ def learnt(job: MapJob, engine: Engine, grid: Grid) -> BoundaryCorrection | None
 
     def tiles() -> Iterator[Block]:
         for path, reading in zip(job.scenes, job.readings, strict=True):
-            with open_scene(path, engine.bands, reading) as scene:
+            with open_scene(path, engine.task.bands, reading) as scene:
                 yield from sample(partial(read_block, scene, grid, min_valid=job.config.min_valid), grid)
 
     return learn_correction(_levels(job, engine), Exact(engine, job.config.batch_size), tiles())

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from compactnas.adopted.fitting import adopted_for
+from compactnas.adopted.manifest import is_adopted
 from compactnas.config import TrainConfig
-from compactnas.data import Dataset
+from compactnas.data import Dataset, Facts
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import probabilities, require_fit
 from compactnas.runs.folder import load, load_spec
+
+CPU = torch.device("cpu")
 
 
 def predict_by_teachers(
@@ -24,9 +28,9 @@ def predict_by_teachers(
     target, and a training step costs no more than without a teacher.
 
     Args:
-        config: Training config with the teachers' run folders.
+        config: Training config with the teachers' folders.
         data: Patches.
-        device: Device of the teachers.
+        device: Device of the teachers; an adopted network runs on the CPU.
 
     Raises:
         UserError: A folder has no trained network, or one with other bands or classes.
@@ -36,13 +40,21 @@ def predict_by_teachers(
     facts, rows = data.source.facts, data.parts["train"]
     found = torch.zeros(len(facts.labels), len(facts.classes))
     for folder in map(Path, config.teachers):
-        spec = load_spec(folder)
-        try:
-            require_fit(facts, spec.bands, spec.classes)
-        except UserError as error:
-            raise UserError(f"train.teachers: {folder}: {error}") from None
-        network = load(folder).to(device)
+        network, place = _teacher(folder, facts, device)
         found[rows] += probabilities(
-            network, data.source, rows, device, tta=True, temperature=config.teacher_temperature
+            network, data.source, rows, place, tta=True, temperature=config.teacher_temperature
         )
     return found / len(config.teachers)
+
+
+def _teacher(folder: Path, facts: Facts, device: torch.device) -> tuple[nn.Module, torch.device]:
+    """Open the network of a run or an adopted one, and choose its device."""
+    try:
+        if is_adopted(folder):
+            return adopted_for(folder, facts, torch.get_num_threads()), CPU
+        spec = load_spec(folder)
+        require_fit(facts, spec.bands, spec.classes)
+    except UserError as error:
+        named = str(error) if str(folder) in str(error) else f"{folder}: {error}"
+        raise UserError(f"train.teachers: {named}") from None
+    return load(folder).to(device), device

@@ -27,7 +27,7 @@ def build() -> Parser:
         common=(*COMMON_DATA, "--output", "--without-data", "--json"),
         required=("--output",),
     )
-    add_data_options(parser)
+    add_data_options(parser, "Folder of a run.")
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the export.")
     parser.add_argument(
         "--without-data",
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.options import parse_with_run
 
-    options, data = parse_with_run(build, argv)
+    options, data = parse_with_run(build, argv, adopted=False)
     if not options.output:
         raise UserError("no folder for the export; name one with --output")
     from compactnas.export.writing import export_run

@@ -29,16 +29,16 @@ def build() -> Parser:
     parser = Parser(
         "map",
         "MODEL SCENE [SCENE ...] -o DIR [options]",
-        "Map the Local Climate Zones of a Sentinel-2 scene with the network of a run or an export. Writes GeoTIFFs of "
-        "the classes, the filtered classes and the probabilities, and a picture. Several scenes of the same place "
-        "(seasons) vote. To continue an interrupted map, give the same command again.",
+        "Map the Local Climate Zones of a Sentinel-2 scene with the network of a run, an export or `adopt`. Writes "
+        "GeoTIFFs of the classes, the filtered classes and the probabilities, and a picture. Several scenes of the "
+        "same place (seasons) vote. To continue an interrupted map, give the same command again.",
         common=(
             *("--output", "--engine", "--threads", "--ray", "--ray-address", "--name", "--lonlat", "--mode"),
             *("--stride-px", "--bands", "--scale", "--mask", "--batch-size"),
         ),
         required=("--output",),
     )
-    parser.add_argument("model", type=str, help="Folder of a run or an export.")
+    parser.add_argument("model", type=str, help="Folder of a run, an export or an adopted network.")
     parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band.")
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the map.")
     parser.add_argument("--engine", type=EngineName, default="auto", help="Software that runs the network.")

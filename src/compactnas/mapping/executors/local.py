@@ -35,7 +35,7 @@ def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[
         for number, found in groupby(read, lambda item: item[0]):
             seasons = [block for _, block in found]
             if number == numbers[0]:
-                _check_values(seasons, plan.engine.bands, warn)
+                _check_values(seasons, plan.engine.task.bands, warn)
             yield number, in_steps(*judged(seasons, mode))
 
 
@@ -71,7 +71,7 @@ def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Ac
 
 def _read(plan: MapPlan, numbers: Sequence[int]) -> Generator[tuple[int, Block], None, None]:
     """Read these blocks, each in every season."""
-    job, bands = plan.job, plan.engine.bands
+    job, bands = plan.job, plan.engine.task.bands
     with ExitStack() as files:
         scenes = [
             files.enter_context(open_scene(path, bands, reading))
