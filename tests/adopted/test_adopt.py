@@ -32,6 +32,7 @@ from support.tiny import Killed, Killer, tiny_config
 from torch import Tensor, nn
 
 from compactnas.adopted.network import open_adopted
+from compactnas.adopted.operations import OPERATIONS
 from compactnas.cli import main
 from compactnas.config import TrainConfig
 from compactnas.data import open_dataset
@@ -179,6 +180,12 @@ def test_a_transformer_whose_shapes_follow_from_each_other_is_adopted(tmp_path: 
     with torch.inference_mode():
         expected = network(torch.from_numpy(images)).softmax(-1).numpy()
     assert opened.batch == 256 and np.abs(opened.probabilities(images) - expected).max() < 1e-5
+
+
+def test_the_documentation_lists_the_operations(repository: Path) -> None:
+    page = (repository / "docs" / "export.md").read_text().partition("## Networks of others")[2]
+    (listed,) = re.findall(r"```text\n(.*?)```", page, flags=re.DOTALL)
+    assert listed.split() == sorted(OPERATIONS)
 
 
 def test_units_are_converted_once(tmp_path: Path) -> None:

@@ -282,6 +282,15 @@ def test_mistakes_are_one_line(small: Path, tmp_path: Path, capsys: pytest.Captu
     assert "no such file" in refused(tmp_path, capsys, "bench", str(tmp_path)).lower()
 
 
+def test_an_export_can_be_adopted_as_if_it_were_anybodys(small: Path, tmp_path: Path) -> None:
+    """Torch's newer exporter has written it."""
+    words = ["--bands", "a,b,c,d", "--classes", "x,y,z", "--scale", "1"]
+    assert main(["adopt", str(small / "model.onnx"), "-o", str(tmp_path / "theirs"), *words]) == 0
+    patches = np.random.default_rng(0).uniform(0, 0.5, (9, 4, SIDE, SIDE)).astype(np.float32)
+    adopted, opened = (open_engine(folder) for folder in (tmp_path / "theirs", small))
+    assert np.abs(adopted.probabilities(patches) - opened.probabilities(patches)).max() < 1e-6
+
+
 def test_a_run_of_an_older_version_takes_names_from_its_data(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     (run / "task.json").unlink()

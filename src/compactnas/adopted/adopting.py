@@ -25,7 +25,7 @@ SAME = 1e-2
 
 @dataclass(frozen=True)
 class Description:
-    """What an ONNX file does not say about its network.
+    """Description of a network, for all that its ONNX file does not say.
 
     Attributes:
         bands: Names of the bands, in the order of the input.
@@ -92,7 +92,9 @@ def adopt(file: Path, out: Path, described: Description) -> list[str]:
     windows = taken.batch or 1
     sizes = sizes_of(model, taken.name, taken.shape(windows), file)
     output = find_output(model, sizes, file, windows=windows, classes=classes, name=described.output)
-    network = network_of(described.adoption(taken.layout, taken.patch_px, output), content, file, 0)
+    adoption = described.adoption(taken.layout, taken.patch_px, output)
+    Adoption.from_json(adoption.to_json(content), "the options")  # no manifest that could not be read
+    network = network_of(adoption, content, file, 0)
     found = _tried(network, _made(network.task))
     network, said = _with_kind(network, described.outputs, found)
     with appearing(out) as folder:

@@ -34,13 +34,13 @@ def cost_of(model: Any, sizes: Sizes, windows: int) -> Cost:
 def _macs(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     """Multiply-accumulates of one operation."""
     written = math.prod(shapes.get(node.output[0], (0,)))
-    if node.op_type in WEIGHTS:
+    if node.op_type in WEIGHTS and len(node.input) > WEIGHTS[node.op_type]:
         kernel = shapes.get(node.input[WEIGHTS[node.op_type]], (0,))
         # Each value of the output (of the input, if transposed) meets the weights of one filter.
         values = math.prod(shapes.get(node.input[0], (0,))) if node.op_type == "ConvTranspose" else written
         return values * math.prod(kernel[1:])
     if node.op_type in PRODUCTS:
         flipped = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-        left = shapes.get(node.input[0], (0,))
+        left = shapes.get(node.input[0], ()) or (0,)
         return written * (left[0] if flipped else left[-1])
     return 0

@@ -23,7 +23,7 @@ def bands_of(text: str) -> tuple[str, ...]:
     """Read the names of bands: `B02,B03,B04`.
 
     Raises:
-        UserError: There are none, or a name is empty or occurs twice.
+        UserError: No band is named, or a name is empty or occurs twice.
     """
     if not text:
         raise UserError("--bands: names no bands; name those of the network in its order, such as B02,B03,B04,B08")
@@ -61,7 +61,7 @@ def normalisation_of(
 
     Args:
         file: JSON file with `{"mean": [...], "std": [...]}`, or with `{"B02": {"mean": ..., "std": ...}, ...}` as in a
-            run's `normalisation.json`; empty if there is none.
+            run's `normalisation.json`; empty for no file.
         mean: Means, if there is no file.
         std: Standard deviations, likewise.
         bands: Names of the bands.

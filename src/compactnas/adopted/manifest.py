@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,6 +19,8 @@ from compactnas.runs.task import Task
 NAME, ONNX, FORMAT = "adopted.json", "model.onnx", "compactnas-adopted/1"
 AGAIN = "adopt the network again"
 LONGEST_NAME = 1000
+LARGEST, SMALLEST = 1e12, 1e-12
+"""Largest number of a manifest, and smallest scale or standard deviation."""
 
 Gives = Literal["logits", "probabilities"]
 KEYS = {"format", "task", "layout", "output", "gives", "scale", "offset", "mean", "std", "bytes", "sha256"}
@@ -63,9 +64,14 @@ class Adoption:
     def write(self, folder: Path, content: bytes) -> None:
         """Write the ONNX file and the manifest to a folder."""
         write_bytes(folder / ONNX, content)
-        values = {name: getattr(self, name) for name in ("layout", "output", "gives", "scale", "offset", "mean", "std")}
+        write_json(folder / NAME, self.to_json(content))
+
+    def to_json(self, content: bytes) -> dict[str, Any]:
+        """Manifest as JSON values, with the checksum of the ONNX file."""
+        values = {name: getattr(self, name) for name in ("layout", "output", "gives", "scale", "offset")}
+        values |= {"mean": list(self.mean), "std": list(self.std)}
         known = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        write_json(folder / NAME, {"format": FORMAT, "task": self.task.to_json(), **values, **known})
+        return {"format": FORMAT, "task": self.task.to_json(), **values, **known}
 
     @classmethod
     def read(cls, folder: Path) -> tuple[Adoption, bytes]:
@@ -76,18 +82,19 @@ class Adoption:
         """
         where, file = folder / NAME, folder / ONNX
         raw = read_json(where, AGAIN)
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise UserError(f'{where}: not the manifest of an adopted network; its "format" must be "{FORMAT}"')
+        adoption = cls.from_json(raw, str(where))
         if file.is_symlink():
             raise UserError(f"{file}: is a link, which is not followed; {AGAIN}")
         content = read_bounded(file)
         if raw.get("sha256") != hashlib.sha256(content).hexdigest():
             raise UserError(f"{file}: does not match its checksum in {NAME} (cut off, or changed); {AGAIN}")
-        return cls.from_json(raw, str(where)), content
+        return adoption, content
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any], where: str) -> Adoption:
+    def from_json(cls, raw: Any, where: str) -> Adoption:
         """Check a manifest from JSON values; `where` names their file in error messages."""
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise UserError(f'{where}: not the manifest of an adopted network; its "format" must be "{FORMAT}"')
         if set(raw) != KEYS:
             wrong = sorted(set(raw) ^ KEYS)[0]
             raise UserError(f"{where}: {wrong[:40]!r} is {'unknown' if wrong in raw else 'missing'}; {AGAIN}")
@@ -99,7 +106,7 @@ class Adoption:
         task = Task.from_json(raw["task"], f"{where}: task")
         scale, offset = _numbers(raw["scale"], where, "scale", 1), _numbers(raw["offset"], where, "offset", 1)
         mean, std = (_numbers(raw[name], where, name, len(task.bands)) for name in ("mean", "std"))
-        if scale[0] <= 0 or min(std, default=1) <= 0 or len(mean) != len(std):
+        if min((*scale, *std)) < SMALLEST or len(mean) != len(std):
             raise UserError(f"{where}: scale and std must be above 0, and mean and std of one length; {AGAIN}")
         return cls(task, raw["layout"], raw["output"], raw["gives"], scale[0], offset[0], mean, std)
 
@@ -122,8 +129,9 @@ def read_bounded(file: Path) -> bytes:
 
 
 def _numbers(raw: Any, where: str, name: str, count: int) -> tuple[float, ...]:
-    """Check a finite number, or a list of none or so many finite numbers."""
+    """Check a finite number; for `mean` and `std`, a list of `count` of them, or an empty one."""
     numbers = raw if isinstance(raw, list) and len(raw) in (0, count) and name in ("mean", "std") else [raw]
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-        raise UserError(f"{where}: {name} must hold {count} finite number{'s' * (count > 1)}; {AGAIN}")
+    if not all(type(number) in (int, float) and abs(number) <= LARGEST for number in numbers):  # not NaN
+        plural = "s" * (count > 1)
+        raise UserError(f"{where}: {name} must hold {count} finite number{plural} of at most {LARGEST:g}; {AGAIN}")
     return tuple(map(float, numbers))

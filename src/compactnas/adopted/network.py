@@ -93,7 +93,13 @@ class AdoptedNetwork:
         rows = len(patches)
         if self.taken.batch > rows:  # a fixed batch is filled up with copies of the last window
             patches = np.concatenate([patches, np.repeat(patches[-1:], self.taken.batch - rows, axis=0)])
-        given = np.ascontiguousarray(self.adoption.input_of(patches.astype(np.float64)), self.taken.dtype)
+        with np.errstate(over="ignore"):
+            given = np.ascontiguousarray(self.adoption.input_of(patches.astype(np.float64)), self.taken.dtype)
+        if not np.isfinite(given).all():
+            raise UserError(
+                f"{self.file}: takes {self.taken.dtype} numbers, which cannot hold these values; check --scale, or "
+                "export the network in float32"
+            )
         try:
             (found,) = self.session.run([self.adoption.output], {self.taken.name: given})
         except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no other common class

@@ -37,8 +37,11 @@ def parse_onnx(content: bytes, file: Path, advice: str) -> Any:
 
     try:
         model = onnx.load_model_from_string(content)
+        sound = _names_are_text(model.graph)
     except (DecodeError, ValueError, RuntimeError):
         raise UserError(f"{file}: not an ONNX file, or cut off; {advice}") from None
+    if not sound:
+        raise UserError(f"{file}: has operations without a name, an input or an output; {advice}")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors_of(model.graph)):
         raise UserError(f"{file}: keeps weights in another file, which is not read; {advice}")
     return model
@@ -69,9 +72,20 @@ def open_onnx(content: bytes, file: Path, threads: int, advice: str) -> Any:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # errors are reported once, below
     try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # Without `enable_fallback=0`, onnxruntime prints some errors and tries again.
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no other common class
         raise UserError(f"{file}: onnxruntime cannot read it ({reason_of(error)}); {advice}") from None
+
+
+def _names_are_text(graph: Any) -> bool:
+    """Check that all names can be read, and that each operation but a constant has an input and an output."""
+    names = [value.name for value in (*graph.input, *graph.output, *tensors_of(graph))]
+    for node in graph.node:
+        names += [node.op_type, node.domain, *node.input, *node.output, *(part.name for part in node.attribute)]
+        if not node.op_type or not any(node.output) or not (any(node.input) or node.op_type == "Constant"):
+            return False
+    return all(isinstance(name, str) for name in names)
 
 
 def reason_of(error: Exception) -> str:

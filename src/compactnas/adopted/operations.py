@@ -13,7 +13,7 @@ OPERATIONS = frozenset(
     "Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile Transpose Unsqueeze Upsample "
     "Where".split()
 )
-"""What torch, tf2onnx, Keras and ONNX optimisers write for image classifiers, from the domain `ai.onnx`.
+"""Operations that torch, tf2onnx, Keras and ONNX optimisers write for image classifiers, in the domain `ai.onnx`.
 
 None of them runs a subgraph, draws random numbers (Dropout is checked by running the network twice) or reads a file.
 Those that compute a shape from values (Reshape, Expand, Tile, Resize, ...) are allowed because `sizes.py` works out

@@ -40,7 +40,7 @@ class ImageInput:
     dtype: str
 
     def shape(self, windows: int) -> tuple[int, ...]:
-        """Shape of a batch of so many windows."""
+        """Shape of a batch with this number of windows."""
         px = self.patch_px
         return (windows, self.bands, px, px) if self.layout == "nchw" else (windows, px, px, self.bands)
 

@@ -173,13 +173,15 @@ def _value(
     import onnx
     from onnx.reference import ReferenceEvaluator
 
+    if len(node.output) != 1:
+        return None
     if node.op_type == "Shape" and node.input[0] in shapes:
         ends: dict[str, int] = {attribute.name: attribute.i for attribute in node.attribute}
         start, stop = ends.get("start", 0), ends.get("end")
         return np.array(shapes[str(node.input[0])][start:stop], np.int64)
     names = [name for name in node.input if name]
     small = node.op_type == "Constant" or (node.op_type in FOLDED and all(name in known for name in names))
-    if not small or len(node.output) != 1:
+    if not small:
         return None
     if node.op_type == "ConstantOfShape" and not 0 <= math.prod(known[names[0]].tolist()) <= SMALL:
         return None

@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+from compactnas.adopted.manifest import Adoption
 from compactnas.config import RunConfig, smoke
 from compactnas.data.footprints import Footprints
 from compactnas.data.packing.pack import pack
@@ -20,7 +21,9 @@ from compactnas.data.source import ArraySource, Facts
 from compactnas.lcz import NAMES
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs import folder as runs
+from compactnas.runs.task import Task
 from support.fake_run import NASNET_CELL, PAPER_CELL, write_run
+from support.foreign import graph_of, node
 
 Files = dict[str, bytes]
 
@@ -173,6 +176,34 @@ def checkpoints(folder: Path) -> list[Files]:
     buffer = BytesIO()
     torch.save({"rows": [{"epoch": 1, "loss": 0.5}], "step": 3, "state": state}, buffer)
     return [{"state.pt": buffer.getvalue()}]
+
+
+def adopted(folder: Path) -> list[Files]:
+    """Networks of others: layers with weights, and shapes that are computed."""
+    weights = np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)
+    layers = [
+        node("Conv", "x filters", "maps", strides=[2, 2]), node("Relu", "maps", "on"),
+        node("MaxPool", "on", "most", kernel_shape=[2, 2]), node("Pad", "most around", "wide"),
+        node("ReduceMean", "wide", "flat", axes=[2, 3], keepdims=0), node("Gemm", "flat head", "scores"),
+    ]  # fmt: skip
+    shapes = [
+        node("Shape", "x", "all"), node("Gather", "all zero", "rows"), node("Unsqueeze", "rows first", "n"),
+        node("Concat", "n rest", "shape", axis=0), node("Reshape", "x shape", "pixels"),
+        node("Slice", "pixels first four four_th", "scores"),
+    ]  # fmt: skip
+    one, four = np.array([0]), np.array([4])
+    models = (
+        graph_of(layers, filters=weights, around=np.array([0, 0, 1, 1, 0, 0, 1, 1]), head=weights[:, :, 0, 0].copy()),
+        graph_of(shapes, zero=np.array(0), first=one, rest=np.array([-1]), four=four, four_th=np.array([1])),
+    )
+    task = Task(("B02", "B03", "B04", "B08"), tuple("abcd"), 8, lcz=False)
+    made = []
+    for number, model in enumerate(models):
+        where = folder / str(number)
+        adoption = Adoption(task, "nchw", "scores", "logits", 0.0001, -1000.0, (1.0,) * 4, (2.0,) * 4)
+        adoption.write(where, model.SerializeToString())
+        made.append({name: (where / name).read_bytes() for name in ("model.onnx", "adopted.json")})
+    return made
 
 
 def run_folders(folder: Path) -> list[Files]:

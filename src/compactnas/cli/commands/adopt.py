@@ -103,7 +103,7 @@ COMMAND = Command(
     examples=(
         "compactnas adopt model.onnx -o theirs --bands B02,B03,B04,B08 --classes lcz --scale 0.0001",
         "compactnas adopt model.onnx -o theirs --bands B04,B03,B02 --classes names.txt --scale 1 --layout nhwc",
-        "compactnas map theirs scene.tif -o map",
+        "compactnas adopt model.onnx -o theirs --bands B02,B03 --classes sea,land --scale 1 --mean 0.1,0.2 --std 1,1",
     ),
     build=build,
     run=main,
