@@ -52,13 +52,16 @@ class Sizes:
 
 
 def require_whole(graph: Any, file: Path) -> None:
-    """Check that each constant holds as many values as its shape says.
+    """Check that operations have inputs and outputs, and that each constant holds as many values as its shape says.
 
     Raises:
-        UserError: A constant does not, or has numbers of a type that no network has.
+        UserError: One does not, or a constant has numbers of a type that no network has.
     """
     import onnx
 
+    for node in graph.node:
+        if not any(node.output) or not (any(node.input) or node.op_type == "Constant"):
+            raise UserError(f"{file}: has an operation {node.op_type} without input or output; export it again")
     if graph.sparse_initializer:
         raise UserError(f"{file}: has sparse weights; convert them to dense ones")
     for tensor in tensors_of(graph):

@@ -14,8 +14,7 @@ from compactnas.io.sole_writer import workplace
 def appearing(out: Path) -> Iterator[Path]:
     """Yield a folder inside a hidden one next to `out`. At the end it is renamed to `out`, or removed after an error.
 
-    Remains of a killed process are removed first. While another process makes
-    `out`, a `UserError` is raised.
+    Remains of a killed process are removed first. While another process makes `out`, a `UserError` is raised.
     """
     beside = out.with_name(f".{out.name}.part")
     with workplace(beside):

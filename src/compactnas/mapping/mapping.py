@@ -55,7 +55,8 @@ def make_map(
     store = BlockStore(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
     fingerprints = job.fingerprints()
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
-    with workplace(out / PART, also=(out,)), _nothing_left(out, store):
+    new = not out.exists()
+    with workplace(out / PART, also=(out,)), _nothing_left(out, store, new=new):
         _require_unfinished(out)  # another process may have finished it meanwhile
         store.claim(digest(fingerprints), fingerprints)
         correction = fill(store, plan, executor, progress, warn)
@@ -88,15 +89,14 @@ def _require_unfinished(out: Path) -> None:
 
 
 @contextmanager
-def _nothing_left(out: Path, store: BlockStore) -> Iterator[None]:
-    """Remove the folders again if a user error occurs before the first block is finished."""
-    there = out.exists()
+def _nothing_left(out: Path, store: BlockStore, *, new: bool) -> Iterator[None]:
+    """Remove the folders again if a user error occurs before the first block is finished; `out` only if it is new."""
     try:
         yield
     except UserError:
         if not store.any():
             store.remove()
             with suppress(OSError):
-                if not there:
+                if new:
                     out.rmdir()
         raise
