@@ -159,7 +159,7 @@ def raw(where: Path, text: str) -> None:
 
 SQUARE = in_metres(20, 20, 70, 60)
 WRONG = {
-    "no labels": (lambda where: None, "no labels found; put rome_lcz.tif or rome.geojson into the same folder"),
+    "no labels": (lambda where: None, "no labels found; put rome_lcz.tif or rome.geojson (or"),
     "no LCZ": (lambda where: bad_labels(where, 99), "rome_lcz.tif: holds 99; labels are LCZ numbers"),
     "no label at all": (lambda where: bad_labels(where, 0), "its labels are all 0 or no data; give labels 1 to 17"),
     "another system": (
@@ -173,17 +173,23 @@ WRONG = {
     "no polygon": (lambda where: geojson(where / "rome.geojson"), "has no polygon"),
     "a point": (
         lambda where: geojson(where / "rome.geojson", {"geometry": {"type": "Point", "coordinates": [0, 0]}}),
-        "feature 1: is not a Polygon",
+        "has no polygon (1 feature with points or lines only left out)",
     ),
-    "no class": (lambda where: geojson(where / "rome.geojson", feature(SQUARE)), "feature 1: a property lcz or"),
-    "class 18": (lambda where: geojson(where / "rome.geojson", feature(SQUARE, lcz=18)), "not 18"),
+    "no class": (
+        lambda where: geojson(where / "rome.geojson", feature(SQUARE)),
+        "no field is named lcz or class; its fields are none",
+    ),
+    "class 18": (
+        lambda where: geojson(where / "rome.geojson", feature(SQUARE, lcz=18)),
+        "feature 1: the field lcz holds '18'",
+    ),
     "broken ring": (
         lambda where: geojson(where / "rome.geojson", feature([("a", 1)], lcz=1)),
         "feature 1: has coordinates that cannot be read",
     ),
     "an unknown system": (
         lambda where: geojson(where / "rome.geojson", feature(SQUARE, lcz=1), system="EPSG:999999"),
-        "feature 1: has coordinates that cannot be read",
+        "rome.geojson: has an unknown coordinate system (",
     ),
 }
 
@@ -196,11 +202,11 @@ def test_wrong_labels_are_one_error(tmp_path: Path, name: str) -> None:
     check_refused(DataConfig(str(path), window_px=16), message)
 
 
-def test_scenes_of_different_bands_and_labels_of_many_are_errors(tmp_path: Path) -> None:
+def test_scenes_of_different_bands_and_missing_labels_are_errors(tmp_path: Path) -> None:
     for name in ("rome", "oslo"):
         scene(tmp_path / "s", name)
         lcz_map(tmp_path / "s", name)
-    with pytest.raises(UserError, match="is for a single scene"):
+    with pytest.raises(UserError, match=r"data\.labels: x\.tif does not exist"):
         open_source(DataConfig(str(tmp_path / "s"), labels="x.tif"))
     write_raster(tmp_path / "s" / "rome.tif", NUMBERS[:2], descriptions=BANDS[:2])
     with pytest.raises(UserError, match=r"has bands B02, B03, but oslo\.tif has B02, B03, B04"):

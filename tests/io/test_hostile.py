@@ -18,6 +18,7 @@ import pytest
 from support.data_files import folder, npz
 from support.fake_run import PAPER_CELL
 from support.hostile import TRILLION, Trap, refused
+from support.map_files import write_raster
 
 from compactnas.data.packing.pack import prepare
 
@@ -234,8 +235,9 @@ def huge_tif(where: Path) -> Path:
 
 
 def polygons(where: Path, content: object) -> Path:
-    scenes = pytest.importorskip("test_scenes", reason="GeoTIFF files need rasterio (the map extra)")
-    path: Path = scenes.scene(where)
+    for package in ("rasterio", "pyogrio"):
+        pytest.importorskip(package, reason="scenes and polygons need the map extra")
+    path = write_raster(where / "rome.tif", np.ones((3, 64, 64), np.uint16))
     path.with_name("rome.geojson").write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 

@@ -252,7 +252,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a window of no size": ({}, "--window-m 0", "--window-m: 0 is not between 0 and 1,000,000 m"),
     "a table of words": ({}, "--output x.xls", "--output: x.xls ends in neither .json nor .csv"),
     "polygons of one class": ({"polygons": [(2, 0, 0, 200, 200)]}, "--purity 0.8", "--purity: needs a raster"),
-    "polygons of no LCZ": ({"polygons": [("town", 0, 0, 200, 200)]}, "", "feature 1: a property lcz or"),
+    "polygons of no LCZ": (
+        {"polygons": [("town", 0, 0, 200, 200)]},
+        "",
+        "feature 1: the field lcz holds 'town', which is no LCZ",
+    ),
     "polygons elsewhere": ({"polygons": [(2, 900, 900, 990, 990)]}, "", "t.json: has no label on a cell of"),
 }
 

@@ -47,9 +47,9 @@ def test_the_tutorial_draws_polygons_that_can_be_trained_on(
     exec(compile(block, "docs/tutorial.md", "exec"), {})  # our own page
     drawn = np.zeros((2, *zones.shape), bool)
     for part, name in enumerate(("train.geojson", "test.geojson")):
-        polygons = read_polygons(tmp_path / name, raster.crs)
+        polygons = read_polygons(tmp_path / name, raster.crs).each
         owner = owners(polygons, place, (0, 400), 400, tmp_path / name)
         drawn[part] = owner > 0
-        numbers = np.array([0, *(polygon.lcz + 1 for polygon in polygons)])
+        numbers = np.array([0, *(polygon.label + 1 for polygon in polygons)])
         assert len(polygons) >= 10 and (numbers[owner] == zones)[drawn[part]].all()
     assert not drawn.all(0).any()

@@ -43,7 +43,10 @@ class DataConfig:
         sensor: So2Sat arrays to read: Sentinel-2, Sentinel-1 or both.
         bands: Names of the bands to keep, in this order; all bands if empty.
         downsample: Side of the blocks of pixels to average: 2 makes 32 px of 64 px.
-        labels: File with the labels of a scene (LCZ raster or GeoJSON); if empty, the file beside the scene.
+        labels: File with the labels of a scene, or of all scenes of a folder (LCZ raster, or polygons as GeoJSON, KML,
+            KMZ, GeoPackage, shapefile or FlatGeobuf); if empty, the file beside each scene.
+        label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`. With
+            a field that holds no LCZ, the classes are its values.
         window_px: Side of the window at each label of a scene, in pixels.
         stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
         split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
@@ -69,6 +72,7 @@ class DataConfig:
     bands: tuple[str, ...] = ()
     downsample: int = 1
     labels: str = ""
+    label_field: str = ""
     window_px: int = 32
     stride_px: int = 0
     split: Split = "official"

@@ -1,13 +1,10 @@
-"""Read polygons of Local Climate Zones from GeoJSON, for training and for assessing maps.
-
-Each polygon has its class in a property `lcz`, `LCZ`, `class` or `Class`: a number 1 to 17 or a letter A to G.
-"""
+"""Read labelled polygons from vector files, for training and for assessing maps."""
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,37 +12,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
-from compactnas.io.untrusted import parse_json, read_text
-from compactnas.lcz import NAMES
+from compactnas.labels.classes import is_missing
+from compactnas.labels.fields import classes_of, plain_name, text_of
+from compactnas.labels.reading import Features, counted, read_features
+from compactnas.labels.shapes import Bounds, meets, shapes_of
 
-PROPERTIES = ("lcz", "LCZ", "class", "Class")
-LETTERS = {letter: 11 + place for place, letter in enumerate("ABCDEFG")}
-LON_LAT = "EPSG:4326"
-SYSTEM = re.compile(r"(?:urn:ogc:def:crs:EPSG:[\d.]{0,8}:|EPSG:)(\d{4,6})", re.IGNORECASE)
-"""Accepted names of coordinate systems. Other names could make GDAL open files and URLs."""
+OPTION = "--data.label_field"
+IDENTITIES = ("id", "fid", "objectid", "ogcfid", "uuid", "globalid", "polygonid")
+"""Usual names of fields that tell features apart, small and without underscores."""
+LONGEST_NAME = 60
 
 
 class Polygon(NamedTuple):
-    """Polygon with its GeoJSON geometry and its LCZ index, 0 to 16."""
+    """Polygon with its class.
 
-    geometry: dict[str, Any]
-    lcz: int
+    Attributes:
+        geometry: Polygon or MultiPolygon of shapely.
+        label: Index of its class; 0 to 16 for Local Climate Zones.
+        name: Name of the polygon, for groups and messages.
+    """
+
+    geometry: Any
+    label: int
+    name: str
 
 
-def read_polygons(file: Path, crs: Any) -> list[Polygon]:
-    """Read the polygons of a file, in order, and convert them to a coordinate system.
+@dataclass(frozen=True)
+class Polygons:
+    """Labelled polygons of a file.
+
+    Attributes:
+        file: File that they come from.
+        each: Polygons, in the order of the file.
+        classes: Names of the classes.
+        lcz: Whether the classes are the 17 Local Climate Zones.
+        notes: Assumptions, repairs and omissions, one line each.
+    """
+
+    file: Path
+    each: list[Polygon]
+    classes: tuple[str, ...]
+    lcz: bool
+    notes: tuple[str, ...]
+
+
+def read_polygons(
+    file: Path,
+    crs: Any,
+    bounds: Bounds | None = None,
+    label_field: str = "",
+    option: str = OPTION,
+    lcz_only: bool = False,
+) -> Polygons:
+    """Read the polygons of a file, and convert them to the coordinate system of a map.
+
+    Polygons without a class, exact copies of others and features without polygons are left out, with a note.
+
+    Args:
+        file: GeoJSON, KML, KMZ, GeoPackage, shapefile (also in a zip file), FlatGeobuf or GeoParquet.
+        crs: Coordinate system of the map, an object of rasterio.
+        bounds: Left, bottom, right and top of the map in `crs`, to recognise swapped coordinates.
+        label_field: Name of the field with the classes; if empty, the first usual one that holds zones.
+        option: Option that sets `label_field`, for messages.
+        lcz_only: Whether classes other than Local Climate Zones are errors.
 
     Raises:
-        UserError: The file is not GeoJSON, or has no polygon.
+        UserError: The file cannot be read, has no labelled polygon, or has a wrong class or an invalid polygon.
     """
-    polygons = list(_polygons(file, crs))
+    features = read_features(file)
+    shapes = shapes_of(features, crs, bounds)
+    notes = [*features.notes, *shapes.notes]
+    if not shapes.rows:
+        seen = f" ({'; '.join(note.removeprefix(f'{file}: ') for note in notes)})" if notes else ""
+        raise UserError(f"{file}: has no polygon{seen}; draw some with a field lcz")
+    classes = classes_of(features, shapes.rows, label_field, option, lcz_only)
+    notes += classes.notes
+    names = _names(features, shapes.rows)
+    labels = classes.indices[shapes.rows].tolist()
+    polygons = [Polygon(*one) for one in zip(shapes.shapes, labels, names, strict=True) if one[1] >= 0]
+    if len(polygons) < len(labels):
+        notes.append(f"{file}: {counted(len(labels) - len(polygons), 'polygon')} without a class left out")
     if not polygons:
-        raise UserError(f"{file}: has no polygon; draw some with a property lcz")
-    return polygons
+        raise UserError(f"{file}: no polygon has a class; fill in the field {label_field or 'lcz'}")
+    once = _without_copies(polygons)
+    if len(once) < len(polygons):
+        notes.append(f"{file}: {counted(len(polygons) - len(once), 'polygon')} left out as copies of others")
+    return Polygons(file, once, classes.names, classes.lcz, tuple(notes))
+
+
+def _names(features: Features, rows: Sequence[int]) -> list[str]:
+    """Name polygons by a field that tells them apart, or by their place in the file.
+
+    With such a field, a polygon keeps its name if another one is deleted.
+    """
+    for name, column in features.fields.items():
+        if plain_name(name) in IDENTITIES:
+            values = [text_of(value) for value in column[rows] if not is_missing(value)]
+            if len(set(values)) == len(rows) and all(0 < len(value) <= LONGEST_NAME for value in values):
+                return [f"polygon {value}" for value in values]
+    return [f"polygon {row + 1}" for row in rows]
+
+
+def _without_copies(polygons: list[Polygon]) -> list[Polygon]:
+    """Drop polygons with the class and the outline of an earlier one."""
+    import shapely
+
+    plain = shapely.to_wkb(shapely.normalize([polygon.geometry for polygon in polygons]))
+    first: dict[tuple[bytes, int], Polygon] = {}
+    for content, polygon in zip(plain, polygons, strict=True):
+        first.setdefault((content, polygon.label), polygon)
+    return list(first.values())
 
 
 def owners(
-    polygons: list[Polygon], transform: Any, rows: tuple[int, int], columns: int, file: Path
+    polygons: Sequence[Polygon], transform: Any, rows: tuple[int, int], columns: int, file: Path, first: bool = False
 ) -> NDArray[np.int32]:
     """Return the number (from 1) of the polygon at each pixel centre: 0 for none, the last one of several.
 
@@ -55,6 +135,7 @@ def owners(
         rows: First row to fill, and the row after the last one.
         columns: Number of columns of the grid.
         file: File name for error messages.
+        first: Whether to take the first one of several polygons.
     """
     from rasterio import Affine
     from rasterio.errors import RasterioError, ShapeSkipWarning
@@ -67,63 +148,85 @@ def owners(
         with warnings.catch_warnings():
             warnings.simplefilter("error", ShapeSkipWarning)
             found: NDArray[np.int32] = rasterize(
-                shapes, (stop - start, columns), transform=place, fill=0, dtype="int32"
+                shapes[::-1] if first else shapes, (stop - start, columns), transform=place, fill=0, dtype="int32"
             )
     except (RasterioError, ShapeSkipWarning, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(f"{file}: has a polygon that cannot be rasterized ({error}); draw it again") from error
     return found
 
 
-def _polygons(file: Path, crs: Any) -> Iterator[Polygon]:
+@dataclass
+class Overlaps:
+    """Count of the pixels in polygons of two classes, over strips of a grid.
+
+    Attributes:
+        polygons: Polygons of a file.
+        unit: Noun for the pixels in the note.
+        pixels: Number of pixels.
+        pair: Names of two polygons of different classes that overlap.
+    """
+
+    polygons: Polygons
+    unit: str = "pixel"
+    pixels: int = 0
+    pair: tuple[str, ...] = ()
+    _labels: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._labels = np.array([-1, *(polygon.label for polygon in self.polygons.each)], np.int64)
+
+    def count(self, owner: NDArray[np.int32], transform: Any, rows: tuple[int, int]) -> None:
+        """Count the pixels of some rows, whose last polygons are `owner`."""
+        each, file = self.polygons.each, self.polygons.file
+        if not owner.any() or (self._labels[1:] == self._labels[1]).all():
+            return
+        first = owners(each, transform, rows, owner.shape[1], file, first=True)
+        differ = self._labels[first] != self._labels[owner]
+        self.pixels += int(differ.sum())
+        if not self.pair and differ.any():
+            at = differ.ravel().argmax()
+            self.pair = tuple(each[number.ravel()[at] - 1].name for number in (first, owner))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note, if there are such pixels."""
+        if not self.pixels:
+            return ()
+        return (
+            f"{self.polygons.file}: {counted(self.pixels, self.unit)} in polygons of two classes (such as "
+            f"{' and '.join(self.pair)}); the later polygon counts",
+        )
+
+
+def elsewhere(polygons: Polygons, bounds: Bounds, crs: Any, what: str) -> str:
+    """Say where polygons lie if none meets a map; nothing if one does.
+
+    Args:
+        polygons: Polygons in `crs`.
+        bounds: Left, bottom, right and top of the map.
+        crs: Coordinate system of the map.
+        what: Name of the map.
+    """
+    import shapely
+
+    shapes = np.array([polygon.geometry for polygon in polygons.each], object)
+    if meets(shapes, bounds).any():
+        return ""
+    left, bottom, right, top = shapely.bounds(shapes).T
+    theirs = _degrees(crs, (left.min() + right.max()) / 2, (bottom.min() + top.max()) / 2)
+    own = _degrees(crs, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+    return (
+        f"{polygons.file}: none of its {len(polygons.each)} polygons lies on {what}: they lie around {theirs}, and it "
+        f"lies around {own}; give polygons of the same place"
+    )
+
+
+def _degrees(crs: Any, x: float, y: float) -> str:
     from rasterio.errors import RasterioError
-    from rasterio.warp import transform_geom
+    from rasterio.warp import transform
 
     try:
-        content = parse_json(read_text(file, "export the polygons again with fewer features or properties"))
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{file}: is not GeoJSON ({error}); export the polygons again") from error
-    features = content.get("features") if isinstance(content, dict) else None
-    if not isinstance(features, list):
-        raise UserError(f"{file}: has no list of features; export the polygons as a GeoJSON FeatureCollection")
-    system = _system(content, file)
-    for number, feature in enumerate(features, 1):
-        where = f"{file}, feature {number}"
-        geometry = feature.get("geometry") if isinstance(feature, dict) else None
-        if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
-            raise UserError(f"{where}: is not a Polygon or MultiPolygon; leave it out")
-        lcz = _lcz(feature.get("properties"), where)
-        try:
-            yield Polygon(transform_geom(system, crs, geometry), lcz)
-        except (RasterioError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise UserError(f"{where}: has coordinates that cannot be read ({error}); draw it again") from error
-
-
-def _system(content: dict[str, Any], file: Path) -> str:
-    """Return the coordinate system: longitude and latitude (RFC 7946), or the one in the older `crs` member."""
-    try:
-        name = content["crs"]["properties"]["name"] if content.get("crs") else LON_LAT
-    except (KeyError, TypeError):
-        name = None
-    if not isinstance(name, str):
-        raise UserError(f"{file}: its `crs` has no name; export the polygons in longitude and latitude")
-    if name.endswith("CRS84"):
-        return LON_LAT
-    code = SYSTEM.fullmatch(name)
-    if code is None:
-        raise UserError(f"{file}: its `crs` is {name[:60]!r}; name it as EPSG:32633, or export longitude and latitude")
-    return f"EPSG:{code[1]}"
-
-
-def _lcz(properties: object, where: str) -> int:
-    """Return the LCZ index of a feature, 0 to 16."""
-    values = properties if isinstance(properties, dict) else {}
-    word = next((values[name] for name in PROPERTIES if name in values), None)
-    text = str(word).strip().upper()
-    number = LETTERS.get(text, int(text) if text.isdecimal() and len(text) < 4 else 0)
-    if isinstance(word, float) and word.is_integer():
-        number = int(word)
-    if not 1 <= number <= len(NAMES):
-        raise UserError(f"{where}: a property {' or '.join(PROPERTIES)} must hold 1 to 17 or A to G, not {word!r}")
-    return number - 1
+        (longitude,), (latitude,) = transform(crs, "EPSG:4326", [x], [y])
+    except (RasterioError, ValueError):
+        return f"{x:.0f}, {y:.0f}"
+    return f"longitude {longitude:.2f}, latitude {latitude:.2f}"

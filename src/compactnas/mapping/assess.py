@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 from compactnas.evaluation.bootstrap import Confusions, Interval, UnitCounts, intervals_of
 from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
-from compactnas.labels.polygons import read_polygons
+from compactnas.labels.finding import is_vector
+from compactnas.labels.polygons import Overlaps, Polygons, owners, read_polygons
 from compactnas.lcz import CLASSES
 from compactnas.mapping.reference import (
     PolygonReference,
@@ -33,7 +34,6 @@ from compactnas.mapping.reference import (
 from compactnas.scenes.coordinates import is_upright
 from compactnas.scenes.files import opened, require_rasterio
 
-POLYGONS = (".geojson", ".json")
 MOST_M = 1_000_000
 """Largest side of a window in metres."""
 
@@ -96,6 +96,7 @@ class Assessment:
         draws: Number of bootstrap samples.
         unmapped: Number of cells that have a class in the reference but not in the map; they are left out.
         share: Mean share of the reference pixels in a cell that have the class of the cell; None for polygons.
+        notes: What was assumed or left out of the reference, one line each.
     """
 
     map: str
@@ -109,11 +110,16 @@ class Assessment:
     draws: int
     unmapped: int
     share: float | None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("every", "pure")}
-        return plain | {"every": self.every.to_json(), "pure": self.pure and self.pure.to_json()}
+        return (
+            plain
+            | {"notes": list(self.notes)}
+            | {"every": self.every.to_json(), "pure": self.pure and self.pure.to_json()}
+        )
 
 
 def assess(
@@ -121,6 +127,7 @@ def assess(
     truth_file: Path,
     *,
     band: str = "",
+    label_field: str = "",
     purity: float = 0.0,
     window_m: float = 320.0,
     draws: int = 1000,
@@ -130,9 +137,10 @@ def assess(
 
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
-        truth_file: GeoTIFF in the same coordinate system, with cells of any size, or GeoJSON polygons with a property
-            `lcz`.
+        truth_file: GeoTIFF in the same coordinate system, with cells of any size, or polygons with a field `lcz` or
+            `class`: GeoJSON, KML, KMZ, GeoPackage, shapefile or FlatGeobuf.
         band: Band of the map, by number or description; if empty, the first.
+        label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`.
         purity: Also measure the cells whose window has one class by at least this share, above 0.5; 0 disables it.
         window_m: Side of this window in metres, by default that of So2Sat's patches.
         draws: Number of bootstrap samples for the 95 % intervals; 0 disables them.
@@ -152,7 +160,13 @@ def assess(
     with ExitStack() as stack:
         map_ = stack.enter_context(opened(map_file))
         number = require_map(map_, map_file, band)
-        reference = _reference(map_, map_file, truth_file, purity, window_m, stack)
+        notes: list[str] = []
+        if is_vector(truth_file):
+            reference: Reference = _polygons(map_, truth_file, purity, label_field, notes)
+        elif label_field:
+            raise UserError(f"--label-field: needs polygons as reference, not {truth_file}; leave --label-field out")
+        else:
+            reference = _raster(map_, map_file, truth_file, purity, window_m, stack)
         counted = _count(map_, number, map_file, reference)
         side_m = cell_m(map_)
     if not counted.every.any():
@@ -170,6 +184,7 @@ def assess(
         draws=draws,
         unmapped=counted.unmapped,
         share=counted.hits / counted.pixels if counted.pixels else None,
+        notes=tuple(notes),
     )
 
 
@@ -184,13 +199,27 @@ class _Counts:
     pixels: int = 0
 
 
-def _reference(
+def _polygons(map_: Any, truth_file: Path, purity: float, label_field: str, notes: list[str]) -> PolygonReference:
+    """Read polygons as the reference, and add notes on them."""
+    if purity:
+        raise UserError(f"--purity: needs a raster as reference, not {truth_file}; leave --purity out")
+    bounds = tuple(map_.bounds)
+    read = read_polygons(truth_file, map_.crs, bounds, label_field, "--label-field", lcz_only=True)
+    notes += [*read.notes, *_overlaps(map_, read)]
+    return PolygonReference(map_, truth_file, read.each)
+
+
+def _overlaps(map_: Any, read: Polygons) -> tuple[str, ...]:
+    overlaps = Overlaps(read, "cell")
+    for rows in strips(map_, map_.width):
+        owner = owners(read.each, map_.transform, rows, map_.width, read.file)
+        overlaps.count(owner, map_.transform, rows)
+    return overlaps.notes
+
+
+def _raster(
     map_: Any, map_file: Path, truth_file: Path, purity: float, window_m: float, stack: ExitStack
-) -> Reference:
-    if truth_file.suffix.lower() in POLYGONS:
-        if purity:
-            raise UserError(f"--purity: needs a raster as reference, not {truth_file}; leave --purity out")
-        return PolygonReference(map_, truth_file, read_polygons(truth_file, map_.crs))
+) -> RasterReference:
     raster = stack.enter_context(opened(truth_file))
     if raster.crs != map_.crs or not is_upright(raster):
         raise UserError(f"{truth_file}: is in {raster.crs} or turned, the map in {map_.crs}; warp it (rio warp)")

@@ -148,7 +148,7 @@ class PolygonReference:
     def on(self, rows: tuple[int, int]) -> Truth:
         """Read the reference on rows of the map, given as (first row, row after the last)."""
         owner = owners(self.polygons, self.map.transform, rows, self.map.width, self.file)
-        labels = np.array([0, *(polygon.lcz + 1 for polygon in self.polygons)], np.uint8)[owner]
+        labels = np.array([0, *(polygon.label + 1 for polygon in self.polygons)], np.uint8)[owner]
         return Truth(labels, np.maximum(owner - 1, 0), None, None, np.zeros_like(labels))
 
 

@@ -37,10 +37,10 @@ def build() -> Parser:
         "assess",
         "MAP TRUTH [-o FILE] [options]",
         "Measure a map of Local Climate Zones against a reference: a raster (GeoTIFF in its coordinate system, with "
-        "cells of any size) or polygons (GeoJSON with a property `lcz`).",
+        "cells of any size) or polygons with a field `lcz` or `class` (GeoJSON, KML, GeoPackage, shapefile, ...).",
     )
     parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 as no data.")
-    parser.add_argument("truth", type=str, help="GeoTIFF or GeoJSON of the reference.")
+    parser.add_argument("truth", type=str, help="GeoTIFF or polygons of the reference.")
     parser.add_function_arguments(assess, None, skip={"map_file", "truth_file"})
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument(
@@ -96,6 +96,7 @@ def _show(found: Assessment) -> None:
 
 def _notes(found: Assessment) -> list[str]:
     notes = ["OAw: weighted by similarity; OAu: inside the built classes; OAbu: built against natural, without LCZ E"]
+    notes += found.notes
     if found.every.intervals:
         notes.append(
             f"below each figure: 95 % interval from {found.draws} bootstrap samples of {found.every.units} units, each "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from compactnas.data.checks import MOST_PATCHES
 from compactnas.data.source import Indices
 from compactnas.errors import UserError
-from compactnas.labels.polygons import Polygon, owners, read_polygons
+from compactnas.labels.finding import is_vector
+from compactnas.labels.polygons import Overlaps, Polygon, elsewhere, owners, read_polygons
 from compactnas.lcz import NAMES
 from compactnas.scenes.coordinates import is_upright
 from compactnas.scenes.files import MOST_PIXELS, opened
 from compactnas.scenes.numbers import no_data
 
-LABELS = ("_lcz.tif", ".geojson")
-"""Suffixes of label files, in order of preference."""
 STEP_M = 100.0
 """Default distance between windows along each axis in metres: the pixel side of an LCZ map."""
 MARGIN = 2
@@ -34,48 +33,80 @@ class WindowLabels:
     """Labelled windows of one scene.
 
     Attributes:
+        file: Label file.
         corners: Row and column of each window's upper left pixel, (windows, 2).
-        classes: LCZ index 0 to 16, (windows,).
+        classes: Index of each window's class in `names`, (windows,).
         groups: Name of the polygon of each window; empty for a raster of labels.
         labels: Total number of labels, on the scene or not.
         outside: Number of labels on the scene whose window crosses its edge.
         holes: Number of labels whose window has no-data pixels.
+        names: Names of the classes.
+        notes: What was assumed or left out of the label file, one line each.
+        elsewhere: Where the labels lie, if none is on the scene.
     """
 
+    file: Path
     corners: Indices
     classes: NDArray[np.int64]
     groups: list[str]
     labels: int
     outside: int
     holes: int
+    names: tuple[str, ...] = NAMES
+    notes: tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
-def labels_beside(scene: Path) -> Path:
-    """Find the label file of a scene, in the same folder."""
-    candidates = [scene.with_name(scene.stem + end) for end in LABELS]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    names = " or ".join(candidate.name for candidate in candidates)
-    raise UserError(f"{scene}: no labels found; put {names} into the same folder, or set data.labels")
+class Places(NamedTuple):
+    """Labelled places of a scene.
+
+    Attributes:
+        middles: Row and column of each place, (places, 2).
+        classes: Index of each class in `names`, (places,).
+        groups: Name of each place's polygon or area; may be empty.
+        names: Names of the classes.
+        notes: What was assumed or left out of the label file, one line each.
+        elsewhere: Where the labels lie, if none is on the scene.
+    """
+
+    middles: Indices
+    classes: NDArray[np.int64]
+    groups: list[str]
+    names: tuple[str, ...] = NAMES
+    notes: tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 def labelled_windows(
-    scene: Any, labels: Path, window_px: int, stride_px: int, positions: Sequence[int]
+    scene: Any, labels: Path, window_px: int, stride_px: int, positions: Sequence[int], label_field: str = ""
 ) -> WindowLabels:
     """Find the labelled windows of an open scene without no-data pixels in these bands (numbered from 0)."""
     if not labels.is_file():
         raise UserError(f"data.labels: {labels} does not exist; check the spelling")
     step = stride_px or _pixels(STEP_M, scene.transform.a)
-    polygons = labels.suffix.lower() in (".geojson", ".json")
-    middles, classes, groups = (_of_polygons if polygons else _of_raster)(scene, labels, step)
+    if is_vector(labels):
+        places = _of_polygons(scene, labels, step, label_field)
+    else:
+        places = Places(*_of_raster(scene, labels, step))
+    middles, groups = places.middles, places.groups
     corners = middles - window_px // 2
     on_scene = ((middles >= 0) & (middles < (scene.height, scene.width))).all(1)
     whole = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
     inside = whole[_without_no_data(scene, corners[whole], window_px, positions)]
     outside, holes = int(on_scene.sum()) - len(whole), len(whole) - len(inside)
     names = [groups[i] for i in inside] if groups else []
-    return WindowLabels(corners[inside], classes[inside], names, len(middles), outside, holes)
+    return WindowLabels(
+        labels,
+        corners[inside],
+        places.classes[inside],
+        names,
+        len(middles),
+        outside,
+        holes,
+        places.names,
+        places.notes,
+        places.elsewhere,
+    )
 
 
 def _pixels(length: float, side: float) -> int:
@@ -170,12 +201,14 @@ def _require_few(windows: int, file: Path) -> None:
         raise UserError(f"{file}: makes more than {MOST_PATCHES} windows; raise data.stride_px")
 
 
-def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
+def _of_polygons(scene: Any, file: Path, step: int, label_field: str) -> Places:
     """Find the grid pixels in each polygon; for a polygon that the grid misses, take the middle one of its pixels."""
-    polygons = read_polygons(file, scene.crs)
+    read = read_polygons(file, scene.crs, tuple(scene.bounds), label_field)
+    polygons, overlaps = read.each, Overlaps(read)
     found, pixels = [], np.zeros(len(polygons) + 1, np.int64)
     on_grid = np.zeros(len(polygons) + 1, bool)
     for start, owner in _owners(scene, polygons, file):
+        overlaps.count(owner, scene.transform, (start, start + len(owner)))
         pixels += np.bincount(owner.ravel(), minlength=len(pixels))
         rows, columns = np.arange((step // 2 - start) % step, len(owner), step), np.arange(step // 2, scene.width, step)
         picked = owner[rows][:, columns]
@@ -188,8 +221,15 @@ def _of_polygons(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np
     if len(missed):
         found += _middles(scene, polygons, file, missed, pixels[missed] // 2)
     row, column, number = (every := np.concatenate(found))[np.lexsort((every[:, 1], every[:, 0]))].T
-    classes = np.array([polygon.lcz for polygon in polygons], np.int64)
-    return np.column_stack((row, column)), classes[number - 1], [f"polygon {n}" for n in number]
+    classes = np.array([polygon.label for polygon in polygons], np.int64)
+    return Places(
+        np.column_stack((row, column)),
+        classes[number - 1],
+        [polygons[n - 1].name for n in number],
+        read.classes,
+        (*read.notes, *overlaps.notes),
+        elsewhere(read, tuple(scene.bounds), scene.crs, Path(scene.name).name),
+    )
 
 
 def _owners(scene: Any, polygons: list[Polygon], file: Path) -> Iterator[tuple[int, NDArray[np.int32]]]:

@@ -1,8 +1,8 @@
 """GeoTIFF scenes with label files: one window at each label, grouped by city or polygon.
 
 A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the coordinate system of
-the scene (0 or its no-data value for none), or `NAME.geojson`, polygons (`polygons.py`). A folder holds such pairs,
-one per city.
+the scene (0 or its no-data value for none), or polygons, `NAME.geojson`, `NAME.gpkg` and so on (`labels.finding`).
+A folder holds such pairs, one per city, or scenes of the same place with one label file, `labels.geojson` and so on.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from compactnas.data.checks import require_patch
 from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
-from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows, labels_beside
-from compactnas.data.source import Facts, Groups, Images, Indices, Source, band_positions, block_mean, reduced_px
+from compactnas.data.formats._scene_classes import classes_of
+from compactnas.data.formats._scene_groups import groups_of
+from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows
+from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
+from compactnas.labels.finding import is_label_raster, labels_beside
 from compactnas.lcz import NAMES
 from compactnas.scenes.bands import band_names
 from compactnas.scenes.coordinates import place_of, require_upright_metres
@@ -82,6 +85,7 @@ def open_scenes(
     labels: str = "",
     window_px: int = 32,
     stride_px: int = 0,
+    label_field: str = "",
 ) -> Source:
     """Find the labelled windows of a scene, or of all scenes of a folder; no pixels are read.
 
@@ -92,40 +96,37 @@ def open_scenes(
         path: GeoTIFF scene or folder of scenes.
         bands: Names of the bands to keep.
         downsample: Side of the pixel blocks to average.
-        labels: Label file of a single scene; empty uses the one in the same folder.
+        labels: Label file of all scenes; empty uses the one beside each scene.
         window_px: Side of a window in pixels of the scene.
         stride_px: Distance between neighbouring windows in pixels of the scene; 0 means about 100 m.
+        label_field: Field of the polygons that holds their class; empty uses a usual one.
 
     Raises:
         UserError: Labels are missing, have another coordinate system or are not LCZ numbers, scenes have different
             bands, or no window fits into its scene.
     """
     require_rasterio(str(path))
-    files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not f.stem.endswith("_lcz")))
-    if labels and len(files) != 1:
-        raise UserError(f"data.labels: {labels} is for a single scene, but {path} has {len(files)}; leave it out")
-    names, found, places, notes = _read_labels(files, bands, labels, window_px, stride_px)
+    files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not is_label_raster(f)))
+    names, found, places, notes = _read_labels(files, bands, labels, window_px, stride_px, label_field)
     sizes = [len(windows.classes) for windows in found]
     if not sum(sizes):
         raise UserError(_without_windows(path, found, window_px))
     positions = band_positions(names, bands, str(path))
     scene = np.repeat(np.arange(len(files)), sizes)
-    groups: Groups | None = np.array([file.stem for file in files])[scene]
-    if len(files) == 1:
-        groups = np.array(found[0].groups) if found[0].groups else None
+    classes, labels_, lcz = classes_of(found)
     corners = np.concatenate([windows.corners for windows in found])
     known = [place for place in places if place is not None]
     facts = Facts(
         name=path.stem,
         bands=tuple(names[position] for position in positions),
-        classes=NAMES,
+        classes=classes,
         patch_px=reduced_px(window_px, downsample, str(path)),
-        labels=np.concatenate([windows.classes for windows in found]),
-        groups=groups,
+        labels=labels_,
+        groups=groups_of(files, found, scene),
         footprints=Footprints.joined(known) if len(known) == len(files) else None,
         keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
-        lcz=True,
-        notes=notes,
+        lcz=lcz,
+        notes=tuple(dict.fromkeys(notes)),
     )
     return SceneSource(facts, files, scene, corners, window_px, positions, downsample)
 
@@ -133,6 +134,8 @@ def open_scenes(
 def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> str:
     """Explain why no label has a window."""
     outside, holes = sum(windows.outside for windows in found), sum(windows.holes for windows in found)
+    if all(windows.elsewhere for windows in found):
+        return found[0].elsewhere
     if not any(windows.labels for windows in found):
         return f"{path}: its labels are all 0 or no data; give labels 1 to {len(NAMES)}"
     if not outside + holes:
@@ -143,7 +146,12 @@ def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> s
 
 
 def _read_labels(
-    files: tuple[Path, ...], bands: tuple[str, ...], labels: str, window_px: int, stride_px: int
+    files: tuple[Path, ...],
+    bands: tuple[str, ...],
+    labels: str,
+    window_px: int,
+    stride_px: int,
+    label_field: str,
 ) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None], tuple[str, ...]]:
     """Find the labelled windows of each scene; return the common band names, the windows, footprints and notes."""
     names: tuple[str, ...] = ()
@@ -162,10 +170,12 @@ def _read_labels(
             names = own
             require_patch(window_px, len(own), str(file))
             positions = band_positions(names, bands, str(file))
-            beside = Path(labels) if labels else labels_beside(file)
-            windows = labelled_windows(raster, beside, window_px, stride_px, positions)
+            beside, *unread = [Path(labels)] if labels else labels_beside(file)
+            windows = labelled_windows(raster, beside, window_px, stride_px, positions, label_field)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
+            if unread:
+                notes.append(f"{beside}: read as the labels, not {', '.join(other.name for other in unread)} beside it")
             notes += _notes(raster, file, windows, window_px)
     return names, found, places, tuple(notes)
 
@@ -182,6 +192,9 @@ def _require_pixels(raster: Any, side: float, first: Path) -> None:
 def _notes(raster: Any, file: Path, windows: WindowLabels, window_px: int) -> list[str]:
     """List assumptions and omissions, one line each."""
     found = [f"{file}: {ASSUMED}"] if scaling_of(raster).assumed else []
+    found += windows.notes
+    if windows.elsewhere:
+        found.append(windows.elsewhere)
     if windows.outside:
         found.append(f"{file}: {windows.outside} labels left out: their window of {window_px} px crosses the edge")
     if windows.holes:
@@ -203,7 +216,13 @@ FORMAT = DataFormat(
     title="a GeoTIFF scene or a folder of scenes",
     detect=is_scenes,
     open=lambda config: open_scenes(
-        Path(config.path), config.bands, config.downsample, config.labels, config.window_px, config.stride_px
+        Path(config.path),
+        config.bands,
+        config.downsample,
+        config.labels,
+        config.window_px,
+        config.stride_px,
+        config.label_field,
     ),
-    options=("labels",),
+    options=("labels", "label_field"),
 )

@@ -1,0 +1,47 @@
+"""Find the label file of a scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compactnas.errors import UserError
+
+VECTORS = (".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".geoparquet")
+"""Suffixes of files of polygons, in order of preference."""
+OTHER_VECTORS = (".json", ".zip")
+"""Suffixes of files of polygons that must be named, because such a file beside a scene may be something else."""
+RASTER = "_lcz.tif"
+"""End of the name of a label raster, which comes before all polygons."""
+SHARED = "labels"
+"""Stem of the label file of all scenes of a folder that have none of their own."""
+
+
+def is_vector(file: Path) -> bool:
+    """Check by the suffix whether a file holds polygons."""
+    return file.suffix.lower() in (*VECTORS, *OTHER_VECTORS)
+
+
+def is_label_raster(file: Path) -> bool:
+    """Check by the name whether a GeoTIFF beside scenes is a label raster."""
+    return file.stem.lower().endswith("_lcz") or file.stem.lower() == SHARED
+
+
+def labels_beside(scene: Path) -> list[Path]:
+    """Find the label files of a scene in its folder, the one to read first.
+
+    They are `NAME_lcz.tif`, `NAME.geojson`, `NAME.gpkg` and so on; if there is none, `labels.tif`, `labels.geojson`
+    and so on, which belong to all scenes of the folder. Letters may be small or capital.
+
+    Raises:
+        UserError: There is no label file.
+    """
+    files = {file.name.lower(): file for file in sorted(scene.parent.iterdir(), reverse=True)}
+    for stem, raster in ((scene.stem, RASTER), (SHARED, ".tif")):
+        names = [(stem + end).lower() for end in (raster, *VECTORS)]
+        found = [files[name] for name in names if name in files and files[name].is_file()]
+        if found:
+            return found
+    raise UserError(
+        f"{scene}: no labels found; put {scene.stem}{RASTER} or {scene.stem}.geojson (or {', '.join(VECTORS[1:5])}) "
+        f"into the same folder, or {SHARED}.geojson for all its scenes, or set data.labels"
+    )
