@@ -30,6 +30,7 @@ class Look:
         facts: Facts about the source.
         classes: Number of patches of each class.
         groups: Number of patches of each group; empty without groups.
+        class_groups: Number of groups (such as polygons) of each class; empty without groups.
         parts: Number of patches of each official part.
         dtype: Dtype of the pixels.
         sampled: Number of patches that were read.
@@ -40,6 +41,7 @@ class Look:
     facts: Facts
     classes: dict[str, int]
     groups: dict[str, int]
+    class_groups: dict[str, int]
     parts: dict[str, int]
     dtype: str
     sampled: int
@@ -58,6 +60,7 @@ class Look:
             "bands": self.bands,
             "classes": self.classes,
             "groups": self.groups,
+            "class_groups": self.class_groups,
             "parts": self.parts,
             "warnings": list(self.warnings),
         }
@@ -73,6 +76,7 @@ def look(source: Source, seed: int = 0) -> Look:
         facts=facts,
         classes=dict(zip(facts.classes, counts.tolist(), strict=True)),
         groups=groups,
+        class_groups=_class_groups(facts),
         parts={part: len(rows) for part, rows in facts.parts.items()},
         dtype=str(images.dtype),
         sampled=len(rows),
@@ -101,6 +105,15 @@ def _statistics(images: Images, bands: tuple[str, ...]) -> dict[str, dict[str, f
 def _counted(names: NDArray[np.character]) -> tuple[list[str], list[int]]:
     found, counts = np.unique(names, return_counts=True)
     return [str(name) for name in found], counts.tolist()
+
+
+def _class_groups(facts: Facts) -> dict[str, int]:
+    if facts.groups is None:
+        return {}
+    named = facts.groups != ""
+    pairs = {*zip(facts.labels[named].tolist(), facts.groups[named].tolist(), strict=True)}
+    counts = np.bincount([label for label, _ in pairs], minlength=len(facts.classes)) if pairs else []
+    return dict(zip(facts.classes, map(int, counts), strict=False))
 
 
 def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], rows: Indices) -> list[str]:

@@ -33,8 +33,7 @@ def lcz_of(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, Real):
-        number = float(value)
-        return _index(int(number)) if number.is_integer() else None
+        return _index(int(value)) if 1 <= value < 2 * NATURAL and value == int(value) else None
     text = str(value).strip()
     if len(text) > LONGEST:
         return None

@@ -116,12 +116,13 @@ def _unpack(archive: zipfile.ZipFile, file: Path, folder: Path) -> None:
     left = MOST_BINARY_BYTES
     for suffix in SHAPEFILE:
         if suffix in parts:
-            with archive.open(parts[suffix]) as inner:
-                content = inner.read(left + 1)
-            if len(content) > left:
-                raise UserError(f"{file}: unpacks to more than {MOST_BINARY_BYTES / 2**20:g} MiB; keep fewer polygons")
-            left -= len(content)
-            (folder / f"labels{suffix}").write_bytes(content)
+            with archive.open(parts[suffix]) as inner, (folder / f"labels{suffix}").open("wb") as copy:
+                while content := inner.read(2**20):
+                    left -= len(content)
+                    if left < 0:
+                        most = MOST_BINARY_BYTES / 2**20
+                        raise UserError(f"{file}: unpacks to more than {most:g} MiB; keep fewer polygons")
+                    copy.write(content)
 
 
 def _require_parts(file: Path, suffixes: set[str]) -> None:

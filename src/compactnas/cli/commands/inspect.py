@@ -79,9 +79,10 @@ def _show(seen: Look) -> None:
     console.print(table)
     for title, counts in (("class", seen.classes), ("group", seen.groups), ("part", seen.parts)):
         if counts:
-            table = Table(title, "patches")
+            groups = seen.class_groups if title == "class" else {}
+            table = Table(title, "patches", *(["groups"] if groups else []))
             for name, count in counts.items():
-                table.add_row(Text(name), str(count))
+                table.add_row(Text(name), str(count), *([str(groups[name])] if groups else []))
             console.print(table)
     for warning in seen.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
