@@ -238,6 +238,11 @@ def without_dbf(where: Path) -> Use:
     return used(where, r"city\.shp: its \.dbf is missing")
 
 
+def part_of_a_shapefile(where: Path) -> Use:
+    write_polygons(where / "city.shp", RINGS, {"lcz": [2, 14, 17]})
+    return used(where, r"city\.dbf: is a part of a shapefile; name its \.shp", labels=where / "city.dbf")
+
+
 def capital_letters(where: Path) -> Use:
     write_polygons(where / "city.shp", RINGS, {"LCZ_CLASS": [2, 14, 17]})
     for part in list(where.glob("city.*")):
@@ -264,7 +269,13 @@ def template(where: Path) -> Use:
         folder("4", placemark(None, "Style Placeholder")),
     ]
     write_kml(where / "city.kml", folder("[Berlin][2024][NN]", placemark(whole, "ROI"), *folders))
-    return used(where, windows(expected(), "1 polygon without a class left out"))
+
+    def check(outcome: Outcome) -> None:
+        windows(expected(), "1 polygon without a class left out")(outcome)
+        assert_note(outcome, "classes are taken from the folder")
+        assert_note(outcome, "1 polygon named after another class than the folder, which counts")
+
+    return used(where, check)
 
 
 def named_folders(where: Path) -> Use:
@@ -312,6 +323,7 @@ INPUTS = (
     Input("shapefile in capital letters", capital_letters),
     Input("shapefile without .prj", without_prj),
     Input("shapefile without .dbf", without_dbf),
+    Input("a part of a shapefile", part_of_a_shapefile),
     Input("GeoJSON with `crs` of CRS84", with_crs(URN)),
     Input("GeoJSON with `crs` of type EPSG", with_crs(CODE, metres=True)),
     Input("GeoJSON in metres without `crs`", metres_without_system),

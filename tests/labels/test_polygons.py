@@ -93,6 +93,28 @@ def test_only_swapped_polygons_are_swapped(tmp_path: Path) -> None:
     assert "(3 of 4)" in polygons.notes[0]
 
 
+def test_polygons_of_the_whole_world_do_not_disturb(tmp_path: Path) -> None:
+    from rasterio.crs import CRS
+
+    from compactnas.labels.polygons import read_polygons
+
+    far = [(-150.0, -89.0), (-149.0, -89.0), (-149.0, -88.0), (-150.0, -88.0), (-150.0, -89.0)]
+    file = write_polygons(tmp_path / "p.gpkg", [far, *RINGS], {"lcz": [1, 2, 14, 17]})
+    found = read_polygons(file, CRS.from_epsg(3857), None)  # Web Mercator ends before the poles
+    assert [polygon.label for polygon in found.each][-3:] == [1, 13, 16]
+    gnomonic = CRS.from_proj4("+proj=gnom +lat_0=52 +lon_0=13")  # shows half of the earth
+    found = read_polygons(file, gnomonic, None)
+    assert [polygon.name for polygon in found.each] == ["polygon 2", "polygon 3", "polygon 4"]
+    assert any("1 polygon left out, on another side of the earth" in note for note in found.notes)
+
+
+def test_a_latitude_of_more_than_90_degrees_is_an_error(tmp_path: Path) -> None:
+    ring = [(x, y + 50) for x, y in RINGS[1]]
+    file = write_geojson(tmp_path / "p.geojson", feature(RINGS[0], lcz=1), feature(ring, lcz=1))
+    with pytest.raises(UserError, match=r"feature 2: 13\.\d+, 102\.\d+ cannot be converted"):
+        read(file)
+
+
 def test_pixels_of_two_classes_are_counted(tmp_path: Path) -> None:
     from compactnas.labels.polygons import Overlaps, owners
 

@@ -112,8 +112,8 @@ def _class_groups(facts: Facts) -> dict[str, int]:
         return {}
     named = facts.groups != ""
     pairs = {*zip(facts.labels[named].tolist(), facts.groups[named].tolist(), strict=True)}
-    counts = np.bincount([label for label, _ in pairs], minlength=len(facts.classes)) if pairs else []
-    return dict(zip(facts.classes, map(int, counts), strict=False))
+    counts = np.bincount(np.array([label for label, _ in pairs], np.int64), minlength=len(facts.classes))
+    return dict(zip(facts.classes, counts.tolist(), strict=True))
 
 
 def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], rows: Indices) -> list[str]:

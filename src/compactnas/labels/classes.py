@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from numbers import Real
+
+import numpy as np
 
 from compactnas.lcz import BUILT, NAMES
 
@@ -30,9 +31,9 @@ def lcz_of(value: object) -> int | None:
     Returns:
         The index, or None for any other value.
     """
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return None
-    if isinstance(value, Real):
+    if isinstance(value, int | float | np.number):
         return _index(int(value)) if 1 <= value < 2 * NATURAL and value == int(value) else None
     text = str(value).strip()
     if len(text) > LONGEST:
@@ -59,8 +60,8 @@ def lcz_of_folder(name: str) -> int | None:
 
 def is_missing(value: object) -> bool:
     """Check whether a field of a feature is empty."""
-    if isinstance(value, Real):
-        return bool(value != value)  # NaN
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
     return value is None or not str(value).strip() or str(value) == "NaT"
 
 

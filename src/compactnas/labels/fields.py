@@ -99,7 +99,7 @@ def classes_of(features: Features, rows: Sequence[int], field: str, option: str,
                 break
             if name == candidates[0] and not is_missing(features.fields[name][row]) and name != FOLDER_FIELD:
                 raise UserError(_wrong(features, row, name))
-    return Classes(NAMES, indices, True, tuple(_notes(features, field, filled)))
+    return Classes(NAMES, indices, True, (*_notes(features, field, filled), *_contradictions(features, indices)))
 
 
 def plain_name(field: str) -> str:
@@ -201,3 +201,17 @@ def _notes(features: Features, field: str, filled: Counter[str]) -> list[str]:
         for name, count in filled.items()
     ]
     return [f"{features.file}: classes are taken from {' and '.join(parts)}"] if parts else []
+
+
+def _contradictions(features: Features, indices: NDArray[np.int64]) -> list[str]:
+    """Count the placemarks of KML whose name is another zone than that of their folder, which counts."""
+    folders, names = (features.fields.get(name) for name in (FOLDER_FIELD, "Name"))
+    if folders is None or names is None:
+        return []
+    zones = [_zone("Name", name) for name in names]
+    inside = [_zone(FOLDER_FIELD, folder) is not None for folder in folders]
+    pairs = zip(zones, inside, indices.tolist(), strict=True)
+    differ = sum(within and zone is not None and 0 <= index != zone for zone, within, index in pairs)
+    if not differ:
+        return []
+    return [f"{features.file}: {counted(differ, 'polygon')} named after another class than the folder, which counts"]

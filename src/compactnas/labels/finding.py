@@ -10,14 +10,28 @@ VECTORS = (".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".ge
 """Suffixes of files of polygons, in order of preference."""
 OTHER_VECTORS = (".json", ".zip")
 """Suffixes of files of polygons that must be named, because such a file beside a scene may be something else."""
+UNREAD = {
+    **dict.fromkeys((".shx", ".dbf", ".prj", ".cpg"), "is a part of a shapefile; name its .shp"),
+    **dict.fromkeys(
+        (".gml", ".csv", ".dxf", ".tab", ".mif", ".gdb", ".sqlite", ".gpx", ".topojson", ".qgz", ".qgs"),
+        "is a format that is not read; export the polygons as GeoPackage or GeoJSON",
+    ),
+}
+"""What to do about other files that people have, by suffix."""
 RASTER = "_lcz.tif"
 """End of the name of a label raster, which comes before all polygons."""
 SHARED = "labels"
-"""Stem of the label file of all scenes of a folder that have none of their own."""
+"""Stem of the label file that belongs to all scenes of a folder without a label file of their own."""
 
 
 def is_vector(file: Path) -> bool:
-    """Check by the suffix whether a file holds polygons."""
+    """Check by the suffix whether a file holds polygons.
+
+    Raises:
+        UserError: The file is of a vector format that is not read.
+    """
+    if file.suffix.lower() in UNREAD:
+        raise UserError(f"{file}: {UNREAD[file.suffix.lower()]}")
     return file.suffix.lower() in (*VECTORS, *OTHER_VECTORS)
 
 
@@ -29,8 +43,8 @@ def is_label_raster(file: Path) -> bool:
 def labels_beside(scene: Path) -> list[Path]:
     """Find the label files of a scene in its folder, the one to read first.
 
-    They are `NAME_lcz.tif`, `NAME.geojson`, `NAME.gpkg` and so on; if there is none, `labels.tif`, `labels.geojson`
-    and so on, which belong to all scenes of the folder. Letters may be small or capital.
+    They are `NAME_lcz.tif`, `NAME.geojson`, `NAME.gpkg` and so on. Without such a file, they are `labels.tif`,
+    `labels.geojson` and so on, which belong to all scenes of the folder. Letters may be small or capital.
 
     Raises:
         UserError: There is no label file.

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 from compactnas.labels.classes import is_missing
 from compactnas.labels.fields import classes_of, plain_name, text_of
+from compactnas.labels.geojson import LON_LAT
 from compactnas.labels.reading import Features, counted, read_features
-from compactnas.labels.shapes import Bounds, meets, shapes_of
+from compactnas.labels.shapes import Bounds, faults, meets, shapes_of
 
 OPTION = "--data.label_field"
 IDENTITIES = ("id", "fid", "objectid", "ogcfid", "uuid", "globalid", "polygonid")
@@ -222,11 +223,10 @@ def elsewhere(polygons: Polygons, bounds: Bounds, crs: Any, what: str) -> str:
 
 
 def _degrees(crs: Any, x: float, y: float) -> str:
-    from rasterio.errors import RasterioError
     from rasterio.warp import transform
 
     try:
-        (longitude,), (latitude,) = transform(crs, "EPSG:4326", [x], [y])
-    except (RasterioError, ValueError):
+        (longitude,), (latitude,) = transform(crs, LON_LAT, [x], [y])
+    except faults():
         return f"{x:.0f}, {y:.0f}"
     return f"longitude {longitude:.2f}, latitude {latitude:.2f}"

@@ -116,6 +116,11 @@ def _layer(file: Path, copy: Staged, name: str, most: int) -> _Layer:
     meta, _, geometries, values = pyogrio.raw.read(
         copy.path, layer=name, force_2d=True, max_features=max(1, info["features"]), datetime_as_string=True
     )
+    if len(geometries) != info["features"]:
+        raise UserError(
+            f"{file}: only {len(geometries)} of {info['features']:,} features can be read; the file is damaged, export "
+            "the polygons again"
+        )
     fields = dict(zip(map(str, meta["fields"]), values, strict=True))
     if copy.driver == "LIBKML":
         fields = {name: column for name, column in fields.items() if name not in KML_FIELDS}

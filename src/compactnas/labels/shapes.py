@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ SAME_AREA = 0.01
 """Largest relative change of a polygon's area by a repair."""
 NOWHERE = 1e300
 """Coordinate of points that cannot be converted; NaN would leave rings open."""
+Points = Float64[np.ndarray, "points 2"]
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right and top."""
 
@@ -81,7 +84,7 @@ def shapes_of(features: Features, crs: Any, bounds: Bounds | None) -> Shapes:
 
 
 def _polygon(content: bytes) -> Any:
-    """Return the polygons of a geometry as one; a text if there are none."""
+    """Return the polygons of a geometry as one; or a text that says why it has no polygon."""
     import shapely
 
     try:
@@ -147,42 +150,67 @@ def _converted(found: Shapes, features: Features, crs: Any, bounds: Bounds | Non
         text = " ".join(str(error).split())
         raise UserError(f"{features.file}: has an unknown coordinate system ({text}); export it again") from error
     drawn, shape = shapely.get_coordinates(found.shapes, return_index=True)
-    points = _moved(drawn, system, crs)
+    points = _moved(drawn, shape, system, crs)
     shapes = shapely.set_coordinates(np.array(found.shapes, object), points)
     if system.is_geographic and bounds is not None and not meets(shapes, bounds).any():
-        turned = _moved(drawn[:, ::-1], system, crs)
+        turned = _moved(drawn[:, ::-1], shape, system, crs)
         swapped = shapely.set_coordinates(shapes.copy(), turned)
         meeting = meets(swapped, bounds)
         if 2 * meeting.sum() > len(meeting):
-            shapes, points = swapped, turned
+            shapes, points, drawn = swapped, turned, drawn[:, ::-1]
             found.notes.append(
                 f"{features.file}: latitude and longitude seem to be swapped, because only swapped do the polygons lie "
                 f"on the scene ({meeting.sum()} of {len(meeting)}); they are read so"
             )
     lost = (points == NOWHERE).any(1)
-    if lost.any():
-        raise UserError(_lost(features, found, int(shape[lost.argmax()]), system))
-    return Shapes(found.rows, list(shapes), found.notes)
+    wrong = lost & ~_known(drawn, system) if system.is_geographic else lost
+    if wrong.any():
+        raise UserError(_lost(features, found, int(shape[wrong.argmax()]), system))
+    kept = np.setdiff1d(np.arange(len(shapes)), shape[lost])
+    if len(kept) < len(shapes):
+        note = f"{counted(len(shapes) - len(kept), 'polygon')} left out, on another side of the earth"
+        found.notes.append(f"{features.file}: {note}")
+    return Shapes([found.rows[place] for place in kept], list(shapes[kept]), found.notes)
 
 
-def _moved(points: Float64[np.ndarray, "points 2"], system: Any, crs: Any) -> Float64[np.ndarray, "points 2"]:
-    """Convert points between coordinate systems; those without a place become `NOWHERE`."""
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform
+def _known(points: Points, system: Any) -> NDArray[np.bool_]:
+    """Mark the points that can be places on the earth."""
+    known: NDArray[np.bool_] = np.isfinite(points).all(1)
+    return known & (np.abs(points) <= (360, 90)).all(1) if system.is_geographic else known
 
+
+def _moved(points: Points, shape: NDArray[np.int64], system: Any, crs: Any) -> Points:
+    """Convert points between coordinate systems; the points of a shape that cannot be converted become `NOWHERE`."""
     moved = np.full_like(points, NOWHERE)
-    known = np.isfinite(points).all(1)
-    if system.is_geographic:
-        known &= (np.abs(points) <= (360, 90)).all(1)
+    known = _known(points, system)
     if system == crs:
         moved[known] = points[known]
         return moved
     try:
-        moved[known] = np.column_stack(transform(system, crs, points[known, 0], points[known, 1]))
-    except (RasterioError, ValueError):
-        return moved
+        moved[known] = _transformed(points[known], system, crs)
+    except faults():
+        # GDAL refuses all points for one of them.
+        edges = np.append(np.flatnonzero(np.diff(shape, prepend=-1)), len(shape))
+        for start, stop in pairwise(edges.tolist()):
+            with suppress(*faults()):
+                if known[start:stop].all():
+                    moved[start:stop] = _transformed(points[start:stop], system, crs)
     moved[~np.isfinite(moved).all(1)] = NOWHERE
     return moved
+
+
+def _transformed(points: Points, system: Any, crs: Any) -> Points:
+    from rasterio.warp import transform
+
+    return np.column_stack(transform(system, crs, points[:, 0], points[:, 1]))
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """Errors of a conversion between coordinate systems."""
+    from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio does not always convert
+    from rasterio.errors import RasterioError
+
+    return RasterioError, CPLE_BaseError, ValueError
 
 
 def meets(shapes: NDArray[np.object_], bounds: Bounds) -> NDArray[np.bool_]:
