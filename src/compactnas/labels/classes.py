@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,8 +37,11 @@ def lcz_of(value: object) -> int | None:
     if isinstance(value, int | float | np.number):
         return _index(int(value)) if 1 <= value < 2 * NATURAL and value == int(value) else None
     text = str(value).strip()
-    if len(text) > LONGEST:
-        return None
+    return _of_text(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(4096)
+def _of_text(text: str) -> int | None:
     name = NAMED.get(_plain(re.sub(rf"^{LCZ}", "", text, flags=re.IGNORECASE)))
     if name is not None:
         return name

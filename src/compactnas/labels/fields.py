@@ -37,6 +37,8 @@ The folder of a KML comes before the name: WUDAPT's template has a folder for ea
 """
 MOSTLY = 0.9
 """Share of values that must be zones for the others to be mistakes, not classes of another kind."""
+MANY = 0.5
+"""Share of zones in a field above which no other field is looked at."""
 MOST_CLASSES = 1000
 LISTED = 12
 
@@ -131,11 +133,14 @@ def _usual(features: Features) -> list[str]:
 
 def _from_best(features: Features, rows: Sequence[int], candidates: list[str], option: str) -> list[str]:
     """Drop the fields before the first one that holds zones in most of its values, or else in any of them."""
-    shares = [_share(features, name, rows) for name in candidates]
-    for least in (0.5, 0.0):
-        for place, (share, filled) in enumerate(shares):
-            if filled and share > least:
-                return candidates[place:]
+    shares: list[tuple[float, int]] = []
+    for place, name in enumerate(candidates):
+        shares.append(_share(features, name, rows))
+        if shares[-1][0] > MANY:
+            return candidates[place:]
+    for place, (share, _) in enumerate(shares):
+        if share > 0:
+            return candidates[place:]
     wrong = next((name for name, (_, filled) in zip(candidates, shares, strict=True) if filled), None)
     if wrong is None or wrong == FOLDER_FIELD:
         raise UserError(f"{features.file}: no polygon has a class; {_fields(features, option)}")
