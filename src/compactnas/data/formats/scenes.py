@@ -134,7 +134,7 @@ def open_scenes(
 def _without_windows(path: Path, found: list[WindowLabels], window_px: int) -> str:
     """Explain why no label has a window."""
     outside, holes = sum(windows.outside for windows in found), sum(windows.holes for windows in found)
-    if all(windows.elsewhere for windows in found):
+    if found and all(windows.elsewhere for windows in found):
         return found[0].elsewhere
     if not any(windows.labels for windows in found):
         return f"{path}: its labels are all 0 or no data; give labels 1 to {len(NAMES)}"
