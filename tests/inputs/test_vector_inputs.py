@@ -217,8 +217,15 @@ def named_labels_of_dates(where: Path) -> Use:
 def another_place(where: Path) -> Use:
     moved = [(x - 2, y + 1) for x, y in RINGS[0]]
     write_geojson(where / "city.geojson", feature(moved, lcz=2))
-    place = r"they lie around longitude 11\.\d\d, latitude 53\.\d\d, and it lies around longitude 13"
-    return used(where, rf"none of its 1 polygons lies on city\.tif: {place}")
+    place = r"it lies around longitude 11\.\d\d, latitude 53\.\d\d, the scene around longitude 13"
+    return used(where, rf"its polygon does not lie on city\.tif: {place}")
+
+
+def tiny(where: Path) -> Use:
+    left, top = ring_of(FIRST)[0]
+    ring = [(left + x, top - y) for x, y in ((1, 1), (3, 1), (3, 3), (1, 3), (1, 1))]
+    write_geojson(where / "city.geojson", feature(degrees(ring), lcz=2))
+    return used(where, r"none of its polygons contains the centre of a pixel of city\.tif; draw larger ones")
 
 
 def metres_without_system(where: Path) -> Use:
@@ -353,6 +360,7 @@ INPUTS = (
     Input("two dates with one label file", dates),
     Input("two dates with one label file elsewhere", named_labels_of_dates),
     Input("polygons of another place", another_place),
+    Input("a polygon smaller than a pixel", tiny),
     Input("GeoJSON named .gpkg", of_another_kind(".gpkg")),
     Input("GeoJSON named .shp", of_another_kind(".shp")),
     Input("GeoJSON named .kml", of_another_kind(".kml")),

@@ -209,3 +209,14 @@ def test_a_format_that_this_gdal_lacks_is_one_line(tmp_path: Path) -> None:
         UserError, match="GDAL cannot read GeoParquet here; export the polygons as GeoPackage or GeoJSON"
     ):
         read(tmp_path / "p.parquet")
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_polygons(tmp_path / "p.gpkg", RINGS, {"lcz": [2, 14, 17]})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("compactnas.labels.staging.shutil.copyfile", full)
+    with pytest.raises(UserError, match=r"p\.gpkg: cannot be copied to .* \(No space left on device\)"):
+        read(file)

@@ -216,9 +216,13 @@ def elsewhere(polygons: Polygons, bounds: Bounds, crs: Any, what: str) -> str:
     left, bottom, right, top = shapely.bounds(shapes).T
     theirs = _degrees(crs, (left.min() + right.max()) / 2, (bottom.min() + top.max()) / 2)
     own = _degrees(crs, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+    count = len(polygons.each)
+    none, they = (
+        (f"none of its {count:,} polygons lies", "they lie") if count > 1 else ("its polygon does not lie", "it lies")
+    )
     return (
-        f"{polygons.file}: none of its {len(polygons.each)} polygons lies on {what}: they lie around {theirs}, and it "
-        f"lies around {own}; give polygons of the same place"
+        f"{polygons.file}: {none} on {what}: {they} around {theirs}, the scene around {own}; give polygons of the same "
+        "place"
     )
 
 

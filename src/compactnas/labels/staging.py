@@ -57,7 +57,14 @@ def staged(file: Path) -> Iterator[Staged]:
     if not file.is_file():
         raise UserError(f"{file}: is not a file or does not exist; check the spelling")
     with tempfile.TemporaryDirectory(prefix="compactnas-") as folder:
-        yield STAGES[file.suffix.lower()](file, Path(folder))
+        try:
+            copy = STAGES[file.suffix.lower()](file, Path(folder))
+        except OSError as error:
+            text = error.strerror or error
+            raise UserError(
+                f"{file}: cannot be copied to {Path(folder).parent} ({text}); check the space and the permissions there"
+            ) from error
+        yield copy
 
 
 def _geojson(file: Path, folder: Path) -> Staged:

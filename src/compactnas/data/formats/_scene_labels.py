@@ -42,7 +42,7 @@ class WindowLabels:
         holes: Number of labels whose window has no-data pixels.
         names: Names of the classes.
         notes: What was assumed or left out of the label file, one line each.
-        elsewhere: Where the labels lie, if none is on the scene.
+        elsewhere: Why no label is on the scene, if that is so.
     """
 
     file: Path
@@ -66,7 +66,7 @@ class Places(NamedTuple):
         groups: Name of each place's polygon or area; may be empty.
         names: Names of the classes.
         notes: What was assumed or left out of the label file, one line each.
-        elsewhere: Where the labels lie, if none is on the scene.
+        elsewhere: Why no label is on the scene, if that is so.
     """
 
     middles: Indices
@@ -222,13 +222,17 @@ def _of_polygons(scene: Any, file: Path, step: int, label_field: str) -> Places:
         found += _middles(scene, polygons, file, missed, pixels[missed] // 2)
     row, column, number = (every := np.concatenate(found))[np.lexsort((every[:, 1], every[:, 0]))].T
     classes = np.array([polygon.label for polygon in polygons], np.int64)
+    name = Path(scene.name).name
+    away = elsewhere(read, tuple(scene.bounds), scene.crs, name)
+    if not len(number) and not away:
+        away = f"{file}: none of its polygons contains the centre of a pixel of {name}; draw larger ones"
     return Places(
         np.column_stack((row, column)),
         classes[number - 1],
         [polygons[n - 1].name for n in number],
         read.classes,
         (*read.notes, *overlaps.notes),
-        elsewhere(read, tuple(scene.bounds), scene.crs, Path(scene.name).name),
+        away,
     )
 
 
