@@ -81,6 +81,15 @@ def test_a_hole_outside_is_no_guess(tmp_path: Path) -> None:
         read(file)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_coordinates_that_are_no_numbers_are_an_error(value: float, tmp_path: Path) -> None:
+    ring = [(value, y) if number == 2 else (x, y) for number, (x, y) in enumerate(RINGS[1])]
+    with np.errstate(invalid="ignore"):
+        file = write_polygons(tmp_path / "p.gpkg", [RINGS[0], ring], {"lcz": [1, 2]})
+    with pytest.raises(UserError, match=r"p\.gpkg, feature 2: its polygon has a coordinate that is not a number"):
+        read(file)
+
+
 def test_only_swapped_polygons_are_swapped(tmp_path: Path) -> None:
     """Polygons of another place stay where they are, even if some latitude is a longitude of the scene."""
     away = [[(x + 1, y) for x, y in ring] for ring in RINGS]

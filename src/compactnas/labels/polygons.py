@@ -81,7 +81,8 @@ def read_polygons(
         UserError: The file cannot be read, has no labelled polygon, or has a wrong class or an invalid polygon.
     """
     features = read_features(file)
-    shapes = shapes_of(features, crs, bounds)
+    with np.errstate(invalid="ignore", over="ignore"):  # faulty coordinates may be NaN or huge
+        shapes = shapes_of(features, crs, bounds)
     notes = [*features.notes, *shapes.notes]
     if not shapes.rows:
         seen = f" ({'; '.join(note.removeprefix(f'{file}: ') for note in notes)})" if notes else ""

@@ -109,6 +109,8 @@ def _repaired(shape: Any) -> tuple[Any, bool]:
     """Make a shape valid if that leaves its area as it is; return it, and whether that changed it."""
     import shapely
 
+    if not np.isfinite(shapely.get_coordinates(shape)).all():
+        return _Faulty("a coordinate that is not a number"), False
     parts = list(getattr(shape, "geoms", (shape,)))
     valid = [part if part.is_valid else _made_valid(part) for part in parts]
     faulty = next((part for part in valid if isinstance(part, _Faulty)), None)
@@ -117,8 +119,13 @@ def _repaired(shape: Any) -> tuple[Any, bool]:
     changed = any(new is not old for new, old in zip(valid, parts, strict=True))
     if len(valid) == 1:
         return valid[0], changed
-    # Parts of one feature that overlap are one area; rasterizing would make holes of what they share.
-    return (shape, False) if not changed and shape.is_valid else (shapely.union_all(valid), changed)
+    if not changed and shape.is_valid:
+        return shape, False
+    try:
+        # Parts of one feature that overlap are one area; rasterizing would make holes of what they share.
+        return shapely.union_all(valid), changed
+    except shapely.errors.ShapelyError:
+        return _Faulty("parts that cannot be joined"), False
 
 
 def _made_valid(part: Any) -> Any:
@@ -127,7 +134,10 @@ def _made_valid(part: Any) -> Any:
     reason = shapely.is_valid_reason(part)
     kind, _, place = reason.partition("[")
     where = f" at {place.rstrip(']')}" if place else ""
-    made = shapely.make_valid(part)
+    try:
+        made = shapely.make_valid(part)
+    except shapely.errors.ShapelyError:
+        return _Faulty(f"a fault, {kind.lower()}{where}")
     pieces = [one for one in getattr(made, "geoms", (made,)) if one.geom_type in ("Polygon", "MultiPolygon")]
     area, drawn = sum(piece.area for piece in pieces), part.area
     if not pieces or not np.isfinite(area) or abs(area - drawn) > SAME_AREA * max(area, drawn):
@@ -136,7 +146,11 @@ def _made_valid(part: Any) -> Any:
             if kind == "Self-intersection"
             else f"a fault, {kind.lower()}{where}"
         )
-    return shapely.union_all(pieces)
+    return (
+        pieces[0]
+        if len(pieces) == 1
+        else shapely.MultiPolygon([one for piece in pieces for one in getattr(piece, "geoms", (piece,))])
+    )
 
 
 def _converted(found: Shapes, features: Features, crs: Any, bounds: Bounds | None) -> Shapes:

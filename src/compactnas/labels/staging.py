@@ -145,7 +145,7 @@ def _geopackage(file: Path, folder: Path) -> Staged:
         with closing(sqlite3.connect(f"file:{quote(str(copy))}?mode=ro&immutable=1", uri=True)) as database:
             database.text_factory = bytes
             rows = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # a message of SQLite may quote bytes of the file
         raise UserError(f"{file}: is not a GeoPackage ({error}); export the polygons again") from error
     for (sql,) in rows:
         statement = bytes(sql or b"").lower()
