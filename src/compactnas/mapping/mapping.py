@@ -20,6 +20,7 @@ from compactnas.mapping.executors.local import run_locally
 from compactnas.mapping.job import FORMAT, MapJob, Warn, digest
 from compactnas.mapping.legend import legend
 from compactnas.mapping.outputs import write_outputs
+from compactnas.mapping.overview import read_overview
 from compactnas.scenes.files import require_rasterio
 from compactnas.version import __version__
 
@@ -60,7 +61,8 @@ def make_map(
         _require_unfinished(out)  # another process may have finished it meanwhile
         store.claim(digest(fingerprints), fingerprints)
         correction = fill(store, plan, executor, progress, warn)
-        made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes)
+        overview = read_overview(job.scenes, job.readings[0], engine.bands, place)
+        made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes, overview)
         about = {
             "format": FORMAT,
             "compactnas": __version__,

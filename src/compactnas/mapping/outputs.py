@@ -14,10 +14,17 @@ from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.grid import CellRectangle
 from compactnas.mapping.legend import LegendEntry
+from compactnas.mapping.overview import Overview
+from compactnas.mapping.page import layers
+from compactnas.mapping.page.page import Picture, write_page
 from compactnas.mapping.picture import picture
 from compactnas.mapping.smoothing import smoothed
 from compactnas.mapping.writing import Writer, judged
 from compactnas.scenes.scene import Place
+from compactnas.version import __version__
+
+MAP_NOTE = "The most probable class of each cell."
+FILTER_NOTE = "WUDAPT's Gaussian filter replaces single cells by the class around them."
 
 
 def write_outputs(
@@ -28,6 +35,7 @@ def write_outputs(
     blocks: Sequence[CellRectangle],
     place: Place,
     legend: Sequence[LegendEntry],
+    overview: Overview,
 ) -> dict[str, Any]:
     """Write the files of a map whose blocks are all done, and return their description for `map.json`.
 
@@ -39,6 +47,7 @@ def write_outputs(
         blocks: Cells of each block.
         place: Georeference of the map.
         legend: Classes of the map; LCZ have labels.
+        overview: Picture of the scene.
 
     Raises:
         UserError: No cell has a class.
@@ -62,19 +71,24 @@ def write_outputs(
             f"{name}_probabilities.tif", ((cells, store.get(number)) for number, cells in enumerate(blocks))
         )
     )
+    shown = [layers.classes("classes", "LCZ" if lcz else "Classes", labels, legend, MAP_NOTE)]
     if lcz:
         filtered = smoothed(labels, place.transform.a)
         files.append(writer.labels(f"{main}_filtered.tif", filtered, "lczFilter"))
         files.append(writer.style(f"{main}_filtered.qml"))
         planes = {"lcz": labels, "lczFilter": filtered, "classProbability": sure}
         files.append(writer.three(f"{name}_wudapt.tif", planes))
+        shown.append(layers.classes("filtered", "LCZ, filtered", filtered, legend, FILTER_NOTE))
     if outputs.lonlat:
         files.append(writer.lon_lat(f"{main}_lonlat.tif", out / f"{main}.tif"))
-    write_bytes(out / f"{name}.png", picture(labels, place, legend, name))
+    write_bytes(out / f"{name}.png", picture(labels, place, legend, name, overview))
+    shown.append(layers.confidence(sure))
+    write_page(out / f"{name}.html", name, place, shown, Picture.of(overview), [f"Made with compactnas {__version__}."])
     counts = np.bincount(labels.ravel(), minlength=len(legend) + 1)
     return {
         "files": [file.name for file in files],
         "picture": f"{name}.png",
+        "page": f"{name}.html",
         "cells": {"rows": place.height, "columns": place.width, "without_class": int(counts[0])},
         "classes": [
             {"number": entry.number, "name": entry.text, "cells": int(counts[entry.number])} for entry in legend

@@ -1,4 +1,4 @@
-"""Draw a quick look of a map with a legend, each class's share of the cells, and a scale bar."""
+"""Draw a quick look of a map beside its scene, with a legend, each class's share of the cells, and a scale bar."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ import numpy as np
 from jaxtyping import UInt8
 
 from compactnas.mapping.legend import LegendEntry
+from compactnas.mapping.overview import Overview
 from compactnas.scenes.scene import Place
 
 LONGEST_PX = 1500
 """Largest length of the map's longer side in the picture; larger maps are subsampled."""
 SMALLEST_PX = 900
 DPI = 150
-LEGEND_IN, HEAD_IN, FOOT_IN, MARGIN_IN = 2.9, 0.55, 0.5, 0.2
+LEGEND_IN, HEAD_IN, FOOT_IN, MARGIN_IN = 2.9, 0.75, 0.5, 0.2
+CAPTION_IN = 0.085
+"""Width of a character of a caption; longer captions are cut."""
 INK, QUIET, NOTHING = "#222222", "#666666", "#F2F2F2"
 BAR_SHARE = 0.25
 """Largest share of the map's width that the scale bar takes."""
 
 
 def picture(
-    labels: UInt8[np.ndarray, "rows columns"], place: Place, legend: Sequence[LegendEntry], title: str
+    labels: UInt8[np.ndarray, "rows columns"],
+    place: Place,
+    legend: Sequence[LegendEntry],
+    title: str,
+    overview: Overview,
 ) -> bytes:
-    """Draw a map as PNG."""
+    """Draw a map as PNG, at its left the scene at the same scale."""
     from matplotlib.figure import Figure
 
     thin = -(-max(labels.shape) // LONGEST_PX)
@@ -34,26 +41,39 @@ def picture(
     height, width = (side * times / DPI for side in shown.shape)
     legend_height = 0.2 * (len(legend) + 4)
     body = max(height, legend_height)
-    whole = (width + LEGEND_IN + 3 * MARGIN_IN, body + HEAD_IN + FOOT_IN)
+    whole = (2 * width + LEGEND_IN + 4 * MARGIN_IN, body + HEAD_IN + FOOT_IN)
     figure = Figure(figsize=whole, dpi=DPI, facecolor="white")
-    axes = figure.add_axes(
-        (MARGIN_IN / whole[0], (FOOT_IN + body - height) / whole[1], width / whole[0], height / whole[1])
-    )
-    colours = np.array([(242, 242, 242), *(entry.rgb for entry in legend)], np.uint8)
-    axes.imshow(colours[shown], interpolation="nearest", aspect="auto")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(linewidth=0.6, color=QUIET)
+    lefts = (MARGIN_IN, 2 * MARGIN_IN + width)
+    for left, caption in zip(lefts, (overview.caption, "map"), strict=True):
+        box = (left / whole[0], (FOOT_IN + body - height) / whole[1], width / whole[0], height / whole[1])
+        axes = figure.add_axes(box)
+        if left == lefts[0]:
+            axes.imshow(overview.pixels, extent=(0, overview.columns, overview.rows, 0), interpolation="antialiased")
+            axes.set(xlim=(0, shown.shape[1] * thin), ylim=(shown.shape[0] * thin, 0), aspect="auto")
+        else:
+            colours = np.array([(242, 242, 242), *(entry.rgb for entry in legend)], np.uint8)
+            axes.imshow(colours[shown], interpolation="nearest", aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(linewidth=0.6, color=QUIET)
+        caption = _short(caption, width)
+        figure.text(left / whole[0], 1 - (HEAD_IN - 0.12) / whole[1], caption, size=8, color=QUIET)
     figure.text(MARGIN_IN / whole[0], 1 - 0.33 / whole[1], _printable(title), size=12, weight="bold", color=INK)
     _scale(figure, whole, width, place)
-    _legend(figure, whole, 2 * MARGIN_IN + width, labels, legend)
+    _legend(figure, whole, 3 * MARGIN_IN + 2 * width, labels, legend)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
+def _short(caption: str, width: float) -> str:
+    """Cut a caption to the width of its image."""
+    most = max(3, int(width / CAPTION_IN))
+    return _printable(caption if len(caption) <= most else f"{caption[: most - 1]}\N{HORIZONTAL ELLIPSIS}")
+
+
 def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) -> None:
-    """Draw a scale bar of a round length below the map, and note the cell size and the coordinate system."""
+    """Draw a scale bar of a round length below the scene, and note the cell size and the coordinate system."""
     from matplotlib.lines import Line2D
 
     across_m = place.width * place.transform.a
@@ -69,7 +89,7 @@ def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) 
     figure.text(right + 0.08 / whole[0], y, text, size=8, color=INK, va="center")
     epsg = place.crs.to_epsg()
     note = f"cells of {place.transform.a:g} m, north is up" + (f", EPSG:{epsg}" if epsg else "")
-    figure.text((MARGIN_IN + width) / whole[0], y, note, size=7, color=QUIET, va="center", ha="right")
+    figure.text(2 * (MARGIN_IN + width) / whole[0], y, note, size=7, color=QUIET, va="center", ha="right")
 
 
 def _legend(

@@ -30,8 +30,9 @@ def build() -> Parser:
         "map",
         "MODEL SCENE [SCENE ...] -o DIR [options]",
         "Map the Local Climate Zones of a Sentinel-2 scene with the network of a run, an export or `adopt`. Writes "
-        "GeoTIFFs of the classes, the filtered classes and the probabilities, and a picture. Several scenes of the "
-        "same place (seasons) vote. To continue an interrupted map, give the same command again.",
+        "GeoTIFFs of the classes, the filtered classes and the probabilities, a picture, and a page to open in a "
+        "browser. Several scenes of the same place (seasons) vote. To continue an interrupted map, give the same "
+        "command again.",
         common=(
             *("--output", "--engine", "--threads", "--ray", "--ray-address", "--name", "--lonlat", "--mode"),
             *("--stride-px", "--bands", "--scale", "--mask", "--batch-size"),
@@ -69,7 +70,7 @@ def main(argv: list[str]) -> int:
     cells = about["cells"]
     print(
         f"mapped: {out / about['files'][0]}, {cells['columns']} x {cells['rows']} cells in {about['seconds']:.0f} s; "
-        f"picture: {out / about['picture']}"
+        f"page: {out / about['page']}"
     )
     return 0
 

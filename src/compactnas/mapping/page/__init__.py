@@ -1,0 +1,1 @@
+"""A map as one HTML page that opens from a file: layers over the scene, legends, and the value of each cell."""
