@@ -7,6 +7,7 @@ its reference instead: polygons, or blocks of cells, because neighbouring cells 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -36,6 +37,8 @@ from compactnas.scenes.files import opened, require_rasterio
 
 MOST_M = 1_000_000
 """Largest side of a window in metres."""
+Seen = Callable[[tuple[int, int], NDArray[np.uint8], NDArray[np.uint8]], None]
+"""Function that receives (first row, row after the last), and the classes of map and reference on these rows."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def assess(
     window_m: float = 320.0,
     draws: int = 1000,
     seed: int = 0,
+    seen: Seen | None = None,
 ) -> Assessment:
     """Assess a map against a reference.
 
@@ -145,6 +149,7 @@ def assess(
         window_m: Side of this window in metres, by default that of So2Sat's patches.
         draws: Number of bootstrap samples for the 95 % intervals; 0 disables them.
         seed: Random seed of the bootstrap.
+        seen: Function that receives each strip of rows with the classes of the map and of the reference.
 
     Raises:
         UserError: A file is not such a map or reference, they differ in coordinate system or place, or they have no
@@ -167,7 +172,7 @@ def assess(
             raise UserError(f"--label-field: needs polygons as reference, not {truth_file}; leave --label-field out")
         else:
             reference = _raster(map_, map_file, truth_file, purity, window_m, stack)
-        counted = _count(map_, number, map_file, reference)
+        counted = _count(map_, number, map_file, reference, seen)
         side_m = cell_m(map_)
     if not counted.every.any():
         raise UserError(_nothing(counted, map_file, truth_file))
@@ -232,12 +237,14 @@ def _raster(
     return RasterReference(map_, raster, truth_file, purity, window)
 
 
-def _count(map_: Any, band: int, file: Path, reference: Reference) -> _Counts:
+def _count(map_: Any, band: int, file: Path, reference: Reference, seen: Seen | None) -> _Counts:
     shape = (reference.units, len(CLASSES), len(CLASSES))
     counts = _Counts(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
     for rows in strips(map_, reference.pixels_a_row):
         mapped = read_map(map_, band, rows, file)
         truth = reference.on(rows)
+        if seen is not None:
+            seen(rows, mapped, truth.labels)
         _add(counts.every, truth.units, truth.labels, mapped)
         _add(counts.pure, truth.units, truth.windows, mapped)
         counts.unmapped += int(((truth.labels > 0) & (mapped == 0)).sum())

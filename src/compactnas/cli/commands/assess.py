@@ -41,10 +41,14 @@ def build() -> Parser:
     )
     parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 as no data.")
     parser.add_argument("truth", type=str, help="GeoTIFF or polygons of the reference.")
-    parser.add_function_arguments(assess, None, skip={"map_file", "truth_file"})
+    parser.add_function_arguments(assess, None, skip={"map_file", "truth_file", "seen"})
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument(
-        "-o", "--output", type=str, default="", help="Also write FILE.json, or the confusion matrix as FILE.csv."
+        "-o",
+        "--output",
+        type=str,
+        default="",
+        help="Also write FILE.json, the confusion matrix as FILE.csv, or a map of the agreement as FILE.html.",
     )
     return parser
 
@@ -55,13 +59,18 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(parser.words(argv)).as_dict()
     map_file, truth_file = Path(options.pop("map")), Path(options.pop("truth"))
     as_json, output = options.pop("json"), Path(options.pop("output") or ".")
-    if output != Path() and output.suffix.lower() not in (".json", ".csv"):
-        raise UserError(f"--output: {output} ends in neither .json nor .csv; name a file with one of these suffixes")
+    suffix = output.suffix.lower()
+    if output != Path() and suffix not in (".json", ".csv", ".html"):
+        raise UserError(f"--output: {output} does not end in .json, .csv or .html; name a file with such a suffix")
     from compactnas.io.atomic import write_bytes, write_json
+    from compactnas.mapping.agreement import Compared
     from compactnas.mapping.assess import assess
 
-    found = assess(map_file, truth_file, **options)
-    if output.suffix.lower() == ".json":
+    compared = Compared(map_file) if suffix == ".html" else None
+    found = assess(map_file, truth_file, **options, seen=compared.add if compared else None)
+    if compared:
+        compared.write(output, truth_file, _facts(found))
+    elif suffix == ".json":
         write_json(output, found.to_json())
     elif output != Path():
         write_bytes(output, _csv(found.every).encode())
@@ -70,6 +79,18 @@ def main(argv: list[str]) -> int:
     else:
         _show(found)
     return 0
+
+
+def _facts(found: Assessment) -> list[str]:
+    """Sentences about the accuracy for the page."""
+    measures = found.every.measures
+    oa = f"OA {_written('oa', measures.oa)} %"
+    if "oa" in found.every.intervals:
+        oa += f" (95 % interval {_ends('oa', found.every)} %)"
+    facts = [f"{found.every.n} cells compared: {oa}, AA {_written('aa', measures.aa)} %, kappa {measures.kappa:.3f}."]
+    if found.unmapped:
+        facts.append(f"{found.unmapped} cells with a label have no class in the map and are left out.")
+    return facts
 
 
 def _csv(score: Score) -> str:
@@ -174,7 +195,7 @@ COMMAND = Command(
     examples=(
         "compactnas assess city/scene_lcz.tif reference.tif",
         "compactnas assess city/scene_lcz.tif polygons.geojson --purity 0.8",
-        "compactnas assess city/scene_lcz.tif reference.tif -o confusion.csv",
+        "compactnas assess city/scene_lcz.tif reference.tif -o agreement.html",
     ),
     build=build,
     run=main,

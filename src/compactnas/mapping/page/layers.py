@@ -17,6 +17,8 @@ BIN = 10
 """Width of the steps in the legend of probabilities, in percent."""
 AGREES, DIFFERS = 1, 2
 """Values of the layer of agreement; 0 is no comparison."""
+PALETTE = 17
+"""Smallest number of colours in a palette."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,16 @@ def agreement(mapped: Plane, truth: Plane) -> Layer:
 def palette_png(values: Plane, colours: Sequence[str]) -> bytes:
     """Encode a plane as PNG with a palette, the value of a cell as its index; 0 is transparent.
 
-    The script of the page reads the values from the bytes of the file, so each has 8 bits, and rows are not filtered:
-    Pillow never filters rows of palette indices.
+    The script of the page reads the values from the bytes of the file. Pillow never filters rows of palette indices,
+    and gives each index 8 bits if the palette has more than 16 colours.
     """
     from PIL import Image
 
     image = Image.fromarray(values)
-    image.putpalette([0, 0, 0, *(int(colour[at : at + 2], 16) for colour in colours for at in (1, 3, 5))])
+    palette = [0, 0, 0, *(int(colour[at : at + 2], 16) for colour in colours for at in (1, 3, 5))]
+    image.putpalette(palette + [0] * (3 * PALETTE - len(palette)))
     buffer = BytesIO()
-    image.save(buffer, "PNG", bits=8, transparency=0, compress_level=9)
+    image.save(buffer, "PNG", transparency=0, compress_level=9)
     return buffer.getvalue()
 
 

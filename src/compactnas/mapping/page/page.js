@@ -100,10 +100,14 @@
     drawMark();
   }
 
-  function showAt(event) {
+  function inView(x, y) { // coordinates of a point of the window
     const box = view.getBoundingClientRect();
-    const column = Math.floor((event.clientX - box.left - view.clientLeft - left) / (scale * aspect));
-    const row = Math.floor((event.clientY - box.top - view.clientTop - top) / scale);
+    return [x - box.left - view.clientLeft, y - box.top - view.clientTop];
+  }
+
+  function showAt(event) {
+    const [x, y] = inView(event.clientX, event.clientY);
+    const column = Math.floor((x - left) / (scale * aspect)), row = Math.floor((y - top) / scale);
     if (column >= 0 && row >= 0 && column < data.columns && row < data.rows) show(column, row);
   }
 
@@ -112,6 +116,7 @@
   async function decode(source) {
     const bytes = Uint8Array.from(atob(source.slice(source.indexOf(",") + 1)), (c) => c.charCodeAt(0));
     const numbers = new DataView(bytes.buffer), parts = [];
+    if (bytes[24] !== 8 || bytes[25] !== 3) throw new Error("no palette indices of 8 bits");
     for (let at = 8; at < bytes.length; ) {
       const size = numbers.getUint32(at), kind = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
       if (kind === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + size));
@@ -185,7 +190,6 @@
     return { x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, distance: Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1])) };
   };
   view.addEventListener("pointerdown", (event) => {
-    if (event.target.closest("button")) return;
     if (!down.size) moved = 0;
     down.set(event.pointerId, [event.clientX, event.clientY]);
     if (event.pointerType === "mouse") view.setPointerCapture(event.pointerId);
@@ -193,7 +197,7 @@
   view.addEventListener("pointermove", (event) => {
     const before = down.get(event.pointerId);
     if (!before) {
-      if (event.pointerType !== "touch" && !event.target.closest("button")) showAt(event);
+      if (event.pointerType !== "touch") showAt(event);
       return;
     }
     const earlier = down.size > 1 ? spread() : null;
@@ -201,10 +205,10 @@
     moved += Math.hypot(event.clientX - before[0], event.clientY - before[1]);
     if (down.size > 2) return;
     if (earlier) {
-      const now = spread(), box = view.getBoundingClientRect();
+      const now = spread();
       left += now.x - earlier.x;
       top += now.y - earlier.y;
-      zoom(now.distance / earlier.distance, now.x - box.left, now.y - box.top);
+      zoom(now.distance / earlier.distance, ...inView(now.x, now.y));
     } else if (moved > 4) {
       left += event.clientX - before[0];
       top += event.clientY - before[1];
@@ -221,15 +225,11 @@
     "wheel",
     (event) => {
       event.preventDefault();
-      const box = view.getBoundingClientRect();
-      zoom(Math.exp(-0.0015 * event.deltaY * (event.deltaMode ? 30 : 1)), event.clientX - box.left, event.clientY - box.top);
+      zoom(Math.exp(-0.0015 * event.deltaY * (event.deltaMode ? 30 : 1)), ...inView(event.clientX, event.clientY));
     },
     { passive: false },
   );
-  view.addEventListener("dblclick", (event) => {
-    const box = view.getBoundingClientRect();
-    if (!event.target.closest("button")) zoom(2, event.clientX - box.left, event.clientY - box.top);
-  });
+  view.addEventListener("dblclick", (event) => zoom(2, ...inView(event.clientX, event.clientY)));
   view.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.ctrlKey || event.altKey || event.metaKey) return;

@@ -56,7 +56,7 @@ def write_page(
         title: Title of the page.
         place: Georeference of the map.
         layers: Layers, the one that is shown first at the start.
-        picture: Picture of the scene under the layers; None if there is none.
+        picture: Picture of the scene under the layers; None for no picture.
         facts: Further facts about the map, each one sentence.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -143,7 +143,9 @@ def _row(row: LegendRow, count: int, total: int, area_km2: float) -> dict[str, A
 
 def _km2(area: float, total: float) -> str:
     """Write an area with the same number of decimals in all rows of a legend."""
-    return f"{area:,.{2 if total < 100 else 1 if total < 1000 else 0}f}"
+    decimals = 2 if total < 100 else 1 if total < 1000 else 0
+    least: float = 10.0**-decimals
+    return f"{area:,.{decimals}f}" if area >= least / 2 else f"<{least:g}"
 
 
 def _percent(part: int | float, whole: int) -> str:
