@@ -48,11 +48,10 @@ def picture(
         box = (left / whole[0], (FOOT_IN + body - height) / whole[1], width / whole[0], height / whole[1])
         axes = figure.add_axes(box)
         if left == lefts[0]:
-            axes.imshow(overview.pixels, extent=(0, overview.columns, overview.rows, 0), interpolation="antialiased")
-            axes.set(xlim=(0, shown.shape[1] * thin), ylim=(shown.shape[0] * thin, 0), aspect="auto")
+            image = _resized(overview, place, (shown.shape[0] * times, shown.shape[1] * times))
         else:
-            colours = np.array([(242, 242, 242), *(entry.rgb for entry in legend)], np.uint8)
-            axes.imshow(colours[shown], interpolation="nearest", aspect="auto")
+            image = np.array([(242, 242, 242), *(entry.rgb for entry in legend)], np.uint8)[shown]
+        axes.imshow(image, interpolation="nearest", aspect="auto")
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(linewidth=0.6, color=QUIET)
@@ -64,6 +63,16 @@ def picture(
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _resized(overview: Overview, place: Place, shape: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    """Cut the picture of a scene to the place of the map, and bring it to this height and width in pixels."""
+    from PIL import Image
+
+    height, width = overview.pixels.shape[:2]
+    right, bottom = (width * place.width / overview.columns, height * place.height / overview.rows)
+    box = (0.0, 0.0, min(right, float(width)), min(bottom, float(height)))
+    return np.asarray(Image.fromarray(overview.pixels).resize(shape[::-1], Image.Resampling.BOX, box))
 
 
 def _short(caption: str, width: float) -> str:
