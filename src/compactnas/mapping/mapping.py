@@ -61,7 +61,7 @@ def make_map(
         _require_unfinished(out)  # another process may have finished it meanwhile
         store.claim(digest(fingerprints), fingerprints)
         correction = fill(store, plan, executor, progress, warn)
-        overview = read_overview(job.scenes, job.readings[0], engine.bands, place)
+        overview = read_overview(job.scenes, job.readings[0], engine.task.bands, place)
         made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes, overview)
         about = {
             "format": FORMAT,
