@@ -164,7 +164,7 @@ WRONG = {
     "no label at all": (lambda where: bad_labels(where, 0), "its labels are all 0 or no data; give labels 1 to 17"),
     "another system": (
         lambda where: write_raster(where / "rome_lcz.tif", np.ones((1, 9, 9), np.uint8), crs="EPSG:32632"),
-        "is in EPSG:32632 or turned, the scene in EPSG:32633",
+        "the labels do not meet the scene; check their place and their coordinate system",
     ),
     "labels are text": (lambda where: (where / "rome_lcz.tif").write_text("x"), "cannot be read as a GeoTIFF"),
     "not JSON": (lambda where: raw(where, "{"), "rome.geojson: is not GeoJSON"),
@@ -292,3 +292,38 @@ def test_a_message_that_is_no_text_is_no_traceback(tmp_path: Path, capfd: pytest
     with opened(file) as raster:
         assert raster.count == len(BANDS) and raster.descriptions[0] is None
     assert capfd.readouterr() == ("", "")
+
+
+def test_labels_of_a_raster_are_grouped_by_area_and_split_by_it(tmp_path: Path) -> None:
+    path = scene(tmp_path)
+    labels = np.zeros((12, 15), np.uint8)
+    labels[1:5, 1:6], labels[1:5, 7:13], labels[6:11, 2:13] = 2, 2, 6
+    labels[9:11, 13:14] = 3
+    labels[5, 6] = 2  # touches the first area at a corner, and the second one too
+    write_raster(tmp_path / "rome_lcz.tif", labels[None], 100.0, nodata=0)
+    facts = open_source(DataConfig(str(path), window_px=16)).facts
+    assert facts.groups is not None
+    assert dict(zip(*np.unique(facts.groups, return_counts=True), strict=True)) == {
+        "area 1/1": 45,
+        "area 6/2": 55,
+        "area 9/13": 2,
+    }
+    labels[5, 6] = 0
+    write_raster(tmp_path / "rome_lcz.tif", labels[None], 100.0, nodata=0)
+    data = open_dataset(DataConfig(str(path), window_px=16, split="group", test_groups=("area 1/7", "area 6/2")))
+    groups = data.source.facts.groups
+    assert groups is not None and set(groups[data.parts["train"]].tolist()) == {"area 1/1", "area 9/13"}
+
+
+def test_inspect_shows_what_was_assumed_of_a_raster_of_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = scene(tmp_path)
+    labels = np.full((1, 12, 15), 105, np.int16)
+    labels[0, :3] = -999
+    write_raster(tmp_path / "rome_lcz.tif", labels, 100.0)
+    assert main(["inspect", str(path), "--json", "--data.window_px", "16"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["classes"][NAMES[14]] > 0 and list(seen["groups"]) == ["area 3/0"]
+    for note in ("codes 101 to 107 are read as LCZ A to G", "45 pixels hold -999, which the file does not declare"):
+        assert any(note in warning for warning in seen["warnings"]), seen["warnings"]

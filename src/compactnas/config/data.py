@@ -47,6 +47,8 @@ class DataConfig:
             KMZ, GeoPackage, shapefile or FlatGeobuf); if empty, the file beside each scene.
         label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`. With
             a field that holds no LCZ, the classes are its values.
+        label_band: Band of a raster of labels that holds the classes, by number or description; if empty, `lcz` or the
+            first.
         window_px: Side of the window at each label of a scene, in pixels.
         stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
         split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
@@ -73,6 +75,7 @@ class DataConfig:
     downsample: int = 1
     labels: str = ""
     label_field: str = ""
+    label_band: str = ""
     window_px: int = 32
     stride_px: int = 0
     split: Split = "official"

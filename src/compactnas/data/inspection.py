@@ -81,7 +81,7 @@ def look(source: Source, seed: int = 0) -> Look:
         dtype=str(images.dtype),
         sampled=len(rows),
         bands=_statistics(images, facts.bands),
-        warnings=tuple(_warnings(facts, counts, images, rows)),
+        warnings=(*facts.notes, *_warnings(facts, counts, images, rows)),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compactnas.data.footprints import Footprints, in_metres
 from compactnas.errors import UserError
+from compactnas.labels.files import LabelFile
 
 Indices = NDArray[np.int64]
 Parts = dict[str, Indices]
@@ -39,6 +40,7 @@ class Facts:
         keys: Name of each patch (its path inside the folder), or None.
         lcz: Whether the classes are the 17 Local Climate Zones.
         notes: Assumptions and omissions when the source was opened, one line each.
+        label_files: Files that the labels come from, if they are files of their own.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Facts:
     keys: Sequence[str] | None = None
     lcz: bool = False
     notes: tuple[str, ...] = ()
+    label_files: tuple[LabelFile, ...] = ()
 
     @property
     def pixel_m(self) -> float | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compactnas.errors import UserError
 
 WEB_MERCATOR = 3857
@@ -71,3 +74,36 @@ def utm_of(raster: Any) -> str:
         return "EPSG:..."
     zone = min(60, 1 + int((longitude + 180) // 6))
     return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
+
+
+def in_system(
+    own: Any, other: Any, x: NDArray[Any], y: NDArray[Any], where: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Convert coordinates from one system to another; those that cannot be converted become infinite.
+
+    Args:
+        own: Coordinate system of the coordinates.
+        other: Coordinate system to convert to.
+        x: Coordinates to the east, or longitudes.
+        y: Coordinates to the north, or latitudes.
+        where: File name for messages.
+
+    Raises:
+        UserError: There is no conversion.
+    """
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform
+
+    if own == other:
+        return np.asarray(x, np.float64), np.asarray(y, np.float64)
+    try:
+        xs, ys = transform(own, other, x, y)
+    except RasterioError as error:
+        raise UserError(f"{where}: {own} cannot be converted to {other} ({error}); warp it (rio warp)") from error
+    return np.asarray(xs, np.float64), np.asarray(ys, np.float64)
+
+
+def apply(transform: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Apply an affine transform to coordinates: numbers or arrays."""
+    t = transform
+    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
     from compactnas.data.inspection import Look
 
+MOST_SHOWN = 60
+"""Largest number of classes or groups to print; `--json` has all."""
+
 
 def build() -> Parser:
     """Make the parser of the command."""
@@ -81,8 +84,10 @@ def _show(seen: Look) -> None:
         if counts:
             groups = seen.class_groups if title == "class" else {}
             table = Table(title, "patches", *(["groups"] if groups else []))
-            for name, count in counts.items():
+            for name, count in list(counts.items())[:MOST_SHOWN]:
                 table.add_row(Text(name), str(count), *([str(groups[name])] if groups else []))
+            if len(counts) > MOST_SHOWN:
+                table.add_row(f"and {len(counts) - MOST_SHOWN} more", str(sum(list(counts.values())[MOST_SHOWN:])))
             console.print(table)
     for warning in seen.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

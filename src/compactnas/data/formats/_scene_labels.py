@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.data.checks import MOST_PATCHES
+from compactnas.data.formats._raster_labels import of_raster
 from compactnas.data.source import Indices
 from compactnas.errors import UserError
 from compactnas.labels.finding import is_vector
 from compactnas.labels.polygons import Overlaps, Polygon, elsewhere, owners, read_polygons
 from compactnas.lcz import NAMES
-from compactnas.scenes.coordinates import is_upright
-from compactnas.scenes.files import MOST_PIXELS, opened
+from compactnas.scenes.files import MOST_PIXELS
 from compactnas.scenes.numbers import no_data
 
 STEP_M = 100.0
@@ -36,13 +36,14 @@ class WindowLabels:
         file: Label file.
         corners: Row and column of each window's upper left pixel, (windows, 2).
         classes: Index of each window's class in `names`, (windows,).
-        groups: Name of the polygon of each window; empty for a raster of labels.
+        groups: Name of the polygon or area of each window; empty if unknown.
         labels: Total number of labels, on the scene or not.
         outside: Number of labels on the scene whose window crosses its edge.
         holes: Number of labels whose window has no-data pixels.
         names: Names of the classes.
         notes: What was assumed or left out of the label file, one line each.
         elsewhere: Why no label is on the scene, if that is so.
+        beyond: Number of labels that do not lie on the scene.
     """
 
     file: Path
@@ -55,6 +56,7 @@ class WindowLabels:
     names: tuple[str, ...] = NAMES
     notes: tuple[str, ...] = ()
     elsewhere: str = ""
+    beyond: int = 0
 
 
 class Places(NamedTuple):
@@ -78,16 +80,29 @@ class Places(NamedTuple):
 
 
 def labelled_windows(
-    scene: Any, labels: Path, window_px: int, stride_px: int, positions: Sequence[int], label_field: str = ""
+    scene: Any,
+    labels: Path,
+    window_px: int,
+    stride_px: int,
+    positions: Sequence[int],
+    label_field: str = "",
+    label_band: str = "",
 ) -> WindowLabels:
-    """Find the labelled windows of an open scene without no-data pixels in these bands (numbered from 0)."""
+    """Find the labelled windows of an open scene without no-data pixels in these bands (numbered from 0).
+
+    `label_field` is the field of polygons with their class, and `label_band` the band of a raster of labels.
+    """
     if not labels.is_file():
         raise UserError(f"data.labels: {labels} does not exist; check the spelling")
     step = stride_px or _pixels(STEP_M, scene.transform.a)
     if is_vector(labels):
+        if label_band:
+            raise UserError(f"data.label_band: {labels} has polygons, not bands; leave it out")
         places = _of_polygons(scene, labels, step, label_field)
+        total = len(places.middles)
     else:
-        places = Places(*_of_raster(scene, labels, step))
+        found = of_raster(scene, labels, step, label_band)
+        places, total = Places(found.middles, found.classes, found.groups, NAMES, found.notes), found.labels
     middles, groups = places.middles, places.groups
     corners = middles - window_px // 2
     on_scene = ((middles >= 0) & (middles < (scene.height, scene.width))).all(1)
@@ -100,12 +115,13 @@ def labelled_windows(
         corners[inside],
         places.classes[inside],
         names,
-        len(middles),
+        total,
         outside,
         holes,
         places.names,
         places.notes,
         places.elsewhere,
+        total - int(on_scene.sum()),
     )
 
 
@@ -153,47 +169,6 @@ def _holes(scene: Any, start: int, stop: int, positions: Sequence[int]) -> NDArr
     pixels = scene.read(numbers, window=Window(0, first, scene.width, last - first))
     inner = slice(start - first, stop - first)
     return np.asarray(no_data(pixels, none)[:, inner].any(axis=0), np.bool_)
-
-
-def _of_raster(scene: Any, file: Path, step: int) -> tuple[Indices, NDArray[np.int64], list[str]]:
-    """Find the scene pixel under each label, on a grid of labels about `step` scene pixels apart."""
-    with opened(file) as raster:
-        if raster.crs != scene.crs or not is_upright(raster):
-            raise UserError(f"{file}: is in {raster.crs} or turned, the scene in {scene.crs}; warp it (rio warp)")
-        stride = _pixels(step * abs(scene.transform.a), raster.transform.a)
-        rows, columns, picked = _picked(raster, stride, file)
-        labels, pixels = raster.transform, scene.transform
-        x, y = labels.c + labels.a * (columns + 0.5), labels.f + labels.e * (rows + 0.5)
-    wrong = ~np.isin(picked, np.arange(1, len(NAMES) + 1))
-    if wrong.any():
-        raise UserError(f"{file}: holds {picked[wrong.argmax()]}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
-    with np.errstate(all="ignore"):
-        at = np.column_stack(((y - pixels.f) / pixels.e, (x - pixels.c) / pixels.a))
-    at = np.clip(np.nan_to_num(at, nan=-1), -MOST_PIXELS, MOST_PIXELS)  # clip places far outside the scene
-    return np.floor(at).astype(np.int64), picked.astype(np.int64) - 1, []
-
-
-def _picked(raster: Any, stride: int, file: Path) -> tuple[Indices, Indices, NDArray[Any]]:
-    """Read the labels on a grid: row, column and number."""
-    from rasterio.windows import Window
-
-    found, none = [], raster.nodata
-    columns = np.arange(stride // 2, raster.width, stride)
-    for start, stop in _strips(raster.height, raster.width):
-        rows = np.arange(stride // 2, raster.height, stride)
-        rows = rows[(rows >= start) & (rows < stop)]
-        if not len(rows):
-            continue
-        numbers = raster.read(1, window=Window(0, start, raster.width, stop - start))
-        numbers = numbers[rows - start][:, columns]
-        labelled = (numbers != 0) & (numbers != none if none is not None else True)
-        row, column = np.nonzero(labelled)
-        found.append((rows[row], columns[column], numbers[labelled]))
-        _require_few(sum(len(part[0]) for part in found), file)
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
-    row, column, number = (np.concatenate(part) for part in zip(*found, strict=True))
-    return row, column, number
 
 
 def _require_few(windows: int, file: Path) -> None:

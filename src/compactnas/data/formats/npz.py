@@ -3,7 +3,7 @@
 | array | content |
 |---|---|
 | `images` | (patches, band, row, column), any real dtype; or (patches, row, column, band) with `layout` "NHWC" |
-| `labels` | (patches,) integers from 0, or one-hot (patches, classes) |
+| `labels` | (patches,) integers from 0, or one-hot (patches, classes); without names, 1 to 17 are LCZ numbers |
 | `class_names`, `band_names` | optional names |
 | `filenames` | optional name of each patch; a CSV split keeps patches with the same name together |
 | `group` | optional group (city, source image) of each patch |
@@ -26,7 +26,8 @@ from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.split_csv import PARTS, WORDS
 from compactnas.errors import UserError
-from compactnas.lcz import NAMES
+from compactnas.labels.rasters import LETTER_A
+from compactnas.lcz import BUILT, NAMES
 
 Array = NDArray[np.generic]
 
@@ -85,7 +86,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit
     archive = _Archive(path, limit_gib)
     images = _images(archive)
     patches, channels, pixels, _ = images.shape
-    labels, classes = _labels(archive, patches)
+    labels, classes, notes = _labels(archive, patches)
     names = _band_names(archive, channels)
     positions = band_positions(names, bands, str(path))
     if positions != list(range(channels)):
@@ -102,6 +103,7 @@ def open_npz(path: Path, bands: tuple[str, ...] = (), downsample: int = 1, limit
         parts=_parts(archive, patches),
         keys=[f"{path.name}/{row}" for row in range(patches)] if keys is None else [str(key) for key in keys],
         lcz=classes == NAMES,
+        notes=notes,
     )
     return ArraySource(facts, block_mean(images, downsample))
 
@@ -133,7 +135,8 @@ def _images(archive: _Archive) -> Array:
     return images
 
 
-def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[str, ...]]:
+    """Read the class of each patch, the names of the classes, and notes on what was assumed."""
     where = f"{archive.path}: `labels`"
     values = archive.read("labels")
     if values.dtype.kind not in "uifb" or values.ndim not in (1, 2) or len(values) != patches:
@@ -141,23 +144,38 @@ def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[s
             f"{where} are {values.dtype} of shape {values.shape}; give a class for each of {patches} images"
         )
     if values.ndim == 2:
-        labels, count = classes_of_one_hot(values, where), values.shape[1]
+        labels = classes_of_one_hot(values, where)
     else:
         labels = values.astype(np.int64)
         if (labels != values).any():
             raise UserError(f"{where}, row {int((labels != values).argmax())}: is not a whole number")
-        count = int(labels.max()) + 1
-        if count > MOST_CLASSES and "class_names" not in archive.sizes:
-            raise UserError(f"{where}: a class {count - 1} without a name; give class_names, or labels from 0")
-    if "class_names" in archive.sizes:
-        classes = tuple(map(str, archive.read("class_names").ravel()))
+    named = "class_names" in archive.sizes
+    classes = tuple(map(str, archive.read("class_names").ravel())) if named else ()
+    if values.ndim == 1:
+        labels, classes, notes = _from_zero(labels, classes, where)
     else:
-        classes = tuple(map(str, range(count)))
+        classes, notes = classes or tuple(map(str, range(values.shape[1]))), ()
     wrong = (labels < 0) | (labels >= len(classes))
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(f"{where}, row {row}: class {labels[row]} is outside 0 to {len(classes) - 1}")
-    return labels, classes
+    return labels, classes, notes
+
+
+def _from_zero(
+    labels: NDArray[np.int64], classes: tuple[str, ...], where: str
+) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[str, ...]]:
+    """Recognise LCZ numbers, which count from 1, or have codes 101 to 107 for A to G; other labels count from 0."""
+    codes = (labels >= LETTER_A) & (labels < LETTER_A + len(NAMES) - BUILT)
+    numbers = np.where(codes, labels - (LETTER_A - BUILT - 1), labels)
+    low, high = int(numbers.min()), int(numbers.max())
+    if classes in ((), NAMES) and low >= 1 and high <= len(NAMES) and (codes.any() or high == len(NAMES)):
+        how = "101 to 107 for A to G" if codes.any() else "since none is 0"
+        return numbers - 1, NAMES, (f"{where}: read as LCZ numbers 1 to {len(NAMES)}, {how}",)
+    high = int(labels.max())
+    if not classes and high >= MOST_CLASSES:
+        raise UserError(f"{where}: a class {high} without a name; give class_names, or labels from 0")
+    return labels, classes or tuple(map(str, range(high + 1))), ()
 
 
 def _band_names(archive: _Archive, channels: int) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from compactnas.data.split_csv import PARTS
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.io.untrusted import read_text
+from compactnas.labels.files import from_json
 from compactnas.lcz import NAMES
 
 MANIFEST_FORMAT = "compactnas-packed/1"
@@ -110,6 +111,7 @@ def open_packed(path: Path, bands: tuple[str, ...] = (), downsample: int = 1) ->
         parts=_parts(path, patches),
         keys=_keys(path, patches),
         lcz=classes == NAMES,
+        label_files=from_json(manifest.get("label_files", []), f"{path / MANIFEST}: label_files"),
     )
     _require_checksums(path, manifest["files"], sampled_sha256, "sampled_sha256")
     return PackedSource(facts, stored, manifest["divisor"], positions, downsample)

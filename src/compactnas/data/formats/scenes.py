@@ -1,7 +1,6 @@
-"""GeoTIFF scenes with label files: one window at each label, grouped by city or polygon.
+"""GeoTIFF scenes with label files: one window at each label, grouped by city, polygon or area.
 
-A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers 1 to 17 in the coordinate system of
-the scene (0 or its no-data value for none), or polygons, `NAME.geojson`, `NAME.gpkg` and so on (`labels.finding`).
+A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers (`labels.rasters`), or polygons, `NAME.geojson`, `NAME.gpkg` and so on (`labels.finding`).
 A folder holds such pairs, one per city, or scenes of the same place with one label file, `labels.geojson` and so on.
 """
 
@@ -22,6 +21,7 @@ from compactnas.data.formats._scene_groups import groups_of
 from compactnas.data.formats._scene_labels import WindowLabels, labelled_windows
 from compactnas.data.source import Facts, Images, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.errors import UserError
+from compactnas.labels.files import label_file
 from compactnas.labels.finding import is_label_raster, labels_beside
 from compactnas.lcz import NAMES
 from compactnas.scenes.bands import band_names
@@ -86,6 +86,7 @@ def open_scenes(
     window_px: int = 32,
     stride_px: int = 0,
     label_field: str = "",
+    label_band: str = "",
 ) -> Source:
     """Find the labelled windows of a scene, or of all scenes of a folder; no pixels are read.
 
@@ -100,6 +101,7 @@ def open_scenes(
         window_px: Side of a window in pixels of the scene.
         stride_px: Distance between neighbouring windows in pixels of the scene; 0 means about 100 m.
         label_field: Field of the polygons that holds their class; empty uses a usual one.
+        label_band: Band of a raster of labels, by number or description; by default `lcz`, or the first.
 
     Raises:
         UserError: Labels are missing, have another coordinate system or are not LCZ numbers, scenes have different
@@ -107,7 +109,7 @@ def open_scenes(
     """
     require_rasterio(str(path))
     files = (path,) if path.is_file() else tuple(sorted(f for f in path.glob("*.tif") if not is_label_raster(f)))
-    names, found, places, notes = _read_labels(files, bands, labels, window_px, stride_px, label_field)
+    names, found, places, notes = _read_labels(files, bands, labels, window_px, stride_px, label_field, label_band)
     sizes = [len(windows.classes) for windows in found]
     if not sum(sizes):
         raise UserError(_without_windows(path, found, window_px))
@@ -127,6 +129,7 @@ def open_scenes(
         keys=[f"{files[n].name}/{row}/{column}" for n, (row, column) in zip(scene, corners, strict=True)],
         lcz=lcz,
         notes=tuple(dict.fromkeys(notes)),
+        label_files=tuple(dict.fromkeys(label_file(windows.file) for windows in found)),
     )
     return SceneSource(facts, files, scene, corners, window_px, positions, downsample)
 
@@ -152,6 +155,7 @@ def _read_labels(
     window_px: int,
     stride_px: int,
     label_field: str,
+    label_band: str,
 ) -> tuple[tuple[str, ...], list[WindowLabels], list[Footprints | None], tuple[str, ...]]:
     """Find the labelled windows of each scene; return the common band names, the windows, footprints and notes."""
     names: tuple[str, ...] = ()
@@ -171,7 +175,7 @@ def _read_labels(
             require_patch(window_px, len(own), str(file))
             positions = band_positions(names, bands, str(file))
             beside, *unread = [Path(labels)] if labels else labels_beside(file)
-            windows = labelled_windows(raster, beside, window_px, stride_px, positions, label_field)
+            windows = labelled_windows(raster, beside, window_px, stride_px, positions, label_field, label_band)
             found.append(windows)
             places.append(_places(raster, windows.corners, window_px))
             if unread:
@@ -195,6 +199,8 @@ def _notes(raster: Any, file: Path, windows: WindowLabels, window_px: int) -> li
     found += windows.notes
     if windows.elsewhere:
         found.append(windows.elsewhere)
+    elif windows.beyond:
+        found.append(f"{file}: {windows.beyond} of {windows.labels} labels do not lie on the scene")
     if windows.outside:
         found.append(f"{file}: {windows.outside} labels left out: their window of {window_px} px crosses the edge")
     if windows.holes:
@@ -223,6 +229,7 @@ FORMAT = DataFormat(
         config.window_px,
         config.stride_px,
         config.label_field,
+        config.label_band,
     ),
-    options=("labels", "label_field"),
+    options=("labels", "label_field", "label_band"),
 )

@@ -12,6 +12,7 @@ from compactnas.data.packing.state import State
 from compactnas.data.source import Facts
 from compactnas.data.split_csv import PARTS
 from compactnas.io.atomic import write_bytes, write_json
+from compactnas.labels.files import to_json
 
 
 def write_facts(facts: Facts, folder: Path) -> None:
@@ -42,6 +43,7 @@ def write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, st
         "bands": list(facts.bands),
         "classes": list(facts.classes),
         **groups,
+        **({"label_files": to_json(facts.label_files)} if facts.label_files else {}),
         "parts": list(PARTS),
         "dtype": state.encoding.dtype,
         "divisor": state.encoding.divisor,
