@@ -221,7 +221,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "another system": (
         {"truth": {"crs": "EPSG:32632"}},
         "",
-        "is in EPSG:32632 or turned, the map in EPSG:32633",
+        "m.tif (it is in EPSG:32632, the map in EPSG:32633); give a reference of the same place",
     ),
     "another place": ({"truth": {"at": (5000, 0)}}, "", "t.tif: does not overlap"),
     "no label": ({"truth": {"pixels": TRUTH * 0}}, "", "t.tif: has no label on a cell of"),

@@ -11,7 +11,7 @@ SLOW = {
     "export": ("export", "export_hostile", "format_conformance"),
     "golden": ("golden",),
     "io": ("fuzz",),
-    "mapping": ("dense", "map_kill", "map_ray", "mapping", "smoothing", "training_data"),
+    "mapping": ("dense", "held_out", "map_kill", "map_ray", "mapping", "other_grids", "smoothing", "training_data"),
     "nn": ("equal", "network", "slimmable"),
     "reporting": ("hostile_report", "report"),
     "runs": ("kill", "survive"),

@@ -23,6 +23,7 @@ PLACES = {
     "output": "PATH",
     "config": "FILE",
     "labels": "FILE",
+    "held_out": "RUN",
     "split_csv": "FILE",
     "latency_table": "FILE",
     "teachers": "RUN,...",

@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 from compactnas.errors import UserError
 from compactnas.evaluation.bootstrap import Confusions, Interval, UnitCounts, intervals_of
 from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
-from compactnas.labels.finding import is_vector
-from compactnas.labels.polygons import Overlaps, Polygons, owners, read_polygons
+from compactnas.labels.files import label_file
+from compactnas.labels.rasters import LabelRaster
 from compactnas.lcz import CLASSES
+from compactnas.mapping.open_reference import Use, open_reference
 from compactnas.mapping.reference import (
-    PolygonReference,
-    RasterReference,
     Reference,
     cell_m,
+    cell_text,
     read_map,
     require_map,
     strips,
 )
-from compactnas.scenes.coordinates import is_upright
+from compactnas.mapping.training_labels import training_labels
 from compactnas.scenes.files import opened, require_rasterio
 
 MOST_M = 1_000_000
@@ -90,6 +90,7 @@ class Assessment:
         map: File of the map.
         truth: File of the reference.
         cell_m: Height of a cell in metres.
+        cell: Size of a cell in words; in degrees for a map in degrees.
         every: Score over all cells that have a class in both.
         pure: Score over the cells whose window is mostly of one class, which is then the true class; None if `purity`
             is 0 or no window is pure.
@@ -99,12 +100,16 @@ class Assessment:
         draws: Number of bootstrap samples.
         unmapped: Number of cells that have a class in the reference but not in the map; they are left out.
         share: Mean share of the reference pixels in a cell that have the class of the cell; None for polygons.
-        notes: What was assumed or left out of the reference, one line each.
+        covered: Share of the labelled pixels of the reference, or of its labelled cells for polygons, that lie on the
+            map; None if it has none.
+        warnings: Reasons to distrust the figures, one line each.
+        notes: What was assumed about the files or left out of them, one line each.
     """
 
     map: str
     truth: str
     cell_m: float
+    cell: str
     every: Score
     pure: Score | None
     purity: float
@@ -113,7 +118,9 @@ class Assessment:
     draws: int
     unmapped: int
     share: float | None
-    notes: tuple[str, ...] = ()
+    covered: float | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -130,7 +137,9 @@ def assess(
     truth_file: Path,
     *,
     band: str = "",
+    truth_band: str = "",
     label_field: str = "",
+    held_out: str = "",
     purity: float = 0.0,
     window_m: float = 320.0,
     draws: int = 1000,
@@ -141,10 +150,13 @@ def assess(
 
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
-        truth_file: GeoTIFF in the same coordinate system, with cells of any size, or polygons with a field `lcz` or
-            `class`: GeoJSON, KML, KMZ, GeoPackage, shapefile or FlatGeobuf.
-        band: Band of the map, by number or description; if empty, the first.
+        truth_file: GeoTIFF with cells of any size, in any coordinate system, or polygons with a field `lcz` or `class`:
+            GeoJSON, KML, KMZ, GeoPackage, shapefile or FlatGeobuf.
+        band: Band of the map, by number or description; if empty, `lcz` or the first.
+        truth_band: Band of a reference raster, likewise.
         label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`.
+        held_out: Folder of the run that was trained on the reference; if given, only the polygons or areas of its test
+            part are compared.
         purity: Also measure the cells whose window has one class by at least this share, above 0.5; 0 disables it.
         window_m: Side of this window in metres, by default that of So2Sat's patches.
         draws: Number of bootstrap samples for the 95 % intervals; 0 disables them.
@@ -152,8 +164,8 @@ def assess(
         seen: Function that receives each strip of rows with the classes of the map and of the reference.
 
     Raises:
-        UserError: A file is not such a map or reference, they differ in coordinate system or place, or they have no
-            cell to compare.
+        UserError: A file is not such a map or reference, they lie in different places, they have no cell to compare, or
+            the run did not hold out whole polygons or areas of this reference.
     """
     require_rasterio(str(map_file))
     if purity and not 0.5 < purity <= 1:
@@ -162,18 +174,13 @@ def assess(
         raise UserError(f"--draws: {draws} is negative; give the number of draws, or 0 for no intervals")
     if not 0 < window_m < MOST_M:
         raise UserError(f"--window-m: {window_m:g} is not between 0 and {MOST_M:,} m; give the side of a window")
+    units = _held_out(Path(held_out), truth_file) if held_out else None
     with ExitStack() as stack:
-        map_ = stack.enter_context(opened(map_file))
-        number = require_map(map_, map_file, band)
-        notes: list[str] = []
-        if is_vector(truth_file):
-            reference: Reference = _polygons(map_, truth_file, purity, label_field, notes)
-        elif label_field:
-            raise UserError(f"--label-field: needs polygons as reference, not {truth_file}; leave --label-field out")
-        else:
-            reference = _raster(map_, map_file, truth_file, purity, window_m, stack)
-        counted = _count(map_, number, map_file, reference, seen)
-        side_m = cell_m(map_)
+        map_ = require_map(stack.enter_context(opened(map_file)), map_file, band)
+        how = Use(truth_band, label_field, units, purity, window_m)
+        reference, inside, total, notes = open_reference(map_, truth_file, how, stack)
+        counted = _count(map_, reference, seen)
+        side_m, cell = cell_m(map_.raster), cell_text(map_.raster)
     if not counted.every.any():
         raise UserError(_nothing(counted, map_file, truth_file))
     generator = np.random.default_rng(seed)
@@ -181,6 +188,7 @@ def assess(
         map=str(map_file),
         truth=str(truth_file),
         cell_m=side_m,
+        cell=cell,
         every=_score(counted.every, draws, generator),
         pure=_score(counted.pure, draws, generator) if counted.pure.any() else None,
         purity=purity,
@@ -189,7 +197,9 @@ def assess(
         draws=draws,
         unmapped=counted.unmapped,
         share=counted.hits / counted.pixels if counted.pixels else None,
-        notes=tuple(notes),
+        covered=inside / total if total else None,
+        warnings=() if held_out else _warnings(map_file, truth_file),
+        notes=tuple(dict.fromkeys((*notes, *map_.notes))),
     )
 
 
@@ -204,44 +214,27 @@ class _Counts:
     pixels: int = 0
 
 
-def _polygons(map_: Any, truth_file: Path, purity: float, label_field: str, notes: list[str]) -> PolygonReference:
-    """Read polygons as the reference, and add notes on them."""
-    if purity:
-        raise UserError(f"--purity: needs a raster as reference, not {truth_file}; leave --purity out")
-    bounds = tuple(map_.bounds)
-    read = read_polygons(truth_file, map_.crs, bounds, label_field, "--label-field", lcz_only=True)
-    notes += [*read.notes, *_overlaps(map_, read)]
-    return PolygonReference(map_, truth_file, read.each)
+def _held_out(run: Path, truth_file: Path) -> frozenset[str]:
+    from compactnas.mapping.held_out import held_out_units  # imported here, because runs import torch
+
+    return held_out_units(run, truth_file)
 
 
-def _overlaps(map_: Any, read: Polygons) -> tuple[str, ...]:
-    overlaps = Overlaps(read, "cell")
-    for rows in strips(map_, map_.width):
-        owner = owners(read.each, map_.transform, rows, map_.width, read.file)
-        overlaps.count(owner, map_.transform, rows)
-    return overlaps.notes
+def _warnings(map_file: Path, truth_file: Path) -> tuple[str, ...]:
+    known = training_labels(map_file)
+    if not known or label_file(truth_file).sha256 not in {file.sha256 for file in known}:
+        return ()
+    return (
+        f"{truth_file}: the network was trained on these labels, so the figures are too good; use other labels, or "
+        "--held-out RUN",
+    )
 
 
-def _raster(
-    map_: Any, map_file: Path, truth_file: Path, purity: float, window_m: float, stack: ExitStack
-) -> RasterReference:
-    raster = stack.enter_context(opened(truth_file))
-    if raster.crs != map_.crs or not is_upright(raster):
-        raise UserError(f"{truth_file}: is in {raster.crs} or turned, the map in {map_.crs}; warp it (rio warp)")
-    a, b = map_.bounds, raster.bounds
-    if a.left >= b.right or b.left >= a.right or a.bottom >= b.top or b.bottom >= a.top:
-        raise UserError(f"{truth_file}: does not overlap {map_file}; give a reference of the same place")
-    if purity and not map_.crs.is_projected:
-        raise UserError(f"--purity: {map_file} is in degrees, windows are in metres; assess the map in its own system")
-    window = window_m / map_.crs.linear_units_factor[1] if purity else 0.0
-    return RasterReference(map_, raster, truth_file, purity, window)
-
-
-def _count(map_: Any, band: int, file: Path, reference: Reference, seen: Seen | None) -> _Counts:
+def _count(map_: LabelRaster, reference: Reference, seen: Seen | None) -> _Counts:
     shape = (reference.units, len(CLASSES), len(CLASSES))
     counts = _Counts(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
-    for rows in strips(map_, reference.pixels_a_row):
-        mapped = read_map(map_, band, rows, file)
+    for rows in strips(map_.raster, reference.pixels_a_row):
+        mapped = read_map(map_, rows)
         truth = reference.on(rows)
         if seen is not None:
             seen(rows, mapped, truth.labels)

@@ -13,6 +13,7 @@ from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
 from compactnas.io.sole_writer import workplace
+from compactnas.labels.files import to_json
 from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.executor import Executor, fill, plan_map
@@ -67,6 +68,7 @@ def make_map(
             "format": FORMAT,
             "compactnas": __version__,
             "model": job.model.resolve().name,
+            "training": {"label_files": to_json(engine.task.label_files)},
             "scenes": [path.resolve().name for path in job.scenes],
             "engine": type(engine).__name__,
             "fingerprints": fingerprints,

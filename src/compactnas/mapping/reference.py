@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from numpy.typing import NDArray
 
 from compactnas.errors import UserError
 from compactnas.labels.polygons import Polygon, owners
+from compactnas.labels.rasters import LabelRaster, band_of
 from compactnas.lcz import NAMES
 from compactnas.mapping.intervals import pixel_intervals, sums_of
 from compactnas.scenes.coordinates import is_upright
@@ -59,23 +59,27 @@ def cell_m(raster: Any) -> float:
     return float(-raster.transform.e * unit)
 
 
-def require_map(raster: Any, file: Path, band: str) -> int:
-    """Find a band of a map by number or description; the first band if `band` is empty.
+def cell_text(raster: Any) -> str:
+    """Size of a cell in words: in metres, or in degrees and about metres."""
+    height_m, place = cell_m(raster), raster.transform
+    if raster.crs.is_projected:
+        return f"{height_m:g} m"
+    middle = math.radians(place.f + raster.height * place.e / 2)
+    width_m = place.a * METRES_OF_A_DEGREE * math.cos(middle)
+    degrees = " x ".join(dict.fromkeys(f"{side:.4g}" for side in (place.a, -place.e)))
+    return f"{degrees} degrees, about {width_m:.0f} m wide and {height_m:.0f} m high"
+
+
+def require_map(raster: Any, file: Path, band: str) -> LabelRaster:
+    """Find a band of a map by number or description; if `band` is empty, `lcz` or the first.
 
     Raises:
         UserError: The map is rotated, has no georeference or lacks the band.
     """
     if not is_upright(raster):
         raise UserError(f"{file}: is turned or has no place on the ground; warp it to a map first (rio warp)")
-    names = [name or "" for name in raster.descriptions]
-    if band in names and band:
-        return names.index(band) + 1
-    if not band:
-        return 1
-    if band.isdecimal() and len(band) < 6 and 1 <= int(band) <= raster.count:
-        return int(band)
-    known = ", ".join(f"{number} {name}".strip() for number, name in enumerate(names, 1))
-    raise UserError(f"--band {band}: {file} has {known}")
+    number, notes = band_of(raster, file, band, "--band")
+    return LabelRaster(raster, file, number, *notes)
 
 
 def strips(raster: Any, pixels_a_row: int) -> Iterator[tuple[int, int]]:
@@ -84,36 +88,19 @@ def strips(raster: Any, pixels_a_row: int) -> Iterator[tuple[int, int]]:
     yield from ((start, min(start + rows, raster.height)) for start in range(0, raster.height, rows))
 
 
-def read_map(raster: Any, band: int, rows: tuple[int, int], file: Path) -> Labels:
+def read_map(map_: LabelRaster, rows: tuple[int, int]) -> Labels:
     """Read rows of a map; cells with the declared no-data value become 0.
 
     Raises:
         UserError: A value is not an LCZ, or the map holds 0 without declaring it as no data.
     """
-    values, known = _read(raster, band, rows, (0, raster.width), file)
-    if (known & (values == 0)).any():
+    labels, known, zero = map_.read(rows, (0, map_.raster.width))
+    if (known & zero).any():
         raise UserError(
-            f"{file}: holds 0, which it does not declare as no data, so other programs would read it as a class; "
+            f"{map_.file}: holds 0, which it does not declare as no data, so other programs would read it as a class; "
             "declare it (gdal_edit.py -a_nodata 0)"
         )
-    return values
-
-
-def _read(
-    raster: Any, band: int, rows: tuple[int, int], columns: tuple[int, int], file: Path
-) -> tuple[Labels, NDArray[np.bool_]]:
-    """Read LCZ numbers, 0 for no class, and the mask of pixels that are not declared as no data."""
-    from rasterio.windows import Window
-
-    window = Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
-    values, known = raster.read(band, window=window), raster.read_masks(band, window=window) > 0
-    with np.errstate(invalid="ignore"):
-        labels = values.astype(np.uint8)
-    wrong = known & ((labels != values) | (labels > len(NAMES)))
-    if wrong.any():
-        found = values.ravel()[wrong.argmax()]
-        raise UserError(f"{file}: holds {found}; labels are LCZ numbers 1 to {len(NAMES)}, 0 for none")
-    return labels * known, known
+    return labels
 
 
 @dataclass(frozen=True)
@@ -124,11 +111,13 @@ class PolygonReference:
         map: Open map.
         file: File of the polygons.
         polygons: Polygons in the map's coordinate system.
+        kept: Numbers (from 1) of the polygons to compare with; None takes all.
     """
 
     map: Any
     file: Path
     polygons: list[Polygon]
+    kept: frozenset[int] | None = None
 
     @property
     def units(self) -> int:
@@ -145,10 +134,17 @@ class PolygonReference:
         """Number of reference pixels along a row of the map."""
         return int(self.map.width)
 
+    @property
+    def classes(self) -> UInt8[np.ndarray, " polygons"]:
+        """LCZ of each polygon by number, from 1; 0 for those that are left out."""
+        kept = range(1, len(self.polygons) + 1) if self.kept is None else self.kept
+        numbered = enumerate(self.polygons, 1)
+        return np.array([0, *((number in kept) * (polygon.label + 1) for number, polygon in numbered)], np.uint8)
+
     def on(self, rows: tuple[int, int]) -> Truth:
         """Read the reference on rows of the map, given as (first row, row after the last)."""
         owner = owners(self.polygons, self.map.transform, rows, self.map.width, self.file)
-        labels = np.array([0, *(polygon.label + 1 for polygon in self.polygons)], np.uint8)[owner]
+        labels = self.classes[owner]
         return Truth(labels, np.maximum(owner - 1, 0), None, None, np.zeros_like(labels))
 
 
@@ -161,17 +157,20 @@ class RasterReference:
 
     Attributes:
         map: Open map.
-        raster: Open reference, in the coordinate system of the map.
-        file: File of the reference.
+        labels: Open reference, upright and in the coordinate system of the map.
         purity: Smallest share of one class among the pixels of a window; 0 disables windows.
         window: Side of the window around a cell, in units of the coordinate system.
     """
 
     map: Any
-    raster: Any
-    file: Path
+    labels: LabelRaster
     purity: float
     window: float
+
+    @property
+    def raster(self) -> Any:
+        """Raster of the reference."""
+        return self.labels.raster
 
     @property
     def side(self) -> int:
@@ -220,7 +219,7 @@ class RasterReference:
         )
         if not (len(down.parts) and len(along.parts)):
             return np.zeros((len(down.start), len(along.start), len(NAMES) + 1), np.int64)
-        pixels, _ = _read(self.raster, 1, down.whole, along.whole, self.file)
+        pixels = self.labels.read(down.whole, along.whole).labels
         # Windows overlap: first sum between neighbouring edges of all cells, then add up the parts of each cell.
         parts = (down.parts[:, None] * (len(along.edges) - 1) + along.parts) * (len(NAMES) + 1) + pixels
         shape = (len(down.edges) - 1, len(along.edges) - 1, len(NAMES) + 1)

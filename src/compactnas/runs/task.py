@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from compactnas.data import Facts, Normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
+from compactnas.labels.files import LabelFile, from_json, to_json
 from compactnas.lcz import NAMES
 
 FILE = "task.json"
 MOST_NAMES, LONGEST_NAME = 10_000, 1000
-REQUIRED, OPTIONAL = ("bands", "classes", "patch_px", "lcz"), ("pixel_m", "means", "deviations")
+REQUIRED, OPTIONAL = ("bands", "classes", "patch_px", "lcz"), ("pixel_m", "means", "deviations", "label_files")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Task:
         pixel_m: Side of a pixel in metres; None if the training data does not say.
         means: Mean of each band over the training part; empty if unknown.
         deviations: Standard deviation of each band over the training part; empty if unknown.
+        label_files: Files that the labels of training come from; empty if unknown.
     """
 
     bands: tuple[str, ...]
@@ -38,12 +40,14 @@ class Task:
     pixel_m: float | None = field(default=None, compare=False)
     means: tuple[float, ...] = field(default=(), compare=False)
     deviations: tuple[float, ...] = field(default=(), compare=False)
+    label_files: tuple[LabelFile, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, facts: Facts, normalisation: Normalization | None = None) -> Task:
         """Task of a network for this data."""
         means, deviations = (normalisation.mean, normalisation.std) if normalisation else ((), ())
-        return cls(facts.bands, facts.classes, facts.patch_px, facts.lcz, facts.pixel_m, means, deviations)
+        about = facts.pixel_m, means, deviations, facts.label_files
+        return cls(facts.bands, facts.classes, facts.patch_px, facts.lcz, *about)
 
     def write(self, folder: Path) -> None:
         """Write the task to a run's folder."""
@@ -51,7 +55,8 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """Task as JSON values."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        values["label_files"] = to_json(self.label_files)
         return {name: value for name, value in values.items() if name in REQUIRED or value}
 
     @classmethod
@@ -72,11 +77,12 @@ class Task:
             raise UserError(
                 f"{where}: lcz is true, but there are {len(classes)} classes instead of 17; set it to false"
             )
-        means, deviations = (_numbers(raw.get(key, []), len(bands), f"{where}: {key}") for key in OPTIONAL[1:])
+        means, deviations = (_numbers(raw.get(key, []), len(bands), f"{where}: {key}") for key in OPTIONAL[1:3])
         pixel_m = _numbers([raw["pixel_m"]], 1, f"{where}: pixel_m")[0] if "pixel_m" in raw else None
         if (pixel_m is not None and pixel_m <= 0) or any(value <= 0 for value in deviations):
             raise UserError(f"{where}: pixel_m and deviations must be above 0; train the network again")
-        return cls(bands, classes, raw["patch_px"], raw["lcz"], pixel_m, means, deviations)
+        label_files = from_json(raw.get("label_files", []), f"{where}: label_files")
+        return cls(bands, classes, raw["patch_px"], raw["lcz"], pixel_m, means, deviations, label_files)
 
 
 def _names(raw: Any, where: str) -> tuple[str, ...]:

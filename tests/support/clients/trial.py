@@ -20,6 +20,11 @@ def trial_labels() -> np.ndarray:
 
 def write_trial(folder: Path) -> None:
     """`trial_lcz.tif` and `trial_wudapt.tif`, by the writer of the maps."""
+    write_maps(folder, NAME, trial_labels(), 32633, (420_000, 5_820_000))
+
+
+def write_maps(folder: Path, name: str, labels: np.ndarray, epsg: int, corner: tuple[float, float]) -> None:
+    """`NAME_lcz.tif` and `NAME_wudapt.tif`, with cells of 100 m, by the writer of the maps."""
     from rasterio import Affine
     from rasterio.crs import CRS
 
@@ -31,13 +36,31 @@ def write_trial(folder: Path) -> None:
 
     working = folder / "working"
     working.mkdir(parents=True)
-    labels = trial_labels()
-    place = Place(CRS.from_epsg(32633), Affine(100, 0, 420_000, 0, -100, 5_820_000), *labels.shape)
+    left, top = corner
+    place = Place(CRS.from_epsg(epsg), Affine(100, 0, left, 0, -100, top), *labels.shape)
     writer = Writer(folder, working, place, legend(NAMES, lcz=True))
-    writer.labels(f"{NAME}_lcz.tif", labels, "lcz")
+    writer.labels(f"{name}_lcz.tif", labels, "lcz")
     planes = {
         "lcz": labels,
         "lczFilter": smoothed(labels, 100.0),
         "classProbability": np.minimum(labels, 1) * np.uint8(80),
     }
-    writer.three(f"{NAME}_wudapt.tif", planes)
+    writer.three(f"{name}_wudapt.tif", planes)
+
+
+def write_like(folder: Path, name: str, source: Path, epsg: int) -> None:
+    """The classes of a map in degrees as a map of ours: in metres, cells of 100 m, in our files."""
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.vrt import WarpedVRT
+    from rasterio.warp import calculate_default_transform
+
+    system = f"EPSG:{epsg}"
+    with rasterio.open(source) as raster:
+        place, width, height = calculate_default_transform(
+            raster.crs, system, raster.width, raster.height, *raster.bounds, resolution=100
+        )
+        whole = {"transform": place, "width": width, "height": height, "nodata": 0}
+        with WarpedVRT(raster, crs=system, resampling=Resampling.nearest, **whole) as warped:
+            labels = warped.read(1).clip(0, 17).astype(np.uint8)
+    write_maps(folder, name, labels, epsg, (place.c, place.f))

@@ -1,4 +1,4 @@
-"""`compactnas assess`: measure a map against a reference raster or polygons."""
+"""`compactnas assess`: measure a map against a reference raster or polygons, or its coverage of a WRF domain."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ def build() -> Parser:
     parser = Parser(
         "assess",
         "MAP TRUTH [-o FILE] [options]",
-        "Measure a map of Local Climate Zones against a reference: a raster (GeoTIFF in its coordinate system, with "
-        "cells of any size) or polygons with a field `lcz` or `class` (GeoJSON, KML, GeoPackage, shapefile, ...).",
+        "Measure a map of Local Climate Zones against a reference: a raster (GeoTIFF with cells of any size, in any "
+        "coordinate system) or polygons with a field `lcz` or `class` (GeoJSON, KML, GeoPackage, shapefile, ...). With "
+        "the geo_em file of a WRF domain instead of a reference, measure how much of the domain the map covers.",
     )
     parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 as no data.")
-    parser.add_argument("truth", type=str, help="GeoTIFF or polygons of the reference.")
+    parser.add_argument("truth", type=str, help="GeoTIFF or polygons of the reference, or geo_em file of a WRF domain.")
     parser.add_function_arguments(assess, None, skip={"map_file", "truth_file", "seen"})
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument(
@@ -65,7 +66,10 @@ def main(argv: list[str]) -> int:
     from compactnas.io.atomic import write_bytes, write_json
     from compactnas.mapping.agreement import Compared
     from compactnas.mapping.assess import assess
+    from compactnas.scenes.wrf import is_domain
 
+    if is_domain(truth_file):
+        return _cover(map_file, truth_file, options, output, as_json)
     compared = Compared(map_file) if suffix == ".html" else None
     found = assess(map_file, truth_file, **options, seen=compared.add if compared else None)
     if compared:
@@ -93,6 +97,40 @@ def _facts(found: Assessment) -> list[str]:
     return facts
 
 
+def _cover(map_file: Path, domain_file: Path, options: dict[str, Any], output: Path, as_json: bool) -> int:
+    """Measure how much of a WRF domain a map covers."""
+    from compactnas.io.atomic import write_json
+    from compactnas.mapping.domain import cover
+
+    for name in ("truth_band", "label_field", "held_out", "purity"):
+        if options[name]:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag}: needs a reference, but {domain_file} is a WRF domain; leave --{flag} out")
+    if output != Path() and output.suffix.lower() != ".json":
+        raise UserError(f"--output: {output} is for a reference, but {domain_file} is a WRF domain; name a .json")
+    found = cover(map_file, domain_file, band=options["band"])
+    if output != Path():
+        write_json(output, found.to_json())
+    if as_json:
+        print(json.dumps(found.to_json()))
+        return 0
+    print(f"{found.map} covers {_percent(found.covered)} of the {found.cells} cells of {found.domain}")
+    if found.classified < found.covered:
+        print(f"{_percent(found.classified)} of the cells have a class in the map")
+    if not found.w2w:
+        west, south, east, north = found.domain_bounds
+        print(
+            "W2W would refuse this map: it must reach beyond the domain on all sides; map a larger scene, at least "
+            f"{west:.4f} to {east:.4f} degrees east and {south:.4f} to {north:.4f} degrees north"
+        )
+    return 0
+
+
+def _percent(share: float) -> str:
+    """Write a share, rounded down: 99.99 % is not all."""
+    return f"{int(1000 * share) / 10:g} %"
+
+
 def _csv(score: Score) -> str:
     """Write the confusion matrix with headings: rows true, columns mapped, by LCZ number."""
     text = io.StringIO()
@@ -107,9 +145,11 @@ def _show(found: Assessment) -> None:
     from compactnas.cli.tables import console
 
     stdout = console()
-    print(f"{found.map} against {found.truth}, cells of {found.cell_m:g} m")
+    print(f"{found.map} against {found.truth}, cells of {found.cell}")
+    for warning in found.warnings:
+        print(f"warning: {warning}")
     stdout.print(_summary(found))
-    for note in _notes(found):
+    for note in (*_notes(found), *found.notes):
         print(note)
     stdout.print(_classes(found.every))
     stdout.print(_confusion(found.every))
@@ -127,6 +167,10 @@ def _notes(found: Assessment) -> list[str]:
         notes.append(f"on average, {100 * found.share:.1f} % of the reference pixels in a cell have its class")
     if found.purity and found.pure is None:
         notes.append(f"no window of {found.window_m:g} m has one class in {100 * found.purity:g} % of its pixels")
+    if found.covered is not None and found.covered < 1:
+        notes.append(
+            f"the map covers {_percent(found.covered)} of the labels of the reference; the others do not count"
+        )
     if found.unmapped:
         notes.append(f"{found.unmapped} cells with a label have no class in the map and are left out")
     measures = found.every.measures
@@ -193,9 +237,9 @@ COMMAND = Command(
     group="Measure and compare",
     summary="measure a map against a reference raster or polygons",
     examples=(
-        "compactnas assess city/scene_lcz.tif reference.tif",
-        "compactnas assess city/scene_lcz.tif polygons.geojson --purity 0.8",
+        "compactnas assess city/scene_lcz.tif polygons.geojson --held-out run",
         "compactnas assess city/scene_lcz.tif reference.tif -o agreement.html",
+        "compactnas assess city/scene_wudapt.tif geo_em.d01.nc",
     ),
     build=build,
     run=main,

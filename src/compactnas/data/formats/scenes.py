@@ -1,6 +1,7 @@
 """GeoTIFF scenes with label files: one window at each label, grouped by city, polygon or area.
 
-A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers (`labels.rasters`), or polygons, `NAME.geojson`, `NAME.gpkg` and so on (`labels.finding`).
+A scene is `NAME.tif`. Its labels are `NAME_lcz.tif`, a raster of LCZ numbers (`labels.rasters`), or polygons,
+`NAME.geojson`, `NAME.gpkg` and so on (`labels.finding`).
 A folder holds such pairs, one per city, or scenes of the same place with one label file, `labels.geojson` and so on.
 """
 
