@@ -53,14 +53,15 @@ def write_like(folder: Path, name: str, source: Path, epsg: int) -> None:
     import rasterio
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
-    from rasterio.warp import calculate_default_transform
+    from rasterio.warp import transform_bounds
 
     system = f"EPSG:{epsg}"
     with rasterio.open(source) as raster:
-        place, width, height = calculate_default_transform(
-            raster.crs, system, raster.width, raster.height, *raster.bounds, resolution=100
+        west, south, east, north = (
+            100 * round(edge / 100) for edge in transform_bounds(raster.crs, system, *raster.bounds)
         )
-        whole = {"transform": place, "width": width, "height": height, "nodata": 0}
-        with WarpedVRT(raster, crs=system, resampling=Resampling.nearest, **whole) as warped:
+        size = {"width": (east - west) // 100, "height": (north - south) // 100}
+        place = rasterio.Affine(100, 0, west, 0, -100, north)
+        with WarpedVRT(raster, crs=system, transform=place, resampling=Resampling.nearest, nodata=0, **size) as warped:
             labels = warped.read(1).clip(0, 17).astype(np.uint8)
-    write_maps(folder, name, labels, epsg, (place.c, place.f))
+    write_maps(folder, name, labels, epsg, (west, north))
