@@ -17,9 +17,10 @@ from compactnas.adopted.manifest import is_adopted
 from compactnas.adopted.network import open_adopted
 from compactnas.adopted.onnx_file import open_onnx
 from compactnas.config import DataConfig
+from compactnas.config.engine import EngineName
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
-from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, EngineName, Manifest, is_export
+from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
 from compactnas.export.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config

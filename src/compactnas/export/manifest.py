@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from compactnas.errors import UserError
 from compactnas.export.formats import FORMATS
@@ -16,8 +15,6 @@ NAME, FORMAT = "manifest.json", "compactnas-export/1"
 
 ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors", "model.json"
 GENOTYPE, PARITY, CARD, ITEM = "genotype.json", "parity.json", "README.md", "item.json"
-EngineName = Literal["auto", "torch", "onnx", "int8"]
-"""Name of an engine; `auto` takes onnxruntime for an export if it is installed."""
 
 INPUT, OUTPUT = "reflectance", "probabilities"
 """Names of the input and the output of a graph."""

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from compactnas.config.engine import EngineName
 from compactnas.config.reading import Reading
 from compactnas.data.packing.pack import fingerprint_of
-from compactnas.export.manifest import EngineName
 from compactnas.mapping.config import MapConfig
 from compactnas.version import __version__
 

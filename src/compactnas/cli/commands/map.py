@@ -22,8 +22,8 @@ Config = TypeVar("Config")
 def build() -> Parser:
     """Make the parser of the command."""
     from compactnas.cli.parser import Parser
+    from compactnas.config.engine import EngineName
     from compactnas.config.reading import Reading
-    from compactnas.export.manifest import EngineName
     from compactnas.mapping.config import MapConfig, Outputs
 
     parser = Parser(
