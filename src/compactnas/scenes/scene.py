@@ -97,10 +97,11 @@ def require_map(raster: Any, reading: Reading, where: str) -> None:
     Raises:
         UserError: The raster is not such a scene; the message names the command that makes one.
     """
+    any_size = reading.caller == "data" and not reading.pixel_m  # training takes the pixels as they are
     pixel_m = reading.side_m
-    require_upright_metres(raster, where, pixel_m)
+    require_upright_metres(raster, where, None if any_size else pixel_m)
     across, down = raster.transform.a, -raster.transform.e
-    if max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
+    if not any_size and max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
         hint = "" if reading.pixel_m else ", or say with --pixel-m what the network was trained on"
         raise UserError(
             f"{where}: has pixels of {across:g} x {down:g} m, and the network takes {pixel_m:g} m; resample it first "

@@ -47,7 +47,7 @@ def build() -> Parser:
     parser.add_argument("--ray", action="store_true", help="Classify blocks in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     for config in (Outputs, MapConfig, Reading):
-        parser.add_class_arguments(config, None)
+        parser.add_class_arguments(config, None, skip={"caller"})
     return parser
 
 
@@ -99,7 +99,7 @@ def job_of(options: Namespace) -> MapJob:
 
 def _given(kind: type[Config], options: Namespace) -> Config:
     """Make a config from its values among the options."""
-    return kind(**{name: options[name] for name in signature(kind).parameters})
+    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})
 
 
 COMMAND = Command(
