@@ -59,7 +59,7 @@ def plan_map(job: MapJob) -> MapPlan:
     job, found = _with_gaps(job, engine.task)
     scene, notes = _survey(job, engine.task)
     grid = Grid.of(scene, job.config.stride_px, engine.task.patch_px, job.config.edges)
-    notes = tuple(dict.fromkeys((*notes, *found)))
+    notes = tuple(dict.fromkeys((*notes, *found, *grid.notes(scene))))
     return MapPlan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
 
 

@@ -118,12 +118,12 @@ def _descriptions(data: Any, variables: Sequence[Any]) -> Iterator[dict[str, Any
 
 def _of_parameters(attributes: dict[str, Any]) -> Any:
     """Build a coordinate system from the numbers of a CF grid mapping; its texts are names in PROJ's own database."""
-    from pyproj import CRS as ProjectionCRS
+    import pyproj
     from pyproj.exceptions import CRSError
     from rasterio.crs import CRS
 
     known = {name: value for name, value in attributes.items() if name not in ("crs_wkt", "spatial_ref")}
     try:
-        return CRS.from_wkt(ProjectionCRS.from_cf(known).to_wkt())
+        return CRS.from_wkt(pyproj.CRS.from_cf(known).to_wkt())
     except CRSError as error:
         raise ValueError(str(error)) from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from compactnas.errors import UserError
@@ -52,7 +52,7 @@ def opened_vrt(file: Path) -> Iterator[Any]:
 
     with (
         faults_told(file, "VRT"),
-        MemoryFile(ElementTree.tostring(clean), ext=".vrt") as memory,
+        MemoryFile(ET.tostring(clean), ext=".vrt") as memory,
         opened(Path(memory.name), "VRT", named=file) as raster,
     ):
         yield Mosaic(raster, file)
@@ -63,8 +63,8 @@ def _parsed(text: str, file: Path) -> Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise UserError(f"{file}: has a document type, which no VRT needs; {WRITE_AGAIN}")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (no document type, so no entities to expand)
-    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        root = ET.fromstring(text)  # noqa: S314 (no document type, so no entities to expand)
+    except (ET.ParseError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: is no VRT ({error}); {WRITE_AGAIN}") from None
     if root.tag != "VRTDataset" or root.get("subClass"):
         raise UserError(f"{file}: is no plain VRT of bands; {WRITE_AGAIN}")
