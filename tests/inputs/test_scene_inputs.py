@@ -28,6 +28,7 @@ SMALL = ("B02", "B03", "B04")
 PIXELS = numbers(96, 128, 3)
 TEN = numbers(96, 128)
 MAPPED = TEN[:, :64, :80]
+REFLECTANCE = MAPPED / np.float32(1e4)
 HOLE = (slice(40, 52), slice(60, 70))
 """A square without data; for the shapes of swaths and clouds, its size matters, not its form."""
 
@@ -99,7 +100,7 @@ def mapped(
     folder: Path,
     scene: Path,
     *words: object,
-    values: np.ndarray = MAPPED / np.float32(1e4),
+    values: np.ndarray = REFLECTANCE,
     hole: np.ndarray | None = None,
     note: str = "",
 ) -> Use:
