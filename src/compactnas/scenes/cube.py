@@ -117,9 +117,15 @@ def opened_cube(path: Path) -> Iterator[Cube]:
             path, engine=engine, decode_cf=False, cache=False, chunks=None, backend_kwargs=options or None
         )
     except READ_ERRORS as error:
-        raise UserError(f"{path}: cannot be read as a {driver} ({_reason(error)}); write it again") from error
+        raise _unreadable(path, driver, error) from error
     with data:
-        yield Cube(data, path, driver)
+        try:
+            cube = Cube(data, path, driver)
+        except READ_ERRORS as error:
+            if isinstance(error, UserError):
+                raise
+            raise _unreadable(path, driver, error) from error
+        yield cube
 
 
 def _bands_of(data: Any, axes: tuple[str, str], path: Path) -> Iterator[CubeBand]:
@@ -175,6 +181,10 @@ def _require_size(cube: Cube, path: Path) -> None:
         raise UserError(f"{path}: says that it is {cube.width} x {cube.height} pixels; cut it into smaller files")
     if cube.width * cube.count > MOST_ROW_VALUES:
         raise UserError(f"{path}: declares {cube.count} bands of {cube.width} pixels a row, too many; drop bands")
+
+
+def _unreadable(path: Path, driver: str, error: Exception) -> UserError:
+    return UserError(f"{path}: cannot be read as {driver} ({_reason(error)}); write it again")
 
 
 def _reason(error: Exception) -> str:

@@ -84,7 +84,7 @@ class Product:
         return float(self.offsets.get(name, 0))
 
 
-def find_product(path: Path) -> Product:
+def find_product(path: Path, reading: Reading) -> Product:
     """Find the files of a product, and how their numbers are scaled.
 
     Raises:
@@ -97,7 +97,7 @@ def find_product(path: Path) -> Product:
         found = kind(path, files)
         if found is not None:
             return found
-    return sentinel.find_sentinel(path, files)
+    return sentinel.find_sentinel(path, files, reading)
 
 
 def files_of(path: Path) -> Iterator[Path]:

@@ -47,7 +47,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
         if is_cube(path) or is_scene_file(path):
             scene = _of_raster(files.enter_context(open_raster(path)), path, wanted, reading)
         elif path.is_dir():
-            scene = open_product(files, find_product(path), wanted, reading)
+            scene = open_product(files, find_product(path, reading), wanted, reading)
         elif path.exists():
             raise UserError(f"{path}: is no scene; give {KINDS}")
         else:

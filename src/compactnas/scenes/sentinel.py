@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from compactnas.config.reading import Reading
 from compactnas.errors import UserError
 from compactnas.io.untrusted import read_text
 from compactnas.scenes.bands import COMMON, SENTINEL_BANDS, sentinel_name
@@ -39,7 +40,7 @@ def band_of(file: Path) -> str:
     return sentinel_name(found[1].upper() if NUMBERED.search(file.stem) else found[1]) if found else ""
 
 
-def find_sentinel(path: Path, every: Iterable[Path]) -> Product:
+def find_sentinel(path: Path, every: Iterable[Path], reading: Reading) -> Product:
     """Find the bands among the files of a folder, and their offset by metadata or by the name of the folder."""
     found: Files = defaultdict(list)
     for file in every:
@@ -51,13 +52,13 @@ def find_sentinel(path: Path, every: Iterable[Path]) -> Product:
     if len(metadata) > 1:
         raise UserError(f"{path}: holds two products ({metadata[0].name}, {metadata[1].name}); give a folder with one")
     if metadata:
-        return _by_metadata(path, files, metadata[0])
+        return _by_metadata(path, files, metadata[0], reading)
     names = (path.resolve().name, *(file.name for every in files.values() for file, _ in every))
     baseline = next((int(one[1] + one[2]) for name in names if (one := BASELINE.search(name + "_"))), None)
     if baseline is None:
         note = (
             f"{path}: no metadata (MTD_MSIL*.xml) and no processing baseline in its name, so the offset was assumed to "
-            "be 0; if it was made after 2022-01-25 and not harmonised, give --offset -1000"
+            "be 0; if it was made after 2022-01-25 and not harmonised, give {reading.key('offset')} -1000"
         )
         return Product(path, KIND, files, notes=(note,))
     offset = LEVEL_OFFSET if baseline >= FIRST_WITH_OFFSET else 0
@@ -65,13 +66,14 @@ def find_sentinel(path: Path, every: Iterable[Path]) -> Product:
     return Product(path, KIND, files, dict.fromkeys(SENTINEL_BANDS, offset), notes=(note,))
 
 
-def _by_metadata(path: Path, files: Files, file: Path) -> Product:
+def _by_metadata(path: Path, files: Files, file: Path, reading: Reading) -> Product:
     """Read offsets and quantification from the metadata by regular expressions, so no XML entity is ever resolved."""
     text = COMMENT.sub("", read_text(file, "download the product again"))
     quantification = QUANTIFICATION.search(text)
     if quantification is None or not int(quantification[1]):
         raise UserError(
-            f"{file}: names no QUANTIFICATION_VALUE; download the product again, or give --scale and --offset"
+            f"{file}: names no QUANTIFICATION_VALUE; download the product again, or give {reading.key('scale')} and "
+            f"{reading.key('offset')}"
         )
     offsets = {
         SENTINEL_BANDS[int(number)]: int(offset)

@@ -40,7 +40,12 @@ def build() -> Parser:
         required=("--output",),
     )
     parser.add_argument("model", type=str, help="Folder of a run, an export or an adopted network.")
-    parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band.")
+    parser.add_argument(
+        "scene",
+        type=str,
+        nargs="+",
+        help="GeoTIFF, VRT, netCDF or Zarr, or folder or product with a file for each band.",
+    )
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the map.")
     parser.add_argument("--engine", type=EngineName, default="auto", help="Software that runs the network.")
     parser.add_argument("--threads", type=int, default=0, help="Number of threads; 0 takes all cores, or one with Ray.")

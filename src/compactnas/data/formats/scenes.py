@@ -151,7 +151,8 @@ def _without_windows(path: Path, scenes: tuple[LabelledScene, ...], window_px: i
         return f"{path}: the labels do not meet the scene; check their place and their coordinate system"
     if holes > outside:
         what = next((one.gaps for one in scenes if one.windows.holes), "no-data pixels")
-        return f"{path}: all windows of {window_px} pixels around the labels have {what}; lower data.window_px"
+        keep = ", or keep clouds with data.cloud_classes -" if "clouds" in what else ""
+        return f"{path}: all windows of {window_px} pixels around the labels have {what}; lower data.window_px{keep}"
     return f"{path}: no label has a whole window of {window_px} pixels around it; lower data.window_px"
 
 
