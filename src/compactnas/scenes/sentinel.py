@@ -58,7 +58,7 @@ def find_sentinel(path: Path, every: Iterable[Path], reading: Reading) -> Produc
     if baseline is None:
         note = (
             f"{path}: no metadata (MTD_MSIL*.xml) and no processing baseline in its name, so the offset was assumed to "
-            "be 0; if it was made after 2022-01-25 and not harmonised, give {reading.key('offset')} -1000"
+            f"be 0; if it was made after 2022-01-25 and not harmonised, give {reading.key('offset')} -1000"
         )
         return Product(path, KIND, files, notes=(note,))
     offset = LEVEL_OFFSET if baseline >= FIRST_WITH_OFFSET else 0
