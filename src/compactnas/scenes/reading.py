@@ -52,6 +52,7 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
             raise UserError(f"{path}: is no scene; give {KINDS}")
         else:
             raise UserError(f"{path}: there is no such file or folder; check the spelling")
+        scene = replace(scene, place=replace(scene.place, name=str(path)))
         yield scene if mask is None else _masked(scene, mask)
 
 

@@ -37,17 +37,19 @@ class Place:
         transform: Affine transform from column and row to x and y of a pixel's upper left corner.
         height: Number of rows.
         width: Number of columns.
+        name: Path of the raster or scene, for messages.
     """
 
     crs: Any
     transform: Any
     height: int
     width: int
+    name: str = ""
 
     @classmethod
     def of(cls, raster: Any) -> Place:
         """Georeference of an open raster of rasterio."""
-        return cls(raster.crs, raster.transform, raster.height, raster.width)
+        return cls(raster.crs, raster.transform, raster.height, raster.width, str(raster.name))
 
     def same_grid(self, other: Place) -> bool:
         """Check whether the pixels of both cover the same squares of ground, to a centimetre."""
@@ -61,6 +63,12 @@ class Place:
         crs = self.crs.to_string() if self.crs else "no coordinate system"
         left, top, _, _ = self.corners
         return f"{crs[:40]}, corner {left:.2f} {top:.2f}, {self.width} x {self.height} pixels of {self.transform.a:g} m"
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top of an upright raster."""
+        left, top, right, bottom = self.corners
+        return left, bottom, right, top
 
     @property
     def corners(self) -> tuple[float, float, float, float]:

@@ -15,7 +15,7 @@ from compactnas.data.source import Indices
 from compactnas.errors import UserError
 from compactnas.labels.finding import labels_beside
 from compactnas.scenes.bands import sentinel_name
-from compactnas.scenes.coordinates import is_upright
+from compactnas.scenes.coordinates import place_of
 from compactnas.scenes.kinds import stem_of
 from compactnas.scenes.numbers import ASSUMED
 from compactnas.scenes.reading import open_scene, with_gaps
@@ -129,10 +129,10 @@ def _require_pixels(place: Place, side: float, file: Path, first: Path) -> None:
 
 
 def _places(place: Place, corners: Indices, window_px: int) -> Footprints | None:
-    epsg = place.crs.to_epsg() if place.crs else None
-    if not epsg or not is_upright(place):
+    found = place_of(place)
+    if found is None:
         return None
     transform = place.transform
     left, top = transform.c + corners[:, 1] * transform.a, transform.f + corners[:, 0] * transform.e
     bounds = np.column_stack((left, top + window_px * transform.e, left + window_px * transform.a, top))
-    return Footprints(np.full(len(corners), epsg), bounds)
+    return Footprints(np.full(len(corners), found[0]), bounds)
