@@ -42,7 +42,7 @@ def is_scene_folder(path: Path) -> bool:
 
 
 def scenes_in(folder: Path) -> tuple[Path, ...]:
-    """List the scenes of a folder, sorted by name: files except labels (`*_lcz.tif`, `labels.tif`), and folders of scenes."""
+    """List the scenes of a folder, sorted by name: folders, and files except labels (`*_lcz.tif`, `labels.tif`)."""
     found = (path for path in folder.iterdir() if not path.name.startswith("."))
     return tuple(
         sorted(path for path in found if is_scene_folder(path) or (is_scene_file(path) and not _holds_labels(path)))
