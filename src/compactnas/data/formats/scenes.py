@@ -110,7 +110,7 @@ def open_scenes(
             bands, or no window fits into its scene.
     """
     require_rasterio(str(path))
-    alone = path.is_file() or is_scene_folder(path)
+    alone = not path.is_dir() or is_scene_folder(path)
     files = (path,) if alone else scenes_in(path)
     if not files:
         raise UserError(f"{path}: holds no scene; give {KINDS}")
