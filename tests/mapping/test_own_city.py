@@ -16,7 +16,7 @@ from compactnas.cli import main
 pytest.importorskip("rasterio", reason="scenes need rasterio (the map extra)")
 pytest.importorskip("pyogrio", reason="polygons need pyogrio (the map extra)")
 
-SUFFIX = ".geojson"
+SUFFIX = ".shp"
 """Format of the polygons."""
 SIDE, BLOCK = 120, 24
 """Side of the city and of a block of one class, in pixels."""
