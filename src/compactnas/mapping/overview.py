@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compactnas.config.reading import Reading
 from compactnas.errors import UserError
 from compactnas.scenes.bands import sentinel_name
-from compactnas.scenes.reading import open_scene
+from compactnas.scenes.reading import open_scene, with_gaps
 from compactnas.scenes.scene import Place, Scene, Window
 
 LONGEST_PX = 1600
@@ -67,6 +67,7 @@ def read_overview(scenes: Sequence[Path], reading: Reading, bands: Sequence[str]
         UserError: The scene cannot be read.
     """
     path = scenes[0]
+    reading, _ = with_gaps(path, tuple(bands), reading)
     with ExitStack() as files:
         wanted = _true_colour(bands) or TRUE_COLOUR
         try:
