@@ -10,8 +10,12 @@ SLOW = {
     "distributed": ("ddp",),
     "export": ("export", "export_hostile", "format_conformance"),
     "golden": ("golden",),
+    "inputs": ("scene_inputs",),
     "io": ("fuzz",),
-    "mapping": ("dense", "held_out", "map_kill", "map_ray", "mapping", "other_grids", "smoothing", "training_data"),
+    "mapping": (
+        *("dense", "held_out", "map_kill", "map_memory", "map_ray", "mapping", "other_grids", "own_city", "smoothing"),
+        "training_data",
+    ),
     "nn": ("equal", "network", "slimmable"),
     "reporting": ("hostile_report", "report"),
     "runs": ("kill", "survive"),

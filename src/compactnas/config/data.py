@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from compactnas.config.reading import CLOUD_CLASSES, Reading, Resampling
 from compactnas.config.requiring import require
 from compactnas.registry import Registry
 
@@ -37,8 +38,8 @@ class DataConfig:
     """The patches, and their split into parts.
 
     Attributes:
-        path: Path of the patches: So2Sat file or folder, `.npz` file, folder of images by class, GeoTIFF scene or
-            folder of scenes, or packed set.
+        path: Path of the patches: So2Sat file or folder, `.npz` file, folder of images by class, scene (GeoTIFF, VRT,
+            netCDF, Zarr, product) or folder of scenes, or packed set.
         format: Name of a data format; `auto` detects it from the path.
         sensor: So2Sat arrays to read: Sentinel-2, Sentinel-1 or both.
         bands: Names of the bands to keep, in this order; all bands if empty.
@@ -51,6 +52,16 @@ class DataConfig:
             first.
         window_px: Side of the window at each label of a scene, in pixels.
         stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
+        scene_bands: Names of the bands of a scene in order, B02,B03,..., or a preset: s2-13, s2-12, s2-10, eurosat,
+            landsat-7; if empty, its band descriptions.
+        scale: Factor from the numbers of a scene to reflectance; by default the file's own, else 1/10000 for 16-bit
+            numbers and 1 for others.
+        offset: Offset that is added to the numbers of a scene before scaling; by default the product's, else 0.
+        nodata: Numbers that stand for no data in a scene besides those that it declares, 65535 or 0,-9999; by default
+            they are recognised by their shape; `-` for none.
+        mask: Raster on the grid of a scene; pixels where it is not 0 are left out; for several scenes A.tif,B.tif.
+        cloud_classes: Classes of a product's scene classification (SCL) that are left out; `-` keeps all clouds.
+        resampling: Resampling of a product's 20 m bands to 10 m.
         split: Method that makes training, validation and test parts. `official`: the parts of the source (d1 of
             So2Sat). `d2`: the official training part, split at random (paper, section 4). `group`: whole groups
             (polygons, cities) are held out. `fold`: one of K folds of groups. `block`: squares on the ground are held
@@ -78,6 +89,13 @@ class DataConfig:
     label_band: str = ""
     window_px: int = 32
     stride_px: int = 0
+    scene_bands: str = ""
+    scale: float | None = None
+    offset: float | None = None
+    nodata: str = ""
+    mask: str = ""
+    cloud_classes: str = CLOUD_CLASSES
+    resampling: Resampling = "nearest"
     split: Split = "official"
     split_csv: str = ""
     test_groups: tuple[str, ...] = ()
@@ -100,6 +118,7 @@ class DataConfig:
         require(
             self.stride_px >= 0, f"data.stride_px: {self.stride_px} is negative; give 0 (about 100 m), or 1 or more"
         )
+        _ = self.reading
         require(
             0 < self.test_fraction < 1,
             f"data.test_fraction: {self.test_fraction} is not between 0 and 1; give a share such as 0.2",
@@ -121,4 +140,18 @@ class DataConfig:
         require(
             self.split != "csv" or bool(self.split_csv),
             "data.split_csv: no file is given, but data.split=csv needs one; name a CSV file with columns path,split",
+        )
+
+    @property
+    def reading(self) -> Reading:
+        """Options for reading scenes."""
+        return Reading(
+            bands=self.scene_bands,
+            scale=self.scale,
+            offset=self.offset,
+            nodata=self.nodata,
+            mask=self.mask,
+            cloud_classes=self.cloud_classes,
+            resampling=self.resampling,
+            caller="data",
         )

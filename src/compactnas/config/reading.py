@@ -9,8 +9,13 @@ from typing import Literal
 from compactnas.errors import UserError
 
 Resampling = Literal["nearest", "bilinear"]
+Caller = Literal["map", "data"]
 PIXEL_M = 10.0
 """Default side of a pixel in metres, for a network that does not store it: the pixel size of Sentinel-2."""
+NONE = "-"
+"""Value of an option that takes a list, for an empty list."""
+CLOUD_CLASSES = "0,1,3,8,9,10,11"
+"""Classes of SCL without a clear view: no data, saturated, cloud shadow, clouds, cirrus, snow."""
 
 
 @dataclass(frozen=True)
@@ -18,40 +23,59 @@ class Reading:
     """Options for reading scenes.
 
     Attributes:
-        bands: Names of the bands of the file in order, B02,B03,...; if empty, its band descriptions.
+        bands: Names of the bands of the file in order, B02,B03,..., or a preset: s2-13, s2-12, s2-10, eurosat,
+            landsat-7; if empty, its band descriptions.
         scale: Factor from the numbers of the file to reflectance; by default the file's own, else 1/10000 for 16-bit
             numbers and 1 for others.
         offset: Offset that is added before scaling, -1000 from processing baseline 04.00 on; by default the product's,
             and 0 for a GeoTIFF.
+        nodata: Numbers that stand for no data besides those that the file declares, 65535 or 0,-9999; by default they
+            are recognised by their shape; `-` for none.
         mask: Raster on the grid of the scene; pixels where it is not 0 are left out; for several scenes A.tif,B.tif.
-        cloud_classes: Classes of a product's scene classification (SCL) that are left out; `-` keeps all.
+        cloud_classes: Classes of a product's scene classification (SCL) that are left out; `-` keeps all, and keeps
+            the clouds of Landsat and HLS too.
         resampling: Resampling of 20 m bands to 10 m; use the same as for the training data.
         pixel_m: Side of the pixels of the training data in metres, if the network does not store it; 10 m by default.
+        caller: Command or config that has these options, for messages.
     """
 
     bands: str = ""
     scale: float | None = None
     offset: float | None = None
+    nodata: str = ""
     mask: str = ""
-    cloud_classes: str = "0,1,3,8,9,10,11"
+    cloud_classes: str = CLOUD_CLASSES
     resampling: Resampling = "nearest"
     pixel_m: float | None = None
+    caller: Caller = "map"
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
-            raise UserError(f"--scale: {self.scale:g} is not above 0; reflectance x 10000 takes 0.0001")
+            raise UserError(f"{self.key('scale')}: {self.scale:g} is not above 0; reflectance x 10000 takes 0.0001")
         if self.offset is not None and not math.isfinite(self.offset):
-            raise UserError(f"--offset: {self.offset:g} is not a finite number; give one, such as -1000")
+            raise UserError(f"{self.key('offset')}: {self.offset:g} is not a finite number; give one, such as -1000")
         if self.pixel_m is not None and not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
-            raise UserError(f"--pixel-m: {self.pixel_m:g} is not above 0")
+            raise UserError(f"{self.key('pixel_m')}: {self.pixel_m:g} is not above 0")
         if not all(number.isdigit() for number in self._classes):
             raise UserError(
-                f"--cloud-classes: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
+                f"{self.key('cloud_classes')}: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
             )
+        try:
+            self.fills  # noqa: B018 (parses the numbers)
+        except ValueError:
+            raise UserError(
+                f"{self.key('nodata')}: {self.nodata!r} is no list of numbers; write 65535 or 0,-9999, or - for none"
+            ) from None
+
+    def key(self, option: str) -> str:
+        """Name of an option as the user types it: `--scale` of `map`, `data.scale` of a config."""
+        if self.caller == "map":
+            return f"--{option.replace('_', '-')}"
+        return f"data.{'scene_bands' if option == 'bands' else option}"
 
     @property
     def _classes(self) -> list[str]:
-        return [] if self.cloud_classes == "-" else self.cloud_classes.split(",")
+        return [] if self.cloud_classes == NONE else self.cloud_classes.split(",")
 
     @property
     def side_m(self) -> float:
@@ -64,9 +88,9 @@ class Reading:
         return tuple(map(int, self._classes))
 
     @property
-    def band_names(self) -> tuple[str, ...]:
-        """Names of `bands`."""
-        return tuple(name.strip() for name in self.bands.split(",")) if self.bands else ()
+    def fills(self) -> tuple[float, ...]:
+        """Numbers of `nodata`; empty if they are yet to be recognised."""
+        return tuple(float(word) for word in self.nodata.split(",")) if self.nodata not in ("", NONE) else ()
 
     def for_scenes(self, scenes: int) -> tuple[Reading, ...]:
         """Reading options of each scene, with its own mask.
@@ -76,5 +100,7 @@ class Reading:
         """
         masks = self.mask.split(",") if self.mask else [""] * scenes
         if len(masks) != scenes:
-            raise UserError(f"--mask: {len(masks)} masks for {scenes} scenes; give one for each, separated by commas")
+            raise UserError(
+                f"{self.key('mask')}: {len(masks)} masks for {scenes} scenes; give one for each, separated by commas"
+            )
         return tuple(replace(self, mask=mask) for mask in masks)

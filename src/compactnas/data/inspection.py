@@ -18,7 +18,7 @@ SAMPLE = 512
 SAMPLE_VALUES = 2**25
 """Maximum number of values to read for them, over all bands."""
 
-TRUE_COLOUR = (("B04", "B03", "B02"), ("R", "G", "B"), ("red", "green", "blue"))
+TRUE_COLOUR = (("B04", "B03", "B02"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"), ("red", "green", "blue"))
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
 
 

@@ -17,7 +17,7 @@ from compactnas.mapping.job import MapJob, Warn
 from compactnas.mapping.modes import learnt
 from compactnas.mapping.training_data import settled, unlike_training
 from compactnas.runs.task import Task
-from compactnas.scenes.reading import open_scene
+from compactnas.scenes.reading import open_scene, with_gaps
 from compactnas.scenes.scene import Place
 
 
@@ -56,9 +56,19 @@ def plan_map(job: MapJob) -> MapPlan:
     """
     engine = open_engine(job.model, job.engine, job.threads)
     job = settled(job, engine.task)
+    job, found = _with_gaps(job, engine.task)
     scene, notes = _survey(job, engine.task)
     grid = Grid.of(scene, job.config.stride_px, engine.task.patch_px, job.config.edges)
+    notes = tuple(dict.fromkeys((*notes, *found, *grid.notes(scene))))
     return MapPlan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
+
+
+def _with_gaps(job: MapJob, task: Task) -> tuple[MapJob, tuple[str, ...]]:
+    """Name the fills that each scene does not declare in its options; return the job and notes."""
+    found = [with_gaps(path, task.bands, reading) for path, reading in zip(job.scenes, job.readings, strict=True)]
+    return replace(job, readings=tuple(reading for reading, _ in found)), tuple(
+        note for _, notes in found for note in notes
+    )
 
 
 def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:

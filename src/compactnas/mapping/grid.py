@@ -62,16 +62,18 @@ class Grid:
                 keeps only the cells whose windows lie inside the scene.
 
         Raises:
-            UserError: The scene is smaller than a window, or gives too many cells.
+            UserError: The scene is smaller than a cell, or than a window that is not mirrored, or gives too many cells.
         """
         if not 1 <= step <= window:
             raise UserError(
                 f"--stride-px: {step} is not between 1 and the window's side, {window}; leave it out for about 100 m"
             )
-        if min(place.height, place.width) < window:
+        least = step if edges == "mirror" else window
+        if min(place.height, place.width) < least:
+            larger = min(place.height, place.width) < step
             raise UserError(
-                f"the scene is {place.width} x {place.height} pixels, and a window takes {window} x {window}; give a "
-                "larger scene"
+                f"the scene is {place.width} x {place.height} pixels, and a window takes {window} x {window}; "
+                f"{'give a larger scene' if larger else 'leave out --edges leave, so that it is mirrored'}"
             )
         if edges == "mirror":
             first, (rows, columns) = -inset(window, step), (-(-side // step) for side in (place.height, place.width))
@@ -88,6 +90,15 @@ class Grid:
         corner, at = self.first + inset(self.window, self.step), scene.transform
         moved = type(at)(self.step * at.a, 0.0, at.c + corner * at.a, 0.0, self.step * at.e, at.f + corner * at.e)
         return Place(scene.crs, moved, self.rows, self.columns)
+
+    def notes(self, scene: Place) -> tuple[str, ...]:
+        """Note for a scene that is smaller than a window."""
+        if min(scene.height, scene.width) >= self.window:
+            return ()
+        return (
+            f"the scene is {scene.width} x {scene.height} pixels, smaller than a window of {self.window} x "
+            f"{self.window}; it is mirrored at its edges",
+        )
 
     def blocks(self) -> Iterator[CellRectangle]:
         """Split the map into rectangles of about the same size, row by row."""

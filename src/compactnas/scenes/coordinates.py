@@ -44,14 +44,28 @@ def require_upright_metres(raster: Any, where: str, pixel_m: float | None = None
     crs = raster.crs
     if crs is None:
         raise UserError(f"{where}: has no coordinate system; set the one that it was made in (rio edit-info --crs)")
+    res = f" --res {pixel_m:g}" if pixel_m else ""
     if crs.is_geographic or crs.to_epsg() == WEB_MERCATOR:
         kind = "is in degrees" if crs.is_geographic else "is in Web Mercator, whose metres are not those of the ground"
-        res = f" --res {pixel_m:g}" if pixel_m else ""
         raise UserError(f"{where}: {kind}; warp it to UTM first (rio warp --dst-crs {utm_of(raster)}{res})")
+    if not crs.is_projected:
+        name = crs.to_wkt().partition('"')[2].partition('"')[0]
+        raise UserError(
+            f"{where}: its coordinate system {name[:40]!r} is local, so its place on Earth is unknown and it cannot be "
+            "warped; if you know the real system, set it (rio edit-info --crs EPSG:...), or add control points in QGIS "
+            "(Georeferencer)"
+        )
     if not is_upright(raster):
-        raise UserError(f"{where}: is rotated or has no coordinates; warp it to a map first (rio warp)")
+        raise UserError(
+            f"{where}: is rotated or has no coordinates; warp it to a map first (rio warp --dst-crs "
+            f"{utm_of(raster)}{res})"
+        )
     if not is_metric(crs):
-        raise UserError(f"{where}: its coordinate system is not in metres; warp it to UTM first (rio warp)")
+        unit = crs.linear_units_factor[0]
+        raise UserError(
+            f"{where}: its coordinate system is not in metres ({unit}); warp it to UTM first (rio warp --dst-crs "
+            f"{utm_of(raster)}{res})"
+        )
 
 
 def is_metric(crs: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Read GeoTIFF files through rasterio (the `map` extra); every fault becomes a `UserError`."""
+"""Open rasters through rasterio (the `map` extra) with one driver each; every fault becomes a `UserError`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import numpy as np
 from compactnas.errors import UserError
 
 SUFFIXES = {".tif", ".tiff"}
+"""Suffixes of GeoTIFF files, in lower case; compare with `path.suffix.lower()`."""
 
-
-CACHE_BYTES = {"GTiff": 64 * 2**20, "JP2OpenJPEG": 256 * 2**20}
+CACHE_BYTES = {"GTiff": 64 * 2**20, "JP2OpenJPEG": 256 * 2**20, "VRT": 64 * 2**20}
 """Size of GDAL's block cache by driver, instead of GDAL's default, a share of the machine's memory.
 
 The unit is bytes for rasterio, but megabytes for GDAL itself. One row of tiles in the ten bands of a product takes
@@ -42,19 +42,27 @@ def require_rasterio(what: str) -> None:
         raise UserError(f"{what}: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
 
 
-DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file"}
-"""Accepted formats by GDAL name. Files of other formats could refer to further files."""
+DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file", "VRT": "VRT", "netCDF": "netCDF", "Zarr": "Zarr store"}
+"""Accepted formats by GDAL name. Files of other formats could refer to further files.
+
+GDAL opens a VRT only as `vrt.py` rewrites it; netCDF and Zarr are read without GDAL (`cube.py`).
+"""
 
 
 @contextmanager
-def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
+def opened(file: Path, driver: str = "GTiff", named: Path | None = None) -> Iterator[Any]:
     """Open a file with one GDAL driver, by default GeoTIFF, and refuse all other formats.
+
+    Args:
+        file: File to open.
+        driver: GDAL's name of the format.
+        named: File to name in messages, for a VRT in memory.
 
     Raises:
         UserError: The file does not exist, or cannot be opened or read.
     """
     require_rasterio(str(file))
-    if not file.exists():
+    if named is None and not file.exists():
         raise UserError(f"{file}: does not exist; check the spelling")
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
@@ -62,11 +70,11 @@ def opened(file: Path, driver: str = "GTiff") -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with (
-            faults_told(file, driver),
+            faults_told(named or file, driver),
             rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES[driver]),
             _open(file, driver) as raster,
         ):
-            _require_size(raster, file)
+            _require_size(raster, named or file)
             yield raster
 
 

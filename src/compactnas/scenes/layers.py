@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from compactnas.config.reading import Resampling
 from compactnas.errors import UserError
 from compactnas.scenes.files import faults_told
-from compactnas.scenes.numbers import no_data, scaled
+from compactnas.scenes.gaps import SQUARE, find_gaps
+from compactnas.scenes.numbers import scaled
 from compactnas.scenes.scene import SAME_M, Pixels, Place, Valid, Window
 
 
@@ -67,13 +68,25 @@ class Layer:
             found = near * (1 - weight) + far * weight
         return found
 
-    def _cut(self, read: Callable[[Any], NDArray[Any]], window: Window, margin: int) -> NDArray[Any]:
-        from rasterio.windows import Window as Part
+    def inside(self, window: Window, margin: int, wide: int) -> tuple[slice, slice, slice]:
+        """Slices that find the cut of a window with a margin inside a cut with a wider one."""
+        ((top, left), (bottom, right)), (corner, _) = self._corners(window, margin), self._corners(window, wide)
+        rows, columns = slice(top - corner[0], bottom - corner[0]), slice(left - corner[1], right - corner[1])
+        return slice(None), rows, columns
 
+    def _corners(self, window: Window, margin: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Top and left, bottom and right of a cut."""
         n, raster = self.times, self.raster
         top, left = (max(0, first // n - margin) for first in (window.row, window.column))
         bottom = min(raster.height, -(-(window.row + window.height) // n) + margin)
         right = min(raster.width, -(-(window.column + window.width) // n) + margin)
+        return (top, left), (bottom, right)
+
+    def _cut(self, read: Callable[[Any], NDArray[Any]], window: Window, margin: int) -> NDArray[Any]:
+        from rasterio.windows import Window as Part
+
+        (top, left), (bottom, right) = self._corners(window, margin)
+        raster = self.raster
         with faults_told(Path(raster.name), raster.driver):
             return read(Part(left, top, right - left, bottom - top))
 
@@ -112,6 +125,7 @@ class Bands:
         added: Offset added to the numbers of each band.
         scales: Scale of each band.
         offsets: Offset of each band, in the unit of the values.
+        fills: Numbers that stand for no data, besides those that the file declares.
     """
 
     layer: Layer
@@ -120,25 +134,61 @@ class Bands:
     added: tuple[float, ...]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
+    fills: tuple[float, ...] = ()
 
-    def read(self, window: Window, resampling: Resampling) -> tuple[Pixels, Valid]:
-        """Read values over a window of the scene, NaN for declared no data, and the pixels where a number is not 0."""
-        layer = self.layer
-        found = layer.cut(self.numbers, window)
-        some = layer.repeated((found != 0).any(axis=0), window)
-        if layer.times == 1 or resampling == "nearest":
-            return layer.repeated(self._values(found), window), some
-        return layer.interpolated(self._values(layer.cut(self.numbers, window, margin=1)), window), some
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the numbers."""
+        return np.result_type(*(np.dtype(self.layer.raster.dtypes[number - 1]) for number in self.numbers))
 
-    def _values(self, found: NDArray[Any]) -> Pixels:
-        values = found.astype(np.float32)
+    @property
+    def declared(self) -> tuple[float | None, ...]:
+        """No-data value that the file declares for each band."""
+        return tuple(self.layer.raster.nodatavals[number - 1] for number in self.numbers)
+
+    @property
+    def unscaled(self) -> bool:
+        """Whether the values are the numbers of the file."""
+        return not any(self.added) and set(self.scales) == {1.0} and not any(self.offsets)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every number of the file is a measurement."""
+        return self.dtype.kind != "f" and not self.fills and set(self.declared) == {None} and not _has_mask(self)
+
+    def values(self, window: Window, resampling: Resampling) -> NDArray[Any]:
+        """Read values over a window of the scene; numbers that need no scaling keep their dtype."""
+        if self.layer.times == 1 or resampling == "nearest":
+            return self.layer.repeated(self._scaled(self.layer.cut(self.numbers, window)), window)
+        found = self._scaled(self.layer.cut(self.numbers, window, margin=1))
+        return self.layer.interpolated(found.astype(np.float32), window)
+
+    def read(self, window: Window, resampling: Resampling) -> tuple[Pixels, dict[float, Valid]]:
+        """Read values over a window of the scene, NaN for gaps, and the pixels where all bands hold a fill."""
+        layer, near = self.layer, int(self.layer.times > 1 and resampling == "bilinear")
+        wide = near + SQUARE if set(self.declared) != {None} or self.fills else near
+        found = layer.cut(self.numbers, window, margin=wide)
+        inner = layer.inside(window, near, wide)
+        values = self._scaled(found[inner]).astype(np.float32)
+        blank: dict[float, Valid] = {}
+        if wide > near:
+            gaps = find_gaps(found, self.declared, self.fills)
+            values[gaps.marked[inner]] = np.nan
+            sharp = layer.inside(window, 0, wide)[1:]
+            blank = {fill: layer.repeated(mask[sharp], window) for fill, mask in gaps.blank.items()}
+        return layer.interpolated(values, window) if near else layer.repeated(values, window), blank
+
+    def _scaled(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Convert numbers to values, in float32 if they need it."""
+        if self.unscaled:
+            return found
+        values = found
         if any(self.added):
-            values += np.array(self.added, np.float32)[:, None, None]
+            values = found.astype(np.float32) + np.array(self.added, np.float32)[:, None, None]
         scales, offsets = np.array(self.scales, np.float32), np.array(self.offsets, np.float32)
-        if (scales != 1).any() or (offsets != 0).any():
-            values = scaled(values, scales, offsets, str(self.layer.raster.name))
-        values[no_data(found, [self.layer.raster.nodatavals[number - 1] for number in self.numbers])] = np.nan
-        return values
+        if (scales == 1).all() and (offsets == 0).all():
+            return values
+        return scaled(values, scales, offsets, str(self.layer.raster.name))
 
 
 @dataclass(frozen=True)
@@ -149,15 +199,19 @@ class Mask:
         layer: Layer with the band of the mask.
         number: Number of the band, from 1.
         classes: Masked classes; if empty, every value except 0.
+        bits: If not 0, pixels that have one of these bits are masked, whatever their class.
     """
 
     layer: Layer
     number: int
     classes: tuple[int, ...]
+    bits: int = 0
 
     def clear(self, window: Window) -> Valid:
         """Mark the pixels that the mask leaves valid."""
         found = self.layer.read((self.number,), window)[0]
+        if self.bits:
+            return np.asarray(found.astype(np.int64) & self.bits == 0, np.bool_)
         clear: Valid = ~np.isin(found, self.classes) if self.classes else found == 0
         return clear
 
@@ -166,8 +220,8 @@ class Mask:
 class LayeredScene:
     """A `compactnas.scenes.scene.Scene` of aligned rasters.
 
-    A pixel is valid if no mask covers it, every value is finite, no band holds its declared no-data value, and at
-    least one band is not 0. For a declared no-data value of 0, see `no_data`.
+    A pixel is valid if no mask covers it, every value is finite, and no band holds a number that stands for no data
+    (`gaps.py`).
 
     Attributes:
         bands: Names of the bands.
@@ -176,6 +230,7 @@ class LayeredScene:
         resampling: Resampling of bands whose pixels are larger than those of the scene.
         masks: Masks that hide pixels.
         notes: Assumptions about the scene.
+        assumed: Whether its scale was assumed (`numbers.ASSUMED`).
     """
 
     bands: tuple[str, ...]
@@ -184,19 +239,38 @@ class LayeredScene:
     resampling: Resampling
     masks: tuple[Mask, ...] = ()
     notes: tuple[str, ...] = ()
+    assumed: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pixels are valid, by the types and declarations of the files alone."""
+        return not self.masks and all(part.complete for part in self.parts)
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         pixels = np.empty((len(self.bands), window.height, window.width), np.float32)
-        valid, some = np.ones(pixels.shape[1:], np.bool_), np.zeros(pixels.shape[1:], np.bool_)
+        valid, blanks = np.ones(pixels.shape[1:], np.bool_), list[dict[float, Valid]]()
         for part in self.parts:
-            pixels[list(part.places)], shown = part.read(window, self.resampling)
-            some |= shown
+            pixels[list(part.places)], blank = part.read(window, self.resampling)
+            blanks.append(blank)
             if _has_mask(part):
                 valid &= part.layer.repeated(part.layer.shown(window), window)
-        valid &= some & np.isfinite(pixels).all(axis=0)
+        for fill in set(blanks[0]).intersection(*blanks[1:]):
+            valid &= ~np.logical_and.reduce([blank[fill] for blank in blanks])
+        valid &= np.isfinite(pixels).all(axis=0)
         for mask in self.masks:
             valid &= mask.clear(window)
         return pixels, valid
+
+    def values(self, window: Window) -> NDArray[Any]:
+        """Read values as in the training data, (bands, height, width); numbers that need no scaling keep their dtype.
+
+        Gaps have no meaning.
+        """
+        found = [part.values(window, self.resampling) for part in self.parts]
+        values = np.empty((len(self.bands), window.height, window.width), np.result_type(*found))
+        for part, own in zip(self.parts, found, strict=True):
+            values[list(part.places)] = own
+        return values
 
 
 def _has_mask(part: Bands) -> bool:

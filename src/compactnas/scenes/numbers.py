@@ -1,8 +1,7 @@
-"""Convert the numbers in a file to values, and find those that stand for no data; one rule for training and mapping."""
+"""Convert the numbers in a file to values; one rule for training and mapping."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -74,35 +73,3 @@ def scaled(
         values = pixels / divisors[:, None, None] if exact else pixels * scales[:, None, None]
         found: NDArray[np.float32] = np.asarray(values + offsets[:, None, None], np.float32)
     return found
-
-
-def no_data(pixels: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_]:
-    """Mark the numbers that stand for no data, band by band.
-
-    A declared 0 counts as no data if all bands are 0, or if one band is 0 over a region: a single 0 may be a dark
-    roof, but no ground is 0 over 3 x 3 pixels.
-
-    Args:
-        pixels: Numbers of the file, (bands, height, width).
-        nodata: Declared no-data value of each band, or None.
-    """
-    marked = np.zeros(pixels.shape, np.bool_)
-    for band, numbers, none in zip(marked, pixels, nodata, strict=True):
-        if none == 0:
-            band[:] = _regions(numbers == 0)
-        elif none is not None:
-            band[:] = np.isnan(numbers) if math.isnan(none) else numbers == none
-    if any(none == 0 for none in nodata):
-        marked |= (pixels == 0).all(axis=0)
-    return marked
-
-
-def _regions(zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the regions that contain a square of 3 x 3 pixels; pixels beyond the edge count as part of a region."""
-    if not zero.any():
-        return zero
-    from scipy.ndimage import binary_dilation, binary_erosion  # imported here, because most scenes do not need it
-
-    square = np.ones((3, 3), np.bool_)
-    kept: NDArray[np.bool_] = binary_dilation(binary_erosion(zero, square, border_value=1), square) & zero
-    return kept

@@ -1,35 +1,41 @@
-"""Open scenes and their masks: a GeoTIFF with several bands, or a folder with a file for each (`product.py`)."""
+"""Open scenes and their masks, for training and mapping: files with several bands, and folders with a file for each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compactnas.config.reading import Reading
+from compactnas.config.reading import NONE, Reading
 from compactnas.errors import UserError
-from compactnas.scenes.bands import positions
-from compactnas.scenes.files import SUFFIXES, opened
-from compactnas.scenes.layers import Bands, Layer, LayeredScene, Mask, laid_on
+from compactnas.scenes.bands import EUROSAT_BANDS, PRESETS, band_names, positions, preset
+from compactnas.scenes.cube import opened_cube
+from compactnas.scenes.cube_files import is_cube
+from compactnas.scenes.files import opened
+from compactnas.scenes.gaps import survey
+from compactnas.scenes.kinds import KINDS, VRT, is_scene_file
+from compactnas.scenes.layers import Bands, LayeredScene, Mask, laid_on
 from compactnas.scenes.numbers import scaling_of
-from compactnas.scenes.product import Product, find_product
-from compactnas.scenes.scene import Place, Scene, require_map
+from compactnas.scenes.product import find_product
+from compactnas.scenes.product_scene import SCL, open_product
+from compactnas.scenes.scene import Place, require_map
 
-SCL = "SCL"
-"""Name of Sentinel-2's scene classification (L2A), as a file of a product or a band of a GeoTIFF."""
+EUROSAT_NOTE = (
+    "13 bands without names, taken in EuroSAT's order (B8A comes last); for the order of ESA's products give {} s2-13"
+)
 
 
 @contextmanager
-def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterator[Scene]:
+def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterator[LayeredScene]:
     """Open a scene with the bands of a network, in the network's order.
 
     Args:
-        path: GeoTIFF, folder with a file for each band, or Sentinel-2 product (`.SAFE`).
-        wanted: Names of the bands.
+        path: GeoTIFF, VRT, netCDF or Zarr with several bands, folder with a file for each band, or product.
+        wanted: Names of the bands; if empty, all bands in the order of the file.
         reading: Options for reading.
 
     Raises:
@@ -38,115 +44,111 @@ def open_scene(path: Path, wanted: tuple[str, ...], reading: Reading) -> Iterato
     """
     with ExitStack() as files:
         mask = _mask(files, reading) if reading.mask else None
-        if path.is_dir():
-            scene = _of_product(files, find_product(path), wanted, reading)
-        elif path.suffix.lower() in SUFFIXES and path.is_file():
-            scene = _of_raster(files, path, wanted, reading)
+        if is_cube(path) or is_scene_file(path):
+            scene = _of_raster(files.enter_context(open_raster(path)), path, wanted, reading)
+        elif path.is_dir():
+            scene = open_product(files, find_product(path, reading), wanted, reading)
         elif path.exists():
-            raise UserError(f"{path}: is no scene; give a GeoTIFF, or a folder or product with one file per band")
+            raise UserError(f"{path}: is no scene; give {KINDS}")
         else:
             raise UserError(f"{path}: there is no such file or folder; check the spelling")
+        scene = replace(scene, place=replace(scene.place, name=str(path)))
         yield scene if mask is None else _masked(scene, mask)
 
 
-def _of_raster(files: ExitStack, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
-    raster = files.enter_context(opened(path))
+def open_raster(path: Path) -> AbstractContextManager[Any]:
+    """Open a scene in one file or store, by the only reader of its suffix."""
+    if is_cube(path):
+        return opened_cube(path)
+    if path.suffix.lower() == VRT:
+        from compactnas.scenes.vrt import opened_vrt  # late, because few scenes are
+
+        return opened_vrt(path)
+    return opened(path)
+
+
+def with_gaps(path: Path, wanted: tuple[str, ...], reading: Reading) -> tuple[Reading, tuple[str, ...]]:
+    """Recognise the fills that a scene does not declare, and name them in the options; one pass over the scene.
+
+    Options that name fills, or none, are returned unchanged.
+
+    Returns:
+        Options, and a note for each kind of gap.
+    """
+    if reading.nodata:
+        return reading, ()
+    with open_scene(path, wanted, reading) as scene:
+        found = survey(scene)
+    fills = ",".join(f"{fill:.9g}" for fill in found.fills)
+    return replace(reading, nodata=fills or NONE), found.notes(str(path), reading.key("nodata"))
+
+
+def _of_raster(raster: Any, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
     require_map(raster, reading, str(path))
-    names = _names(raster, wanted, reading, path)
-    numbers = [1 + position for position in positions(wanted, names, str(path))]
+    names, note = _names(raster, wanted, reading, path)
+    data = [number for number, name in enumerate(names, 1) if name != SCL]
+    wanted = wanted or tuple(names[number - 1] for number in data)
+    numbers = [1 + position for position in positions(wanted, names, str(path), reading)]
     place = Place.of(raster)
     layer = laid_on(raster, place, "the scene")
     dtypes = {raster.dtypes[number - 1] for number in numbers}
     if not all(np.dtype(dtype).kind in "uif" for dtype in dtypes):
         raise UserError(f"{path}: holds numbers of type {', '.join(sorted(dtypes))}; write it as uint16 or float32")
-    scales, offsets, _ = scaling_of(raster, numbers)
+    scaling = scaling_of(raster, sorted({*data, *numbers}))
+    at = [sorted({*data, *numbers}).index(number) for number in numbers]
+    scales, offsets = (tuple(of[place] for place in at) for of in (scaling.scales, scaling.offsets))
     if reading.scale is not None:
         scales, offsets = (reading.scale,) * len(numbers), (0.0,) * len(numbers)
     if reading.offset and any(offsets):
-        raise UserError(f"--offset: {path} declares an offset of its own ({offsets[0]:g}); leave --offset out")
+        key = reading.key("offset")
+        raise UserError(f"{key}: {path} declares an offset of its own ({offsets[0]:g}); leave {key} out")
     added = (reading.offset or 0.0,) * len(numbers)
-    part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, scales, offsets)
+    part = Bands(layer, tuple(numbers), tuple(range(len(wanted))), added, scales, offsets, reading.fills)
     clouds = reading.clouds
     masks = (Mask(layer, names.index(SCL) + 1, clouds),) if SCL in names and clouds else ()
-    return LayeredScene(wanted, place, (part,), reading.resampling, masks)
+    assumed = scaling.assumed and reading.scale is None
+    return LayeredScene(wanted, place, (part,), reading.resampling, masks, note, assumed)
 
 
-def _names(raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path) -> tuple[str, ...]:
-    """Names of the bands of a file, in order."""
+def _names(
+    raster: Any, wanted: tuple[str, ...], reading: Reading, path: Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the bands of a file, in order, and a note if they were assumed."""
     if reading.bands:
-        if len(reading.band_names) != raster.count:
+        names = preset(reading.bands)
+        if len(names) != raster.count:
             raise UserError(
-                f"--bands: names {len(reading.band_names)} bands, and {path} has {raster.count}; name all in order"
+                f"{reading.key('bands')}: names {len(names)} bands, and {path} has {raster.count}; name all in order, "
+                f"or give one of {', '.join(PRESETS)}"
             )
-        return reading.band_names
-    if any(raster.descriptions):
-        return tuple(name or "" for name in raster.descriptions)
+        return names, ()
+    described = tuple(name or "" for name in raster.descriptions)
+    own = band_names(raster)
+    eurosat = own == EUROSAT_BANDS and described != own
+    known = reading.caller == "data" or wanted == EUROSAT_BANDS
+    if eurosat and known:
+        return own, (f"{path}: {EUROSAT_NOTE.format(reading.key('bands'))}",)
+    if own == described or reading.caller == "data":
+        return own, ()
     counted = tuple(f"band{number}" for number in range(1, raster.count + 1))
     if set(wanted) <= set(counted):
-        return counted  # the network was trained on scenes without band names
+        return counted, ()  # the network was trained on scenes without band names
+    if any(described):
+        return described, ()
+    key = reading.key("bands")
+    near = [name for name, bands in PRESETS.items() if len(bands) == raster.count and set(wanted) <= set(bands)]
+    hint = f", or in the order of {key} {f' or {key} '.join(near)}" if near else ""
     raise UserError(
-        f"{path}: says nothing of the order of its {raster.count} bands; name them with --bands (as in --bands "
-        f"{','.join(wanted)})"
+        f"{path}: says nothing of the order of its {raster.count} bands; name them with {key} (as in {key} "
+        f"{','.join(wanted)}){hint}"
     )
-
-
-def _of_product(files: ExitStack, product: Product, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
-    if reading.bands:
-        raise UserError(
-            f"--bands: {product.path} is a folder; its files are recognised by their names, so leave --bands out"
-        )
-    names = product.chosen(wanted)
-    rasters = [_finest(files, product, name) for name in names]
-    base = min(rasters, key=lambda raster: raster.transform.a)
-    require_map(base, reading, base.name)
-    place = Place.of(base)
-    parts = [
-        _band(laid_on(raster, place, "the band"), position, product, name, reading)
-        for position, (name, raster) in enumerate(zip(names, rasters, strict=True))
-    ]
-    scene = LayeredScene(
-        wanted, place, tuple(parts), reading.resampling, notes=product.notes if reading.offset is None else ()
-    )
-    if not reading.clouds or SCL not in product.files:
-        return scene
-    layer = laid_on(_finest(files, product, SCL), place, "the scene classification")
-    return replace(scene, masks=(Mask(layer, 1, reading.clouds),))
-
-
-def _band(layer: Layer, position: int, product: Product, name: str, reading: Reading) -> Bands:
-    """Make one band of a product, with the file's own scale or else the product's; floats are not scaled."""
-    raster = layer.raster
-    scale, offset, added = raster.scales[0], raster.offsets[0], 0.0
-    if (scale, offset) == (1.0, 0.0) and np.dtype(raster.dtypes[0]).kind in "ui":
-        scale, added = 1 / product.quantification, product.added(name)
-    if reading.scale is not None:
-        scale, offset = reading.scale, 0.0
-    if reading.offset is not None:
-        added = reading.offset
-    return Bands(layer, (1,), (position,), (added,), (scale,), (offset,))
-
-
-def _finest(files: ExitStack, product: Product, name: str) -> Any:
-    """Open the file of a band that has the smallest pixels."""
-    rasters = [files.enter_context(opened(file, driver)) for file, driver in product.files[name]]
-    for raster in rasters:
-        if raster.count != 1:
-            raise UserError(f"{raster.name}: holds {raster.count} bands instead of one; remove it from the folder")
-    side = min(raster.transform.a for raster in rasters)
-    finest = [raster for raster in rasters if raster.transform.a == side]
-    if len(finest) > 1:
-        raise UserError(
-            f"{product.path}: has two files of {name}, {Path(finest[0].name).name} and {Path(finest[1].name).name}; "
-            "give a folder with one product"
-        )
-    return finest[0]
 
 
 def _mask(files: ExitStack, reading: Reading) -> Any:
     if not Path(reading.mask).is_file():
-        raise UserError(f"--mask: there is no file {reading.mask}; check the spelling")
+        raise UserError(f"{reading.key('mask')}: there is no file {reading.mask}; check the spelling")
     return files.enter_context(opened(Path(reading.mask)))
 
 
-def _masked(scene: LayeredScene, mask: Any) -> Scene:
+def _masked(scene: LayeredScene, mask: Any) -> LayeredScene:
     return replace(scene, masks=(*scene.masks, Mask(laid_on(mask, scene.place, "the mask"), 1, ())))

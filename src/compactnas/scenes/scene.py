@@ -37,17 +37,19 @@ class Place:
         transform: Affine transform from column and row to x and y of a pixel's upper left corner.
         height: Number of rows.
         width: Number of columns.
+        name: Path of the raster or scene, for messages.
     """
 
     crs: Any
     transform: Any
     height: int
     width: int
+    name: str = ""
 
     @classmethod
     def of(cls, raster: Any) -> Place:
         """Georeference of an open raster of rasterio."""
-        return cls(raster.crs, raster.transform, raster.height, raster.width)
+        return cls(raster.crs, raster.transform, raster.height, raster.width, str(raster.name))
 
     def same_grid(self, other: Place) -> bool:
         """Check whether the pixels of both cover the same squares of ground, to a centimetre."""
@@ -61,6 +63,12 @@ class Place:
         crs = self.crs.to_string() if self.crs else "no coordinate system"
         left, top, _, _ = self.corners
         return f"{crs[:40]}, corner {left:.2f} {top:.2f}, {self.width} x {self.height} pixels of {self.transform.a:g} m"
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top of an upright raster."""
+        left, top, right, bottom = self.corners
+        return left, bottom, right, top
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
@@ -97,10 +105,11 @@ def require_map(raster: Any, reading: Reading, where: str) -> None:
     Raises:
         UserError: The raster is not such a scene; the message names the command that makes one.
     """
+    any_size = reading.caller == "data" and not reading.pixel_m  # training takes the pixels as they are
     pixel_m = reading.side_m
-    require_upright_metres(raster, where, pixel_m)
+    require_upright_metres(raster, where, None if any_size else pixel_m)
     across, down = raster.transform.a, -raster.transform.e
-    if max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
+    if not any_size and max(abs(across - pixel_m), abs(down - pixel_m)) > 1e-4 * pixel_m:
         hint = "" if reading.pixel_m else ", or say with --pixel-m what the network was trained on"
         raise UserError(
             f"{where}: has pixels of {across:g} x {down:g} m, and the network takes {pixel_m:g} m; resample it first "

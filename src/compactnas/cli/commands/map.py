@@ -40,14 +40,19 @@ def build() -> Parser:
         required=("--output",),
     )
     parser.add_argument("model", type=str, help="Folder of a run, an export or an adopted network.")
-    parser.add_argument("scene", type=str, nargs="+", help="GeoTIFF, or folder or product with a file for each band.")
+    parser.add_argument(
+        "scene",
+        type=str,
+        nargs="+",
+        help="GeoTIFF, VRT, netCDF or Zarr, or folder or product with a file for each band.",
+    )
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the map.")
     parser.add_argument("--engine", type=EngineName, default="auto", help="Software that runs the network.")
     parser.add_argument("--threads", type=int, default=0, help="Number of threads; 0 takes all cores, or one with Ray.")
     parser.add_argument("--ray", action="store_true", help="Classify blocks in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     for config in (Outputs, MapConfig, Reading):
-        parser.add_class_arguments(config, None)
+        parser.add_class_arguments(config, None, skip={"caller"})
     return parser
 
 
@@ -99,7 +104,7 @@ def job_of(options: Namespace) -> MapJob:
 
 def _given(kind: type[Config], options: Namespace) -> Config:
     """Make a config from its values among the options."""
-    return kind(**{name: options[name] for name in signature(kind).parameters})
+    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})
 
 
 COMMAND = Command(

@@ -9,6 +9,7 @@ import numpy as np
 
 from compactnas.data.formats._scene_labels import WindowLabels
 from compactnas.data.source import Groups, Indices
+from compactnas.scenes.kinds import stem_of
 
 
 def groups_of(files: Sequence[Path], found: Sequence[WindowLabels], scene: Indices) -> Groups | None:
@@ -36,4 +37,4 @@ def groups_of(files: Sequence[Path], found: Sequence[WindowLabels], scene: Indic
         every = [name for windows in found for name in windows.groups]
         if len(files) == 1 or len(every) == len(scene):
             return np.array(every) if every else None
-    return np.array([files[at].stem for at in place])[scene]
+    return np.array([stem_of(files[at]) for at in place])[scene]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +18,11 @@ from compactnas.labels.finding import is_vector
 from compactnas.labels.polygons import Overlaps, Polygon, elsewhere, owners, read_polygons
 from compactnas.lcz import NAMES
 from compactnas.scenes.files import MOST_PIXELS
-from compactnas.scenes.numbers import no_data
+from compactnas.scenes.layers import LayeredScene
+from compactnas.scenes.scene import Window
 
 STEP_M = 100.0
 """Default distance between windows along each axis in metres: the pixel side of an LCZ map."""
-MARGIN = 2
-"""Number of rows to read around a strip, so that regions of no data are recognised at its edges."""
 STRIP_PIXELS = 2**24
 """Number of pixels of a scene to process at a time."""
 
@@ -39,7 +38,7 @@ class WindowLabels:
         groups: Name of the polygon or area of each window; empty if unknown.
         labels: Total number of labels, on the scene or not.
         outside: Number of labels on the scene whose window crosses its edge.
-        holes: Number of labels whose window has no-data pixels.
+        holes: Number of labels whose window has pixels without data, or under clouds.
         names: Names of the classes.
         notes: What was assumed or left out of the label file, one line each.
         elsewhere: Why no label is on the scene, if that is so.
@@ -79,35 +78,44 @@ class Places(NamedTuple):
     elsewhere: str = ""
 
 
-def labelled_windows(
-    scene: Any,
-    labels: Path,
-    window_px: int,
-    stride_px: int,
-    positions: Sequence[int],
-    label_field: str = "",
-    label_band: str = "",
-) -> WindowLabels:
-    """Find the labelled windows of an open scene without no-data pixels in these bands (numbered from 0).
+class WindowOptions(NamedTuple):
+    """Options that say where windows are.
 
-    `label_field` is the field of polygons with their class, and `label_band` the band of a raster of labels.
+    Attributes:
+        labels: Label file of all scenes; empty uses the one beside each scene.
+        window_px: Side of a window in pixels of the scene.
+        stride_px: Distance between neighbouring windows in pixels of the scene; 0 means about 100 m.
+        label_field: Field of the polygons that holds their class; empty uses a usual one.
+        label_band: Band of a raster of labels, by number or description; by default `lcz`, or the first.
     """
+
+    labels: str
+    window_px: int
+    stride_px: int
+    label_field: str
+    label_band: str
+
+
+def labelled_windows(scene: LayeredScene, labels: Path, options: WindowOptions) -> WindowLabels:
+    """Find the labelled windows of an open scene whose pixels are all valid."""
+    window_px = options.window_px
     if not labels.is_file():
         raise UserError(f"data.labels: {labels} does not exist; check the spelling")
-    step = stride_px or _pixels(STEP_M, scene.transform.a)
+    place = scene.place
+    step = options.stride_px or _pixels(STEP_M, place.transform.a)
     if is_vector(labels):
-        if label_band:
+        if options.label_band:
             raise UserError(f"data.label_band: {labels} has polygons, not bands; leave it out")
-        places = _of_polygons(scene, labels, step, label_field)
+        places = _of_polygons(place, labels, step, options.label_field)
         total = len(places.middles)
     else:
-        found = of_raster(scene, labels, step, label_band)
+        found = of_raster(place, labels, step, options.label_band)
         places, total = Places(found.middles, found.classes, found.groups, NAMES, found.notes), found.labels
     middles, groups = places.middles, places.groups
     corners = middles - window_px // 2
-    on_scene = ((middles >= 0) & (middles < (scene.height, scene.width))).all(1)
-    whole = np.flatnonzero(((corners >= 0) & (corners + window_px <= (scene.height, scene.width))).all(1))
-    inside = whole[_without_no_data(scene, corners[whole], window_px, positions)]
+    on_scene = ((middles >= 0) & (middles < (place.height, place.width))).all(1)
+    whole = np.flatnonzero(((corners >= 0) & (corners + window_px <= (place.height, place.width))).all(1))
+    inside = whole[_without_gaps(scene, corners[whole], window_px)]
     outside, holes = int(on_scene.sum()) - len(whole), len(whole) - len(inside)
     names = [groups[i] for i in inside] if groups else []
     return WindowLabels(
@@ -136,39 +144,28 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     yield from ((start, min(start + rows, height)) for start in range(0, height, rows))
 
 
-def _without_no_data(scene: Any, corners: Indices, window_px: int, positions: Sequence[int]) -> NDArray[np.bool_]:
-    """Check that each window is free of no-data pixels in these bands."""
+def _without_gaps(scene: LayeredScene, corners: Indices, window_px: int) -> NDArray[np.bool_]:
+    """Check that all pixels of each window are valid; only the rows and columns of the windows are read."""
     count = np.zeros(len(corners), np.int64)
-    for start, stop in _strips(scene.height, scene.width * scene.count):
-        if not ((corners[:, 0] < stop) & (corners[:, 0] + window_px > start)).any():
+    if scene.complete or not len(corners):
+        return np.ones(len(corners), np.bool_)
+    left, right = int(corners[:, 1].min()), int(corners[:, 1].max()) + window_px
+    for start, stop in _strips(scene.place.height, (right - left) * len(scene.bands)):
+        touched = corners[(corners[:, 0] < stop) & (corners[:, 0] + window_px > start), 0]
+        if not len(touched):
             continue
-        holes = _holes(scene, start, stop, positions)
-        if not holes.any():
+        start, stop = max(start, int(touched.min())), min(stop, int(touched.max()) + window_px)
+        _, valid = scene.read(Window(start, left, stop - start, right - left))
+        if valid.all():
             continue
-        sums = np.zeros((stop - start + 1, scene.width + 1), np.int32)
-        np.cumsum(holes, 0, out=sums[1:, 1:])
+        sums = np.zeros((stop - start + 1, right - left + 1), np.int32)
+        np.cumsum(~valid, 0, out=sums[1:, 1:])
         np.cumsum(sums, 1, out=sums)
         (top, bottom) = (np.clip(corners[:, 0] + more - start, 0, stop - start) for more in (0, window_px))
-        left, right = corners[:, 1], corners[:, 1] + window_px
-        count += sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+        near, far = corners[:, 1] - left, corners[:, 1] + window_px - left
+        count += sums[bottom, far] - sums[top, far] - sums[bottom, near] + sums[top, near]
     whole: NDArray[np.bool_] = count == 0
     return whole
-
-
-def _holes(scene: Any, start: int, stop: int, positions: Sequence[int]) -> NDArray[np.bool_]:
-    """Mark the pixels of some rows that have no data in one of these bands, or that the file itself masks."""
-    from rasterio.windows import Window
-
-    numbers = [position + 1 for position in positions]
-    none = [scene.nodatavals[position] for position in positions]
-    if all(value is None for value in none):
-        shown = scene.dataset_mask(window=Window(0, start, scene.width, stop - start))
-        masked: NDArray[np.bool_] = shown == 0
-        return masked
-    first, last = max(0, start - MARGIN), min(scene.height, stop + MARGIN)
-    pixels = scene.read(numbers, window=Window(0, first, scene.width, last - first))
-    inner = slice(start - first, stop - first)
-    return np.asarray(no_data(pixels, none)[:, inner].any(axis=0), np.bool_)
 
 
 def _require_few(windows: int, file: Path) -> None:
