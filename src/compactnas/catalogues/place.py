@@ -1,0 +1,202 @@
+"""Find the area that a user names: a bounding box, a file of polygons, or the domain of a weather model (WRF)."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from compactnas.errors import UserError
+from compactnas.io.untrusted import read_text
+
+NUMBER = r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*"
+BOX = re.compile(",".join([NUMBER] * 4))
+ORDER = "the order is LEFT,BOTTOM,RIGHT,TOP in degrees"
+UTM_NORTH, UTM_SOUTH = 84.0, -80.0
+MAGIC = {
+    ".geojson": (b"{",),
+    ".json": (b"{",),
+    ".kml": (b"<",),
+    ".kmz": (b"PK",),
+    ".gpkg": (b"SQLite format 3",),
+    ".shp": (b"\x00\x00\x27\x0a",),
+    ".fgb": (b"fgb",),
+    ".parquet": (b"PAR1",),
+}
+"""First bytes of the accepted files of polygons by suffix, so that GDAL takes the driver of the suffix."""
+REFERRING = re.compile(r"OGRVRTDataSource|gdal_streamed_alg|NetworkLink", re.IGNORECASE)
+"""Words of text files that make GDAL open other files."""
+CORNERS = (("XLONG_C", "XLAT_C"), ("XLONG_M", "XLAT_M"))
+"""Longitudes and latitudes in a WRF domain: corners of the cells, or their centres."""
+MOST_VALUES = 2**26
+
+
+class Area(NamedTuple):
+    """A place.
+
+    Attributes:
+        bounds: Left, bottom, right and top in degrees.
+        text: How the user has named the place, for messages.
+    """
+
+    bounds: tuple[float, float, float, float]
+    text: str
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle."""
+        left, bottom, right, top = self.bounds
+        return (left + right) / 2, (bottom + top) / 2
+
+    @property
+    def where(self) -> str:
+        """Description of the middle: `52.52 N, 13.40 E`."""
+        longitude, latitude = self.centre
+        north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
+        return f"{abs(latitude):.2f} {north}, {abs(longitude):.2f} {east}"
+
+
+def is_box(text: str) -> bool:
+    """Check whether a text is four numbers."""
+    return BOX.fullmatch(text) is not None
+
+
+def area_of(text: str) -> Area:
+    """Find the area that a text names.
+
+    Raises:
+        UserError: The text is no usable place; the message says what is wrong with it.
+    """
+    box = BOX.fullmatch(text)
+    if box:
+        return _checked(tuple(map(float, box.groups())), text.strip(), box=True)
+    path = Path(text)
+    if not path.is_file():
+        if re.fullmatch(r"[-+\d.,;\s]+", text):
+            raise UserError(f"{text.strip()!r} is no bounding box: give four numbers with commas; {ORDER}")
+        raise UserError(
+            f"{text}: there is no such file; give a bounding box (LEFT,BOTTOM,RIGHT,TOP in degrees), a file of "
+            "polygons or a WRF domain (geo_em.*.nc)"
+        )
+    suffix = path.suffix.lower()
+    if suffix in (".nc", ".nc4"):
+        return _checked(_wrf_bounds(path), text, box=False)
+    if suffix in MAGIC:
+        return _checked(_polygon_bounds(path), text, box=False)
+    raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(MAGIC)}) or a WRF domain (geo_em.*.nc)")
+
+
+def _checked(bounds: Any, text: str, *, box: bool) -> Area:
+    """Check bounds in degrees."""
+    left, bottom, right, top = (float(value) for value in bounds)
+    where = f"PLACE {text}" if box else text
+    shown = f"{left:g},{bottom:g},{right:g},{top:g}"
+    if not all(math.isfinite(value) for value in (left, bottom, right, top)):
+        raise UserError(f"{where}: has no bounds; give a file with at least one polygon")
+    if max(abs(left), abs(right)) > 180 or max(abs(bottom), abs(top)) > 90:
+        raise UserError(f"{where}: {shown} lies outside the degrees of the Earth; {ORDER}")
+    if left > right or bottom > top:
+        what = "LEFT is not below RIGHT" if left > right else "BOTTOM is not below TOP"
+        better = f"{min(left, right):g},{min(bottom, top):g},{max(left, right):g},{max(bottom, top):g}"
+        note = "; an area across the date line needs two scenes" if left > right and left - right > 180 else ""
+        raise UserError(f"{where}: {what}; {ORDER}: did you mean {better}?{note}")
+    if left == right or bottom == top:
+        raise UserError(f"{where}: {shown} has no area; {ORDER}")
+    if top > UTM_NORTH or bottom < UTM_SOUTH:
+        raise UserError(
+            f"{where}: reaches beyond {UTM_NORTH:g} N or {-UTM_SOUTH:g} S, where UTM ends; give another place"
+        )
+    return Area((left, bottom, right, top), text)
+
+
+def _polygon_bounds(path: Path) -> tuple[float, float, float, float]:
+    """Read the bounds of all layers of a file of polygons, in degrees."""
+    if find_spec("pyogrio") is None:
+        raise UserError(f"{path}: files of polygons need pyogrio; install with pip install 'compactnas[scene]'")
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+    from rasterio.crs import CRS
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform_bounds
+
+    _require_kind(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyogrio warns of what does not matter for bounds
+            about = pyogrio.read_info(path, force_total_bounds=True)
+    except (DataSourceError, DataLayerError, ValueError, OSError) as error:
+        text = " ".join(str(error).split())[:160]
+        raise UserError(f"{path}: cannot be read as polygons ({text}); export it again") from error
+    bounds = about.get("total_bounds")
+    if bounds is None or not np.isfinite(bounds).all():
+        raise UserError(f"{path}: has no polygon; draw one around the place")
+    if not about.get("crs"):
+        raise UserError(
+            f"{path}: has no coordinate system (a shapefile needs its .prj); export it in degrees (EPSG:4326)"
+        )
+    try:
+        crs = CRS.from_user_input(about["crs"])
+        return transform_bounds(crs, "EPSG:4326", *map(float, bounds))  # type: ignore[no-any-return]
+    except (RasterioError, ValueError) as error:
+        raise UserError(f"{path}: its coordinate system is unusable ({error}); export it in degrees") from error
+
+
+def _require_kind(path: Path) -> None:
+    """Check that the content of a file is what its suffix says, and that it refers to no other file."""
+    suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    if not any(head.startswith(magic) for magic in MAGIC[suffix]):
+        raise UserError(f"{path}: is no {suffix[1:]} file; export the polygons again")
+    if suffix in (".geojson", ".json", ".kml") and (
+        found := REFERRING.search(read_text(path, "export fewer polygons", errors="replace"))
+    ):
+        raise UserError(f"{path}: refers to other files ({found[0]}); export the polygons alone")
+
+
+def _wrf_bounds(path: Path) -> tuple[float, float, float, float]:
+    """Read the bounds of a WRF domain (`geo_em.*.nc`) in degrees."""
+    if find_spec("xarray") is None:
+        raise UserError(f"{path}: WRF domains need xarray; install with pip install 'compactnas[scene]'")
+    import xarray as xr
+
+    with path.open("rb") as file:
+        head = file.read(4)
+    engine = "h5netcdf" if head == b"\x89HDF" else "scipy" if head in (b"CDF\x01", b"CDF\x02") else ""
+    if not engine:
+        raise UserError(f"{path}: is no netCDF file of format 3 or 4; convert it with nccopy -k nc4")
+    try:
+        with xr.open_dataset(path, engine=engine, decode_times=False, mask_and_scale=False) as domain:
+            for longitude, latitude in CORNERS:
+                if longitude in domain and latitude in domain:
+                    return _extent(domain[longitude], domain[latitude], corners=longitude.endswith("_C"), path=path)
+            names = ", ".join(str(name) for name in list(domain)[:8])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        text = " ".join(str(error).split())[:160]
+        raise UserError(f"{path}: cannot be read as netCDF ({text}); make the domain again with geogrid") from error
+    raise UserError(f"{path}: has no XLAT_M and XLONG_M (it has {names}); give a WRF domain, geo_em.*.nc of geogrid")
+
+
+def _extent(longitudes: Any, latitudes: Any, *, corners: bool, path: Path) -> tuple[float, float, float, float]:
+    """Bounds of the cells of a domain; if centres are given, half a cell is added on each side."""
+    if longitudes.size > MOST_VALUES or longitudes.size < 4 or longitudes.shape != latitudes.shape:
+        raise UserError(f"{path}: its coordinates have the shape {longitudes.shape}; give a WRF domain of geogrid")
+    bounds = []
+    for values in (longitudes, latitudes):
+        degrees = np.asarray(values.values, np.float64).reshape(values.shape[-2:])
+        steps = [float(np.abs(np.diff(degrees, axis=axis)).max(initial=0.0)) for axis in (0, 1)]
+        margin = 0.0 if corners else max(steps) / 2
+        bounds.append((float(degrees.min()) - margin, float(degrees.max()) + margin))
+    (left, right), (bottom, top) = bounds
+    if right - left > 180:
+        raise UserError(
+            f"{path}: the domain crosses the date line, which needs two scenes; give a bounding box of each"
+        )
+    return left, bottom, right, top
