@@ -1,7 +1,7 @@
 """Items of catalogues as they really are, with small files of a made city.
 
-The fields are those of Earth Search (versions 0 and 1), the Planetary Computer, Landsat Collection 2 and HLS; ids, files
-and numbers are made.
+The fields are those of Earth Search (versions 0 and 1), the Planetary Computer, Landsat Collection 2 and HLS; ids,
+files and numbers are made.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Kind(NamedTuple):
 OFFSET = {"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}
 KINDS = {
     "earth search 0": Kind(
-        "sentinel-s2-l2a-cogs", 0, {"sentinel:product_id": "S2A_MSIL2A_20200714T115221_N0214_R123_T33UUU_20200714T191310"}
+        "sentinel-s2-l2a-cogs",
+        0,
+        {"sentinel:product_id": "S2A_MSIL2A_20200714T115221_N0214_R123_T33UUU_20200714T191310"},
     ),
     "earth search 1": Kind(
         "sentinel-2-l2a",

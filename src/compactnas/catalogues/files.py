@@ -94,20 +94,19 @@ class RemoteFiles:
 
     def _read(self, raster: Any, nodata: float, window: Window) -> NDArray[Any]:
         """Read pixels as they are if they lie on the grid, and warp them otherwise."""
-        from rasterio import Affine
         from rasterio.crs import CRS
         from rasterio.vrt import WarpedVRT
 
         grid = self._grid
-        x, y = grid.left + window.column * grid.pixel_m, grid.top - window.row * grid.pixel_m
-        if raster.crs and raster.crs.to_epsg() == grid.epsg and (start := _whole_shift(raster.transform, x, y, grid)):
+        place = grid.transform_of(window)
+        if raster.crs and raster.crs.to_epsg() == grid.epsg and (start := _whole_shift(raster.transform, place)):
             return _pasted(raster, nodata, start, window)
         if raster.crs is None:
             raise ValueError("it has no coordinate system")
         with WarpedVRT(
             raster,
             crs=CRS.from_epsg(grid.epsg),
-            transform=Affine(grid.pixel_m, 0, x, 0, -grid.pixel_m, y),
+            transform=place,
             width=window.width,
             height=window.height,
             src_nodata=nodata,
@@ -117,11 +116,12 @@ class RemoteFiles:
             return found
 
 
-def _whole_shift(transform: Any, x: float, y: float, grid: Grid) -> tuple[int, int] | None:
-    """Return row and column of a corner in a raster with the grid's own pixels; None if its pixels are others."""
-    same = (transform.a, transform.b, transform.d, transform.e) == (grid.pixel_m, 0, 0, -grid.pixel_m)
-    row, column = (transform.f - y) / grid.pixel_m, (x - transform.c) / grid.pixel_m
-    if not same or max(abs(row - round(row)), abs(column - round(column))) > WHOLE_PX:
+def _whole_shift(own: Any, wanted: Any) -> tuple[int, int] | None:
+    """Return the row and column of a corner in a raster with the same pixels; None if its pixels are others."""
+    if (own.a, own.b, own.d, own.e) != (wanted.a, 0, 0, wanted.e):
+        return None
+    row, column = (wanted.f - own.f) / own.e, (wanted.c - own.c) / own.a
+    if max(abs(row - round(row)), abs(column - round(column))) > WHOLE_PX:
         return None
     return round(row), round(column)
 

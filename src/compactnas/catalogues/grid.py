@@ -41,9 +41,14 @@ class Grid:
     @property
     def transform(self) -> Any:
         """Affine transform from column and row to coordinates."""
+        return self.transform_of(Window(0, 0, self.height, self.width))
+
+    def transform_of(self, window: Window) -> Any:
+        """Affine transform of a window."""
         from rasterio import Affine
 
-        return Affine(self.pixel_m, 0, self.left, 0, -self.pixel_m, self.top)
+        left, top = self.left + window.column * self.pixel_m, self.top - window.row * self.pixel_m
+        return Affine(self.pixel_m, 0, left, 0, -self.pixel_m, top)
 
     def blocks(self, days: int) -> list[Window]:
         """Divide the grid into blocks, row by row; the more days, the smaller."""

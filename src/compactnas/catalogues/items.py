@@ -145,7 +145,7 @@ def _judged(
     assets, sources = {}, []
     for band, asset in files.items():
         if band == CLOUDS:
-            assets[band] = Asset(_href(item, asset), 1.0, 0.0, sensor.mask_nodata)
+            assets[band] = Asset(_href(item, asset), 1.0, 0.0, float(sensor.mask_nodata))
         elif band in bands:
             scaling = scaling_of(item, asset, sensor)
             assets[band] = Asset(_href(item, asset), scaling.scale, scaling.offset, scaling.nodata)

@@ -76,7 +76,7 @@ class Loader:
         from odc.stac import load
 
         grid = self._grid
-        place = grid.transform * grid.transform.translation(window.column, window.row)
+        place = grid.transform_of(window)
         chosen = set(days)
         found = load(
             [item for one, item in zip(self._observations, self._items, strict=True) if one.day in chosen],

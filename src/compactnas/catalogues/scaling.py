@@ -49,7 +49,7 @@ def scaling_of(item: Mapping[str, Any], asset: Mapping[str, Any], sensor: Sensor
     return Scaling(
         sensor.scale if scale is None or scale <= 0 else scale,
         found,
-        sensor.nodata if nodata is None else nodata,
+        float(sensor.nodata) if nodata is None else nodata,
         source,
     )
 

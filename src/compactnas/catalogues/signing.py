@@ -41,10 +41,10 @@ class Signer:
             return href
         place = f"{host.removesuffix(HOSTS)}/{parts.path.strip('/').partition('/')[0]}"
         with self._lock:
-            token, until = self._known.get(place, ("", datetime.min.replace(tzinfo=UTC)))
-            if datetime.now(UTC) > until - EARLY:
-                token, until = self._known[place] = self._new(place)
-        return f"{href}?{token}"
+            known = self._known.get(place)
+            if known is None or datetime.now(UTC) > known[1] - EARLY:
+                known = self._known[place] = self._new(place)
+        return f"{href}?{known[0]}"
 
     def _new(self, place: str) -> tuple[str, datetime]:
         text = self._fetch(f"{self._tokens}/{place}")
