@@ -21,7 +21,7 @@ pytest.importorskip("pystac_client", reason="scenes from catalogues need pystac-
 
 pytestmark = OLD_CALLS
 
-CLOUDS = (((2, 3, 20),), ((20, 20, 18),), ((0, 30, 10), (30, 0, 9)))
+CLOUDS = (((2, 3, 20),), ((20, 20, 18), (5, 5, 4)), ((0, 30, 10), (30, 0, 9), (6, 6, 5)))
 DAYS = ("2024-06-10", "2024-06-13", "2024-07-01")
 BOX = ",".join(f"{value:.7f}" for value in bounds_of(45, 35, 905, 885))
 
@@ -210,8 +210,9 @@ def test_hls_is_masked_by_fmask(catalogue: Catalogue, tmp_path: Path) -> None:
     for key, band in {"B02": numbers[0], "B8A": numbers[1], "Fmask": mask}.items():
         write_cog(catalogue.folder / f"HLS_{key}.tif", band, 30.0)
         assets[key] = {"href": f"HLS_{key}.tif", "type": "image/tiff"}  # relative to the item
-    catalogue.items = [item_of("HLS.S30.T33UUU.1", "HLSS30_2.0", DAYS[0], assets, EPSG, {}, 900.0)]
-    box = ",".join(map(str, bounds_of(1, 1, 899, 899)))
+    properties = {"proj:transform": [30.0, 0, LEFT, 0, -30.0, TOP]}
+    catalogue.items = [item_of("HLS.S30.T33UUU.1", "HLSS30_2.0", DAYS[0], assets, EPSG, properties, 900.0)]
+    box = ",".join(map(str, bounds_of(45, 45, 800, 800)))
     words = ["--dates", "2024", "--catalogue", catalogue.url, "--collection", "HLSS30_2.0", "--bands", "B8A,B02"]
     assert main(["scene", box, *words, "-o", str(tmp_path / "a.tif")]) == 0
     found, part = read(tmp_path / "a.tif", 30.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SLOW = {
     "benchmarks": ("kept", "scripts"),
+    "catalogues": ("scene", "scene_broken", "scene_kill"),
     "cli": ("cli",),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),

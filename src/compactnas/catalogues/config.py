@@ -60,8 +60,6 @@ class SceneConfig:
             )
         if not all(self.band_names):
             raise UserError(f"--bands: {self.bands!r} has an empty name; write B02,B03,B04")
-        if len(set(self.band_names)) != len(self.band_names):
-            raise UserError(f"--bands: {self.bands!r} names a band twice; name each once")
 
     @property
     def days(self) -> tuple[date, date]:

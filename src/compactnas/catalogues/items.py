@@ -165,6 +165,8 @@ def _files(item: Mapping[str, Any], sensor: Sensor, *, masked: bool) -> dict[str
     found: dict[str, list[tuple[float, str]]] = defaultdict(list)
     assets = item["assets"]
     for key, asset in assets.items():
+        if not isinstance(asset, dict):
+            continue
         band = CLOUDS if sensor.is_mask(key) else band_of(sensor, key, asset)
         if band and (masked or band != CLOUDS):
             found[band].append((_pixel_m(key, asset), key))

@@ -63,7 +63,7 @@ def make_scene(
         raise UserError(f"{out}: exists already; remove it, or name another file with --output")
     catalogue = catalogue_of(config.catalogue)
     sensor = sensor_of(config.collection or catalogue.collection)
-    bands = tuple(map(sensor.canonical, config.band_names)) or sensor.bands
+    bands = _bands(config, sensor)
     with loopback_without_proxy(), quiet_libraries():
         store = SceneStore(out.with_name(f"{out.name}.part"), len(bands))
         with store.locked():
@@ -96,6 +96,15 @@ def _require_libraries() -> None:
             raise UserError(
                 "a scene from a catalogue needs more packages; install with pip install 'compactnas[scene]'"
             )
+
+
+def _bands(config: SceneConfig, sensor: Sensor) -> tuple[str, ...]:
+    """Names of the bands in the sensor's form."""
+    bands = tuple(map(sensor.canonical, config.band_names)) or sensor.bands
+    twice = next((band for band in bands if bands.count(band) > 1), None)
+    if twice:
+        raise UserError(f"--bands: names {twice} twice; name each band once")
+    return bands
 
 
 def _claimed(area: Area, config: SceneConfig) -> dict[str, Any]:

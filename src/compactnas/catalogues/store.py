@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class SceneStore:
         Raises:
             UserError: Another process works on this scene.
         """
+        created = [folder for folder in self.folder.parents if not folder.exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / LOCK)
         try:
@@ -55,8 +56,11 @@ class SceneStore:
             yield
         finally:
             lock.release()
-            if self.folder.is_dir() and not (self.folder / FOUND).exists():
+            if not (self.folder / FOUND).exists():
                 self.remove()
+                with suppress(OSError):  # the file of a finished scene is in the first of them
+                    for folder in created:
+                        folder.rmdir()
 
     def claim(self, options: dict[str, Any]) -> None:
         """Reserve the folder for a scene with these options, or check that it belongs to it.
