@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from support.stac_items import BANDS, EPSG, KINDS, LEFT, TOP, V1, City, bounds_of, city, item_of, write_cog, write_item
+from support.stac_scenes import plain_composite, read_scene
 from support.stac_server import OLD_CALLS, Catalogue, served
 
 from compactnas.catalogues.making import make_scene
@@ -43,23 +43,6 @@ def cities() -> list[City]:
     return [city(day, clouds=clouds) for day, clouds in enumerate(CLOUDS)]
 
 
-def plain(values: np.ndarray, clear: np.ndarray, function: Callable[..., Any] = np.nanmedian) -> np.ndarray:
-    """Composite of (days, bands, rows, columns) by numpy; 0 where no day is clear."""
-    seen = np.where(clear[:, None], values.astype(np.float64), np.nan)
-    some = clear.any(axis=0)
-    found = np.zeros(values.shape[1:])
-    found[:, some] = function(seen[:, :, some], axis=0)
-    return np.rint(found).astype(np.uint16)
-
-
-def read(file: Path, pixel_m: float = 10.0) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """Read a scene, and the part of the made tile that it shows."""
-    with rasterio.open(file) as raster:
-        row, column = round((TOP - raster.transform.f) / pixel_m), round((raster.transform.c - LEFT) / pixel_m)
-        assert (raster.transform.a, raster.transform.e) == (pixel_m, -pixel_m)
-        return raster.read(), (slice(row, row + raster.height), slice(column, column + raster.width))
-
-
 def test_a_composite_is_the_median_of_the_clear_pixels(
     catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,8 +53,8 @@ def test_a_composite_is_the_median_of_the_clear_pixels(
     ]
     words = ["scene", BOX, "--dates", "2024-05-01/2024-09-30", "--catalogue", catalogue.url, "-o", str(out)]
     assert main(words) == 0
-    found, part = read(out)
-    expected = plain(np.stack([one.reflectance for one in made]), np.stack([one.clear for one in made]))
+    found, part = read_scene(out)
+    expected = plain_composite(np.stack([one.reflectance for one in made]), np.stack([one.clear for one in made]))
     np.testing.assert_array_equal(found, expected[:, *part])
     assert (found.shape[0], found.dtype) == (10, np.uint16) and min(found.shape[1:]) >= 85
     assert (found == 0).all(axis=0).any(), "some pixel is under clouds on all days"
@@ -98,7 +81,7 @@ def test_every_catalogue_gives_the_same_reflectance(kind: str, catalogue: Catalo
     catalogue.items = [write_item(catalogue.folder, KINDS[kind], one, DAYS[0], catalogue.url)]
     words = ["--dates", DAYS[0], "--catalogue", catalogue.url, "--collection", KINDS[kind].collection]
     assert main(["scene", BOX, *words, "--bands", "B04,B8A,B02", "-o", str(tmp_path / "a.tif")]) == 0
-    found, part = read(tmp_path / "a.tif")
+    found, part = read_scene(tmp_path / "a.tif")
     wanted = [BANDS.index(band) for band in ("B04", "B8A", "B02")]
     np.testing.assert_array_equal(found, one.reflectance[wanted][:, *part])
 
@@ -112,7 +95,7 @@ def test_items_of_two_baselines_are_mixed_without_a_step(catalogue: Catalogue, t
     ]
     words = ["--dates", "2024", "--catalogue", catalogue.url, "--composite", "mean", "-o", str(tmp_path / "a.tif")]
     assert main(["scene", BOX, *words]) == 0
-    found, part = read(tmp_path / "a.tif")
+    found, part = read_scene(tmp_path / "a.tif")
     np.testing.assert_array_equal(found, one.reflectance[:, *part])
 
 
@@ -132,8 +115,8 @@ def test_a_day_is_one_observation_and_newer_processing_comes_first(catalogue: Ca
     assert main(["scene", BOX, *words]) == 0
     first = np.where(np.arange(96)[:, None] < 40, old.reflectance, new.reflectance)
     both = np.stack([first, other.reflectance])[:, [0, 3]]
-    found, part = read(tmp_path / "a.tif")
-    np.testing.assert_array_equal(found, plain(both, np.ones((2, 96, 96), bool))[:, *part])
+    found, part = read_scene(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found, plain_composite(both, np.ones((2, 96, 96), bool))[:, *part])
 
 
 def test_the_clearest_days_are_taken_and_the_rest_is_told(
@@ -153,71 +136,9 @@ def test_the_clearest_days_are_taken_and_the_rest_is_told(
     said = capsys.readouterr()
     assert json.loads(said.out)["days"] == ["2024-06-11", "2024-06-13"]
     assert "1 of 4 items left out: cloud cover above 60 %" in said.err
-    assert "1 days with more clouds left out (--max-dates 2)" in said.err
-    found, part = read(tmp_path / "a.tif")
-    expected = plain(np.stack([made[1].reflectance[:1], made[3].reflectance[:1]]), np.ones((2, 96, 96), bool))
-    np.testing.assert_array_equal(found, expected[:, *part])
-
-
-def landsat(catalogue: Catalogue, numbers: np.ndarray, quality: np.ndarray, day: str) -> dict[str, Any]:
-    """Write an item as Earth Search has it for Landsat Collection 2 Level 2."""
-    assets = {}
-    names = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
-    declared = {"scale": 2.75e-05, "offset": -0.2, "nodata": 0, "data_type": "uint16"}
-    for key, band in {**dict(zip(names, numbers, strict=True)), "qa_pixel": quality}.items():
-        file = f"LC08_{day}_{key}.tif"
-        write_cog(catalogue.folder / file, band, 30.0)
-        assets[key] = {
-            "href": f"{catalogue.url}/files/{file}",
-            "type": "image/tiff",
-            "proj:transform": [30.0, 0, LEFT, 0, -30.0, TOP],
-            **({} if key == "qa_pixel" else {"raster:bands": [declared]}),
-        }
-    properties = {"platform": "landsat-8", "eo:cloud_cover": 3.0}
-    return item_of(f"LC08_{day}", "landsat-c2-l2", day, assets, EPSG, properties, 30.0 * len(quality))
-
-
-def test_landsat_is_read_at_30_m_on_its_own_pixels(catalogue: Catalogue, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    numbers = random.integers(7500, 30_000, (2, 7, 40, 40)).astype(np.uint16)
-    quality = np.full((2, 40, 40), 0b1000000, np.uint16)  # clear
-    quality[0, 5:15, 5:15] |= 0b1000  # cloud
-    quality[1, 20:30, 20:30] |= 0b10000  # cloud shadow
-    quality[1, 32:, :] = 1  # fill
-    numbers[1, :, 32:, :] = 0
-    catalogue.items = [landsat(catalogue, numbers[day], quality[day], DAYS[day]) for day in range(2)]
-    catalogue.items[1]["properties"]["platform"] = "landsat-9"
-    seven = landsat(catalogue, numbers[0], quality[0], DAYS[2])
-    seven["properties"]["platform"] = "landsat-7"
-    catalogue.items.append(seven)
-    box = ",".join(map(str, bounds_of(65, 65, 1100, 1100)))
-    words = ["--dates", "2024", "--catalogue", catalogue.url, "--collection", "landsat-c2-l2"]
-    assert main(["scene", box, *words, "-o", str(tmp_path / "a.tif")]) == 0
-    found, part = read(tmp_path / "a.tif", 30.0)
-    clear = (quality & 0b111111) == 0
-    expected = plain(np.rint(numbers * 0.275 - 2000).clip(1), clear)
-    np.testing.assert_array_equal(found, expected[:, *part])
-    with rasterio.open(tmp_path / "a.tif") as raster:
-        assert raster.descriptions == tuple(f"SR_B{number}" for number in range(1, 8))
-
-
-def test_hls_is_masked_by_fmask(catalogue: Catalogue, tmp_path: Path) -> None:
-    numbers = np.random.default_rng(0).integers(-50, 4000, (2, 30, 30)).astype(np.int16)
-    numbers[:, :3] = -9999
-    mask = np.full((30, 30), 0b11000000, np.uint8)  # clear, much aerosol
-    mask[:3], mask[10:14, 10:14], mask[20, 20] = 255, 0b10, 0b100000  # none, cloud, water
-    assets = {}
-    for key, band in {"B02": numbers[0], "B8A": numbers[1], "Fmask": mask}.items():
-        write_cog(catalogue.folder / f"HLS_{key}.tif", band, 30.0)
-        assets[key] = {"href": f"HLS_{key}.tif", "type": "image/tiff"}  # relative to the item
-    properties = {"proj:transform": [30.0, 0, LEFT, 0, -30.0, TOP]}
-    catalogue.items = [item_of("HLS.S30.T33UUU.1", "HLSS30_2.0", DAYS[0], assets, EPSG, properties, 900.0)]
-    box = ",".join(map(str, bounds_of(45, 45, 800, 800)))
-    words = ["--dates", "2024", "--catalogue", catalogue.url, "--collection", "HLSS30_2.0", "--bands", "B8A,B02"]
-    assert main(["scene", box, *words, "-o", str(tmp_path / "a.tif")]) == 0
-    found, part = read(tmp_path / "a.tif", 30.0)
-    expected = np.where(numbers == -9999, 0, numbers.clip(1))[::-1]
-    expected[:, 10:14, 10:14] = 0
+    assert "left out 1 days with more clouds than the others (--max-dates 2)" in said.err
+    found, part = read_scene(tmp_path / "a.tif")
+    expected = plain_composite(np.stack([made[1].reflectance[:1], made[3].reflectance[:1]]), np.ones((2, 96, 96), bool))
     np.testing.assert_array_equal(found, expected[:, *part])
 
 
@@ -256,9 +177,9 @@ def test_items_of_a_neighbouring_zone_are_warped(
     words = ["--dates", "2024", "--catalogue", catalogue.url, "--bands", "B02", "-o", str(tmp_path / "a.tif")]
     assert main(["scene", box, *words]) == 0
     assert "1 of 2 items lie in another coordinate system than EPSG:32633" in capsys.readouterr().err
-    found, part = read(tmp_path / "a.tif")
+    found, part = read_scene(tmp_path / "a.tif")
     both = np.stack([np.full((1, 96, 96), 1234), one.reflectance[:1]])
-    np.testing.assert_array_equal(found, plain(both, np.ones((2, 96, 96), bool))[:, *part])
+    np.testing.assert_array_equal(found, plain_composite(both, np.ones((2, 96, 96), bool))[:, *part])
 
 
 def test_a_scene_is_read_by_prepare_and_map(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -275,7 +196,7 @@ def test_a_scene_is_read_by_prepare_and_map(catalogue: Catalogue, tmp_path: Path
     with rasterio.open(tmp_path / "city_lcz.tif", "w", driver="GTiff", count=1, dtype="uint8", **profile) as labels:
         labels.write(np.full((profile["height"], profile["width"]), 2, np.uint8), 1)
     assert main(["prepare", str(out), str(tmp_path / "packed")]) == 0
-    found, _ = read(out)
+    found, _ = read_scene(out)
     packed = np.load(tmp_path / "packed" / "images.npy") if (tmp_path / "packed" / "images.npy").exists() else None
     about = json.loads((tmp_path / "packed" / "manifest.json").read_text())
     assert about["bands"] == list(BANDS) and about["patches"] > 0
@@ -296,7 +217,7 @@ def test_blocks_join_without_a_seam(catalogue: Catalogue, tmp_path: Path, monkey
     seen: list[tuple[int, int]] = []
     config = SceneConfig(dates="2024", catalogue=catalogue.url, bands="B02,B11")
     make_scene(area_of(BOX), config, tmp_path / "a.tif", lambda *at: seen.append(at), print)
-    found, part = read(tmp_path / "a.tif")
+    found, part = read_scene(tmp_path / "a.tif")
     values, clear = np.stack([one.reflectance[[0, 8]] for one in made]), np.stack([one.clear for one in made])
-    np.testing.assert_array_equal(found, plain(values, clear)[:, *part])
+    np.testing.assert_array_equal(found, plain_composite(values, clear)[:, *part])
     assert seen[0] == (0, 18) and seen[-1] == (18, 18) and len(V1) == 11

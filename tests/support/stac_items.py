@@ -97,20 +97,31 @@ def city(day: int, side: int = 96, clouds: tuple[tuple[int, int, int], ...] = ()
 
 
 def write_item(
-    folder: Path, kind: Kind, one: City, day: str, url: str, name: str = "", **properties: Any
+    folder: Path, kind: Kind, one: City, day: str, url: str, name: str = "", block: int = 16, **properties: Any
 ) -> dict[str, Any]:
-    """Write the files of a city as this catalogue has them, and return its item; `url` is the server's address."""
+    """Write the files of a city as this catalogue has them, and return its item.
+
+    Args:
+        folder: Folder of the files.
+        kind: How the catalogue describes its items.
+        one: City.
+        day: Day of the item.
+        url: Address of the server.
+        name: Id of the item; by default it follows from the day.
+        block: Side of the files' tiles.
+        properties: Further properties of the item.
+    """
     name = name or f"S2B_33UUU_{day.replace('-', '')}_0_L2A"
     assets = {}
     for band, numbers in zip(BANDS, one.reflectance, strict=True):
         step = 2 if band in COARSE else 1
         stored = (numbers[::step, ::step] + kind.added).astype(np.uint16)
-        assets[kind.names.get(band, band)] = _asset(folder, f"{name}_{band}.tif", stored, 10.0 * step, url) | {
+        assets[kind.names.get(band, band)] = _asset(folder, f"{name}_{band}.tif", stored, 10.0 * step, url, block) | {
             "gsd": 10 * step,
             "eo:bands": [{"name": band, "center_wavelength": 0.5}],
             **({"raster:bands": [kind.raster | {"spatial_resolution": 10 * step}]} if kind.raster else {}),
         }
-    assets[kind.names.get("SCL", "SCL")] = _asset(folder, f"{name}_SCL.tif", one.classes, 20.0, url)
+    assets[kind.names.get("SCL", "SCL")] = _asset(folder, f"{name}_SCL.tif", one.classes, 20.0, url, block)
     assets["visual"] = {"href": f"{url}/files/none.tif", "type": "image/tiff", "roles": ["visual"]}
     return item_of(name, kind.collection, day, assets, EPSG, kind.properties | properties, len(one.classes) * 20.0)
 
@@ -144,8 +155,8 @@ def bounds_of(left_m: float, top_m: float, right_m: float, bottom_m: float) -> t
     return found
 
 
-def _asset(folder: Path, name: str, numbers: np.ndarray, pixel_m: float, url: str) -> dict[str, Any]:
-    write_cog(folder / name, numbers, pixel_m)
+def _asset(folder: Path, name: str, numbers: np.ndarray, pixel_m: float, url: str, block: int) -> dict[str, Any]:
+    write_cog(folder / name, numbers, pixel_m, blockxsize=block, blockysize=block)
     return {
         "href": f"{url}/files/{name}",
         "type": "image/tiff; application=geotiff; profile=cloud-optimized",

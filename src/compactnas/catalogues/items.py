@@ -111,7 +111,7 @@ def choose(
     taken, days_left = _clearest_days(list(found.values()), config.max_dates)
     notes = [f"{count} of {len(items)} items left out: {reason}" for reason, count in sorted(left.items())]
     if days_left:
-        notes.append(f"{days_left} days with more clouds left out (--max-dates {config.max_dates})")
+        notes.append(f"left out {days_left} days with more clouds than the others (--max-dates {config.max_dates})")
     assumed = sum(one.offset_source.startswith("assumed") for one in taken)
     if assumed:
         notes.append(

@@ -42,19 +42,19 @@ Warn = Callable[[str], None]
 def make_scene(
     area: Area, config: SceneConfig, out: Path, progress: Progress, warn: Warn, threads: int = 4
 ) -> dict[str, Any]:
-    """Make a scene, or resume one that was stopped; return the contents of the JSON file beside it.
+    """Make a scene, or resume one that was stopped; return the contents of its JSON file.
 
     Args:
         area: Place.
         config: Options.
-        out: GeoTIFF to create; unfinished work is in a folder beside it.
+        out: GeoTIFF to create; unfinished work is kept in `NAME.tif.part`.
         progress: Function that receives the number of finished layers (a band of a block) and of all layers.
         warn: Function that receives assumptions and likely mistakes.
         threads: Number of files to read at the same time.
 
     Raises:
         UserError: The file exists, the catalogue has no usable item, an item or a file cannot be read, or the folder
-            beside it holds a part of another scene.
+            with unfinished work is that of another scene.
     """
     _require_libraries()
     if out.suffix.lower() not in (".tif", ".tiff"):

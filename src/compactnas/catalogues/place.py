@@ -181,7 +181,7 @@ def _wrf_bounds(path: Path) -> tuple[float, float, float, float]:
 
 
 def _read_hdf5(path: Path, name: str) -> NDArray[np.float64] | None:
-    """Read a variable of a netCDF 4 file; None if there is none.
+    """Read a variable of a netCDF 4 file; None if the file lacks it.
 
     h5netcdf would take 20 s to open a domain, because its time grows with the square of the number of variables.
     """
@@ -198,7 +198,7 @@ def _read_hdf5(path: Path, name: str) -> NDArray[np.float64] | None:
 
 
 def _read_netcdf3(path: Path, name: str) -> NDArray[np.float64] | None:
-    """Read a variable of a netCDF 3 file; None if there is none."""
+    """Read a variable of a netCDF 3 file; None if the file lacks it."""
     from scipy.io import netcdf_file
 
     with netcdf_file(path, "r", mmap=False) as file:

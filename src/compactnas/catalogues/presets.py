@@ -16,7 +16,7 @@ class Catalogue:
         name: Name of the preset, or the URL.
         url: Address of the API.
         collection: Collection that is searched by default.
-        other: Collection to try if the default one has nothing; empty if there is none.
+        other: Collection to suggest if the default one has nothing; may be empty.
         tokens: Address that gives access tokens for the files, without account and container; empty if none is needed.
         keys: Environment variables with the keys to the files.
         keys_from: Web page where users get these keys.
@@ -66,6 +66,6 @@ def catalogue_of(text: str) -> Catalogue:
     if address.scheme not in ("http", "https") or not address.hostname:
         raise UserError(f"--catalogue: {text!r} is no URL and no known name; {suggestion(text, tuple(PRESETS))}")
     if address.username or address.password:
-        raise UserError("--catalogue: the URL holds a password, which would be written beside the scene; leave it out")
+        raise UserError("--catalogue: the URL holds a password, which would be written to NAME.json; leave it out")
     url = text.rstrip("/")
     return next((preset for preset in PRESETS.values() if preset.url == url), Catalogue(url, url))

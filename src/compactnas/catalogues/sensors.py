@@ -21,7 +21,7 @@ LANDSAT_COMMON = dict(zip(("coastal", "blue", "green", "red", "nir08", "swir16",
 
 @dataclass(frozen=True)
 class Sensor:
-    """What the collections of one sensor have in common.
+    """Sensor of one or more collections.
 
     Attributes:
         name: Name for messages.
@@ -33,7 +33,7 @@ class Sensor:
         nodata: Number that stands for no data, if an item declares none.
         mask: Regular expression for the name of the asset with the cloud mask.
         mask_nodata: Number that stands for no data in the mask.
-        hidden_bits: Bits of the mask of which each one hides a pixel; 0 if the mask holds classes.
+        hidden_bits: Bits of the mask; if any is set, the pixel is hidden. 0 if the mask holds classes.
         platforms: Regular expression for the satellites whose items are taken; empty for all.
     """
 

@@ -1,4 +1,4 @@
-"""Keep the finished blocks of a scene beside its file, so that an interrupted scene can be resumed."""
+"""Keep the finished blocks of a scene next to its file, so that an interrupted scene can be resumed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class SceneStore:
         write_json(self.folder / FOUND, {"observations": [asdict(one) for one in observations], "notes": notes})
 
     def load_found(self) -> tuple[list[Observation], list[str]] | None:
-        """Load the observations of an interrupted scene; None if there are none yet."""
+        """Load the observations of an interrupted scene; None before the first search."""
         file = self.folder / FOUND
         if not file.exists():
             return None
