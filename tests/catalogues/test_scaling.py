@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from compactnas.catalogues.config import SceneConfig
+from compactnas.catalogues.items import choose
+from compactnas.catalogues.place import Area
 from compactnas.catalogues.scaling import scaling_of
 from compactnas.catalogues.sensors import HLS_L30, HLS_S30, LANDSAT, SENTINEL_2, Sensor, band_of, sensor_of
 from compactnas.errors import UserError
@@ -114,3 +117,28 @@ def test_the_sensor_follows_from_the_collection(collection: str, sensor: Sensor)
 def test_an_unknown_sensor_is_one_line() -> None:
     with pytest.raises(UserError, match="--collection: 'sentinel-1-grd' is not known to be of Sentinel-2"):
         sensor_of("sentinel-1-grd")
+
+
+def test_items_of_copernicus_are_understood() -> None:
+    """Assets in several resolutions on S3, with version 2 of the extensions: the finest file of each band is taken."""
+    assets: dict[str, Any] = {"TCI_10m": {"href": "s3://eodata/TCI_10m.jp2", "type": "image/jp2", "roles": ["visual"]}}
+    for key, pixel_m in (
+        ("B02_60m", 60),
+        ("B02_10m", 10),
+        ("B02_20m", 20),
+        ("B8A_20m", 20),
+        ("SCL_60m", 60),
+        ("SCL_20m", 20),
+    ):
+        assets[key] = {"href": f"s3://eodata/{key}.jp2", "type": "image/jp2", "roles": ["data"], "gsd": pixel_m}
+        assets[key] |= {} if "SCL" in key else {"raster:scale": 0.0001, "raster:offset": -0.1, "nodata": 0}
+    properties = {"datetime": "2024-06-10T10:16:09.024Z", "processing:version": "05.10", "proj:code": "EPSG:32633"}
+    item = {"id": "S2B_MSIL2A", "properties": properties, "assets": assets, "bbox": [13, 52, 14, 53]}
+    area, config = Area((13.2, 52.4, 13.3, 52.5), "box"), SceneConfig(dates="2024")
+    ((one,), notes) = choose([item], area, config, SENTINEL_2, ("B02", "B8A"), "here")
+    assert {band: asset.href for band, asset in one.assets.items()} == {
+        "B02": "s3://eodata/B02_10m.jp2",
+        "B8A": "s3://eodata/B8A_20m.jp2",
+        "clouds": "s3://eodata/SCL_20m.jp2",
+    }
+    assert one.assets["B02"][1:] == (1e-4, -0.1, 0.0) and (one.epsg, one.day, notes) == (32633, "2024-06-10", [])

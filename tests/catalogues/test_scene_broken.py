@@ -6,14 +6,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.forking import finish
 from support.stac_items import KINDS, bounds_of, city, write_item
 from support.stac_server import OLD_CALLS, Catalogue, served
 
-from compactnas.catalogues import http
+from compactnas.catalogues import http, making
 from compactnas.cli import main
 
 pytest.importorskip("rasterio", reason="scenes need rasterio (the scene extra)")
@@ -184,93 +183,6 @@ def test_a_bad_option_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "href",
-    [
-        "file:///etc/passwd",
-        "/etc/passwd",
-        "/vsizip//etc/a.zip/a.tif",
-        "/vsicurl/http://x/a.tif",
-        "ftp://x/a.tif",
-        "a b",
-    ],
-)
-def test_a_catalogue_cannot_make_it_open_local_files(
-    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str], href: str
-) -> None:
-    catalogue.items[0]["assets"]["blue"]["href"] = href
-    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
-    assert "only addresses of HTTP and S3 are opened; leave it out with --without S2B_33UUU_20240610_0_L2A" in said
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_refers_to_others_is_not_opened(catalogue: Catalogue, tmp_path: Path) -> None:
-    """GDAL would open a virtual raster by its content, and the file of this machine that it names."""
-    vrt = catalogue.folder / "virtual.tif"
-    vrt.write_text(
-        '<VRTDataset rasterXSize="40" rasterYSize="40"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
-        f"<SourceFilename>{catalogue.folder / 'S2B_33UUU_20240610_0_L2A_B02.tif'}</SourceFilename></SimpleSource>"
-        "</VRTRasterBand></VRTDataset>"
-    )
-    catalogue.items[0]["assets"]["blue"]["href"] = f"{catalogue.url}/files/virtual.tif"
-    done = finish(["-c", IMPATIENT, *words(catalogue, tmp_path / "a.tif")], check=False)
-    assert done.returncode == 2 and "B02: the file is cut off, damaged or no GeoTIFF" in done.stderr
-
-
-def link_to_a_file(catalogue: Catalogue) -> dict[str, Any]:
-    page = Catalogue.landing(catalogue)
-    for link in page["links"]:
-        if link["rel"] == "search":
-            link["href"] = "file:///etc/passwd"
-    return page
-
-
-@pytest.mark.parametrize(
-    ("landing", "message"),
-    [
-        (link_to_a_file, "refers to 'file:///etc/passwd', which is no address of HTTP"),
-        (lambda _: [1, 2], "is not that of a STAC API"),
-        (lambda _: {"type": "Catalog"}, "is not that of a STAC API|is no STAC API with item search"),
-        (lambda one: Catalogue.landing(one) | {"conformsTo": []}, "is no STAC API with item search"),
-    ],
-)
-def test_a_server_that_is_no_catalogue_is_one_line(
-    catalogue: Catalogue,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    landing: Any,
-    message: str,
-) -> None:
-    monkeypatch.setattr(catalogue, "landing", lambda: landing(catalogue))
-    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
-    assert any(part in said for part in message.split("|")), said
-
-
-@pytest.mark.parametrize(
-    "harm",
-    [
-        {"properties": None},
-        {"assets": {"blue": 3}},
-        {"bbox": "here", "geometry": None},
-        {"properties": {"datetime": "yesterday"}},
-        {"id": {"deep": []}, "assets": []},
-    ],
-)
-def test_a_malformed_item_is_left_out_and_counted(
-    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: dict[str, Any]
-) -> None:
-    monkey = catalogue.items[0] | harm
-    monkey["properties"] = harm.get("properties", catalogue.items[0]["properties"])
-    catalogue.items[0], catalogue.search = monkey, lambda asked: {"features": catalogue.items, "links": []}  # type: ignore[method-assign]
-    try:
-        assert main(words(catalogue, tmp_path / "a.tif")) == 0
-    finally:
-        del catalogue.search
-    assert "1 of 2 items left out: " in capsys.readouterr().err
-    assert len(json.loads((tmp_path / "a.json").read_text())["items"]) == 1
-
-
 def test_other_options_do_not_go_on_with_a_part(catalogue: Catalogue, tmp_path: Path) -> None:
     catalogue.broken["B05"] = 2
     assert finish(["-c", IMPATIENT, *words(catalogue, tmp_path / "a.tif")], check=False).returncode == 2
@@ -278,6 +190,21 @@ def test_other_options_do_not_go_on_with_a_part(catalogue: Catalogue, tmp_path: 
     done = finish(["-c", IMPATIENT, *words(catalogue, tmp_path / "a.tif", "--max-cloud", "50")], check=False)
     assert done.returncode == 2
     assert "holds part of another scene (max_cloud 60.0, not 50.0); give the same command again" in done.stderr
+
+
+def test_a_box_may_begin_with_a_minus_sign(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["scene", "-74.3,40.4,-73.7,41", *words(catalogue, tmp_path / "a.tif")[2:]]
+    assert "has no item around 40.70 N, 74.00 W from 2024" in refused(capsys, command)
+
+
+def test_a_missing_package_is_one_line(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "NEEDED", ("rasterio", "no_such_package.stac"))
+    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
+    assert said.endswith("install with pip install 'compactnas[scene]'")
 
 
 def test_files_on_s3_need_keys(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SLOW = {
     "benchmarks": ("kept", "scripts"),
-    "catalogues": ("scene", "scene_broken", "scene_kill", "scene_sensors"),
+    "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
     "cli": ("cli",),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),

@@ -63,7 +63,12 @@ def new_session() -> Session:
     from urllib3.util import Retry
 
     retry = Retry(
-        total=RETRIES, backoff_factor=BACKOFF_S, status_forcelist=TEMPORARY, allowed_methods=None, raise_on_status=False
+        total=RETRIES,
+        backoff_factor=BACKOFF_S,
+        status_forcelist=TEMPORARY,
+        allowed_methods=None,  # a search by POST changes nothing, so it may be repeated
+        raise_on_status=False,
+        respect_retry_after_header=False,  # a server could ask for a day
     )
     session = Session()
     for scheme in ("http://", "https://"):

@@ -92,7 +92,11 @@ def make_scene(
 
 def _require_libraries() -> None:
     for name in NEEDED:
-        if find_spec(name) is None:
+        try:
+            found = find_spec(name)
+        except ModuleNotFoundError:  # of `odc`, the part before the dot
+            found = None
+        if found is None:
             raise UserError(
                 "a scene from a catalogue needs more packages; install with pip install 'compactnas[scene]'"
             )

@@ -52,8 +52,12 @@ class Loader:
     ) -> None:
         self._observations, self._grid, self._sensor = list(observations), grid, sensor
         self._classes, self._files, self._threads = classes, files, threads
-        self._items = [_item(one) for one in observations]
-        self._known = {asset.href: (one.id, band, asset) for one in observations for band, asset in one.assets.items()}
+        self._items = [_item(one, number) for number, one in enumerate(observations)]
+        self._known = {
+            _numbered(asset.href, number): (one.id, band, asset)
+            for number, one in enumerate(observations)
+            for band, asset in one.assets.items()
+        }
         self._lock = Lock()
         self.seen: Counter[str] = Counter()
         self.negative: Counter[str] = Counter()
@@ -113,7 +117,12 @@ class Loader:
         return np.where(valid, values.clip(1, LARGEST), NO_DATA).astype(np.uint16)
 
 
-def _item(one: Observation) -> Any:
+def _numbered(href: str, number: int) -> str:
+    """Make an address that tells apart items which share a file."""
+    return f"{href}#{number}"
+
+
+def _item(one: Observation, number: int) -> Any:
     """Make a STAC item with nothing but what odc-stac needs: footprint, day, and files by band."""
     import pystac
 
@@ -129,7 +138,7 @@ def _item(one: Observation) -> Any:
         properties={"day": one.day},
     )
     for band, asset in one.assets.items():
-        item.add_asset(band, pystac.Asset(asset.href, media_type="image/tiff", roles=["data"]))
+        item.add_asset(band, pystac.Asset(_numbered(asset.href, number), media_type="image/tiff", roles=["data"]))
     return item
 
 

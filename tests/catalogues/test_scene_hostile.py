@@ -1,0 +1,156 @@
+"""A catalogue cannot make a scene open files of this machine, and its malformed answers are one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.forking import finish
+from support.stac_items import KINDS, bounds_of, city, write_item
+from support.stac_server import OLD_CALLS, Catalogue, served
+
+from compactnas.catalogues import http
+from compactnas.cli import main
+
+pytest.importorskip("rasterio", reason="scenes need rasterio (the scene extra)")
+pytest.importorskip("odc.stac", reason="scenes from catalogues need odc-stac (the scene extra)")
+pytest.importorskip("pystac_client", reason="scenes from catalogues need pystac-client (the scene extra)")
+pytestmark = OLD_CALLS
+
+DAYS = ("2024-06-10", "2024-06-13")
+BOX = ",".join(f"{value:.7f}" for value in bounds_of(5, 5, 645, 645))
+
+IMPATIENT = """
+import sys
+from compactnas.catalogues import files, grid, http
+files.NETWORK.update(GDAL_HTTP_MAX_RETRY="1", GDAL_HTTP_RETRY_DELAY="0.05")
+files.NETWORK.update(CPL_VSIL_CURL_NON_CACHED="/vsicurl/http://127.0.0.1")
+http.BACKOFF_S, grid.BLOCK_PX = 0.01, (64,)
+from compactnas.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""Runs a command with small blocks, short waits, and files that are requested again for each block."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """Two days of a city; tests put back what they change."""
+    with served(Catalogue(tmp_path_factory.mktemp("files"))) as found:
+        found.items = [
+            write_item(found.folder, KINDS["earth search 1"], city(place, 80, ((4, 4, 9),)), day, found.url)
+            for place, day in enumerate(DAYS)
+        ]
+        yield found
+
+
+@pytest.fixture
+def catalogue(made: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
+    monkeypatch.setattr(http, "BACKOFF_S", 0.01)
+    items = json.dumps(made.items)
+    yield made
+    made.items = json.loads(items)
+    made.broken.clear()
+
+
+def words(catalogue: Catalogue, out: Path, *more: str) -> list[str]:
+    base = ["scene", BOX, "--dates", "2024", "--catalogue", catalogue.url, "--bands", "B02,B05", "-o", str(out)]
+    return [*base, *more]
+
+
+def refused(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
+    """Run a command that fails with one line, and return the line."""
+    assert main(command) == 2
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("compactnas: error: ") and not said.out, said
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "/vsizip//etc/a.zip/a.tif",
+        "/vsicurl/http://x/a.tif",
+        "ftp://x/a.tif",
+        "a b",
+    ],
+)
+def test_a_catalogue_cannot_make_it_open_local_files(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str], href: str
+) -> None:
+    catalogue.items[0]["assets"]["blue"]["href"] = href
+    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
+    assert "only addresses of HTTP and S3 are opened; leave it out with --without S2B_33UUU_20240610_0_L2A" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_refers_to_others_is_not_opened(catalogue: Catalogue, tmp_path: Path) -> None:
+    """GDAL would open a virtual raster by its content, and the file of this machine that it names."""
+    vrt = catalogue.folder / "virtual.tif"
+    vrt.write_text(
+        '<VRTDataset rasterXSize="40" rasterYSize="40"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        f"<SourceFilename>{catalogue.folder / 'S2B_33UUU_20240610_0_L2A_B02.tif'}</SourceFilename></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    catalogue.items[0]["assets"]["blue"]["href"] = f"{catalogue.url}/files/virtual.tif"
+    done = finish(["-c", IMPATIENT, *words(catalogue, tmp_path / "a.tif")], check=False)
+    assert done.returncode == 2 and "B02: the file is cut off, damaged or no GeoTIFF" in done.stderr
+
+
+def link_to_a_file(catalogue: Catalogue) -> dict[str, Any]:
+    page = Catalogue.landing(catalogue)
+    for link in page["links"]:
+        if link["rel"] == "search":
+            link["href"] = "file:///etc/passwd"
+    return page
+
+
+@pytest.mark.parametrize(
+    ("landing", "message"),
+    [
+        (link_to_a_file, "refers to 'file:///etc/passwd', which is no address of HTTP"),
+        (lambda _: [1, 2], "is not that of a STAC API"),
+        (lambda _: {"type": "Catalog"}, "is not that of a STAC API|is no STAC API with item search"),
+        (lambda one: Catalogue.landing(one) | {"conformsTo": []}, "is no STAC API with item search"),
+    ],
+)
+def test_a_server_that_is_no_catalogue_is_one_line(
+    catalogue: Catalogue,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    landing: Any,
+    message: str,
+) -> None:
+    monkeypatch.setattr(catalogue, "landing", lambda: landing(catalogue))
+    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
+    assert any(part in said for part in message.split("|")), said
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"properties": None},
+        {"assets": {"blue": 3}},
+        {"bbox": "here", "geometry": None},
+        {"properties": {"datetime": "yesterday"}},
+        {"id": {"deep": []}, "assets": []},
+    ],
+)
+def test_a_malformed_item_is_left_out_and_counted(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: dict[str, Any]
+) -> None:
+    monkey = catalogue.items[0] | harm
+    monkey["properties"] = harm.get("properties", catalogue.items[0]["properties"])
+    catalogue.items[0], catalogue.search = monkey, lambda asked: {"features": catalogue.items, "links": []}  # type: ignore[method-assign]
+    try:
+        assert main(words(catalogue, tmp_path / "a.tif")) == 0
+    finally:
+        del catalogue.search
+    assert "1 of 2 items left out: " in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "a.json").read_text())["items"]) == 1
