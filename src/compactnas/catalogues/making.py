@@ -28,6 +28,7 @@ from compactnas.catalogues.store import SceneStore
 from compactnas.catalogues.writing import write_scene
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
+from compactnas.io.sole_writer import require_own
 from compactnas.scenes.scene import Window
 from compactnas.version import __version__
 
@@ -85,6 +86,7 @@ def make_scene(
             about = _about(area, config, catalogue, sensor, bands, grid, observations, notes)
             whole = write_scene(store, grid, blocks, bands, f"compactnas, {config.composite} of {catalogue.url}")
             write_json(out.with_suffix(".json"), about)
+            require_own(whole)
             whole.replace(out)
             store.remove()
     return about

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from jaxtyping import UInt16
 
 from compactnas.catalogues.items import Observation, require_remote
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.sole_writer import workplace
 from compactnas.scenes.scene import Window
 
-ABOUT, FOUND, LOCK = "about.json", "found.json", "lock"
+ABOUT, FOUND = "about.json", "found.json"
 NUMBER = np.dtype("<u2")
 
 Block = UInt16[np.ndarray, "bands rows columns"]
@@ -44,23 +44,15 @@ class SceneStore:
             UserError: Another process works on this scene.
         """
         created = [folder for folder in self.folder.parents if not folder.exists()]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"{self.folder}: another process works on this scene; wait for it, or stop it") from None
-        try:
-            for part in self.folder.glob(".*.part"):  # half-written files of a killed process
-                part.unlink(missing_ok=True)
-            yield
-        finally:
-            lock.release()
-            if not (self.folder / FOUND).exists():
-                self.remove()
-                with suppress(OSError):  # the file of a finished scene is in the first of them
-                    for folder in created:
-                        folder.rmdir()
+        with workplace(self.folder):
+            try:
+                yield
+            finally:
+                if not (self.folder / FOUND).exists():
+                    self.remove()
+                    with suppress(OSError):  # the file of a finished scene is in the first of them
+                        for folder in created:
+                            folder.rmdir()
 
     def claim(self, options: dict[str, Any]) -> None:
         """Reserve the folder for a scene with these options, or check that it belongs to it.
