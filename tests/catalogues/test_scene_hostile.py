@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.forking import finish
-from support.stac_items import KINDS, bounds_of, city, write_item
+from support.stac_items import KINDS, bounds_of, city, write_cog, write_item
 from support.stac_server import OLD_CALLS, Catalogue, served
 
 from compactnas.catalogues import http
@@ -154,3 +155,18 @@ def test_a_malformed_item_is_left_out_and_counted(
         del catalogue.search
     assert "1 of 2 items left out: " in capsys.readouterr().err
     assert len(json.loads((tmp_path / "a.json").read_text())["items"]) == 1
+
+
+def test_files_of_other_numbers_than_declared_are_one_line(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cog(catalogue.folder / "float.tif", np.full((40, 40), 4.5, np.float32), 20.0)
+    assets = catalogue.items[0]["assets"]
+    assets["scl"]["href"] = f"{catalogue.url}/files/float.tif"
+    said = refused(capsys, words(catalogue, tmp_path / "a.tif"))
+    assert "its cloud mask holds numbers of type float32" in said
+    assert main(words(catalogue, tmp_path / "b.tif", "--cloud-classes", "-")) == 0
+    capsys.readouterr()
+    assets["blue"]["raster:bands"][0]["nodata"] = -9999
+    said = refused(capsys, words(catalogue, tmp_path / "c.tif", "--cloud-classes", "-"))
+    assert "B02: declares -9999 as no data, but holds numbers of type uint16" in said

@@ -66,6 +66,7 @@ class RemoteFiles:
             raise UserError(f"{what}: left after an error of another file")
         try:
             with self._opened(href, what) as raster:
+                _require_holds(raster, nodata, what)
                 return self._read(raster, nodata, window)
         except BaseException:
             self.failed = True
@@ -147,14 +148,25 @@ def _gdal_path(href: str) -> str:
 def _require_size(raster: Any, what: str) -> None:
     """Check the sizes in a header before any memory is allocated."""
     if raster.width * raster.height > MOST_PIXELS:
-        raise UserError(f"{what}: says that it is {raster.width} x {raster.height} pixels; leave the item out")
+        raise UserError(f"{what}: says that it is {raster.width} x {raster.height} pixels; leave it out (--without)")
     together = raster.count if raster.interleaving is not None and raster.interleaving.name == "pixel" else 1
     rows, columns = raster.block_shapes[0]
     dtype = np.dtype(raster.dtypes[0])
     if dtype.kind not in "uif":
-        raise UserError(f"{what}: holds numbers of type {raster.dtypes[0]}; leave the item out")
+        raise UserError(f"{what}: holds numbers of type {raster.dtypes[0]}; leave it out (--without)")
     if rows * columns * together * dtype.itemsize > MOST_BLOCK_BYTES:
-        raise UserError(f"{what}: is stored in blocks of {columns} x {rows} pixels, too large; leave the item out")
+        raise UserError(
+            f"{what}: is stored in blocks of {columns} x {rows} pixels, too large; leave it out (--without)"
+        )
+
+
+def _require_holds(raster: Any, nodata: float, what: str) -> None:
+    """Check that the numbers of a file can hold its no-data value."""
+    dtype = np.dtype(raster.dtypes[0])
+    if dtype.kind in "ui" and not (np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max and nodata == int(nodata)):
+        raise UserError(
+            f"{what}: declares {nodata:g} as no data, but holds numbers of type {dtype}; leave it out (--without)"
+        )
 
 
 def _reason(error: BaseException, href: str) -> str:

@@ -181,7 +181,7 @@ def _fill(
                 block[place] = numbers
                 at(done + place + 1, total)
         except UserError as error:
-            kept = f"{number} of {len(blocks)} blocks are kept in {store.folder}"
+            kept = f"{done // len(bands)} of {len(blocks)} blocks are kept in {store.folder}"
             raise UserError(f"{error}; {kept}: give the same command again to go on") from error
         store.put(number, block)
         done += len(bands)

@@ -17,6 +17,7 @@ from compactnas.catalogues.files import RemoteFiles
 from compactnas.catalogues.grid import Grid
 from compactnas.catalogues.items import CLOUDS, Asset, Observation
 from compactnas.catalogues.sensors import Sensor
+from compactnas.errors import UserError
 from compactnas.scenes.numbers import DIGITAL_NUMBERS
 from compactnas.scenes.scene import Window
 
@@ -101,6 +102,10 @@ class Loader:
         name, band, asset = self._known[href]
         numbers = self._files.read(href, asset.nodata, window, f"item {name}, {band}")
         if band == CLOUDS:
+            if numbers.dtype.kind not in "ui":
+                raise UserError(
+                    f"item {name}: its cloud mask holds numbers of type {numbers.dtype}; leave it out (--without)"
+                )
             hidden = self._sensor.hidden(numbers, self._classes)
             return np.where(numbers == asset.nodata, NO_DATA, np.where(hidden, HIDDEN, CLEAR)).astype(np.uint16)
         return self._reflectance(numbers, asset, name)
