@@ -73,15 +73,19 @@ def test_files_of_polygons_give_their_bounds(tmp_path: Path, name: str, driver: 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.geojson", "nothing", "is no geojson file"),
-        ("a.geojson", "{}", "cannot be read as polygons|has no polygon"),
-        ("a.json", '{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline read /etc/x"}', "other files"),
+        ("a.geojson", "nothing", "is not GeoJSON|nothing"),
+        ("a.geojson", "{}", "GeoJSON|features"),
+        (
+            "a.json",
+            '{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline read /x"}',
+            "GeoJSON|features",
+        ),
         (
             "a.kml",
             "<OGRVRTDataSource><SrcDataSource>/etc/x</SrcDataSource></OGRVRTDataSource>",
-            "refers to other files",
+            "KML",
         ),
-        ("a.gpkg", "{}", "is no gpkg file"),
+        ("a.gpkg", "{}", "is not a GeoPackage"),
         ("a.txt", "{}", "is no place"),
         ("geo_em.nc", "CDF\x05", "is no netCDF file of format 3 or 4"),
         ("geo_em.nc", "CDF\x01" + "\x00" * 40, "has no XLAT_M|cannot be read as netCDF"),

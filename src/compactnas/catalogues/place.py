@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,25 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
-from compactnas.io.untrusted import read_text
+from compactnas.labels.finding import VECTORS, is_vector
+from compactnas.labels.reading import read_features
 
 NUMBER = r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*"
 BOX = re.compile(",".join([NUMBER] * 4))
 ORDER = "the order is LEFT,BOTTOM,RIGHT,TOP in degrees"
 UTM_NORTH, UTM_SOUTH = 84.0, -80.0
-MAGIC = {
-    ".geojson": (b"{",),
-    ".json": (b"{",),
-    ".kml": (b"<",),
-    ".kmz": (b"PK",),
-    ".gpkg": (b"SQLite format 3",),
-    ".shp": (b"\x00\x00\x27\x0a",),
-    ".fgb": (b"fgb",),
-    ".parquet": (b"PAR1",),
-}
-"""First bytes of the accepted files of polygons by suffix, so that GDAL takes the driver of the suffix."""
-REFERRING = re.compile(r"OGRVRTDataSource|gdal_streamed_alg|NetworkLink", re.IGNORECASE)
-"""Words of text files that make GDAL open other files."""
 CORNERS = (("XLONG_C", "XLAT_C"), ("XLONG_M", "XLAT_M"))
 """Longitudes and latitudes in a WRF domain: corners of the cells, or their centres."""
 MOST_VALUES = 2**26
@@ -87,9 +73,9 @@ def area_of(text: str) -> Area:
     suffix = path.suffix.lower()
     if suffix in (".nc", ".nc4"):
         return _checked(_wrf_bounds(path), text, box=False)
-    if suffix in MAGIC:
+    if is_vector(path):
         return _checked(_polygon_bounds(path), text, box=False)
-    raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(MAGIC)}) or a WRF domain (geo_em.*.nc)")
+    raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(VECTORS)}) or a WRF domain")
 
 
 def _checked(bounds: Any, text: str, *, box: bool) -> Area:
@@ -116,48 +102,22 @@ def _checked(bounds: Any, text: str, *, box: bool) -> Area:
 
 
 def _polygon_bounds(path: Path) -> tuple[float, float, float, float]:
-    """Read the bounds of all layers of a file of polygons, in degrees."""
-    if find_spec("pyogrio") is None:
-        raise UserError(f"{path}: files of polygons need pyogrio; install with pip install 'compactnas[scene]'")
-    import pyogrio
-    from pyogrio.errors import DataLayerError, DataSourceError
+    """Read the bounds of all polygons of a file, in degrees."""
+    features = read_features(path)
+    import shapely
     from rasterio.crs import CRS
     from rasterio.errors import RasterioError
     from rasterio.warp import transform_bounds
 
-    _require_kind(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pyogrio warns of what does not matter for bounds
-            about = pyogrio.read_info(path, force_total_bounds=True)
-    except (DataSourceError, DataLayerError, ValueError, OSError) as error:
-        text = " ".join(str(error).split())[:160]
-        raise UserError(f"{path}: cannot be read as polygons ({text}); export it again") from error
-    bounds = about.get("total_bounds")
-    if bounds is None or not np.isfinite(bounds).all():
+    shapes = shapely.from_wkb([one for one in features.geometries if one is not None], on_invalid="ignore")
+    areas = shapes[(shapely.get_dimensions(shapes) == 2) & ~shapely.is_empty(shapes)]
+    if not len(areas):
         raise UserError(f"{path}: has no polygon; draw one around the place")
-    if not about.get("crs"):
-        raise UserError(
-            f"{path}: has no coordinate system (a shapefile needs its .prj); export it in degrees (EPSG:4326)"
-        )
     try:
-        crs = CRS.from_user_input(about["crs"])
-        return transform_bounds(crs, "EPSG:4326", *map(float, bounds))  # type: ignore[no-any-return]
+        crs = CRS.from_user_input(features.crs)
+        return transform_bounds(crs, "EPSG:4326", *map(float, shapely.total_bounds(areas)))  # type: ignore[no-any-return]
     except (RasterioError, ValueError) as error:
         raise UserError(f"{path}: its coordinate system is unusable ({error}); export it in degrees") from error
-
-
-def _require_kind(path: Path) -> None:
-    """Check that the content of a file is what its suffix says, and that it refers to no other file."""
-    suffix = path.suffix.lower()
-    with path.open("rb") as file:
-        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-    if not any(head.startswith(magic) for magic in MAGIC[suffix]):
-        raise UserError(f"{path}: is no {suffix[1:]} file; export the polygons again")
-    if suffix in (".geojson", ".json", ".kml") and (
-        found := REFERRING.search(read_text(path, "export fewer polygons", errors="replace"))
-    ):
-        raise UserError(f"{path}: refers to other files ({found[0]}); export the polygons alone")
 
 
 def _wrf_bounds(path: Path) -> tuple[float, float, float, float]:
