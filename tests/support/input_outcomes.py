@@ -1,10 +1,11 @@
-"""Feed one input to the package, and print what came of it as JSON.
+"""Feed inputs to the package, and print what came of each as a line of JSON.
 
-    python input_outcomes.py USE
+    python input_outcomes.py < USES
 
-USE is JSON: `{"train": {options of DataConfig}}` or `{"run": [words of a command line]}`, with `"map": FOLDER` for the
-classes that a map holds. The outcome has `windows` (key -> LCZ), `cells` (rows of LCZ), `printed` or `error`, and
-`notes`. `scripts/inputs_table` runs this file with the package of another commit, so it uses public names alone.
+Each line of USES is JSON: `{"train": {options of DataConfig}}` or `{"run": [words of a command line]}`, with `"map":
+FOLDER` for the classes that a map holds. The outcome has `windows` (key -> LCZ), `cells` (rows of LCZ), `printed` or
+`error`, and `notes`; or `traceback`. `scripts/inputs_table` runs this file with the package of another commit, so it
+uses public names alone.
 """
 
 from __future__ import annotations
@@ -73,5 +74,15 @@ def _cells(folder: Path) -> list[list[int]]:
     return rows
 
 
+def main() -> None:
+    """Read uses from stdin, and print their outcomes."""
+    for line in sys.stdin:
+        try:
+            found = outcome_of(json.loads(line))
+        except Exception as error:  # noqa: BLE001 (it is the outcome)
+            found = {"traceback": f"{type(error).__name__}: {error}"}
+        print(json.dumps(found), flush=True)
+
+
 if __name__ == "__main__":
-    print(json.dumps(outcome_of(json.loads(sys.argv[1]))))
+    main()
