@@ -262,6 +262,8 @@ OPTIONS = (
     "--search.initial_depth 2 --search.batch_size 15 --search.epochs 4 --search.alpha_learning_rate 0.05 "
     "--search.augment dihedral --train.epochs 3 --train.batch_size 26 --train.learning_rate 0.05"
 )
+EPOCHS = [f"search S+C+D epoch {n}/4" for n in range(1, 5)] + [f"train the genotype epoch {n}/3" for n in range(1, 4)]
+"""Start of each line that a run prints without a terminal."""
 WRITTEN = ("genotype.json", "search/metrics.jsonl", "search/alpha.json", "train/metrics.jsonl", "model.safetensors")
 
 
@@ -275,7 +277,8 @@ def whole(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
     (done,) = together([sys.executable, *words_of("run", patches, folder, "--devices", "2")], [{}])
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("report: ") == 1 and done.stderr == ""
+    assert done.stdout.count("report: ") == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == EPOCHS  # told by the first process alone
     return folder
 
 
@@ -360,7 +363,9 @@ def test_a_run_of_which_a_process_is_killed_ends_and_goes_on_to_the_same_bytes(
     _, said = begun.communicate(timeout=ENDS_WITHIN_S)
     assert begun.returncode != 0 and not (cut / "genotype.json").exists()
     if begun.returncode > 0:  # else fabric's own watch was faster
-        assert said.splitlines() == ["compactnas: error: another process of this run has ended; continue with --resume"]
+        *told, last = said.splitlines()
+        assert last == "compactnas: error: another process of this run has ended; continue with --resume"
+        assert [line.split(":")[0] for line in told] == EPOCHS[: len(told)]
     shutil.copytree(cut, tmp_path / "alone")
 
     begun = start_until([*words, "--resume"], cut / "train" / "metrics.jsonl", 1)

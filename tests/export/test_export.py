@@ -194,12 +194,12 @@ def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pyt
     )
     assert finish(["-c", KILLED, *words], check=False).returncode == -signal.SIGKILL
     left = tmp_path / ".export.part"
-    assert set(tmp_path.iterdir()) == before | {left} and (left / "export" / "model.onnx").exists()
-    (left / "export" / "older.bin").write_bytes(b"of an older version")
+    assert set(tmp_path.iterdir()) == before | {left} and (left / "whole" / "model.onnx").exists()
+    (left / "whole" / "older.bin").write_bytes(b"of an older version")
     with sole_writer(left):  # as a second export that is at work
         code = finish(["-m", "compactnas", *words], check=False)
         assert code.returncode == 2 and "another folder" in code.stderr and len(code.stderr.splitlines()) == 1
-        assert (left / "export" / "older.bin").exists()
+        assert (left / "whole" / "older.bin").exists()
     assert main(words) == 0
     assert set(tmp_path.iterdir()) == before | {tmp_path / "export"}
     assert {file.name for file in (tmp_path / "export").iterdir()} == {*Manifest.read(tmp_path / "export").files, NAME}
@@ -257,7 +257,7 @@ def test_a_missing_library_is_named_with_its_command(
     module: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = __import__("importlib.util").util.find_spec
-    monkeypatch.setattr("compactnas.export.reading.find_spec", lambda name: None if name == module else found(name))
+    monkeypatch.setattr("compactnas.adopted.onnx_file.find_spec", lambda name: None if name == module else found(name))
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert f"{module}: not installed; install with pip install 'compactnas[export]'" in said

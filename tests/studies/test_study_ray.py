@@ -38,8 +38,8 @@ FEW = {
 }
 """Two searches, a baseline, the found network and a random one: five jobs."""
 
-OTHERWISE = ("seconds.json", LOG)
-"""What differs between two runs: when it was, how long it took, and how a state that was read is pickled again."""
+OTHERWISE = ("seconds.json", LOG, "data_source.json")
+"""What differs between two runs: when it was, how long it took, and where the data lies as seen from the folder."""
 
 # Ray takes 127.0.0.1 for the machine's address in the network; this one stays on the machine.
 HOST = "127.0.0.2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 SLOW = {
     "benchmarks": ("kept", "scripts"),
     "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
-    "cli": ("cli",),
+    "cli": ("cli", "startup"),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),

@@ -1,0 +1,73 @@
+"""What each command imports, and the processor time of its start in units of `import torch`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compactnas.cli import main
+
+RUN = """
+import json, sys, time
+from compactnas.cli import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code, time.process_time(), sorted(sys.modules)]), file=sys.stderr)
+"""
+TORCH = "import time, torch; print(time.process_time())"
+COMPILER = {"torch._dynamo", "lightning_fabric"}
+
+BUDGETS = {
+    "cost --model resnet20": (2.0, COMPILER),
+    "show RUN": (2.0, COMPILER),
+    "evaluate RUN": (2.2, COMPILER),
+    "report RUN -o RUN/page.html": (2.0, COMPILER),
+    "train --model resnet8 --data.path nosuch.npz -o RUN": (2.0, COMPILER),
+    "inspect PATCHES": (0.8, {"torch", *COMPILER}),
+    "leakage PATCHES --data.split random": (0.9, {"torch", *COMPILER}),
+    "prepare PATCHES RUN/packed": (0.8, {"torch", *COMPILER}),
+    "assess nosuch.tif nosuch.geojson": (0.8, {"torch", *COMPILER}),
+    "map --help": (0.5, {"torch", "numpy", *COMPILER}),
+    "select --help": (0.5, {"torch", "numpy", *COMPILER}),
+}
+"""Command -> most processor time in units of `import torch`, and modules that it must not import."""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("startup")
+    labels = np.arange(80) % 4
+    images = np.random.default_rng(0).normal(labels[:, None, None, None], 1, (80, 4, 8, 8)).astype(np.float32)
+    np.savez(folder / "patches.npz", images=images, labels=labels)
+    words = (
+        f"train --model resnet8 --data.path {folder}/patches.npz --data.split random --train.epochs 1 -o {folder}/run"
+    )
+    assert main(words.split()) == 0
+    return {"PATCHES": f"{folder}/patches.npz", "RUN": f"{folder}/run"}
+
+
+@pytest.fixture(scope="module")
+def torch_s() -> float:
+    """Processor time of `import torch`."""
+    return min(float(subprocess.check_output([sys.executable, "-c", TORCH])) for _ in range(2))
+
+
+@pytest.mark.parametrize("command", BUDGETS)
+def test_a_command_imports_what_it_uses(command: str, places: dict[str, str], torch_s: float, tmp_path: Path) -> None:
+    most, forbidden = BUDGETS[command]
+    for name, path in places.items():
+        command = command.replace(name, path)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *command.split()], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    code, seconds, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == (2 if "nosuch" in command else 0), done.stderr
+    assert not forbidden & set(modules)
+    assert seconds < most * torch_s, f"{seconds:.2f} s, import torch {torch_s:.2f} s"
