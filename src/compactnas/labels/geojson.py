@@ -91,14 +91,17 @@ def _geometry(geometry: object, where: str, nested: int = 0) -> dict[str, Any] |
         return {"type": kind, "geometries": [_geometry(one, where, nested + 1) for one in geometry["geometries"]]}
     if not isinstance(geometry, dict) or not isinstance(kind, str) or kind not in DEPTHS:
         raise UserError(f"{where}: has a geometry of type {str(kind)[:40]!r}; draw it again as a Polygon")
-    return {"type": kind, "coordinates": _positions(geometry.get("coordinates"), DEPTHS[kind], where)}
+    rings = kind.endswith("Polygon")
+    return {"type": kind, "coordinates": _positions(geometry.get("coordinates"), DEPTHS[kind], where, rings=rings)}
 
 
-def _positions(values: object, depth: int, where: str) -> list[Any]:
+def _positions(values: object, depth: int, where: str, *, rings: bool) -> list[Any]:
+    """Read positions; `rings` closes lists of them that end elsewhere than they begin."""
     if not isinstance(values, list):
         raise UserError(f"{where}: has coordinates that cannot be read ({str(values)[:40]}); draw it again")
     if depth:
-        return [_positions(inner, depth - 1, where) for inner in values]
+        found = [_positions(inner, depth - 1, where, rings=rings) for inner in values]
+        return [*found, found[0]] if depth == 1 and rings and found and found[0] != found[-1] else found
     numbers = [value for value in values[:2] if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
         raise UserError(f"{where}: has coordinates that cannot be read ({str(values)[:40]}); draw it again")

@@ -1,4 +1,4 @@
-"""Record of the data of a run: where it is, and a fingerprint that tells whether it has changed.
+"""Record of the data of a run: where it is, and fingerprints that tell whether it or its split has changed.
 
 A config may name its data relative to the folder in which the command was given. The run keeps the whole path, and the
 path relative to its own folder, so that it finds its data from any folder, and after both have been moved together.
@@ -7,20 +7,21 @@ path relative to its own folder, so that it finds its data from any folder, and 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compactnas.config import DataConfig, RunConfig
-from compactnas.data.checksums import sampled_sha256
+import numpy as np
+
+from compactnas.config import RunConfig
+from compactnas.data import Dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 
 FILE = "data_source.json"
-SAMPLED_FILES = 256
-"""Largest number of files whose content is sampled; of all others, only names and sizes count."""
+SAMPLED = 64
+"""Number of patches, spread over the source, whose pixels count in the fingerprint."""
 PATHS = ("path", "labels", "split_csv")
 """Fields of a `DataConfig` that hold a path."""
 
@@ -30,32 +31,33 @@ class DataRecord:
     """Record of the data of a run.
 
     Attributes:
-        relative: Path of the data relative to the folder of the run; empty on another drive.
-        files: Number of files.
-        bytes: Size of all files together.
-        sha256: Hash of names, sizes and samples of the content.
+        relative: Path of the data relative to the folder of the run; empty if there is none.
+        patches: Number of patches.
+        sha256: Hash of the names, the labels and a sample of the pixels.
+        split_sha256: Hash of the rows of each part.
     """
 
     relative: str
-    files: int
-    bytes: int
+    patches: int
     sha256: str
+    split_sha256: str
 
     @classmethod
-    def of(cls, config: DataConfig, folder: Path) -> DataRecord:
-        """Look at the data of a config, for a run in a folder."""
-        root = Path(config.path)
-        files = sorted(file for file in root.rglob("*") if file.is_file()) if root.is_dir() else [root]
-        files += [Path(extra) for extra in (config.labels, config.split_csv) if extra]
-        found = [(str(file.relative_to(root)) if root in file.parents else file.name, file) for file in files]
-        sizes = [file.stat().st_size for file in files]
-        sampled = files[:: max(1, len(files) // SAMPLED_FILES)]
-        content = [[name for name, _ in found], sizes, [sampled_sha256(file) for file in sampled]]
+    def of(cls, data: Dataset, path: str, folder: Path) -> DataRecord:
+        """Describe opened data at a path, for a run in a folder."""
+        facts = data.source.facts
+        rows = np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLED).astype(np.int64))
+        found = hashlib.sha256(repr((facts.bands, facts.classes, facts.patch_px)).encode())
+        found.update(facts.labels.astype(np.int64).tobytes())
+        found.update(np.ascontiguousarray(data.source.batch(rows)[0]).tobytes())
+        split = hashlib.sha256()
+        for part, members in sorted(data.parts.items()):
+            split.update(f"{part} {len(members)} ".encode() + members.astype(np.int64).tobytes())
         try:
-            relative = os.path.relpath(root, folder)
+            relative = os.path.relpath(path, folder) if path else ""
         except ValueError:  # another drive
             relative = ""
-        return cls(relative, len(files), sum(sizes), hashlib.sha256(json.dumps(content).encode()).hexdigest())
+        return cls(relative, len(facts.labels), found.hexdigest(), split.hexdigest())
 
     def write(self, folder: Path) -> None:
         """Write the record into the folder of a run."""
@@ -73,21 +75,26 @@ class DataRecord:
             raise UserError(f"{folder / FILE}: not a record of data; remove it, and the data is not checked") from None
 
     def require_same(self, now: DataRecord, folder: Path, path: str) -> None:
-        """Raise a `UserError` if the data has changed since the run began."""
+        """Raise a `UserError` if the data, or its split, has changed since the run began."""
+        again = "or choose a new folder"
         if self.sha256 != now.sha256:
-            before, after = (f"{one.files} files of {one.bytes:,} bytes" for one in (self, now))
-            what = f"{before} then, {after} now" if before != after else "other content in files of the same size"
+            what = f"{self.patches} patches then, {now.patches} now"
+            if self.patches == now.patches:
+                what = "other names, labels or pixels"
             raise UserError(
-                f"{folder}: its data {path} has changed since the run began ({what}); bring the old data back, or "
-                "choose a new folder"
+                f"{folder}: its data {path} has changed since the run began ({what}); bring the old data back, {again}"
+            )
+        if self.split_sha256 != now.split_sha256:
+            raise UserError(
+                f"{folder}: its data is split otherwise than when the run began, by another version or another file "
+                f"data.split_csv; use the same, {again}"
             )
 
 
 def with_whole_paths(config: RunConfig) -> RunConfig:
     """Make the paths of a config independent of the current folder."""
-    data: dict[str, Any] = {
-        name: str(Path(value).absolute()) for name in PATHS if (value := getattr(config.data, name))
-    }
+    given = {name: getattr(config.data, name) for name in PATHS}
+    data: dict[str, Any] = {name: str(Path(value).absolute()) for name, value in given.items() if value}
     teachers = tuple(str(Path(teacher).absolute()) for teacher in config.train.teachers)
     return replace(config, data=replace(config.data, **data), train=replace(config.train, teachers=teachers))
 

@@ -21,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
-from compactnas.data import Indices
+from compactnas.data import Dataset, Indices
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.sole_writer import sole_writer
@@ -45,7 +45,7 @@ def config_values(config: RunConfig) -> dict[str, Any]:
     return values
 
 
-def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[str]:
+def start(folder: Path, config: RunConfig, data: Dataset, *, resume: bool, stage: str) -> list[str]:
     """Create a run folder with config and environment, or check that a resumed one has the same config.
 
     Options that are missing from the folder's config take their defaults. The number of devices and nodes, and the
@@ -59,7 +59,7 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
             changed.
     """
     file, config = folder / "config.yaml", with_whole_paths(config)
-    data = DataRecord.of(config.data, folder) if config.data.path and Path(config.data.path).exists() else None
+    record = DataRecord.of(data, config.data.path, folder)
     if file.exists() and resume:
         before = read_config(folder)
         machine, now = before.machine, config.machine
@@ -71,8 +71,8 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
                 f"{file}: differs from the given config in {key}; resume with the same value, or choose a new folder"
             )
         known = DataRecord.read(folder)
-        if known and data:
-            known.require_same(data, folder, config.data.path)
+        if known:
+            known.require_same(record, folder, config.data.path)
         if (machine.devices, machine.nodes) == (now.devices, now.nodes):
             return other_versions(folder)
         started, devices = machine.world_size, now.world_size
@@ -83,8 +83,7 @@ def start(folder: Path, config: RunConfig, *, resume: bool, stage: str) -> list[
         raise UserError(f"{folder}: already has a {stage}; resume it with --resume, or choose a new folder")
     write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
     write_json(folder / "environment.json", environment())
-    if data:
-        data.write(folder)
+    record.write(folder)
     return []
 
 

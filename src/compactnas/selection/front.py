@@ -104,7 +104,7 @@ def front_stage(
     held_out = HoldOut.of(data, searches, config, select)
     candidates = {most: _within(searches, held_out.macs(most), choice.samples, config.seed) for most in choice.budgets}
     with run_writer(folder):
-        for text in (*start(folder, config, resume=resume, stage="pareto"), *data.warnings):
+        for text in (*start(folder, config, data, resume=resume, stage="pareto"), *data.warnings):
             listener.warn(text)
         require_same_choice(folder / "pareto" / "pareto.json", choice, folders, free="retrain")
         points = list(_points(held_out, candidates, folder / "pareto" / "judged.json", listener))

@@ -77,7 +77,7 @@ def select_stage(
     candidates = make_candidates(searches, choice.candidates, config.seed, held_out.budgets, choice.random)
     with run_writer(folder):
         own = folder / "select"
-        for text in (*start(folder, config, resume=resume, stage="select"), *held_out.data.warnings):
+        for text in (*start(folder, config, held_out.data, resume=resume, stage="select"), *held_out.data.warnings):
             listener.warn(text)
         require_same_choice(own / "select.json", choice, folders, free="by")
         if len(candidates) < choice.candidates:

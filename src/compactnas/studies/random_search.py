@@ -133,7 +133,7 @@ def random_search_stage(
     facts = data.source.facts
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
     normalisation = measure_normalization(data.source, data.parts["train"])
-    start(folder, config, resume=True, stage="search")
+    start(folder, config, data, resume=True, stage="search")
     write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
     table = folder / "search" / "candidates.jsonl"
     rows = read_rows(table, "remove the folder to search again") if table.exists() else []

@@ -82,7 +82,7 @@ class Session:
         Raises:
             UserError: The folder has this stage already, or holds another config.
         """
-        for text in (*start(self.folder, config, resume=resume, stage=stage), *data.warnings):
+        for text in (*start(self.folder, config, data, resume=resume, stage=stage), *data.warnings):
             self.listener.warn(text)
         write_json(self.folder / "warnings.json", [*data.warnings, *other_versions(self.folder)])
         write_splits(self.folder, data.parts)

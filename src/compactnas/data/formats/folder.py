@@ -123,7 +123,7 @@ def _images(folder: Path) -> list[Path]:
         file for file in folder.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith(".")
     )
     for file in found:
-        if file.exists() and not file.is_file():  # reading a pipe could block
+        if file.exists() and not (file.is_file() or file.is_dir()):  # reading a pipe could block
             raise UserError(f"{file}: is not a file; remove it")
     return found
 
