@@ -61,7 +61,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_of(folder: Path, **data: Any) -> Path:
     """The folder of a run, before its first step."""
     folder.mkdir()
-    start(folder, RunConfig(data=DataConfig(**data)), resume=False, stage="search.jsonl")
+    config = RunConfig(data=DataConfig(**data))
+    start(folder, config, open_dataset(config.data), resume=False, stage="search.jsonl")
     return folder
 
 

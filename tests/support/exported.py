@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from compactnas.data import open_dataset
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.folder import save_model, start
 from compactnas.runs.task import Task
@@ -27,7 +28,8 @@ def write_run(folder: Path, spec: ModelSpec, task: Task = TASK) -> Path:
     """Write a run folder with its data beside it; the network has running averages, but is untrained."""
     data = folder.with_name(f"{folder.name}.npz")
     write_patches(data)
-    start(folder, tiny_config(data), resume=False, stage="train")
+    config = tiny_config(data)
+    start(folder, config, open_dataset(config.data), resume=False, stage="train")
     torch.manual_seed(0)
     network = build(spec)
     normalise_of(network).set([0.3] * spec.bands, [0.1, 0.11, 0.12, 0.13])
