@@ -1,4 +1,4 @@
-"""Adopt an ONNX file: find out how it is fed, run it on made patches, and write it beside its manifest."""
+"""Adopt an ONNX file: find its input and output, run it on synthetic patches, and write it with a manifest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from compactnas.io.appearing import appearing
 from compactnas.runs.task import Task
 
 PATCHES, BRIGHTEST = 16, 0.4
-"""Number of made patches, and their largest value: bright ground, as reflectance."""
+"""Number of synthetic patches, and their largest value: bright ground, as reflectance."""
 SAME = 1e-2
 """Largest difference of an output, as a share of the largest output, between two runs of the same patch."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """Description of a network, for all that its ONNX file does not say.
+    """Properties of a network that its ONNX file does not contain.
 
     Attributes:
         bands: Names of the bands, in the order of the input.
@@ -126,7 +126,7 @@ def _doubts(network: AdoptedNetwork, found: Float32[np.ndarray, "patches classes
 
 
 def _made(task: Task) -> Float32[np.ndarray, "patches bands height width"]:
-    """Made patches: smooth and noisy ones, and one of zeros."""
+    """Make synthetic patches: smooth and noisy ones, and one of zeros."""
     rng = np.random.default_rng(0)
     shape = (PATCHES, len(task.bands), task.patch_px, task.patch_px)
     level = rng.uniform(0, BRIGHTEST, (*shape[:2], 1, 1))

@@ -1,4 +1,4 @@
-"""`adopted.json`: what an ONNX file does not say about its network, such as the names of bands and classes."""
+"""`adopted.json`: properties of a network that its ONNX file does not contain, such as names of bands and classes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYS = {"format", "task", "layout", "output", "gives", "scale", "offset", "mean"
 
 @dataclass(frozen=True)
 class Adoption:
-    """A network of other software: how to feed it, and what it gives.
+    """A network of other software: its input and its output.
 
     A value v of the data (reflectance) becomes the number n = v / scale - offset, as the network's own training data
     has it, and then the input (n - mean) / std.

@@ -1,4 +1,4 @@
-"""Work out the shape of every tensor of an ONNX network before it runs, so that a file cannot ask for all memory.
+"""Work out the shape of every tensor of an ONNX network before it runs, so that no file can exhaust memory.
 
 Weights are replaced by their shapes, so this is quick. ONNX's own inference does most of the work. Where a shape is
 computed from other shapes, as torch's older exporter writes it, these small computations are carried out first.

@@ -18,7 +18,7 @@ from compactnas.scenes.files import MOST_BLOCK_BYTES, MOST_PIXELS
 from compactnas.scenes.scene import Window
 
 GEOTIFF, JPEG_2000 = "GTiff", "JP2OpenJPEG"
-"""Accepted formats by GDAL name. Files of other formats could refer to further files, those of this machine too."""
+"""Accepted formats by GDAL name. Files of other formats could refer to further files, also on this machine."""
 NETWORK = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # look for no files beside a file
     "GDAL_PAM_ENABLED": "NO",
@@ -118,7 +118,7 @@ class RemoteFiles:
 
 
 def _whole_shift(own: Any, wanted: Any) -> tuple[int, int] | None:
-    """Return the row and column of a corner in a raster with the same pixels; None if its pixels are others."""
+    """Return the row and column of a corner in a raster with the same pixels; None if its pixels differ."""
     if (own.a, own.b, own.d, own.e) != (wanted.a, 0, 0, wanted.e):
         return None
     row, column = (wanted.f - own.f) / own.e, (wanted.c - own.c) / own.a
@@ -141,7 +141,7 @@ def _pasted(raster: Any, nodata: float, start: tuple[int, int], window: Window) 
 
 
 def _gdal_path(href: str) -> str:
-    """Name a file of HTTP or S3 as GDAL does; without boto3, S3's keys are GDAL's own business."""
+    """Name a file of HTTP or S3 as GDAL does; without boto3, GDAL reads the keys of S3 itself."""
     return f"/vsis3/{href.removeprefix('s3://')}" if href.startswith("s3://") else f"/vsicurl/{href}"
 
 

@@ -1,4 +1,4 @@
-"""Requests to a catalogue: retried, bounded in size and time, over HTTP alone, and past proxies for this machine."""
+"""Send requests to a catalogue over HTTP, with retries and limits; addresses of this machine bypass proxies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def loopback_without_proxy() -> Iterator[None]:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence log lines of libraries about retries and errors: each error is raised and told once."""
+    """Silence log lines of libraries about retries and errors: each error is raised and shown once."""
     loggers = [logging.getLogger(name) for name in ("rasterio", "urllib3", "odc", "pystac_client")]
     before = [(logger, logger.level) for logger in loggers]
     for logger in loggers:

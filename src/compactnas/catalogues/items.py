@@ -70,7 +70,7 @@ class Observation:
 
 
 class Chosen(NamedTuple):
-    """The items that are taken, and what was left out or assumed."""
+    """Chosen items, and notes on what was left out or assumed."""
 
     observations: list[Observation]
     notes: list[str]

@@ -1,4 +1,4 @@
-"""Catalogues of satellite scenes (STAC APIs) that are known by name; any other is given by its URL."""
+"""Catalogues of satellite scenes (STAC APIs) that have a name; others are given by URL."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Loader:
 
 
 def _numbered(href: str, number: int) -> str:
-    """Make an address that tells apart items which share a file."""
+    """Make an address that differs between items that share a file."""
     return f"{href}#{number}"
 
 

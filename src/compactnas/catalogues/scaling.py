@@ -1,7 +1,7 @@
 """Scale and offset of an item's numbers, decided once.
 
-Products of Sentinel-2 from processing baseline 04.00 on have 1000 added to their numbers. Catalogues tell in different
-ways whether a file still has it; the first source that answers counts:
+Products of Sentinel-2 from processing baseline 04.00 on have 1000 added to their numbers. Catalogues declare in
+different ways whether a file still has it; the first source that answers counts:
 
 1. `earthsearch:boa_offset_applied` (or `sentinel:boa_offset_applied`) is true: the catalogue has removed it.
 2. The asset declares an offset (`raster:bands`, or `raster:offset`).

@@ -1,1 +1,1 @@
-"""Reading and writing files safely, and stopping on request."""
+"""Read and write files safely, and stop on request."""

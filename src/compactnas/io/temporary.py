@@ -1,4 +1,4 @@
-"""Name temporary files so that they can be told from the files of others, and clear those of killed processes."""
+"""Name temporary files so that they differ from all other files, and remove those of killed processes."""
 
 from __future__ import annotations
 

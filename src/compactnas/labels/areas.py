@@ -1,4 +1,4 @@
-"""Connected areas of one class in a raster of labels: the groups of its windows, as polygons are."""
+"""Find connected areas of one class in a raster of labels; they group windows, as polygons do."""
 
 from __future__ import annotations
 

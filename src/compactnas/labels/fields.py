@@ -31,7 +31,7 @@ USUAL = (
     FOLDER_FIELD,
     "name",
 )
-"""Usual names of the field, small and without spaces and underscores, in order of preference.
+"""Usual names of the field in order of preference, in lower case and without spaces, hyphens and underscores.
 
 The folder of a KML comes before the name: WUDAPT's template has a folder for each zone, and any name for a polygon.
 """

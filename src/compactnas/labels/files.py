@@ -1,4 +1,4 @@
-"""Names and checksums of label files, by which a map's reference is compared with the labels of training."""
+"""Names and checksums of label files, to compare the reference of a map with the labels of training."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ UNREAD = {
         "is a format that is not read; export the polygons as GeoPackage or GeoJSON",
     ),
 }
-"""What to do about other files that people have, by suffix."""
+"""Reason to refuse other vector files, by suffix."""
 RASTER = "_lcz.tif"
 """End of the name of a label raster, which comes before all polygons."""
 SHARED = "labels"
-"""Stem of the label file that belongs to all scenes of a folder without a label file of their own."""
+"""Stem of the label file for all scenes of a folder that have no label file of their own."""
 
 
 def is_vector(file: Path) -> bool:
@@ -41,7 +41,7 @@ def is_label_raster(file: Path) -> bool:
 
 
 def labels_beside(scene: Path) -> list[Path]:
-    """Find the label files of a scene in its folder, the one to read first.
+    """Find the label files of a scene in its folder, in order of preference.
 
     They are `NAME_lcz.tif`, `NAME.geojson`, `NAME.gpkg` and so on. Without such a file, they are `labels.tif`,
     `labels.geojson` and so on, which belong to all scenes of the folder. Letters may be small or capital.

@@ -20,7 +20,7 @@ from compactnas.labels.shapes import Bounds, faults, meets, shapes_of
 
 OPTION = "--data.label_field"
 IDENTITIES = ("id", "fid", "objectid", "ogcfid", "uuid", "globalid", "polygonid")
-"""Usual names of fields that tell features apart, small and without underscores."""
+"""Usual names of fields that identify features, in lower case and without underscores."""
 LONGEST_NAME = 60
 
 
@@ -103,7 +103,7 @@ def read_polygons(
 
 
 def _names(features: Features, rows: Sequence[int]) -> list[str]:
-    """Name polygons by a field that tells them apart, or by their place in the file.
+    """Name polygons by a field whose values are all different, or by their position in the file.
 
     With such a field, a polygon keeps its name if another one is deleted.
     """

@@ -1,6 +1,6 @@
 """Read rasters of Local Climate Zones as people have them, for training and for assessing maps.
 
-A raster may hold any type of number, LCZ 1 to 17 or codes 101 to 107 for A to G, and no data that nobody declared.
+A raster may hold any type of number, LCZ 1 to 17 or codes 101 to 107 for A to G, and undeclared no data.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class LabelRaster:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed, one line each; counts are those of the pixels read so far."""
+        """Assumptions, one line each; counts are those of the pixels read so far."""
         letters = [f"{self.file}: codes {LETTER_A} to {LETTER_A + 6} are read as LCZ A to G"] if self._letters else []
         undeclared = [
             f"{self.file}: {count} pixels hold {value:g}, which the file does not declare as no data; read as no label"
@@ -188,6 +188,6 @@ def band_of(raster: Any, file: Path, wanted: str, option: str) -> tuple[int, tup
 
 
 def _named(raster: Any, name: str) -> int:
-    """Number of the band with this description, in any case; 0 if there is none."""
+    """Number of the band with this description, ignoring case; 0 if no band has it."""
     names = [(text or "").casefold() for text in raster.descriptions]
     return names.index(name.casefold()) + 1 if name.casefold() in names else 0

@@ -48,7 +48,7 @@ class Features:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things."""
+    """Write a number with its noun, in the plural unless it is 1."""
     return f"{number:,} {noun}" + ("s" if number != 1 else "")
 
 

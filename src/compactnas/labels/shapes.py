@@ -40,7 +40,7 @@ class Shapes:
 
 
 class _Faulty(NamedTuple):
-    """What is wrong with a polygon."""
+    """Fault of a polygon."""
 
     reason: str
 

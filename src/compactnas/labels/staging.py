@@ -1,4 +1,4 @@
-"""Copy a file of polygons into a private folder, so that GDAL sees no other file and writes beside none.
+"""Copy a file of polygons into a private folder, so that GDAL reads and writes nothing outside it.
 
 GDAL recognises a format by content: a `.geojson` could be a virtual format that refers to other files. So a copy holds
 only what its suffix promises.

@@ -78,7 +78,7 @@ def engine_of(path: Path) -> tuple[str, str]:
 
 
 def check_store(path: Path, engine: str) -> None:
-    """Check that a file keeps to itself, and that its chunks fit in memory.
+    """Check that a file refers to no other data, and that its chunks fit in memory.
 
     Raises:
         UserError: It has links to other files, unknown codecs, or chunks that are too large.

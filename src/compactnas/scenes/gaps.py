@@ -1,4 +1,4 @@
-"""Find pixels without a measurement: by the numbers that a file declares, and by fills that nobody declared.
+"""Find pixels without a measurement: by the numbers that a file declares, and by undeclared fills.
 
 Files often hold a number such as 0, -9999 or 65535 where nothing was measured, without saying so. Such a fill is
 recognised by its shape: a square of pixels that hold the same extreme number in all bands. From then on, it counts as
@@ -66,7 +66,7 @@ class Survey(NamedTuple):
 
 
 def spread(dtype: np.dtype[Any]) -> bool:
-    """Check whether a fill counts in single bands, too; in 8-bit numbers only all bands together tell it."""
+    """Check whether a fill also counts in single bands; in 8-bit numbers, all bands must hold it."""
     return dtype.itemsize > 1
 
 

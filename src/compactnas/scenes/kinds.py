@@ -1,4 +1,4 @@
-"""Tell what kind of scene a path is, by names alone, and list the scenes of a folder."""
+"""Recognise scenes by the names of files alone, and list the scenes of a folder."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Domain(NamedTuple):
 
 
 def is_domain(file: Path) -> bool:
-    """Check for the name of a netCDF file."""
+    """Check for a file of suffix `.nc`, or with a name that starts with `geo_em.`."""
     return file.suffix.lower() == ".nc" or file.name.startswith("geo_em.")
 
 

@@ -1,4 +1,4 @@
-"""Groups of the windows of scenes: cities, or the polygons of one city."""
+"""Groups of the windows of scenes: cities, or the polygons or areas of one city."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compactnas.scenes.kinds import stem_of
 
 
 def groups_of(files: Sequence[Path], found: Sequence[WindowLabels], scene: Indices) -> Groups | None:
-    """Name the group of each window, so that no polygon has windows in two groups.
+    """Name the group of each window, so that no polygon or area has windows in two groups.
 
     Scenes with a polygon of one label file in common are dates of the same place. The groups of one place are its
     polygons, over all dates; the groups of several places are the places, named after their first scenes.
@@ -24,7 +24,7 @@ def groups_of(files: Sequence[Path], found: Sequence[WindowLabels], scene: Indic
         scene: Number of the scene of each window, (windows,).
 
     Returns:
-        The groups, (windows,), or None for a single scene whose labels have no polygons.
+        The groups, (windows,), or None for a single scene whose labels have neither polygons nor areas.
     """
     place = list(range(len(files)))  # lowest number of a scene of the same place
     first: dict[tuple[Path, str], int] = {}

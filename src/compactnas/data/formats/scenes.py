@@ -110,8 +110,8 @@ def open_scenes(
         reading: Options for reading the scenes.
 
     Raises:
-        UserError: Labels are missing, have another coordinate system or are not LCZ numbers, scenes have different
-            bands, or no window fits into its scene.
+        UserError: Labels are missing or wrong, scenes lack a band or have different pixel sizes, or no window fits into
+            its scene.
     """
     require_rasterio(str(path))
     alone = not path.is_dir() or is_scene_folder(path)
