@@ -114,6 +114,14 @@ def test_the_sensor_follows_from_the_collection(collection: str, sensor: Sensor)
     assert sensor_of(collection) is sensor
 
 
+def test_bands_of_hls_landsat_are_never_taken_for_sentinel_2() -> None:
+    asset = {"type": "image/tiff"}
+    assert (
+        [band_of(HLS_L30, f"B0{number}", asset) for number in range(1, 8)] == list(LANDSAT.bands) == list(HLS_L30.bands)
+    )
+    assert band_of(HLS_S30, "B05", asset) == "B05" and not band_of(HLS_L30, "Fmask", asset)
+
+
 def test_an_unknown_sensor_is_one_line() -> None:
     with pytest.raises(UserError, match="--collection: 'sentinel-1-grd' is not known to be of Sentinel-2"):
         sensor_of("sentinel-1-grd")

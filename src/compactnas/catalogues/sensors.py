@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compactnas.errors import UserError
 from compactnas.scenes.bands import sentinel_name
+from compactnas.scenes.landsat import OF_HLS
 
 RESOLUTION = re.compile(r"[_-]\d{2}m$", re.IGNORECASE)
 """Suffix of an asset's name with its resolution: `B02_10m`."""
@@ -68,6 +69,11 @@ def _landsat_name(name: str) -> str:
     return f"SR_B{number}" if number else name
 
 
+def _hls_landsat_name(name: str) -> str:
+    """Convert a band of HLS L30 to Landsat's name: its B05 is near infrared, and Sentinel-2's is red edge."""
+    return OF_HLS.get(name.upper(), name.upper())
+
+
 def _sentinel_name(name: str) -> str:
     return sentinel_name(RESOLUTION.sub("", name))
 
@@ -109,7 +115,7 @@ HLS_S30 = Sensor(
     mask_nodata=255,
     hidden_bits=0b11110,  # Fmask: cloud, next to a cloud or its shadow, cloud shadow, snow
 )
-HLS_L30 = replace(HLS_S30, name="HLS L30", bands=tuple(f"B{number:02}" for number in range(1, 8)))
+HLS_L30 = replace(HLS_S30, name="HLS L30", bands=LANDSAT.bands, canonical=_hls_landsat_name)
 
 BY_COLLECTION = (
     (r"hls.*s30", HLS_S30),

@@ -35,11 +35,6 @@ def is_vector(file: Path) -> bool:
     return file.suffix.lower() in (*VECTORS, *OTHER_VECTORS)
 
 
-def is_label_raster(file: Path) -> bool:
-    """Check by the name whether a GeoTIFF beside scenes is a label raster."""
-    return file.stem.lower().endswith("_lcz") or file.stem.lower() == SHARED
-
-
 def labels_beside(scene: Path) -> list[Path]:
     """Find the label files of a scene in its folder, in order of preference.
 

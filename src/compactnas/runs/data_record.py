@@ -21,7 +21,7 @@ from compactnas.io.atomic import read_json, write_json
 
 FILE = "data_source.json"
 SAMPLED = 64
-"""Number of patches, spread over the source, whose pixels count in the fingerprint."""
+"""Number of patches, spread over the training part, whose pixels count in the fingerprint."""
 PATHS = ("path", "labels", "split_csv")
 """Fields of a `DataConfig` that hold a path."""
 
@@ -33,23 +33,26 @@ class DataRecord:
     Attributes:
         relative: Path of the data relative to the folder of the run; empty if there is none.
         patches: Number of patches.
-        sha256: Hash of the names, the labels and a sample of the pixels.
+        labels_sha256: Hash of the labels and of the names of bands and classes.
         split_sha256: Hash of the rows of each part.
+        pixels_sha256: Hash of a sample of the training part's pixels.
     """
 
     relative: str
     patches: int
-    sha256: str
+    labels_sha256: str
     split_sha256: str
+    pixels_sha256: str
 
     @classmethod
     def of(cls, data: Dataset, path: str, folder: Path) -> DataRecord:
         """Describe opened data at a path, for a run in a folder."""
         facts = data.source.facts
-        rows = np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLED).astype(np.int64))
-        found = hashlib.sha256(repr((facts.bands, facts.classes, facts.patch_px)).encode())
-        found.update(facts.labels.astype(np.int64).tobytes())
-        found.update(np.ascontiguousarray(data.source.batch(rows)[0]).tobytes())
+        train = data.parts["train"]  # pixels of the test part are not read
+        rows = train[np.unique(np.linspace(0, len(train) - 1, SAMPLED).astype(np.int64))] if len(train) else train
+        labels = hashlib.sha256(repr((facts.bands, facts.classes, facts.patch_px)).encode())
+        labels.update(facts.labels.astype(np.int64).tobytes())
+        pixels = np.ascontiguousarray(data.source.batch(rows)[0]).tobytes() if len(rows) else b""
         split = hashlib.sha256()
         for part, members in sorted(data.parts.items()):
             split.update(f"{part} {len(members)} ".encode() + members.astype(np.int64).tobytes())
@@ -57,7 +60,8 @@ class DataRecord:
             relative = os.path.relpath(path, folder) if path else ""
         except ValueError:  # another drive
             relative = ""
-        return cls(relative, len(facts.labels), found.hexdigest(), split.hexdigest())
+        hashes = labels.hexdigest(), split.hexdigest(), hashlib.sha256(pixels).hexdigest()
+        return cls(relative, len(facts.labels), *hashes)
 
     def write(self, folder: Path) -> None:
         """Write the record into the folder of a run."""
@@ -77,17 +81,20 @@ class DataRecord:
     def require_same(self, now: DataRecord, folder: Path, path: str) -> None:
         """Raise a `UserError` if the data, or its split, has changed since the run began."""
         again = "or choose a new folder"
-        if self.sha256 != now.sha256:
-            what = f"{self.patches} patches then, {now.patches} now"
-            if self.patches == now.patches:
-                what = "other names, labels or pixels"
-            raise UserError(
-                f"{folder}: its data {path} has changed since the run began ({what}); bring the old data back, {again}"
-            )
-        if self.split_sha256 != now.split_sha256:
+        what = ""
+        if self.labels_sha256 != now.labels_sha256:
+            more = f"{self.patches} patches then, {now.patches} now"
+            what = more if self.patches != now.patches else "other names or labels"
+        elif self.split_sha256 != now.split_sha256:
             raise UserError(
                 f"{folder}: its data is split otherwise than when the run began, by another version or another file "
                 f"data.split_csv; use the same, {again}"
+            )
+        elif self.pixels_sha256 != now.pixels_sha256:
+            what = "other pixels"
+        if what:
+            raise UserError(
+                f"{folder}: its data {path} has changed since the run began ({what}); bring the old data back, {again}"
             )
 
 

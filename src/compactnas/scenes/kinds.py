@@ -16,7 +16,7 @@ FILES = SUFFIXES | CUBES | {VRT}
 """Suffixes of a scene in one file, in lower case."""
 FOLDERS = (".safe", ".zarr")
 """Suffixes of a scene in a folder."""
-LABELS = ("_lcz.tif", ".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb")
+LABELS = ("_lcz.tif", ".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".geoparquet")
 """Ends of label files beside a scene."""
 KINDS = "a GeoTIFF, VRT or netCDF file, a Zarr store, or a folder or product with one file per band"
 """Kinds of scenes, for messages."""
@@ -37,7 +37,7 @@ def is_scene_folder(path: Path) -> bool:
         files = [file for file in path.iterdir() if file.is_file()]
     except OSError:
         return False
-    names = {file.name for file in files}
+    names = {file.name.lower() for file in files}
     return len({name for file in files if (name := _band(file, names))}) > 1
 
 
@@ -57,7 +57,7 @@ def stem_of(scene: Path) -> str:
 
 def _band(file: Path, names: set[str]) -> str:
     """Name of the band in a file of a product; empty for other files, and for scenes with labels beside them."""
-    if not driver_of(file) or _holds_labels(file) or any(f"{file.stem}{end}" in names for end in LABELS):
+    if not driver_of(file) or _holds_labels(file) or any(f"{file.stem}{end}".lower() in names for end in LABELS):
         return ""
     landsat, hls = LANDSAT.match(file.stem), HLS.match(file.stem)
     if landsat or hls:

@@ -149,7 +149,7 @@ def _show(found: Assessment) -> None:
     for warning in found.warnings:
         print(f"warning: {warning}")
     stdout.print(_summary(found))
-    for note in (*_notes(found), *found.notes):
+    for note in _notes(found):
         print(note)
     stdout.print(_classes(found.every))
     stdout.print(_confusion(found.every))
