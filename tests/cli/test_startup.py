@@ -27,7 +27,7 @@ COMPILER = {"torch._dynamo", "lightning_fabric"}
 BUDGETS = {
     "cost --model resnet20": (2.0, COMPILER),
     "show RUN": (2.0, COMPILER),
-    "evaluate RUN": (2.2, COMPILER),
+    "evaluate RUN": (3.0, COMPILER),
     "report RUN -o RUN/page.html": (2.0, COMPILER),
     "train --model resnet8 --data.path nosuch.npz -o RUN": (2.0, COMPILER),
     "inspect PATCHES": (0.8, {"torch", *COMPILER}),

@@ -118,6 +118,7 @@ def in_system(
 
 
 def apply(transform: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    """Apply an affine transform to coordinates: numbers or arrays."""
+    """Apply an affine transform to coordinates: numbers or arrays. Overflow gives infinite coordinates."""
     t = transform
-    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
+    with np.errstate(over="ignore", invalid="ignore"):
+        return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
