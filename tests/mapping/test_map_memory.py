@@ -14,19 +14,20 @@ pytest.importorskip("rasterio", reason="scenes need rasterio (the map extra)")
 
 MOST_GB = 1.5
 PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from support.map_files import FakeEngine, job
 from compactnas.mapping import executor
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.mapping import make_map
+from compactnas.training.runtime import peak_memory_gib
 class Forgetful(list):
     def append(self, patches):
         pass
 executor.open_engine = lambda *_: FakeEngine(seen=Forgetful())
 model, scene, out = map(Path, sys.argv[1:])
 make_map(job(model, scene), out, Outputs(), lambda *_: None, lambda _: None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(peak_memory_gib())
 """
 
 

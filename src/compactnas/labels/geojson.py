@@ -101,7 +101,7 @@ def _positions(values: object, depth: int, where: str, *, rings: bool) -> list[A
         raise UserError(f"{where}: has coordinates that cannot be read ({str(values)[:40]}); draw it again")
     if depth:
         found = [_positions(inner, depth - 1, where, rings=rings) for inner in values]
-        return [*found, found[0]] if depth == 1 and rings and found and found[0] != found[-1] else found
+        return [*found, found[0]] if depth == 1 and rings and len(found) > 2 and found[0] != found[-1] else found
     numbers = [value for value in values[:2] if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
         raise UserError(f"{where}: has coordinates that cannot be read ({str(values)[:40]}); draw it again")
