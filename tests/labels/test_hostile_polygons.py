@@ -252,3 +252,13 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     except UserError as error:
         said = str(error)
     assert "\n" not in said and "compactnas-" not in said
+
+
+def test_a_polygon_of_thousands_of_holes_is_refused_before_they_are_compared(tmp_path: Path) -> None:
+    ring = [[13.3, 52.5], [13.4, 52.5], [13.4, 52.6], [13.3, 52.5]]
+    many = {"type": "Polygon", "coordinates": [ring] * 3000}
+    one = {"type": "Feature", "properties": {"lcz": 3}, "geometry": many}
+    file = tmp_path / "labels.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [one]}))
+    with pytest.raises(UserError, match="feature 1: its polygon has 2999 holes, more than 500; draw it again"):
+        read(file)

@@ -17,6 +17,8 @@ from compactnas.labels.reading import Features, counted
 
 SAME_AREA = 0.01
 """Largest relative change of a polygon's area by a repair."""
+MOST_HOLES = 500
+"""Maximum number of holes of a polygon. The memory for checking them grows with the square of their number."""
 NOWHERE = 1e300
 """Coordinate of points that cannot be converted; NaN would leave rings open."""
 Points = Float64[np.ndarray, "points 2"]
@@ -112,6 +114,9 @@ def _repaired(shape: Any) -> tuple[Any, bool]:
     if not np.isfinite(shapely.get_coordinates(shape)).all():
         return _Faulty("a coordinate that is not a number"), False
     parts = list(getattr(shape, "geoms", (shape,)))
+    holes = max(len(part.interiors) for part in parts)
+    if holes > MOST_HOLES:
+        return _Faulty(f"{holes} holes, more than {MOST_HOLES}"), False
     valid = [part if part.is_valid else _made_valid(part) for part in parts]
     faulty = next((part for part in valid if isinstance(part, _Faulty)), None)
     if faulty is not None:
