@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.forking import finish
-from support.stac_items import KINDS, bounds_of, city, write_item
-from support.stac_server import OLD_CALLS, Catalogue, served
+from support.stac_scenes import IMPATIENT, refused, words
+from support.stac_server import OLD_CALLS, Catalogue
 
-from compactnas.catalogues import http, making
+from compactnas.catalogues import making
 from compactnas.cli import main
 
 pytest.importorskip("rasterio", reason="scenes need rasterio (the scene extra)")
 pytest.importorskip("odc.stac", reason="scenes from catalogues need odc-stac (the scene extra)")
 pytest.importorskip("pystac_client", reason="scenes from catalogues need pystac-client (the scene extra)")
 pytestmark = OLD_CALLS
-
-DAYS = ("2024-06-10", "2024-06-13")
-BOX = ",".join(f"{value:.7f}" for value in bounds_of(5, 5, 645, 645))
-
-IMPATIENT = """
-import sys
-from compactnas.catalogues import files, grid, http
-files.NETWORK.update(GDAL_HTTP_MAX_RETRY="1", GDAL_HTTP_RETRY_DELAY="0.05")
-files.NETWORK.update(CPL_VSIL_CURL_NON_CACHED="/vsicurl/http://127.0.0.1")
-http.BACKOFF_S, grid.BLOCK_PX = 0.01, (64,)
-from compactnas.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-"""Runs a command with small blocks, short waits, and files that are requested again for each block."""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """Two days of a city; tests put back what they change."""
-    with served(Catalogue(tmp_path_factory.mktemp("files"))) as found:
-        found.items = [
-            write_item(found.folder, KINDS["earth search 1"], city(place, 80, ((4, 4, 9),)), day, found.url)
-            for place, day in enumerate(DAYS)
-        ]
-        yield found
-
-
-@pytest.fixture
-def catalogue(made: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
-    monkeypatch.setattr(http, "BACKOFF_S", 0.01)
-    items = json.dumps(made.items)
-    yield made
-    made.items = json.loads(items)
-    made.broken.clear()
-
-
-def words(catalogue: Catalogue, out: Path, *more: str) -> list[str]:
-    base = ["scene", BOX, "--dates", "2024", "--catalogue", catalogue.url, "--bands", "B02,B05", "-o", str(out)]
-    return [*base, *more]
-
-
-def refused(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
-    """Run a command that fails with one line, and return the line."""
-    assert main(command) == 2
-    said = capsys.readouterr()
-    lines = [line for line in said.err.splitlines() if line]
-    assert len(lines) == 1 and lines[0].startswith("compactnas: error: ") and not said.out, said
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
