@@ -257,7 +257,7 @@ def test_a_missing_library_is_named_with_its_command(
     module: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = __import__("importlib.util").util.find_spec
-    monkeypatch.setattr("compactnas.adopted.onnx_file.find_spec", lambda name: None if name == module else found(name))
+    monkeypatch.setattr("compactnas.io.extras.find_spec", lambda name: None if name == module else found(name))
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert f"{module}: not installed; install with pip install 'compactnas[export]'" in said

@@ -198,10 +198,9 @@ def test_places_with_dates_are_split_by_place(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compactnas.labels import reading
 
     file = write_geojson(tmp_path / "p.geojson", feature(RINGS[0], lcz=1))
-    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    monkeypatch.setattr("compactnas.io.extras.find_spec", lambda name: None)
     with pytest.raises(
         UserError, match=r"polygons need pyogrio and shapely; install with pip install 'compactnas\[map\]'"
     ):

@@ -263,7 +263,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_scenes_without_rasterio_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compactnas.scenes.files.find_spec", lambda _: None)
+    monkeypatch.setattr("compactnas.io.extras.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"pip install 'compactnas\[map\]'"):
         write_world(tmp_path / "w", **SMALL, scenes=True)
     assert not list(tmp_path.iterdir())

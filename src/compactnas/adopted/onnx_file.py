@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
+from compactnas.io.extras import missing, require_extra
 
 MOST_BYTES = 2**30
 """Largest size of an ONNX file."""
 
 
-def require_extra(*modules: str) -> None:
-    """Raise a `UserError` if a library of the `export` extra is not installed."""
-    absent = [module for module in modules if find_spec(module) is None]
-    if absent:
-        raise UserError(f"{', '.join(absent)}: not installed; install with pip install 'compactnas[export]'")
+def require_onnx(*packages: str) -> None:
+    """Raise a `UserError` if a package of the `export` extra is not installed."""
+    require_extra("export", f"{', '.join(missing(*packages))}: not installed", *packages)
 
 
 def parse_onnx(content: bytes, file: Path, advice: str) -> Any:
@@ -31,7 +29,7 @@ def parse_onnx(content: bytes, file: Path, advice: str) -> Any:
     Raises:
         UserError: The file is not ONNX, or refers to other files.
     """
-    require_extra("onnx", "onnxruntime")
+    require_onnx("onnx", "onnxruntime")
     import onnx
     from google.protobuf.message import DecodeError
 

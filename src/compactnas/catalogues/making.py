@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from compactnas.catalogues.store import SceneStore
 from compactnas.catalogues.writing import write_scene
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
+from compactnas.io.extras import require_extra
 from compactnas.io.sole_writer import require_own
 from compactnas.scenes.scene import Window
 from compactnas.version import __version__
@@ -57,7 +57,7 @@ def make_scene(
         UserError: The file exists, the catalogue has no usable item, an item or a file cannot be read, or the folder
             with unfinished work is that of another scene.
     """
-    _require_libraries()
+    require_extra("scene", "a scene from a catalogue needs more packages", *NEEDED)
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UserError(f"--output: {out} is no GeoTIFF; name a file that ends with .tif")
     if out.exists():
@@ -90,18 +90,6 @@ def make_scene(
             whole.replace(out)
             store.remove()
     return about
-
-
-def _require_libraries() -> None:
-    for name in NEEDED:
-        try:
-            found = find_spec(name)
-        except ModuleNotFoundError:  # of `odc`, the part before the dot
-            found = None
-        if found is None:
-            raise UserError(
-                "a scene from a catalogue needs more packages; install with pip install 'compactnas[scene]'"
-            )
 
 
 def _bands(config: SceneConfig, sensor: Sensor) -> tuple[str, ...]:

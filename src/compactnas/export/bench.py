@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compactnas.adopted.onnx_file import require_extra
+from compactnas.adopted.onnx_file import require_onnx
 from compactnas.errors import UserError
 from compactnas.export.engines import open_session, task_of
 from compactnas.export.graphs import onnx_bytes, trace
@@ -99,7 +99,7 @@ def bench_export(
     for name, value, least in (("rounds", rounds, 1), ("seconds", seconds, 0), ("threads", threads, 0)):
         if value < least:
             raise UserError(f"{name}: {value} is less than {least}")
-    require_extra("onnx", "onnxscript", "onnxruntime")
+    require_onnx("onnx", "onnxscript", "onnxruntime")
     task = task_of(export)
     with tempfile.TemporaryDirectory() as home:
         subjects = [*_of_export(export, task), *_beside(Path(home), task)]

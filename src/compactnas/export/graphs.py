@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from compactnas.adopted.onnx_file import require_extra
+from compactnas.adopted.onnx_file import require_onnx
 from compactnas.export.manifest import INPUT, OUTPUT
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task
@@ -68,7 +68,7 @@ def onnx_bytes(program: ExportedProgram, task: Task, network: nn.Module) -> byte
     Raises:
         UserError: The `export` extra is not installed.
     """
-    require_extra("onnx", "onnxscript", "onnxruntime")
+    require_onnx("onnx", "onnxscript", "onnxruntime")
     with warnings.catch_warnings(), quiet(logging.getLogger("torch.onnx")):
         warnings.simplefilter("ignore")  # warnings of the converter about itself
         converted = torch.onnx.export(

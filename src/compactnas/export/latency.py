@@ -22,7 +22,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compactnas.adopted.onnx_file import require_extra
+from compactnas.adopted.onnx_file import require_onnx
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
@@ -102,7 +102,7 @@ def measure_latency(
     if space.widths:
         raise UserError("space.widths: a latency table holds full widths only; leave them out")
     if engine == "onnx":
-        require_extra("onnx", "onnxscript", "onnxruntime")
+        require_onnx("onnx", "onnxscript", "onnxruntime")
     genotypes = connected_genotypes(space, torch.Generator().manual_seed(seed), networks)
     torch.set_num_threads(threads)
     names = [ADDITION, *(name for name in space.operations if name not in (NONE, ADDITION))]

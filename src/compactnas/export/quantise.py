@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from compactnas.adopted.onnx_file import require_extra
+from compactnas.adopted.onnx_file import require_onnx
 from compactnas.data import Indices, Source
 from compactnas.export.graphs import described
 from compactnas.export.manifest import INPUT
@@ -40,7 +40,7 @@ def quantised(content: bytes, method: str, source: Source, rows: Indices) -> byt
         source: Source of the patches.
         rows: Patches of the calibration.
     """
-    require_extra("onnx", "onnxruntime")
+    require_onnx("onnx", "onnxruntime")
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
 

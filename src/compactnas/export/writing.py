@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from compactnas.adopted.onnx_file import require_extra
+from compactnas.adopted.onnx_file import require_onnx
 from compactnas.config import DataConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
@@ -47,7 +47,7 @@ def export_run(
         UserError: `out` exists or is being written, the `export` extra is not installed, there is no trained network
             or no data, or a float32 file differs from the network by more than rounding.
     """
-    require_extra(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
+    require_onnx(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
     if out.exists():
         raise UserError(f"{out}: exists already; choose a new folder with --output")

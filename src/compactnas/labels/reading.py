@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
+from compactnas.io.extras import require_extra
 from compactnas.labels.staging import Staged, staged
 
 MOST_FEATURES = 100_000
@@ -58,8 +58,7 @@ def require_pyogrio(what: str) -> None:
     Raises:
         UserError: One of them is not installed.
     """
-    if find_spec("pyogrio") is None or find_spec("shapely") is None:
-        raise UserError(f"{what}: polygons need pyogrio and shapely; install with pip install 'compactnas[map]'")
+    require_extra("map", f"{what}: polygons need pyogrio and shapely", "pyogrio", "shapely")
 
 
 def read_features(file: Path) -> Features:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compactnas.errors import UserError
+from compactnas.io.extras import require_extra
 from compactnas.io.untrusted import parse_json, read_text
 from compactnas.scenes.files import MOST_BLOCK_BYTES
 
@@ -48,8 +48,7 @@ def require_xarray(what: str) -> None:
     Raises:
         UserError: It is not installed.
     """
-    if any(find_spec(name) is None for name in ("xarray", "rasterio", "pyproj")):
-        raise UserError(f"{what}: netCDF and Zarr need xarray; install with pip install 'compactnas[map]'")
+    require_extra("map", f"{what}: netCDF and Zarr need xarray", "xarray", "rasterio", "pyproj")
 
 
 def engine_of(path: Path) -> tuple[str, str]:
@@ -72,8 +71,7 @@ def engine_of(path: Path) -> tuple[str, str]:
             engine, name = "scipy", "netCDF"
         else:
             raise UserError(f"{path}: is no netCDF file of version 3 or 4; {AGAIN}")
-    if find_spec(engine) is None:
-        raise UserError(f"{path}: {name} needs {engine}; install with pip install 'compactnas[map]'")
+    require_extra("map", f"{path}: {name} needs {engine}", engine)
     return engine, name
 
 

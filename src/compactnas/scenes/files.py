@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from compactnas.errors import UserError
+from compactnas.io.extras import require_extra
 
 SUFFIXES = {".tif", ".tiff"}
 """Suffixes of GeoTIFF files, in lower case; compare with `path.suffix.lower()`."""
@@ -38,8 +38,7 @@ def require_rasterio(what: str) -> None:
     Raises:
         UserError: rasterio is not installed.
     """
-    if find_spec("rasterio") is None:
-        raise UserError(f"{what}: GeoTIFF files need rasterio; install with pip install 'compactnas[map]'")
+    require_extra("map", f"{what}: GeoTIFF files need rasterio", "rasterio")
 
 
 DRIVERS = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000 file", "VRT": "VRT", "netCDF": "netCDF", "Zarr": "Zarr store"}
