@@ -7,20 +7,15 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compactnas.errors import UserError
 from compactnas.labels.finding import VECTORS, is_vector
 from compactnas.labels.reading import read_features
+from compactnas.scenes.wrf import read_edges
 
 NUMBER = r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*"
 BOX = re.compile(",".join([NUMBER] * 4))
 ORDER = "the order is LEFT,BOTTOM,RIGHT,TOP in degrees"
 UTM_NORTH, UTM_SOUTH = 84.0, -80.0
-CORNERS = (("XLONG_C", "XLAT_C"), ("XLONG_M", "XLAT_M"))
-"""Longitudes and latitudes in a WRF domain: corners of the cells, or their centres."""
-MOST_VALUES = 2**26
 
 
 class Area(NamedTuple):
@@ -72,7 +67,7 @@ def area_of(text: str) -> Area:
         )
     suffix = path.suffix.lower()
     if suffix in (".nc", ".nc4"):
-        return _checked(_wrf_bounds(path), text, box=False)
+        return _checked(read_edges(path), text, box=False)
     if is_vector(path):
         return _checked(_polygon_bounds(path), text, box=False)
     raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(VECTORS)}) or a WRF domain")
@@ -118,73 +113,3 @@ def _polygon_bounds(path: Path) -> tuple[float, float, float, float]:
         return transform_bounds(crs, "EPSG:4326", *map(float, shapely.total_bounds(areas)))  # type: ignore[no-any-return]
     except (RasterioError, ValueError) as error:
         raise UserError(f"{path}: its coordinate system is unusable ({error}); export it in degrees") from error
-
-
-def _wrf_bounds(path: Path) -> tuple[float, float, float, float]:
-    """Read the bounds of a WRF domain (`geo_em.*.nc`) in degrees."""
-    with path.open("rb") as file:
-        head = file.read(4)
-    read = _read_hdf5 if head == b"\x89HDF" else _read_netcdf3 if head in (b"CDF\x01", b"CDF\x02") else None
-    if read is None:
-        raise UserError(f"{path}: is no netCDF file of format 3 or 4; convert it with nccopy -k nc4")
-    try:
-        for longitude, latitude in CORNERS:
-            found = [read(path, name) for name in (longitude, latitude)]
-            if found[0] is not None and found[1] is not None:
-                return _extent(found[0], found[1], corners=longitude.endswith("_C"), path=path)
-    except UserError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, IndexError, AssertionError) as error:
-        text = " ".join(str(error).split())[:160]
-        raise UserError(f"{path}: cannot be read as netCDF ({text}); make the domain again with geogrid") from error
-    raise UserError(f"{path}: has no XLAT_M and XLONG_M; give a WRF domain, geo_em.*.nc of geogrid")
-
-
-def _read_hdf5(path: Path, name: str) -> NDArray[np.float64] | None:
-    """Read a variable of a netCDF 4 file; None if the file lacks it.
-
-    h5netcdf would take 20 s to open a domain, because its time grows with the square of the number of variables.
-    """
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):  # others could refer to other files
-            return None
-        data = file[name]
-        if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual or data.dtype.kind != "f":
-            return None
-        _require_small(data.shape, path)
-        return np.asarray(data[()], np.float64)
-
-
-def _read_netcdf3(path: Path, name: str) -> NDArray[np.float64] | None:
-    """Read a variable of a netCDF 3 file; None if the file lacks it."""
-    from scipy.io import netcdf_file
-
-    with netcdf_file(path, "r", mmap=False) as file:
-        if name not in file.variables:
-            return None
-        _require_small(file.variables[name].shape, path)
-        return np.array(file.variables[name][:], np.float64)
-
-
-def _require_small(shape: tuple[int, ...], path: Path) -> None:
-    if not 4 <= math.prod(shape) <= MOST_VALUES or len(shape) < 2:
-        raise UserError(f"{path}: its coordinates have the shape {shape}; give a WRF domain of geogrid")
-
-
-def _extent(
-    longitudes: NDArray[np.float64], latitudes: NDArray[np.float64], *, corners: bool, path: Path
-) -> tuple[float, float, float, float]:
-    """Bounds of the cells of a domain; if centres are given, half a cell is added on each side."""
-    bounds = []
-    for values in (longitudes, latitudes):
-        degrees = values.reshape(-1, values.shape[-1])
-        margin = (
-            0.0 if corners else max(float(np.abs(np.diff(degrees, axis=axis)).max(initial=0)) for axis in (0, 1)) / 2
-        )
-        bounds.append((float(degrees.min()) - margin, float(degrees.max()) + margin))
-    (left, right), (bottom, top) = bounds
-    if right - left > 180:
-        raise UserError(f"{path}: crosses the date line, which needs two scenes; give the bounding box of each")
-    return left, bottom, right, top
