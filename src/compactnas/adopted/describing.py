@@ -96,10 +96,10 @@ def _lists(raw: Any, bands: Sequence[str]) -> tuple[Any, Any]:
         return None, None
     if "mean" in raw and "std" in raw:
         return raw["mean"], raw["std"]
-    entries = [raw.get(band) for band in bands]
-    if not all(isinstance(entry, dict) for entry in entries):
+    entries = [entry for band in bands if isinstance(entry := raw.get(band), dict)]
+    if len(entries) < len(bands):
         return None, None
-    return [entry.get("mean") for entry in entries], [entry.get("std") for entry in entries]  # type: ignore[union-attr]
+    return [entry.get("mean") for entry in entries], [entry.get("std") for entry in entries]
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compactnas.errors import UserError
-from compactnas.labels.finding import VECTORS, is_vector
+from compactnas.labels.finding import is_vector
 from compactnas.labels.reading import read_features
+from compactnas.scenes.kinds import POLYGONS
 from compactnas.scenes.wrf import read_edges
 
 NUMBER = r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*"
@@ -70,7 +71,7 @@ def area_of(text: str) -> Area:
         return _checked(read_edges(path), text, box=False)
     if is_vector(path):
         return _checked(_polygon_bounds(path), text, box=False)
-    raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(VECTORS)}) or a WRF domain")
+    raise UserError(f"{path}: is no place; give a file of polygons ({', '.join(POLYGONS)}) or a WRF domain")
 
 
 def _checked(bounds: Any, text: str, *, box: bool) -> Area:
@@ -110,6 +111,7 @@ def _polygon_bounds(path: Path) -> tuple[float, float, float, float]:
         raise UserError(f"{path}: has no polygon; draw one around the place")
     try:
         crs = CRS.from_user_input(features.crs)
-        return transform_bounds(crs, "EPSG:4326", *map(float, shapely.total_bounds(areas)))  # type: ignore[no-any-return]
+        left, bottom, right, top = transform_bounds(crs, "EPSG:4326", *map(float, shapely.total_bounds(areas)))
     except (RasterioError, ValueError) as error:
         raise UserError(f"{path}: its coordinate system is unusable ({error}); export it in degrees") from error
+    return left, bottom, right, top

@@ -61,7 +61,7 @@ class Reading:
                 f"{self.key('cloud_classes')}: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
             )
         try:
-            self.fills  # noqa: B018 (parses the numbers)
+            _ = self.fills
         except ValueError:
             raise UserError(
                 f"{self.key('nodata')}: {self.nodata!r} is no list of numbers; write 65535 or 0,-9999, or - for none"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.errors import UserError
+from compactnas.scenes.kinds import LABEL_RASTER, POLYGONS
 
-VECTORS = (".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".geoparquet")
-"""Suffixes of files of polygons, in order of preference."""
 OTHER_VECTORS = (".json", ".zip")
 """Suffixes of files of polygons that must be named, because such a file beside a scene may be something else."""
 UNREAD = {
@@ -18,8 +17,6 @@ UNREAD = {
     ),
 }
 """Reason to refuse other vector files, by suffix."""
-RASTER = "_lcz.tif"
-"""End of the name of a label raster, which comes before all polygons."""
 SHARED = "labels"
 """Stem of the label file for all scenes of a folder that have no label file of their own."""
 
@@ -32,7 +29,7 @@ def is_vector(file: Path) -> bool:
     """
     if file.suffix.lower() in UNREAD:
         raise UserError(f"{file}: {UNREAD[file.suffix.lower()]}")
-    return file.suffix.lower() in (*VECTORS, *OTHER_VECTORS)
+    return file.suffix.lower() in (*POLYGONS, *OTHER_VECTORS)
 
 
 def labels_beside(scene: Path) -> list[Path]:
@@ -45,12 +42,13 @@ def labels_beside(scene: Path) -> list[Path]:
         UserError: There is no label file.
     """
     files = {file.name.lower(): file for file in sorted(scene.parent.iterdir(), reverse=True)}
-    for stem, raster in ((scene.stem, RASTER), (SHARED, ".tif")):
-        names = [(stem + end).lower() for end in (raster, *VECTORS)]
+    for stem, raster in ((scene.stem, LABEL_RASTER), (SHARED, ".tif")):
+        names = [(stem + end).lower() for end in (raster, *POLYGONS)]
         found = [files[name] for name in names if name in files and files[name].is_file()]
         if found:
             return found
+    others = ", ".join(POLYGONS[1:5])
     raise UserError(
-        f"{scene}: no labels found; put {scene.stem}{RASTER} or {scene.stem}.geojson (or {', '.join(VECTORS[1:5])}) "
+        f"{scene}: no labels found; put {scene.stem}{LABEL_RASTER} or {scene.stem}.geojson (or {others}) "
         f"into the same folder, or {SHARED}.geojson for all its scenes, or set data.labels"
     )

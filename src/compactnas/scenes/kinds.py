@@ -16,7 +16,11 @@ FILES = SUFFIXES | CUBES | {VRT}
 """Suffixes of a scene in one file, in lower case."""
 FOLDERS = (".safe", ".zarr")
 """Suffixes of a scene in a folder."""
-LABELS = ("_lcz.tif", ".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".geoparquet")
+POLYGONS = (".geojson", ".gpkg", ".kml", ".kmz", ".shp", ".fgb", ".parquet", ".geoparquet")
+"""Suffixes of files of polygons beside a scene, in order of preference."""
+LABEL_RASTER = "_lcz.tif"
+"""End of the name of a label raster, which comes before all polygons."""
+LABELS = (LABEL_RASTER, *POLYGONS)
 """Ends of label files beside a scene."""
 KINDS = "a GeoTIFF, VRT or netCDF file, a Zarr store, or a folder or product with one file per band"
 """Kinds of scenes, for messages."""

@@ -148,12 +148,12 @@ class Bands:
 
     @property
     def unscaled(self) -> bool:
-        """Whether the values are the numbers of the file."""
+        """Check that the values are the numbers of the file."""
         return not any(self.added) and set(self.scales) == {1.0} and not any(self.offsets)
 
     @property
     def complete(self) -> bool:
-        """Whether every number of the file is a measurement."""
+        """Check that every number of the file is a measurement."""
         return self.dtype.kind != "f" and not self.fills and set(self.declared) == {None} and not _has_mask(self)
 
     def values(self, window: Window, resampling: Resampling) -> NDArray[Any]:
@@ -243,7 +243,7 @@ class LayeredScene:
 
     @property
     def complete(self) -> bool:
-        """Whether all pixels are valid, by the types and declarations of the files alone."""
+        """Check that all pixels are valid, by the types and declarations of the files alone."""
         return not self.masks and all(part.complete for part in self.parts)
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:

@@ -110,7 +110,7 @@ def part_rows(run: RunFolder) -> tuple[PartRow, ...]:
 
 
 def unit_of(run: RunFolder) -> str:
-    """What a group of the run is, in the plural; empty if the groups are unknown."""
+    """Name of the groups of the run, in the plural; empty if the groups are unknown."""
     if run.data and any(part.groups is not None for part in run.data.parts.values()):
         return f"{run.data.unit}s"
     return f"{run.evaluation.groups.unit}s" if run.evaluation and run.evaluation.groups else ""
