@@ -15,6 +15,9 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
                              on as many patches of the training places, the others of them as test; no test places
     split_random.csv         the spatial training part cut at random, 80 % training, 20 % test
     split_random_small.csv   the same test part, and the training patches of both others
+    fold_1.csv to fold_5.csv the same five folds of 5,400 patches from west to east (eurosat_places.py); fold K is the
+                             test part of fold_K.csv, the next fold (after the fifth the first) its validation part,
+                             and the other three its training part
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from eurosat_places import FOLDS, folds_of
 from numpy.typing import NDArray
 
 SMALL = "eurosat_rgb_32_small.npz"
@@ -72,11 +76,19 @@ def write_split(path: Path, rows: Iterable[tuple[str, str]]) -> int:
     return len(rows)
 
 
+def fold_rows(paths: list[str], folds: NDArray[np.int64], test: int) -> Iterable[tuple[str, str]]:
+    """Part of each patch where one fold tests: the next fold chooses, the others train."""
+    validation = test % FOLDS + 1
+    for path, fold in zip(paths, folds.tolist(), strict=True):
+        yield path, "test" if fold == test else "validation" if fold == validation else "train"
+
+
 def write(archive: Path, dest: Path) -> None:
     """Write the images and the splits; DEST must not exist."""
     with np.load(archive, allow_pickle=False) as data:
         names, labels, split = data["filenames"], data["labels"].astype(np.int64), data["split_spatial"]
         classes, offsets, jpegs = data["class_names"], data["offsets"], data["jpeg_bytes"]
+        folds, said = folds_of(data)
     dest.mkdir(parents=True)
     for name in classes:
         (dest / str(name)).mkdir()
@@ -105,8 +117,9 @@ def write(archive: Path, dest: Path) -> None:
             for place, row in enumerate(training)
             if place < fifth or small[row]
         ),
+        **{f"fold_{number}": fold_rows(paths, folds, number) for number in range(1, FOLDS + 1)},
     }
-    print(f"{dest}: {len(paths)} images in {len(classes)} classes")
+    print(f"{dest}: {len(paths)} images in {len(classes)} classes; {said}")
     for name, rows in splits.items():
         print(f"{dest / name}.csv: {write_split(dest / f'{name}.csv', rows)} rows")
 

@@ -28,6 +28,7 @@ SPLIT_FIELDS = (
     "fold",
     "block_m",
     "validation_fraction",
+    "train_patches",
     "split_seed",
 )
 """Fields of a `DataConfig` that describe the split of a source, not how to read it."""
@@ -75,6 +76,8 @@ class DataConfig:
         block_m: Side of a square for the split `block`, in the unit of the coordinates.
         validation_fraction: Share of the validation part, taken from the training part by the same method; 0 makes
             no validation part.
+        train_patches: Largest number of patches of the training part, drawn at random with the same share of each
+            class; 0 keeps all. The other parts stay whole.
         split_seed: Random seed of the split.
         preload_gib: Largest size of a source that is read into memory as a whole, in GiB.
     """
@@ -104,6 +107,7 @@ class DataConfig:
     fold: int = 0
     block_m: float = 5000.0
     validation_fraction: float = 0.0
+    train_patches: int = 0
     split_seed: int = 0
     preload_gib: float = 4.0
 
@@ -127,6 +131,10 @@ class DataConfig:
             0 <= self.validation_fraction < 1,
             f"data.validation_fraction: {self.validation_fraction} is not a share below 1; give 0 (no validation "
             "part), or a share such as 0.1",
+        )
+        require(
+            self.train_patches >= 0,
+            f"data.train_patches: {self.train_patches} is negative; give 0 (keep all) or the number to train on",
         )
         require(
             self.folds == 0 or self.folds >= 2,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compactnas.config import DataConfig, Split
 from compactnas.data.footprints import overlaps
@@ -70,6 +71,8 @@ def divide(facts: Facts, config: DataConfig) -> Division:
     nothing = np.arange(0)
     parts = {part: np.sort(parts.get(part, nothing)) for part in PARTS}
     parts, notes = _without_overlaps(facts, parts) if config.split == "block" else (parts, [])
+    if config.train_patches:
+        parts["train"] = draw_by_class(parts["train"], facts.labels, config.train_patches, config.split_seed)
     assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
     return Division(parts, (*notes, *checked(facts, parts, groups, config)), groups)
 
@@ -128,6 +131,31 @@ def _one_group(facts: Facts, config: DataConfig, names: tuple[str, ...]) -> str:
         )
     held = f"one group, {names[0]}," if names else "an empty part"
     return f"data.split: {held} cannot be cut into two parts; use {without_groups(facts)}"
+
+
+def draw_by_class(rows: Indices, labels: NDArray[np.int64], most: int, seed: int) -> Indices:
+    """Draw at most this many rows, with the same share of each class; return them in ascending order.
+
+    The shares are rounded by the largest remainder, and a class that has a row keeps at least one.
+
+    Raises:
+        UserError: There are more classes than rows to draw.
+    """
+    if most >= len(rows):
+        return rows
+    kinds, counts = np.unique(labels[rows], return_counts=True)
+    if most < len(kinds):
+        raise UserError(
+            f"data.train_patches: {most} patches cannot hold the {len(kinds)} classes of the training part; give more"
+        )
+    shares = most * counts / len(rows)
+    taken = np.maximum(np.floor(shares).astype(np.int64), 1)
+    while (left := most - int(taken.sum())) != 0:
+        gap = np.where((taken < counts) if left > 0 else (taken > 1), (shares - taken) * np.sign(left), -np.inf)
+        taken[int(gap.argmax())] += np.sign(left)
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    drawn = [rng.permutation(rows[labels[rows] == kind])[:n] for kind, n in zip(kinds, taken, strict=True)]
+    return np.sort(np.concatenate(drawn))
 
 
 def halves(indices: Indices, seed: int) -> tuple[Indices, Indices]:
