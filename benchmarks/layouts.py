@@ -96,7 +96,7 @@ def measure(source: Source, layout: str, number: int, options: argparse.Namespac
     config, folder = config_of(options, number), options.out / "runs" / f"{layout}_{number}"
     parts, warnings, groups = divide(source.facts, config.data)
     data = Dataset(source, parts, warnings, groups, "group", "folder")
-    genotype, began = draw(layout, number), time.perf_counter()
+    genotype, began = draw(layout, number), time.process_time()
     train_stage(config, folder, genotype, resume=True, listener=Silent(), data=data)
     found = evaluate_stage(folder, part="validation", data=data)
     return {
@@ -108,7 +108,7 @@ def measure(source: Source, layout: str, number: int, options: argparse.Namespac
         "n": found.n,
         "macs": found.macs,
         "parameters": found.parameters,
-        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(time.process_time() - began, 1),
         "genotype": genotype.to_values(),
         "recipe": asdict(config.train) | {"patches": options.patches, "precision": options.precision},
     }
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> None:
             stream.write(json.dumps(row) + "\n")
         print(
             f"{time.strftime('%H:%M:%S')} {layout} {number}: {100 * row['oa']:.2f} %, {row['macs'] / 1e6:.2f} M MACs, "
-            f"{row['seconds']:.0f} s",
+            f"{row['cpu_seconds']:.0f} s",
             flush=True,
         )
 
@@ -168,7 +168,7 @@ def table(rows: list[Row]) -> str:
         fold: np.mean([100 * row["oa"] for row in rows if row["fold"] == fold]) for fold in {r["fold"] for r in rows}
     }
     lines = [
-        "| layout | n | OA % | deviation | deviation within folds | best decile | MACs M | minutes |",
+        "| layout | n | OA % | deviation | deviation within folds | best decile | MACs M | CPU minutes |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for layout in layouts:
@@ -176,7 +176,7 @@ def table(rows: list[Row]) -> str:
         oa = np.array([100 * row["oa"] for row in own])
         inside = oa - np.array([level[row["fold"]] for row in own])
         spread = (f"{oa.std(ddof=1):.2f}", f"{inside.std(ddof=1):.2f}") if len(oa) > 1 else ("-", "-")
-        cost, minutes = (np.mean([row[key] for row in own]) for key in ("macs", "seconds"))
+        cost, minutes = (np.mean([row[key] for row in own]) for key in ("macs", "cpu_seconds"))
         lines.append(
             f"| {layout} | {len(own)} | {oa.mean():.2f} | {spread[0]} | {spread[1]} | {best_mean(oa):.2f} "
             f"| {cost / 1e6:.2f} | {minutes / 60:.1f} |"

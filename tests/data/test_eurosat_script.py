@@ -39,6 +39,7 @@ def archive(where: Path, patches: int = 2000) -> tuple[Path, list[bytes]]:
 
 
 def run(repository: Path, monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
+    monkeypatch.syspath_prepend(str(repository / "scripts"))
     monkeypatch.setattr(sys, "argv", ["eurosat_folder.py", *map(str, arguments)])
     runpy.run_path(str(repository / "scripts" / "eurosat_folder.py"), run_name="__main__")
 
@@ -70,6 +71,13 @@ def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest
     assert uneven["train"] < forth["train"]
     assert [sum(path.startswith(name) for path in uneven["train"]) for name in CLASSES] == [600, 60]
     assert (uneven["validation"], uneven["test"]) == (forth["validation"], forth["test"])
+    folds = {number: parts(dest / f"fold_{number}.csv") for number in range(1, 6)}
+    assert {part: len(paths) for part, paths in folds[1].items()} == {"train": 1200, "validation": 400, "test": 400}
+    assert set.union(*(fold["test"] for fold in folds.values())) == set.union(*forth.values())
+    assert folds[4]["test"] == forth["validation"] and folds[5]["test"] == forth["test"]
+    for number, fold in folds.items():
+        assert fold["validation"] == folds[number % 5 + 1]["test"]
+        assert not fold["train"] & (fold["validation"] | fold["test"])
     dataset = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / "split_spatial_small.csv")))
     assert np.bincount(dataset.source.facts.labels[dataset.parts["train"]]).tolist() == [400, 400]
     with pytest.raises(SystemExit, match="exists already"):
