@@ -28,6 +28,9 @@ RANDOM, RANDOM_SEARCH = "random", "random search"
 
 MOST_JOBS = 10_000
 
+FOLD = "{fold}"
+"""Placeholder for the number of a fold."""
+
 
 @dataclass(frozen=True)
 class StudyConfig:
@@ -39,6 +42,10 @@ class StudyConfig:
         splits: Splits on which networks are trained and tested: values of `data.split`, or your own names, each with
             the fields of `data` that differ. `places` tells the report whether the test patches lie `apart` from the
             training patches or are `mixed` with them, if the data does not show it.
+        folds: Number of folds of each of `splits`, which then has names of your own; 0 makes none. In texts, `{fold}`
+            stands for the number of the fold from 1; the split `fold` gets its folds without it. Methods are searched
+            on the training part of each fold, so `search_split` does not apply, and networks are trained and tested on
+            each fold.
         methods: Settings of the search, each searched `searches` times: those of the paper, or your own names, each
             with the fields of `search` that differ and, under `space`, those of `space`.
         baselines: Names of baselines that are trained too.
@@ -61,6 +68,7 @@ class StudyConfig:
     data: DataConfig = field(default_factory=DataConfig)
     search_split: str = "d2"
     splits: tuple[Split, ...] | dict[str, dict[str, Any]] = ("d1", "d2")
+    folds: int = 0
     methods: tuple[str, ...] | dict[str, dict[str, Any]] = METHODS
     baselines: tuple[str, ...] = compared_baselines()
     networks: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +89,9 @@ class StudyConfig:
                 raise UserError(f"{name}: {getattr(self, name)} is less than 1; give 1 or more")
         controls = self.random + len(self.random_searches)
         networks = len(self.methods) + len(self.baselines) + len(self.networks) + controls
-        jobs = self.searches * len(self.methods) + self.retrainings * len(self.splits) * networks
+        self._check_folds()
+        grounds = len(self.tested) if self.folds else 1
+        jobs = self.searches * len(self.methods) * grounds + self.retrainings * len(self.tested) * networks
         if jobs > MOST_JOBS:
             raise UserError(f"searches, retrainings: they make {jobs} jobs; give fewer, for at most {MOST_JOBS} jobs")
         if not self.splits or not (self.methods or self.baselines or self.networks):
@@ -120,9 +130,58 @@ class StudyConfig:
             if name in (*BASELINES, *self.controls, *self.methods):
                 raise UserError(f"networks.{name}: is the name of another network; choose another name")
             self.network_of(name)
-        for split in (*self.splits, self.search_split):
+        for split in (*self.tested, *(() if self.folds else (self.search_split,))):
             self.data_of(split)
             self.places_of(split)
+
+    def _check_folds(self) -> None:
+        if not self.folds:
+            return
+        if self.folds < 2:
+            raise UserError(f"folds: {self.folds}; give 0 (no folds), or 2 or more")
+        if not isinstance(self.splits, dict):
+            raise UserError(
+                "folds: `splits` has to say where the folds are, such as `places: {split: csv, split_csv: "
+                "'eurosat/fold_{fold}.csv'}`, or `cities: {split: fold}`"
+            )
+        for name, fields in self.splits.items():
+            texts = (value for value in fields.values() if isinstance(value, str))
+            if fields.get("split") != "fold" and not any(FOLD in text for text in texts):
+                raise UserError(f"splits.{name}: all folds would be the same; write {FOLD} into split_csv, or use fold")
+        if self.search_split != type(self).search_split:
+            raise UserError(
+                "search_split: with folds, methods are searched on the training part of each fold; leave it out"
+            )
+
+    @property
+    def grounds(self) -> dict[str, tuple[str, ...]]:
+        """Name of each split with folds -> names of its folds; empty without folds."""
+        numbers = range(1, self.folds + 1)
+        return {name: tuple(f"{name} {number}" for number in numbers) for name in self.splits} if self.folds else {}
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Names of all splits on which networks are trained and tested: the folds, if there are any."""
+        return tuple(fold for folds in self.grounds.values() for fold in folds) or tuple(self.splits)
+
+    def searched_on(self, split: str) -> str:
+        """Name of the split whose training part is searched for the networks that are tested on `split`."""
+        return split if self.folds else self.search_split
+
+    def _fields_of(self, split: str) -> dict[str, Any] | None:
+        """Find the fields of `data` that differ on one of your own splits; None for another one."""
+        if not isinstance(self.splits, dict):
+            return None
+        for name, folds in self.grounds.items():
+            if split in folds:
+                number = folds.index(split) + 1
+                fields = {
+                    key: value.replace(FOLD, str(number)) if isinstance(value, str) else value
+                    for key, value in self.splits[name].items()
+                }
+                own = {"folds": self.folds, "fold": number - 1} if fields.get("split") == "fold" else {}
+                return fields | own
+        return self.splits.get(split)
 
     @property
     def random_searches(self) -> dict[str, str]:
@@ -173,15 +232,15 @@ class StudyConfig:
 
     def places_of(self, split: str) -> Literal["apart", "mixed"] | None:
         """Location of the test patches of a split, if the study states it."""
-        places = self.splits.get(split, {}).get("places") if isinstance(self.splits, dict) else None
+        places = (self._fields_of(split) or {}).get("places")
         if places not in (None, "apart", "mixed"):
             raise UserError(f"splits.{split}: places: {places!r} is unknown; use apart or mixed")
         return places
 
     def data_of(self, split: str) -> DataConfig:
         """Build the data config of a split."""
-        if isinstance(self.splits, dict) and split in self.splits:
-            fields = {name: value for name, value in self.splits[split].items() if name != "places"}
+        if (own_fields := self._fields_of(split)) is not None:
+            fields = {name: value for name, value in own_fields.items() if name != "places"}
             try:
                 return from_values(DataConfig, fields, asdict(self.data))
             except (TypeError, UserError) as error:

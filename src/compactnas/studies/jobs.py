@@ -34,7 +34,7 @@ class StudyJob:
     Attributes:
         kind: Kind of the job.
         method: Setting of the search, name of a baseline or network, `random`, or name of a random search.
-        split: Split of training and test; empty for a search.
+        split: Split of training and test; empty for a search that serves all splits.
         config: Config of the run.
         needs: Jobs to finish first: the searches of a method by seed. One gives the genotype; together they give the
             budget of a random search. Empty for a search, a baseline or a given network.
@@ -80,27 +80,49 @@ class StudyJob:
         return f"{what}{where}, seed {self.config.seed}"
 
 
+Searches = dict[str, tuple[StudyJob, ...]]
+"""Name of a method or control -> its searches."""
+
+
 def expand(study: StudyConfig) -> list[StudyJob]:
     """List all jobs of a study, each after the jobs that it needs."""
+    jobs: list[StudyJob] = []
+    found: dict[str, tuple[Searches, Searches]] = {}
+    for split in study.tested:
+        where = study.searched_on(split)
+        if where not in found:
+            found[where] = _searches(study, where)
+            jobs += [job for groups in found[where] for group in groups.values() for job in group]
+    for split in study.tested:
+        jobs += _trainings(study, split, *found[study.searched_on(split)])
+    return jobs
+
+
+def _searches(study: StudyConfig, where: str) -> tuple[Searches, Searches]:
+    """Make the searches of each method and each random search on the training part of a split."""
     seeds = range(study.searches)
-    searches = {method: tuple(_search(study, method, seed) for seed in seeds) for method in study.methods}
-    jobs = [job for group in searches.values() for job in group]
-    last = list(study.methods)[-1] if study.methods else ""
-    controls = {
-        name: (_random_search(study, name, like, searches[like]),) for name, like in study.random_searches.items()
+    searches = {method: tuple(_search(study, method, seed, where) for seed in seeds) for method in study.methods}
+    controls: Searches = {
+        name: (_random_search(study, name, like, where, searches[like]),)
+        for name, like in study.random_searches.items()
     }
-    jobs += [job for group in controls.values() for job in group]
-    for split in study.splits:
-        for seed in range(study.retrainings):
-            taken = {method: _taken(study, group, seed) for method, group in searches.items()}
-            jobs += [_training(study, name, split, seed) for name in study.baselines]
-            jobs += [
-                replace(_training(study, name, split, seed), genotype=study.network_of(name)) for name in study.networks
-            ]
-            jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
-            if study.random:
-                jobs.append(_random(study, last, split, seed, taken[last]))
-            jobs += [_training(study, name, split, seed, control) for name, control in controls.items()]
+    return searches, controls
+
+
+def _trainings(study: StudyConfig, split: str, searches: Searches, controls: Searches) -> list[StudyJob]:
+    """Make the trainings of all networks on a split."""
+    jobs: list[StudyJob] = []
+    last = list(study.methods)[-1] if study.methods else ""
+    for seed in range(study.retrainings):
+        taken = {method: _taken(study, group, seed) for method, group in searches.items()}
+        jobs += [_training(study, name, split, seed) for name in study.baselines]
+        jobs += [
+            replace(_training(study, name, split, seed), genotype=study.network_of(name)) for name in study.networks
+        ]
+        jobs += [_training(study, method, split, seed, taken[method]) for method in study.methods]
+        if study.random:
+            jobs.append(_random(study, last, split, seed, taken[last]))
+        jobs += [_training(study, name, split, seed, control) for name, control in controls.items()]
     return jobs
 
 
@@ -109,16 +131,17 @@ def _taken(study: StudyConfig, searches: tuple[StudyJob, ...], seed: int) -> tup
     return searches if study.selection == "best" else (searches[seed % len(searches)],)
 
 
-def _search(study: StudyConfig, method: str, seed: int) -> StudyJob:
+def _search(study: StudyConfig, method: str, seed: int, where: str) -> StudyJob:
     """Make a search. Its training options are the defaults, because its result does not depend on them."""
-    data, search, space = study.data_of(study.search_split), study.search_of(method), study.space_of(method)
-    return StudyJob("search", method, "", RunConfig(data, space, search, TrainConfig(), study.machine, seed))
+    data, search, space = study.data_of(where), study.search_of(method), study.space_of(method)
+    config = RunConfig(data, space, search, TrainConfig(), study.machine, seed)
+    return StudyJob("search", method, where if study.folds else "", config)
 
 
-def _random_search(study: StudyConfig, name: str, like: str, needs: tuple[StudyJob, ...]) -> StudyJob:
-    data, short = study.data_of(study.search_split), replace(study.train, epochs=study.random_epochs, validate_every=0)
+def _random_search(study: StudyConfig, name: str, like: str, where: str, needs: tuple[StudyJob, ...]) -> StudyJob:
+    data, short = study.data_of(where), replace(study.train, epochs=study.random_epochs, validate_every=0)
     config = RunConfig(data, study.space_of(like), SearchConfig(search_depth=False), short, study.machine, 0)
-    return StudyJob("random_search", name, "", config, needs)
+    return StudyJob("random_search", name, where if study.folds else "", config, needs)
 
 
 def _training(study: StudyConfig, method: str, split: str, seed: int, needs: tuple[StudyJob, ...] = ()) -> StudyJob:

@@ -74,7 +74,10 @@ def plan(study: StudyConfig, root: Path) -> StudyPlan:
     Raises:
         UserError: The data does not exist, or the splits of the study do not fit it.
     """
-    jobs, names = expand(study), {study.data_of(split): split for split in (study.search_split, *study.splits)}
+    jobs, names = (
+        expand(study),
+        {study.data_of(split): split for split in (*map(study.searched_on, study.tested), *study.tested)},
+    )
     data = {config: _data(config) for config in dict.fromkeys(job.config.data for job in jobs)}
     shapes = {job: _shape(job, study, data[job.config.data].facts) for job in jobs}
     kinds = list(dict.fromkeys(shapes.values()))

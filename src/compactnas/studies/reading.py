@@ -48,8 +48,9 @@ def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
     return StudyView(
         title=title,
         data=Path(study.data.path).name,
-        search_split=study.search_split,
-        splits=tuple(_split(study, split, runs) for split in study.splits),
+        search_split="each fold" if study.folds else study.search_split,
+        splits=tuple(_split(study, split, runs) for split in study.tested),
+        grounds=tuple(study.grounds.items()),
         methods=_methods(study, jobs),
         searches=tuple(_with_selection(searches, runs, jobs, root)),
         search_clocks={
@@ -93,6 +94,7 @@ def _searches(job: StudyJob, run: RunFolder) -> list[SearchView]:
     return [
         SearchView(
             method=job.method,
+            split=job.split,
             seed=job.config.seed,
             genotype=run.genotype,
             accuracy=float(accuracy) if isinstance(accuracy, int | float) else math.nan,
@@ -112,6 +114,7 @@ def _candidates(job: StudyJob, run: RunFolder) -> list[SearchView]:
         found = [
             SearchView(
                 method=job.method,
+                split=job.split,
                 seed=int(row["candidate"]),
                 genotype=Genotype.from_values(row["genotype"], str(file)),
                 accuracy=float(row["accuracy"]),
@@ -135,8 +138,8 @@ def _with_selection(
     trainings = [job for job in jobs if job.kind == "train"]
     needed = {tuple(need for need in job.needs if need.kind == "search" and need in runs) for job in trainings}
     taken = {chosen(done, root) for done in needed if done}
-    trained = {(job.method, job.config.seed) for job in runs if job.folder(root) in taken}
-    return [replace(one, selected=True) if (one.method, one.seed) in trained else one for one in views]
+    trained = {(job.method, job.split, job.config.seed) for job in runs if job.folder(root) in taken}
+    return [replace(one, selected=True) if (one.method, one.split, one.seed) in trained else one for one in views]
 
 
 def _training(job: StudyJob, run: RunFolder) -> TrainingView | None:

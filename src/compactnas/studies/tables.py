@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from compactnas.reporting.study.folds import FOLD_NOTE, PAIR_COLUMNS, FoldResults, cells_of, fold_results
 from compactnas.reporting.study.tables import Entry, SplitTable, split_table
 from compactnas.reporting.study.view import StudyView
 from compactnas.studies.config import StudyConfig
@@ -23,11 +24,12 @@ LATEX = {
 
 @dataclass(frozen=True)
 class Table:
-    """Table of one split.
+    """Table of one split, or of all folds of a split.
 
     Attributes:
-        split: Name of the split.
-        columns: Names of the methods in the paper's order: baselines, searched ones, random ones.
+        split: Name of the split, or what the table shows.
+        columns: Names of the methods in the paper's order: baselines, searched ones, random ones. In a table of
+            differences, what its figures are.
         rows: Title and cells of each row.
         notes: Notes that a reader needs to understand the table.
     """
@@ -79,9 +81,10 @@ def study_tables(study: StudyConfig, root: Path) -> list[Table]:
 
 
 def tables_of(view: StudyView) -> list[Table]:
-    """Make a table for each split with results."""
+    """Make two tables for each split with folds, and one for each split with results."""
     made = [split_table(view, split.name) for split in view.splits]
-    return [_table(table) for table in made if table is not None]
+    over_folds = [table for results in fold_results(view) for table in _fold_tables(results)]
+    return over_folds + [_table(table) for table in made if table is not None]
 
 
 def table_files(tables: list[Table]) -> dict[str, str]:
@@ -102,6 +105,22 @@ def _table(table: SplitTable) -> Table:
         if any(entry.printed for entry in line.entries):
             rows.append((f"{line.title}, paper", tuple(entry.printed or "-" for entry in line.entries)))
     return Table(table.split, tuple(method.name for method in table.methods), tuple(rows), table.notes)
+
+
+def _fold_tables(results: FoldResults) -> list[Table]:
+    """Make the table of the methods over all folds, and that of their differences."""
+    titles = [title for title, _ in results.means[0].measures]
+    rows = [
+        *((title, tuple(one.measures[place][1] for one in results.means)) for place, title in enumerate(titles)),
+        ("Folds", tuple(str(one.folds) for one in results.means)),
+        ("n", tuple(str(one.trainings) for one in results.means)),
+    ]
+    names = tuple(one.method.name for one in results.means)
+    made = [Table(f"{results.ground}, {len(results.folds)} folds", names, tuple(rows), (FOLD_NOTE,))]
+    if results.pairs:
+        pairs = tuple((f"{pair.one.name} minus {pair.other.name}", cells_of(pair)) for pair in results.pairs)
+        made.append(Table(f"{results.ground}, differences", PAIR_COLUMNS, pairs))
+    return made
 
 
 def _text(entry: Entry) -> str:

@@ -62,7 +62,7 @@ def networks_of(view: StudyView) -> list[Found]:
 def _searched(view: StudyView, method: Method, searches: Sequence[SearchView]) -> Found:
     taken = next((search for search in searches if search.selected), None)
     best = sorted(searches, key=lambda one: -one.accuracy if math.isfinite(one.accuracy) else math.inf)[:THUMBNAILS]
-    small = sorted(best, key=lambda one: one.seed) if len(searches) <= THUMBNAILS else best
+    small = sorted(best, key=lambda one: (one.split, one.seed)) if len(searches) <= THUMBNAILS else best
     what = "search" if method.kind == "searched" else "candidate"
     trained = "trained" if what == "search" and view.selection == "each" else "selected"
     others = f"{len(searches)} searches, by accuracy on D_V" if what == "search" else f"{len(searches)} candidates"
@@ -91,7 +91,7 @@ def _facts(
     facts.append(("depth", _depth(taken.genotype)))
     if math.isfinite(taken.accuracy):
         facts.append(("on D_V", f"{100 * taken.accuracy:.2f} %"))
-    chosen = f"seed {taken.seed}" if what == "search" else f"candidate {taken.seed + 1}"
+    chosen = _name(taken, what)
     unfinished = any(job.search and job.method == method.key for job in view.missing)
     if trained == "trained":
         facts.append(("trained first", f"{chosen}, of {searches}"))
@@ -101,12 +101,17 @@ def _facts(
 
 
 def _small(search: SearchView, what: str, badge: str) -> Small:
-    name = f"seed {search.seed}" if what == "search" else f"candidate {search.seed + 1}"
     facts = [f"{100 * search.accuracy:.2f} %" if math.isfinite(search.accuracy) else "not measured"]
     if search.macs is not None:
         facts.append(f"{search.macs / 1e6:.2f} M MACs")
     facts.append(f"depth {_depth(search.genotype)}")
-    return Small(name, " · ".join(facts), markup(cell_figure(search.genotype)), badge)
+    return Small(_name(search, what), " · ".join(facts), markup(cell_figure(search.genotype)), badge)
+
+
+def _name(search: SearchView, what: str) -> str:
+    """Name of a search or candidate, with its fold if there are folds."""
+    number = f"seed {search.seed}" if what == "search" else f"candidate {search.seed + 1}"
+    return f"{search.split}, {number}" if search.split else number
 
 
 def _drawn(view: StudyView, method: Method) -> tuple[Small, ...]:

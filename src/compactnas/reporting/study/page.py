@@ -19,6 +19,7 @@ from compactnas.reporting.study.figures import (
     search_figures,
     summed_confusion,
 )
+from compactnas.reporting.study.folds import FOLD_NOTE, PAIR_COLUMNS, cells_of, fold_results
 from compactnas.reporting.study.networks import networks_of
 from compactnas.reporting.study.notes import note_of_pairs, notes_of
 from compactnas.reporting.study.summary import headline, tiles_of
@@ -54,6 +55,9 @@ def _values(view: StudyView) -> dict[str, Any]:
         "notes": notes_of(view),
         "tables": tables,
         "table_notes": list(dict.fromkeys(note for table in tables for note in table.notes)),
+        "folds": [(found, [(pair, cells_of(pair)) for pair in found.pairs]) for found in fold_results(view)],
+        "fold_columns": PAIR_COLUMNS,
+        "fold_note": FOLD_NOTE,
         "planes": [plane for plane in planes if plane[1]],
         "networks": networks_of(view),
         "confusion": _confusion(view),

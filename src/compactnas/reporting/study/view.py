@@ -60,6 +60,7 @@ class SearchView:
 
     Attributes:
         method: Key of the method.
+        split: Fold whose training part was searched; empty without folds.
         seed: Seed of the search, or number of the candidate.
         genotype: Genotype that it found.
         accuracy: Accuracy on D_V at its end, which decides the selection; NaN if it was not measured.
@@ -70,6 +71,7 @@ class SearchView:
     """
 
     method: str
+    split: str
     seed: int
     genotype: Genotype
     accuracy: float
@@ -152,6 +154,7 @@ class StudyView:
         data: Name of the data.
         search_split: Split whose training part was searched.
         splits: Splits in the study's order.
+        grounds: Name of each split with folds, and the names of its folds; empty without folds.
         methods: Methods in the order of the tables' columns.
         searches: Finished searches, and the candidates of random searches.
         search_clocks: Time of each random search as a whole, by method.
@@ -169,6 +172,7 @@ class StudyView:
     data: str
     search_split: str
     splits: tuple[SplitView, ...]
+    grounds: tuple[tuple[str, tuple[str, ...]], ...]
     methods: tuple[Method, ...]
     searches: tuple[SearchView, ...]
     search_clocks: dict[str, Spent]
@@ -188,7 +192,7 @@ class StudyView:
 
     def searches_of(self, method: str) -> list[SearchView]:
         """List the searches of a method, by seed."""
-        return sorted((one for one in self.searches if one.method == method), key=lambda one: one.seed)
+        return sorted((one for one in self.searches if one.method == method), key=lambda one: (one.split, one.seed))
 
     def shown(self, split: str) -> list[Method]:
         """List the methods with a result on a split, in the order of the columns."""

@@ -1,0 +1,67 @@
+"""The benchmark of layouts: networks of one cost, results that can be continued, and a table that adds up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import layouts
+import numpy as np
+import pytest
+from scipy import stats
+
+from compactnas.cost.counter import genotype_cost
+
+
+def row(layout: str, number: int, oa: float) -> dict[str, Any]:
+    return {"layout": layout, "number": number, "fold": 3 + number % 3, "oa": oa, "macs": 2e7, "cpu_seconds": 60.0}
+
+
+def test_networks_cost_8_per_cent_and_their_number_decides_them() -> None:
+    for layout in ("paper", "lean"):
+        drawn = layouts.draw(layout, 1)
+        assert drawn == layouts.draw(layout, 1) != layouts.draw(layout, 2)
+        macs = genotype_cost(drawn, layouts.BANDS, layouts.CLASSES, layouts.PX).macs
+        assert abs(macs / layouts.target_macs() - 1) <= layouts.TOLERANCE and drawn.layout == layout
+
+
+def test_the_difference_is_a_paired_t_test() -> None:
+    ours, theirs = np.random.default_rng(0).normal(0.9, 0.01, (2, 7))
+    rows = [row("b", n, oa) for n, oa in enumerate(ours)] + [row("a", n, oa) for n, oa in enumerate(theirs[:6])]
+    found = layouts.difference(rows, "b", "a")
+    exact = stats.ttest_rel(100 * ours[:6], 100 * theirs[:6])
+    ends = exact.confidence_interval(0.95)
+    assert found == pytest.approx((6, 100 * (ours[:6] - theirs[:6]).mean(), ends.low, ends.high))
+    assert layouts.difference(rows[:7], "b", "a") is None
+
+
+def test_the_table_has_the_best_decile_and_each_difference() -> None:
+    values = np.linspace(0.80, 0.99, 20)
+    text = layouts.table([row("a", n, oa) for n, oa in enumerate(values)] + [row("b", n, 0.9) for n in range(20)])
+    assert f"| a | 20 | {100 * values.mean():.2f} | {100 * values.std(ddof=1):.2f} |" in text
+    assert "| 98.50 |" in text and "b minus a | 20 |" in text
+
+
+def test_results_are_not_overwritten_and_finished_networks_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = argparse.Namespace(out=tmp_path, data=tmp_path, layouts=["a", "b"], networks=2, resume=True)
+    measured: list[tuple[str, int]] = []
+
+    def measure(_: object, layout: str, number: int, __: object) -> dict[str, Any]:
+        measured.append((layout, number))
+        return row(layout, number, 0.5)
+
+    monkeypatch.setattr(layouts, "measure", measure)
+    monkeypatch.setattr(layouts, "open_source", lambda _: object())
+    monkeypatch.setattr(layouts, "config_of", lambda *_: argparse.Namespace(data=None))
+    (tmp_path / layouts.RESULTS).write_text(json.dumps(row("a", 0, 0.5)) + "\n")
+    layouts.run(options)
+    assert measured == [("b", 0), ("a", 1), ("b", 1)]
+    layouts.run(options)
+    assert len(measured) == 3 and len(layouts.results(tmp_path / layouts.RESULTS)) == 4
+    options.resume = False
+    with pytest.raises(SystemExit, match="exists already"):
+        layouts.run(options)
