@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from compactnas.version import __version__
 
 if TYPE_CHECKING:
+    from compactnas import datasets
     from compactnas.config import (
         DataConfig,
         MachineConfig,
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from compactnas.data.packing.pack import pack, prepare
     from compactnas.data.samples import PackedSamples, SamplesSource
     from compactnas.errors import UserError
+    from compactnas.estimator.classifier import CompactClassifier
     from compactnas.evaluation.evaluation import Evaluation
     from compactnas.evaluation.metrics import Measures, confusion_measures
+    from compactnas.export.writing import export_run
+    from compactnas.mapping.assess import assess
+    from compactnas.mapping.scenes import map_scene
     from compactnas.nn.network import Network
     from compactnas.nn.registry import ModelSpec, build
     from compactnas.nn.sample import Sample
@@ -63,6 +68,10 @@ _NAMES = {
     "cost.counter": "count genotype_cost",
     "cost.table": "CostTable",
     "data": "Dataset open_dataset open_source",
+    "estimator.classifier": "CompactClassifier",
+    "export.writing": "export_run",
+    "mapping.assess": "assess",
+    "mapping.scenes": "map_scene",
     "data.batches": "Batches",
     "data.packing.pack": "pack prepare",
     "data.samples": "PackedSamples SamplesSource",
@@ -107,6 +116,7 @@ __all__ = [
     "Architecture",
     "Batches",
     "Budget",
+    "CompactClassifier",
     "CostTable",
     "Darts",
     "DataConfig",
@@ -135,18 +145,22 @@ __all__ = [
     "Uniform",
     "UserError",
     "__version__",
+    "assess",
     "budgets_of",
     "build",
     "conclude",
     "confusion_measures",
     "count",
+    "datasets",
     "derive",
     "derive_within",
     "evaluate_stage",
+    "export_run",
     "genotype_cost",
     "kendall_tau",
     "load",
     "load_search",
+    "map_scene",
     "open_dataset",
     "open_source",
     "pack",
@@ -165,6 +179,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("compactnas.datasets")
     if name not in _HOMES:
         raise AttributeError(f"module 'compactnas' has no attribute {name!r}")
     value = getattr(import_module(f"compactnas.{_HOMES[name]}"), name)

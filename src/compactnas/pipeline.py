@@ -17,17 +17,19 @@ from compactnas.cost.counter import genotype_cost
 from compactnas.data import Dataset, Indices, halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import confusion_of, predict_classes, probabilities
+from compactnas.evaluation.calibration import Reliability
+from compactnas.evaluation.evaluate import confusion_of, predict_best, probabilities
 from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import confusion_measures
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.runs.folder import read_config, require_data, save_model, write_splits
+from compactnas.runs.folder import require_data, save_model, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype, full_widths
+from compactnas.training.calibrating import data_of, rows_of
 from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.runtime import Listener
 from compactnas.training.session import Session
@@ -139,7 +141,7 @@ def evaluate_stage(
     machine: MachineConfig | None = None,
     tta: bool = False,
 ) -> Evaluation:
-    """Measure the accuracy of a run's or an adopted network on a part of the data. Writes `evaluation.json`.
+    """Measure a run's or an adopted network on a part of the data: accuracy, calibration. Writes `evaluation.json`.
 
     Args:
         folder: Folder of the run or adopted network.
@@ -150,17 +152,12 @@ def evaluate_stage(
         tta: Whether to average over the 8 symmetries of each patch (test-time augmentation), at 8 times the cost.
     """
     machine = machine or machine_of(folder)
-    if data is None:
-        config = config or read_config(folder).data
-        require_data(folder, config)
-        data = open_dataset(config)
+    data = data or data_of(folder, config)
     facts = data.source.facts
     trained = trained_for(folder, facts)
-    rows = data.parts[part]
-    if not len(rows):
-        raise UserError(f"{facts.name}: the {part} part is empty; choose another part, or set data.validation_fraction")
+    rows = rows_of(data, part)
     session = Session(machine, folder)
-    predicted = predict_classes(
+    predicted = predict_best(
         trained.network.to(session.device),
         data.source,
         rows,
@@ -169,7 +166,7 @@ def evaluate_stage(
         tta=tta,
         processes=session.processes,
     )
-    confusion = confusion_of(predicted, facts, rows)
+    confusion = confusion_of(predicted.classes, facts, rows)
     evaluation = Evaluation(
         model=trained.name,
         part=part,
@@ -180,7 +177,8 @@ def evaluate_stage(
         parameters=trained.cost.parameters,
         depths=trained.depths,
         turns=tta,
-        groups=_group_counts(data, rows, predicted),
+        reliability=Reliability.of(predicted.confidence, predicted.classes == facts.labels[rows]),
+        groups=_group_counts(data, rows, predicted.classes),
     )
     with session.writing():
         session.on_rank_zero(write_json, folder / "evaluation.json", evaluation.to_json())

@@ -6,12 +6,12 @@ torch. A module is imported when its entry is first used. Modules whose names st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from compactnas.errors import UserError, suggestion
 
@@ -74,3 +74,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __len__(self) -> int:
         return len(tuple(iter(self)))
+
+
+DRAWINGS: Registry[Callable[[Any], str]] = Registry("drawing", "compactnas.reporting.drawings", "DRAWING")
+"""Functions that draw an object as HTML for a notebook. Objects find their own here, because they lie below figures."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compactnas.evaluation.evaluation import Evaluation
-from compactnas.reporting.run.evidence import interval_words, majority_words
+from compactnas.reporting.run.evidence import calibration_words, interval_words, majority_words
 
 PIPE_WIDTH = 120
 """Width in characters without a terminal, so that no table is cut."""
@@ -46,8 +46,8 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
 
 
 def print_evidence(evaluation: Evaluation) -> None:
-    """Print what the largest class alone would reach, and the intervals of the measures."""
-    for words in (majority_words(evaluation), interval_words(evaluation)):
+    """Print what the largest class alone would reach, the intervals of the measures, and the calibration."""
+    for words in (majority_words(evaluation), interval_words(evaluation), calibration_words(evaluation)):
         if words:
             print(words)
 

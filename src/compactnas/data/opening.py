@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from compactnas.config import DataConfig
+from compactnas.data.arrays import array_source
 from compactnas.data.formats import FORMATS, format_of, require_own_options
 from compactnas.data.source import Groups, Parts, Source, in_memory
-from compactnas.data.splits import divide
+from compactnas.data.splits import divide, training_parts
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,36 @@ class Dataset:
     groups: Groups | None = None
     unit: str = "group"
     format: str = ""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        groups: Any = None,
+        *,
+        classes: Sequence[str] = (),
+        bands: Sequence[str] = (),
+        name: str = "arrays",
+        validation_fraction: float = 0.0,
+    ) -> Dataset:
+        """Make a training part, and perhaps a validation part, of patches in memory; the images are not copied.
+
+        Args:
+            images: Patches, (patches, bands, rows, columns): NumPy array or torch tensor.
+            labels: Class of each patch, whole numbers from 0.
+            groups: Group of each patch (city, polygon), or None.
+            classes: Names of the classes; by default 0, 1, 2, ...
+            bands: Names of the bands; by default R, G, B for three bands, else band1, band2, ...
+            name: Name for tables.
+            validation_fraction: Share of the validation part: whole groups, if groups are known.
+
+        Raises:
+            UserError: An argument has a wrong shape, a value is out of range, or groups cannot be cut into parts.
+        """
+        source = array_source(images, labels, groups, classes=classes, bands=bands, name=name)
+        parts = training_parts(source.facts, DataConfig(validation_fraction=validation_fraction))
+        return cls(source, parts, (), source.facts.groups)
 
 
 def open_source(config: DataConfig) -> Source:

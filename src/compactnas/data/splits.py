@@ -77,6 +77,17 @@ def divide(facts: Facts, config: DataConfig) -> Division:
     return Division(parts, (*notes, *checked(facts, parts, groups, config)), groups)
 
 
+def training_parts(facts: Facts, config: DataConfig) -> Parts:
+    """Take all patches as the training part, less a validation part of `validation_fraction` of them.
+
+    It keeps whole groups, if groups are known. The test part is empty.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
+    everything: Parts = {"train": np.arange(len(facts.labels))}
+    parts = _with_validation(facts, config, everything, facts.groups, rng)
+    return {part: np.sort(parts.get(part, np.arange(0))) for part in PARTS}
+
+
 def _require_fitting_options(config: DataConfig) -> None:
     if config.split_seed < 0:
         raise UserError(f"data.split_seed: {config.split_seed} is negative; give 0 or more")

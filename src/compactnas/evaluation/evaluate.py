@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -54,7 +56,14 @@ def probabilities(
     return torch.cat(parts)
 
 
-def predict_classes(
+class Predictions(NamedTuple):
+    """Most probable class of each row, and its probability."""
+
+    classes: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+
+def predict_best(
     network: nn.Module,
     source: Source,
     indices: Indices,
@@ -63,14 +72,28 @@ def predict_classes(
     channels_last: bool = True,
     tta: bool = False,
     processes: ProcessGroup = SINGLE_PROCESS,
-) -> NDArray[np.int64]:
+) -> Predictions:
     """Predict the most probable class of each row. Each process predicts its share; all return all of them."""
-    found, own = np.zeros(len(indices), np.int64), processes.share(len(indices))
+    found = Predictions(np.zeros(len(indices), np.int64), np.zeros(len(indices), np.float32))
+    own = processes.share(len(indices))
     if len(indices[own]):
         scores = probabilities(network, source, indices[own], device, channels_last=channels_last, tta=tta)
-        found[own] = scores.argmax(dim=1).numpy()
-    processes.sum([torch.from_numpy(found)])
+        best = scores.max(dim=1)
+        found.classes[own], found.confidence[own] = best.indices.numpy(), best.values.numpy()
+    processes.sum([torch.from_numpy(values) for values in found])
     return found
+
+
+def logits_of(
+    network: nn.Module, source: Source, indices: Indices, device: torch.device, *, channels_last: bool = True
+) -> Float32[np.ndarray, "patches classes"]:
+    """Compute the logits of patches, to fit a temperature. Leaves the network in eval mode."""
+    network.eval()
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    batches = Batches(source, indices, BATCH, seed=0, stream=Stream.EVALUATION, shuffle=False)
+    with torch.inference_mode():
+        parts = [network(x).float().cpu().numpy() for x, _ in prefetched(batches.epoch(0), device, memory)]
+    return np.concatenate(parts)
 
 
 def confusion_of(predicted: NDArray[np.int64], facts: Facts, indices: Indices) -> NDArray[np.int64]:
@@ -91,10 +114,10 @@ def measure(
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Measures, NDArray[np.int64]]:
     """Measure the accuracy and the confusion matrix of a network. Each process predicts its share of the rows."""
-    predicted = predict_classes(
+    predicted = predict_best(
         network, source, indices, device, channels_last=channels_last, tta=tta, processes=processes
     )
-    confusion = confusion_of(predicted, source.facts, indices)
+    confusion = confusion_of(predicted.classes, source.facts, indices)
     return confusion_measures(confusion, source.facts.lcz), confusion
 
 

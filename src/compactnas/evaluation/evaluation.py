@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.evaluation.calibration import Reliability
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import Measures
+from compactnas.registry import DRAWINGS
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Evaluation:
         parameters: Number of trained parameters.
         depths: Number of cells in each block of a searched network, else None.
         turns: Whether predictions are averaged over the 8 symmetries of a patch; `macs` then counts all 8 passes.
+        reliability: Confidence and accuracy by bin of confidence; None in evaluations of older versions.
         groups: Counts by group (polygon, city, block) with intervals of the measures; None if the groups are unknown.
     """
 
@@ -38,6 +41,7 @@ class Evaluation:
     parameters: int
     depths: tuple[int, ...] | None
     turns: bool = False
+    reliability: Reliability | None = None
     groups: GroupCounts | None = None
 
     @property
@@ -55,9 +59,14 @@ class Evaluation:
         """Return the 95 % interval of a measure over samples of whole groups; None if there is none."""
         return self.groups.intervals.get(measure) if self.groups else None
 
+    def _repr_html_(self) -> str:
+        """Show the measures, the cost and the confusion matrix in a notebook."""
+        return DRAWINGS["evaluation"](self)
+
     def to_json(self) -> dict[str, Any]:
         """Evaluation as JSON values."""
         raw = asdict(self) | {"n": self.n, "confusion": self.confusion.tolist(), "classes": list(self.classes)}
         raw["depths"] = None if self.depths is None else list(self.depths)
+        raw["reliability"] = self.reliability and self.reliability.to_json()
         raw["groups"] = self.groups and self.groups.to_json()
         return raw

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compactnas import lcz as facts
 from compactnas.errors import UserError
+from compactnas.registry import DRAWINGS
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Measures:
     oa_urban: float | None = None
     oa_built_natural: float | None = None
     accuracy_on_built: float | None = None
+
+    def _repr_html_(self) -> str:
+        """Show the measures as a table in a notebook."""
+        return DRAWINGS["measures"](self)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from compactnas.export.parity import Parity
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import ModelSpec, normalise_of
 from compactnas.runs.task import Task
+from compactnas.runs.temperature import Temperature
 from compactnas.version import __version__
 
 PURPOSES = {
@@ -31,7 +32,9 @@ PURPOSES = {
 """Purpose of each file besides those of the formats."""
 
 
-def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity) -> None:
+def write_card(
+    folder: Path, spec: ModelSpec, network: nn.Module, task: Task, parity: Parity, temperature: Temperature | None
+) -> None:
     """Write the model card of the files in a folder."""
     cost, normalise = count(network, spec.bands, task.patch_px), normalise_of(network)
     figures = zip(task.bands, normalise.mean.flatten().tolist(), normalise.std.flatten().tolist(), strict=True)
@@ -49,6 +52,7 @@ def write_card(folder: Path, spec: ModelSpec, network: nn.Module, task: Task, pa
         "bands": [{"name": name, "mean": mean, "std": std} for name, mean, std in figures],
         "files": [{"name": name, "bytes": (folder / name).stat().st_size, "what": purposes[name]} for name in present],
         "parity": parity,
+        "temperature": temperature,
         "input": INPUT,
         "output": OUTPUT,
     }

@@ -24,6 +24,7 @@ from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config
 from compactnas.runs.task import Task
+from compactnas.runs.temperature import Temperature
 
 
 def export_run(
@@ -63,7 +64,7 @@ def export_run(
         require_parity(parity.files, {known.file: known.tolerance for known in FORMATS.values()})
         write_json(folder / PARITY, parity.to_json())
         write_item(folder, spec, network, task, parity, trained)
-        write_card(folder, spec, network, task, parity)
+        write_card(folder, spec, network, task, parity, Temperature.read(run))
         Manifest.of(folder, task).write(folder)
     return parity
 

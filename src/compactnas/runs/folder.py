@@ -28,6 +28,8 @@ from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.data_record import DataRecord, located, with_whole_paths
+from compactnas.runs.temperature import FILE as TEMPERATURE
+from compactnas.runs.temperature import Temperature, divide_logits
 from compactnas.version import __version__
 
 STAGES = ("search", "train", "select", "pareto")
@@ -157,7 +159,11 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
-    """Write the description of a trained network and its weights, which include the normalisation."""
+    """Write the description of a trained network and its weights, which include the normalisation.
+
+    The temperature of older weights is removed.
+    """
+    (folder / TEMPERATURE).unlink(missing_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(folder / "model.safetensors", save_tensors(tensors))
     write_json(folder / "model.json", spec.to_json())
@@ -169,11 +175,15 @@ def load_spec(folder: Path) -> ModelSpec:
     return ModelSpec.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path, *, calibrated: bool = True) -> nn.Module:
     """Load the trained network of a run, in eval mode.
 
     It takes raw patches (batch, bands, height, width) in the units of its training data (reflectance, or 0 to 255),
     and returns logits (batch, classes).
+
+    Args:
+        folder: Folder of the run.
+        calibrated: Whether to divide the logits by the run's temperature, if one was fitted.
 
     Raises:
         UserError: The folder has no trained network, or the weights do not match its description.
@@ -182,6 +192,8 @@ def load(folder: str | Path) -> nn.Module:
     spec, file = load_spec(folder), folder / "model.safetensors"
     network = build(spec)
     load_weights(network, file)
+    if calibrated and (found := Temperature.read(folder)):
+        divide_logits(network, found.temperature)
     return network.eval()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from compactnas.errors import UserError
 from compactnas.io.untrusted import parse_json, read_text
+from compactnas.registry import DRAWINGS
 from compactnas.space.graph import reachable_states, used_states
 from compactnas.space.operation_specs import OPERATIONS
 
@@ -86,6 +87,10 @@ class Genotype:
                 raise UserError(f"genotype: width {width} of block {block + 1} is outside 1 to {most}")
         if self.widths == full:  # one network has one genotype
             object.__setattr__(self, "widths", ())
+
+    def _repr_html_(self) -> str:
+        """Draw the cell and the network in a notebook."""
+        return DRAWINGS["genotype"](self)
 
     @property
     def block_channels(self) -> tuple[int, ...]:

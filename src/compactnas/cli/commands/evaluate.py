@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,14 +22,20 @@ def build() -> Parser:
 
     parser = Parser(
         "evaluate",
-        "RUN [--part PART] [--tta] [--data.path PATH] [options]",
+        "RUN [--part PART] [--tta] [--temperature] [--data.path PATH] [options]",
         "Measure the network of a run on a part of its own data, or on other data.",
-        common=(*COMMON_DATA, "--part", "--tta", "--json"),
+        common=(*COMMON_DATA, "--part", "--tta", "--temperature", "--json"),
     )
     add_data_options(parser)
     parser.add_argument("--part", type=Part, default="test", help="Part of the data.")
     parser.add_argument(
         "--tta", action="store_true", help="Average over the 8 symmetries of the square, at eight times the cost."
+    )
+    parser.add_argument(
+        "--temperature",
+        action="store_true",
+        help="First fit a temperature on the validation part, which evaluations, predictions, exports and maps of the "
+        "run then use: the classes stay, and the confidence fits the accuracy.",
     )
     parser.add_argument("--json", action="store_true", help=JSON)
     return parser
@@ -41,7 +48,10 @@ def main(argv: list[str]) -> int:
     options, data = parse_with_run(build, argv)
     from compactnas import pipeline
     from compactnas.cli.tables import print_evaluation
+    from compactnas.training.calibrating import calibrate_stage
 
+    if options.temperature:
+        print(calibrate_stage(Path(options.run), config=data).words(), file=sys.stderr)
     evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, tta=options.tta)
     print_evaluation(evaluation, as_json=options.json)
     return 0
@@ -53,6 +63,7 @@ COMMAND = Command(
     examples=(
         "compactnas evaluate run",
         "compactnas evaluate run --part validation --tta",
+        "compactnas evaluate run --temperature",
         "compactnas evaluate run --data.path elsewhere/so2sat --json",
     ),
     build=build,

@@ -28,6 +28,17 @@ def interval_words(evaluation: Evaluation) -> str:
     return f"95 % intervals: {', '.join(shown)}, from {samples}"
 
 
+def calibration_words(evaluation: Evaluation) -> str:
+    """Say how far confidence and accuracy lie apart; empty if it was not measured."""
+    found = evaluation.reliability
+    if found is None:
+        return ""
+    return (
+        f"mean confidence {100 * found.mean_confidence:.1f} %, OA {100 * evaluation.measures.oa:.1f} %, "
+        f"expected calibration error {100 * found.ece:.2f} %"
+    )
+
+
 def interval_text(evaluation: Evaluation, measure: str) -> str:
     """Format the interval of a measure with its unit, such as "77.2-91.1 %"; empty if there is none."""
     found = evaluation.interval(measure)

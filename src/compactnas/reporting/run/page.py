@@ -17,7 +17,7 @@ from compactnas.reporting.figures.grids import alpha_figure, confusion_figure, d
 from compactnas.reporting.figures.scatter import scatter
 from compactnas.reporting.html import markup, write_page
 from compactnas.reporting.run.data import PartRow, data_facts, part_rows, shown_config, unit_of
-from compactnas.reporting.run.evidence import interval_text, interval_words, majority_words
+from compactnas.reporting.run.evidence import calibration_words, interval_text, interval_words, majority_words
 from compactnas.reporting.run.reading import RunFolder, read_run
 from compactnas.reporting.run.tables import (
     ClassRow,
@@ -144,7 +144,9 @@ def _section(run: RunFolder, anchor: str) -> Section:
         data=data_facts(run),
         parts=part_rows(run),
         unit=unit_of(run),
-        evidence=tuple(words for words in (majority_words(e), interval_words(e)) if words) if e and e.n else (),
+        evidence=tuple(words for words in (majority_words(e), interval_words(e), calibration_words(e)) if words)
+        if e and e.n
+        else (),
         config=config,
         hidden=hidden,
         environment=tuple((str(key), str(value)) for key, value in run.environment.items() if value is not None),

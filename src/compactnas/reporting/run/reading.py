@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compactnas.errors import UserError
+from compactnas.evaluation.calibration import Reliability
 from compactnas.evaluation.evaluation import Evaluation
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import Measures
@@ -196,6 +197,7 @@ def _evaluation(file: Path) -> Evaluation | None:
             parameters=int(raw["parameters"]),
             depths=None if raw["depths"] is None else tuple(int(depth) for depth in raw["depths"]),
             turns=bool(raw.get("turns")),
+            reliability=None if raw.get("reliability") is None else Reliability.from_json(raw["reliability"]),
             groups=None if raw.get("groups") is None else GroupCounts.from_json(raw["groups"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

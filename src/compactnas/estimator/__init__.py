@@ -1,0 +1,1 @@
+"""Classifier with the interface of scikit-learn, for notebooks and scripts."""

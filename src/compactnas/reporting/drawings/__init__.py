@@ -1,0 +1,1 @@
+"""Drawings of objects for notebooks, one per module; `compactnas.registry.DRAWINGS` finds them by file name."""

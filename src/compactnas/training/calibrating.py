@@ -1,0 +1,82 @@
+"""Fit the temperature of a run's network, so that its confidence is as high as its accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from compactnas.adopted.manifest import is_adopted
+from compactnas.adopted.opening import machine_of
+from compactnas.config import DataConfig, MachineConfig
+from compactnas.data import Dataset, Indices, Source, open_dataset
+from compactnas.errors import UserError
+from compactnas.evaluation.calibration import fit_temperature, reliability_of_logits
+from compactnas.evaluation.evaluate import logits_of, require_fit
+from compactnas.runs.folder import load, load_spec, read_config, require_data
+from compactnas.runs.temperature import Temperature, require_one_head
+from compactnas.training.session import Session
+
+
+def calibrate_stage(
+    folder: Path, *, part: str = "validation", config: DataConfig | None = None, machine: MachineConfig | None = None
+) -> Temperature:
+    """Fit the temperature of a run's network on a part that it was not trained on. Writes `temperature.json`.
+
+    `load` applies it, so exports, maps, predictions and evaluations have it too. The predicted classes stay.
+
+    Args:
+        folder: Folder of the run.
+        part: Part to fit on.
+        config: Data config; by default, that of the run.
+        machine: Machine config; by default, that of the run with one device.
+
+    Raises:
+        UserError: The folder holds an adopted network or Sen2LCZ-Net-MF, or the part is empty.
+    """
+    if is_adopted(folder):
+        raise UserError(f"{folder}: an adopted network keeps its probabilities; fit a temperature where it was trained")
+    require_one_head(load(folder, calibrated=False))
+    data = data_of(folder, config)
+    return fit_on(folder, data.source, rows_of(data, part), part, machine)
+
+
+def fit_on(folder: Path, source: Source, rows: Indices, part: str, machine: MachineConfig | None = None) -> Temperature:
+    """Fit the temperature of a run's network on patches that it was not trained on. Writes `temperature.json`.
+
+    Args:
+        folder: Folder of the run.
+        source: Patches.
+        rows: Rows to fit on.
+        part: Name of these rows, for the record.
+        machine: Machine config; by default, that of the run with one device.
+    """
+    machine, network = machine or machine_of(folder), load(folder, calibrated=False)
+    require_one_head(network)
+    spec = load_spec(folder)
+    require_fit(source.facts, spec.bands, spec.classes)
+    session = Session(machine, folder)
+    logits = logits_of(network.to(session.device), source, rows, session.device, channels_last=machine.channels_last)
+    labels = source.facts.labels[rows].astype(np.int64)
+    temperature = fit_temperature(logits, labels)
+    before, after = (reliability_of_logits(logits / divisor, labels).ece for divisor in (1.0, temperature))
+    found = Temperature(temperature, part, len(rows), before, after)
+    with session.writing():
+        session.on_rank_zero(found.write, folder)
+    return found
+
+
+def data_of(folder: Path, config: DataConfig | None) -> Dataset:
+    """Open the data of a config, by default that of a run."""
+    config = config or read_config(folder).data
+    require_data(folder, config)
+    return open_dataset(config)
+
+
+def rows_of(data: Dataset, part: str) -> Indices:
+    """Rows of a part that has patches."""
+    rows = data.parts[part]
+    if not len(rows):
+        name = data.source.facts.name
+        raise UserError(f"{name}: the {part} part is empty; choose another part, or set --data.validation_fraction")
+    return rows
