@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compactnas.adopted.opening import machine_of, trained_for
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost.counter import genotype_cost
-from compactnas.data import Dataset, Indices, halves, measure_normalization, open_dataset, open_source
+from compactnas.data import Dataset, Indices, cut_halves, measure_normalization, open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES
 from compactnas.errors import UserError
 from compactnas.evaluation.calibration import Reliability
@@ -55,7 +55,7 @@ def search_stage(
     """
     data = data or open_dataset(config.data)
     session = Session(config.machine, folder, listener)
-    parts = halves(data.parts["train"], config.seed)
+    parts = cut_halves(data, config.search.halves, config.seed)
     normalisation = session.on_rank_zero(measure_normalization, data.source, data.parts["train"])
     search = Searcher(
         config.space,

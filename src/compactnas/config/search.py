@@ -32,6 +32,11 @@ class SearchConfig:
         gradient_clip: Largest norm of the gradient of the weights; 0 disables clipping.
         alpha_learning_rate: Learning rate of Adam on the architecture.
         alpha_weight_decay: Weight decay of Adam on the architecture.
+        beta_decay: Weight of Beta-decay on alpha at the end of the search; it rises linearly from 0 and replaces the
+            weight decay of alpha. 0 disables it.
+        normalized_operations: Candidates without weights that the supernet normalises like the others, such as pools;
+            the derived network does not.
+        halves: How the training part is cut into D_T and D_V: patches at `random`, or whole `groups` of the data.
         warmup: Number of epochs at the start that train only the weights. Untrained convolutions lose against
             operations without weights, and a short search never recovers from that.
         tau_start: Temperature of the Gumbel-softmax in the first epoch.
@@ -41,6 +46,8 @@ class SearchConfig:
         unsampled_weights: Update of weights that did not run: `skip` leaves them unchanged, `decay` applies momentum
             and weight decay.
         complexity_weight: Weight of the complexity loss, C_cpl of the paper.
+        complexity_scale: What the complexity loss counts: `macs` in its unit as the paper does, or the `share` of the
+            mean over the networks of the space, which means the same for networks of every size.
         complexity_unit: Number of MACs that count as one in the complexity loss.
         complexity_operations: Operations that N_ops of the paper counts: those of an `edge` or of the whole `cell`.
         complexity_probability: Probability that weighs the MACs of an operation in the complexity loss.
@@ -58,6 +65,8 @@ class SearchConfig:
         skip_limit_operations: Operations that the skip limit counts; pools may be added, because they have no weights
             either.
         skip_limit_edges: Largest number of edges of a cell with these operations.
+        derivation: What decides between operations after the last epoch: their probability (`alpha`), or how much
+            accuracy the supernet loses on D_V without them (`perturbation`, DARTS-PT).
         depth_mode: Depths in a step: `mixture` runs all cells of a block and weighs them, `sample` runs the cells up to
             a sampled depth, as `uniform` and `evolution` always do.
         sampled_inputs: Number of edges of a node that run in a step: the strongest by Gumbel noise, never `none`. It
@@ -86,12 +95,16 @@ class SearchConfig:
     gradient_clip: float = 5.0
     alpha_learning_rate: float = 3e-4
     alpha_weight_decay: float = 1e-3
+    beta_decay: float = field(default=0.0, metadata=STRATEGY_OPTION)
+    normalized_operations: tuple[str, ...] = ()
+    halves: Literal["random", "groups"] = "random"
     warmup: int = 0
     tau_start: float = 10.0
     tau_end: float = 1.0
     unsampled_gradient: Literal["none", "published"] = field(default="none", metadata=STRATEGY_OPTION)
     unsampled_weights: Literal["skip", "decay"] = "skip"
     complexity_weight: float = field(default=0.01, metadata=OBJECTIVE_OPTION)
+    complexity_scale: Literal["macs", "share"] = field(default="macs", metadata=OBJECTIVE_OPTION)
     complexity_unit: float = field(default=1e6, metadata=OBJECTIVE_OPTION)
     complexity_operations: Literal["edge", "cell"] = field(default="edge", metadata=OBJECTIVE_OPTION)
     complexity_probability: Literal["softmax", "gumbel", "one_hot"] = field(
@@ -105,6 +118,7 @@ class SearchConfig:
     skip_limit: Literal["log", "limit", "stop"] = "log"
     skip_limit_operations: tuple[str, ...] = ("skip_connect",)
     skip_limit_edges: int = 2
+    derivation: Literal["alpha", "perturbation"] = field(default="alpha", metadata=STRATEGY_OPTION)
     depth_mode: Literal["mixture", "sample"] = "mixture"
     sampled_inputs: int = field(default=0, metadata=STRATEGY_OPTION)
     initial_depth: int = 3
@@ -130,6 +144,22 @@ class SearchConfig:
             self.complexity_unit > 0,
             f"search.complexity_unit: {self.complexity_unit} is not above 0; give a number of MACs, such as 1e6",
         )
+        require(
+            self.complexity_scale == "macs" or (self.complexity_unit == 1e6 and self.complexity_operations == "edge"),
+            "search.complexity_scale: share divides by the mean of the space, so search.complexity_unit and "
+            "search.complexity_operations have no effect; leave them out",
+        )
+        require(
+            0 <= self.beta_decay < 1e6,
+            f"search.beta_decay: {self.beta_decay:g} is out of range; give 0 (off) or more, such as 5",
+        )
+        require(
+            not (self.beta_decay and self.alpha_weight_decay),
+            f"search.beta_decay: replaces the weight decay of alpha; give search.alpha_weight_decay=0 instead of "
+            f"{self.alpha_weight_decay:g}",
+        )
+        for name in self.normalized_operations:
+            OPERATIONS.require(name, "search.normalized_operations")
         require(
             0 <= self.warmup < self.epochs,
             f"search.warmup: {self.warmup} epochs do not fit into search.epochs={self.epochs}; give 0 to "

@@ -1,5 +1,6 @@
 """Labelled patches: sources, splits and normalization. Batches, which need torch, are in `data.batches`."""
 
+from compactnas.data.halves import cut_halves
 from compactnas.data.normalization import Normalization, measure_normalization
 from compactnas.data.opening import Dataset, open_dataset, open_source, open_streamed
 from compactnas.data.source import ArraySource, Facts, Images, Indices, Parts, Source
@@ -14,6 +15,7 @@ __all__ = [
     "Normalization",
     "Parts",
     "Source",
+    "cut_halves",
     "halves",
     "measure_normalization",
     "open_dataset",

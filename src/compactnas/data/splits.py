@@ -170,7 +170,7 @@ def draw_by_class(rows: Indices, labels: NDArray[np.int64], most: int, seed: int
 
 
 def halves(indices: Indices, seed: int) -> tuple[Indices, Indices]:
-    """Cut rows into D_T and D_V of the search (paper, section 4): two halves; an odd patch goes to D_T."""
+    """Cut rows at random into D_T and D_V of the search (paper, section 4); an odd patch goes to D_T."""
     order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(indices)
     middle = (len(indices) + 1) // 2
     return np.sort(order[:middle]), np.sort(order[middle:])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from compactnas.nn.norms import Norm
-from compactnas.nn.operations import build_operation
+from compactnas.nn.operations import build_normalized, build_operation
 from compactnas.nn.reductions import FactorizedReduction, Preprocess
 from compactnas.nn.sample import Sample
 from compactnas.nn.state import Map, State
@@ -27,6 +27,7 @@ class CellPlan(NamedTuple):
         nodes: Number of computed nodes.
         norm: Normalisation of the candidates.
         fixed: Normalisation of everything else.
+        normalized: Names of the operations without weights whose output is normalised too.
     """
 
     layout: Layout
@@ -35,6 +36,12 @@ class CellPlan(NamedTuple):
     nodes: int
     norm: Norm
     fixed: Norm
+    normalized: Collection[str] = ()
+
+    def build(self, name: str, channels: int) -> nn.Module:
+        """Build a candidate."""
+        build = build_normalized if name in self.normalized else build_operation
+        return build(name, channels, self.norm)
 
 
 class Cell(nn.Module):
@@ -54,7 +61,7 @@ class Cell(nn.Module):
             [(e, source) for e, (node, source) in enumerate(plan.edges) if node == i] for i in range(plan.nodes)
         ]
         self.edges = nn.ModuleList(
-            nn.ModuleList(build_operation(name, channels, plan.norm) for name in names) for names in plan.candidates
+            nn.ModuleList(plan.build(name, channels) for name in names) for names in plan.candidates
         )
         self.preprocess: nn.ModuleList | None = None
         if plan.layout.preprocess:

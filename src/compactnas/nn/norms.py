@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from compactnas.distributed.sync_layers import memory_of
-from compactnas.nn.state import Map, concatenate
+from compactnas.distributed.sync_layers import GlobalBatchNorm, memory_of
+from compactnas.nn.state import EdgeWeight, Map, concatenate
 
 Norm = Callable[[int], nn.Module]
 """Function that makes the normalisation for a number of channels."""
@@ -21,6 +22,17 @@ candidate_norm: Norm = partial(nn.BatchNorm2d, affine=False, track_running_stats
 
 fixed_norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
 """Normalisation of the parts of a supernet that always run."""
+
+
+def normalised(norm: nn.Module, y: Map, weight: EdgeWeight | None) -> Map:
+    """Normalise a map; an edge's weight is the scale, so that it costs nothing, whatever its value."""
+    if weight is None:
+        result: Tensor = norm(y)
+        return result
+    scale = weight.value.repeat(y.shape[1])
+    if isinstance(norm, GlobalBatchNorm):
+        return norm.scaled(y, scale)
+    return F.batch_norm(y, None, None, scale, training=True)
 
 
 class HalfInstanceNorm(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,13 +25,21 @@ class SuperNet(nn.Module):
         depths: Number of cells built in each block, the largest depths that a sample can have.
         bands: Number of bands of the patches.
         classes: Number of classes.
+        normalized: Names of the operations without weights whose output is normalised like that of the others.
+
+    Raises:
+        UserError: An operation to normalise has weights.
     """
 
-    def __init__(self, space: Space, depths: tuple[int, ...], bands: int, classes: int) -> None:
+    def __init__(
+        self, space: Space, depths: tuple[int, ...], bands: int, classes: int, normalized: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self.space = space
         candidates = [space.operations] * len(space.edges)
-        plan = CellPlan(space.layout_of, space.edges, candidates, space.computed, norm=candidate_norm, fixed=fixed_norm)
+        plan = CellPlan(
+            space.layout_of, space.edges, candidates, space.computed, candidate_norm, fixed_norm, normalized
+        )
         self.backbone = Backbone(plan, depths, space.block_channels, bands, classes)
 
     @property

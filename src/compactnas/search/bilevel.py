@@ -94,7 +94,7 @@ class BilevelStep:
         require_possible(self.architecture, self.budgets)
         self.objective = build_objective(ObjectiveContext(config, space, self.table, self.budgets))
         torch.manual_seed(seed)
-        supernet = SuperNet(space, built, len(facts.bands), len(facts.classes))
+        supernet = SuperNet(space, built, len(facts.bands), len(facts.classes), config.normalized_operations)
         supernet.normalise.set(normalisation.mean, normalisation.std)
         use_global_layers(supernet, self.processes)
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
@@ -132,7 +132,7 @@ class BilevelStep:
         loss, accuracy = loss_and_accuracy(logits, y, rows or len(y))
         self.weights.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        if self.config.unsampled_weights == "decay":
+        if self.config.unsampled_weights == "decay" or self.strategy.decays_unsampled:
             for p in self.parameters:
                 if p.grad is None:
                     p.grad = torch.zeros_like(p)

@@ -12,7 +12,9 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from compactnas.cost.constraints import Budget
 from compactnas.errors import UserError
@@ -30,6 +32,9 @@ MOST_LIVE = 50_000
 
 Group = Sequence[int]
 """Indices of operations that cost the same in every block and that a skip limit treats alike."""
+
+Scores = Float[Tensor, "edges operations"]
+"""Score of each operation of each edge; a network's score is their sum over its edges."""
 
 Edges = tuple[tuple[str, int], ...]
 """Incoming edges of a node: operation and source."""
@@ -79,8 +84,10 @@ def groups_of(space: Space, budgets: Sequence[Budget], limit: SkipLimit | None) 
     return list(groups.values())
 
 
-def count_cells(architecture: Architecture, groups: Sequence[Group], limit: SkipLimit | None) -> Cells:
-    """Find the most probable cell of each way to spread its edges over the groups.
+def count_cells(
+    architecture: Architecture, groups: Sequence[Group], limit: SkipLimit | None, scores: Scores | None = None
+) -> Cells:
+    """Find the most probable cell of each way to spread its edges over the groups, or the one with the best scores.
 
     Raises:
         UserError: The cell has too many edges to count its cells.
@@ -95,7 +102,7 @@ def count_cells(architecture: Architecture, groups: Sequence[Group], limit: Skip
     inner = _inner_states(space)
     if shares * 2 ** len(inner) > MOST_LIVE:
         inner = frozenset()
-    logs = architecture.probabilities().detach().double().log().numpy()
+    logs = (architecture.probabilities().detach().double().log() if scores is None else scores).numpy()
     found: dict[_Way, tuple[float, tuple[Edges, ...]]] = {_Way((0,) * len(groups), frozenset()): (0.0, ())}
     for node in range(space.computed):
         edges = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]

@@ -14,7 +14,7 @@ from torch import Tensor
 from compactnas.cost.constraints import USED, Budget, unused
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
-from compactnas.search.cell_counts import Cells, Group, count_cells, groups_of
+from compactnas.search.cell_counts import Cells, Group, Scores, count_cells, groups_of
 from compactnas.search.expected_cost import require_possible
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
@@ -67,15 +67,19 @@ class _Round(NamedTuple):
     allowed: NDArray[np.bool_]
 
 
-def derive(architecture: Architecture) -> Genotype:
+def derive(architecture: Architecture, scores: Scores | None = None) -> Genotype:
     """Take the most probable operation of each edge and depth and width of each block (paper, section 3).
 
     With ``inputs_per_node`` a node keeps that many edges, those with the most probable operations other than
     ``none``. Otherwise all edges stay, and ``none`` may win. If ``none`` would cut the output off from every input,
     the last node gets its most probable other operation on the edge from the first input.
+
+    Args:
+        architecture: Gives the probabilities.
+        scores: Score of each operation of each edge, to use instead of its probability.
     """
     space = architecture.space
-    p = architecture.probabilities().detach()
+    p = architecture.probabilities().detach() if scores is None else scores
     nodes: list[list[tuple[str, int]]] = [[] for _ in range(space.computed)]
     for node in range(space.computed):
         rows = [(e, source) for e, (n, source) in enumerate(space.edges) if n == node]
@@ -101,7 +105,12 @@ def _strongest(row: Tensor, operations: Sequence[str]) -> tuple[float, str]:
     return max((float(row[i]), name) for i, name in enumerate(operations) if name != NONE)
 
 
-def derive_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None = None) -> Derived:
+def derive_within(
+    architecture: Architecture,
+    budgets: Sequence[Budget],
+    limit: SkipLimit | None = None,
+    scores: Scores | None = None,
+) -> Derived:
     """Derive the most probable network within budgets.
 
     Prefers networks that use at least 95 % of a budget, and among them those without dead nodes. If no limit is in
@@ -111,12 +120,13 @@ def derive_within(architecture: Architecture, budgets: Sequence[Budget], limit: 
         architecture: Gives the probabilities.
         budgets: Limits on the cost.
         limit: Limit on skip connections.
+        scores: Score of each operation of each edge, to use instead of the logarithm of its probability.
 
     Raises:
         UserError: The space has no network within the limits.
     """
     groups = groups_of(architecture.space, budgets, limit)
-    cells = count_cells(architecture, groups, limit)
+    cells = count_cells(architecture, groups, limit, scores)
     choices = _Choices(groups, cells, *_depths(architecture))
     every = np.ones_like(cells.live)
     rounds = [_Round(USED, cells.live)] if budgets else []

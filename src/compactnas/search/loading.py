@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compactnas.config import DataConfig, MachineConfig
-from compactnas.data import halves, measure_normalization, open_dataset
+from compactnas.data import cut_halves, measure_normalization, open_dataset
 from compactnas.errors import UserError
 from compactnas.runs.checkpoints import Checkpoints
 from compactnas.runs.folder import read_config
@@ -32,10 +32,11 @@ def load_search(folder: str | Path, data: DataConfig | None = None, machine: Mac
     opened = open_dataset(data or config.data)
     train = opened.parts["train"]
     fabric = make_fabric(machine or MachineConfig(device=config.machine.device, precision=config.machine.precision))
+    parts = cut_halves(opened, config.search.halves, config.seed)
     search = Searcher(
         config.space,
         config.search,
-        SearchData(opened.source, halves(train, config.seed), measure_normalization(opened.source, train)),
+        SearchData(opened.source, parts, measure_normalization(opened.source, train)),
         fabric,
         seed=config.seed,
         channels_last=config.machine.channels_last,

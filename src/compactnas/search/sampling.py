@@ -100,6 +100,21 @@ def draw_backbone(
     return DrawnBackbone(tuple(first + d for d in drawn.tolist()), mix, weights, widths, width_weights)
 
 
+def expected_backbone(architecture: Architecture, mode: DepthMode) -> DrawnBackbone:
+    """Make the backbone of a measurement without noise and without gradients.
+
+    Depths are mixed by their probabilities, or are the most probable ones with the mode ``sample``. Each block has its
+    most probable width.
+    """
+    channels = architecture.derived_widths()
+    widths = tuple((width,) for width in channels) if channels else None
+    if architecture.fixed_depths is not None or mode == "sample":
+        return DrawnBackbone(architecture.derived_depths(), widths=widths)
+    weights, space = architecture.depth_probabilities().detach(), architecture.space
+    depths = (space.max_depth,) * space.blocks
+    return DrawnBackbone(depths, _DepthMixture(weights, space.min_depth), weights, widths)
+
+
 def _draw_widths(
     architecture: Architecture, tau: float, generator: torch.Generator
 ) -> tuple[tuple[tuple[int, ...], ...], Float[Tensor, "blocks drawn"]]:

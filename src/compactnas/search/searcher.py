@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from compactnas.config import SearchConfig
@@ -18,19 +17,21 @@ from compactnas.data.prefetch import Batch, prefetched
 from compactnas.data.streams import Stream
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row, write_rows
+from compactnas.nn.sample import Sample
 from compactnas.nn.supernet import SuperNet, certain_sample
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.search.architecture import Architecture
 from compactnas.search.bilevel import BilevelStep
+from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived, derive, derive_within
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.records import architecture_values, epoch_figures, same_genotype, uniform_figures
 from compactnas.search.skip_limit import SkipLimit
-from compactnas.search.supernet_candidates import CandidateMeasures, SupernetCandidates
+from compactnas.search.supernet_accuracy import supernet_accuracy
+from compactnas.search.supernet_candidates import CandidateMeasures, SupernetCandidates, measured_samples
 from compactnas.search.trials import Chooser
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
-from compactnas.training.optim import forward_logits, loss_and_accuracy
 from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Listener, Silent, cosine
 
@@ -210,12 +211,12 @@ class Searcher:
         self.processes.on_rank_zero(write)
         return derived.genotype
 
-    def derive(self) -> Derived:
-        """Derive the most probable network within the budgets and the skip limit."""
+    def derive(self, scores: Scores | None = None) -> Derived:
+        """Derive the most probable network within the budgets and the skip limit, or the one with the best scores."""
         limit = self.skip_limit if self.config.skip_limit != "log" else None
         if self.bilevel.budgets or limit:
-            return derive_within(self.architecture, self.bilevel.budgets, limit)
-        return Derived(derive(self.architecture))
+            return derive_within(self.architecture, self.bilevel.budgets, limit, scores)
+        return Derived(derive(self.architecture, scores))
 
     def conclude(
         self, folder: Path | None = None, listener: Listener | None = None, *, resume: bool = False
@@ -229,22 +230,13 @@ class Searcher:
         """
         return self.strategy.conclude(_Concluding(self, folder, listener or Silent(), resume))
 
-    @torch.no_grad()
     def accuracy(self, genotype: Genotype) -> float:
-        """Measure the accuracy of a network on D_V with the weights of the supernet.
+        """Measure the accuracy of a network on D_V with the weights of the supernet."""
+        return self.accuracy_of(certain_sample(self.space, genotype))
 
-        Uses the batches of the first epoch without augmentation. Each batch is normalised by its own statistics: the
-        supernet keeps none, because those of its training mix many paths.
-        """
-        sample, batches = certain_sample(self.space, genotype), replace(self.alpha_batches, augment="none")
-        total, seen = torch.zeros(1, device=self.fabric.device), 0
-        for step, (x, y) in enumerate(self._prefetched(batches, 0, 0)):
-            rows = batches.rows(step)
-            logits = forward_logits(self.fabric, self.supernet, x, sample)
-            total += rows * loss_and_accuracy(logits, y, rows)[1]
-            seen += rows
-        self.processes.sum([total])
-        return float(total) / seen
+    def accuracy_of(self, sample: Sample) -> float:
+        """Measure the accuracy of a sample on D_V with the weights of the supernet."""
+        return supernet_accuracy(self.bilevel, replace(self.alpha_batches, augment="none"), sample)
 
     def candidates(self) -> SupernetCandidates:
         """Return the candidates that the trained supernet can measure; two if only a few steps are tried."""
@@ -283,8 +275,11 @@ class _Concluding:
     def supernet(self) -> SuperNet:
         return self.search.supernet
 
-    def derive(self) -> Derived:
-        return self.search.derive()
+    def derive(self, scores: Scores | None = None) -> Derived:
+        return self.search.derive(scores)
+
+    def accuracies(self, samples: Iterable[Sample], count: int) -> list[float]:
+        return measured_samples(samples, count, self.search.accuracy_of, self.listener, self.search.processes)
 
     def accuracy(self, genotype: Genotype) -> float:
         return self.search.accuracy(genotype)

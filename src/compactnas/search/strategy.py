@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from compactnas.config import SearchConfig
 from compactnas.distributed.process_group import ProcessGroup
+from compactnas.nn.sample import Sample
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Alpha, Architecture
+from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived
 from compactnas.search.sampling import Draw
 from compactnas.search.trials import Chooser
@@ -67,8 +69,12 @@ class TrainedSearch(Protocol):
     @property
     def supernet(self) -> SuperNet: ...
 
-    def derive(self) -> Derived:
-        """Derive the most probable network within the budgets and the skip limit."""
+    def derive(self, scores: Scores | None = None) -> Derived:
+        """Derive the most probable network within the budgets and the skip limit, or the one with the best scores."""
+        ...
+
+    def accuracies(self, samples: Iterable[Sample], count: int) -> list[float]:
+        """Measure the accuracy on D_V of each of ``count`` samples with the weights of the supernet."""
         ...
 
     def accuracy(self, genotype: Genotype) -> float:
@@ -96,6 +102,7 @@ class Strategy(Protocol):
         least_operations: Smallest number of candidate operations that it can draw from.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
         betas: Betas of Adam on the architecture.
+        decays_unsampled: Whether weights that did not run always decay, as with `unsampled_weights: decay`.
     """
 
     learns_alpha: ClassVar[bool] = True
@@ -106,6 +113,7 @@ class Strategy(Protocol):
     least_operations: ClassVar[int] = 1
     scaled_gradients: ClassVar[bool] = True
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
+    decays_unsampled: ClassVar[bool] = False
 
     @classmethod
     def build(cls, config: SearchConfig) -> Strategy:

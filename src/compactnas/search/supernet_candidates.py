@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
+from compactnas.nn.sample import Sample
 from compactnas.search.derivation import Derived
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.trials import Chooser, Evaluate, Trial
@@ -75,6 +76,43 @@ class SupernetCandidates:
             StoppedError: SIGTERM or SIGUSR1 asked to stop; the measurements are kept.
         """
         return _Measuring(self, folder, listener, resume=resume).best(choose)
+
+
+def measured_samples(
+    samples: Iterable[Sample],
+    count: int,
+    accuracy: Callable[[Sample], float],
+    listener: Listener,
+    processes: ProcessGroup,
+) -> list[float]:
+    """Measure samples one after the other. They are not kept: a resumed search measures them again.
+
+    Args:
+        samples: Samples of the supernet.
+        count: Number of samples.
+        accuracy: Measures a sample.
+        listener: Receives the progress.
+        processes: Processes that measure together.
+
+    Raises:
+        StoppedError: SIGTERM or SIGUSR1 asked to stop.
+    """
+    found: list[float] = []
+    listener.start("selection on D_V", 1, count, 0)
+    try:
+        with stop_requests() as stop_request:
+            for sample in samples:
+                found.append(round(accuracy(sample), 6))
+                listener.step({"accuracy": found[-1]})
+                request = stop_request()
+                if processes.any(bool(request)):
+                    raise StoppedError(
+                        f"selection: stopped by {request or 'another process'} after {len(found)} of {count} "
+                        "measurements; resume with --resume, which repeats them"
+                    )
+    finally:
+        listener.end()
+    return found
 
 
 class _Measuring:

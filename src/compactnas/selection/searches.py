@@ -184,7 +184,9 @@ class FinishedSearch:
                 f"{self.folder / 'search'}: holds no checkpoint, which the ranking `supernet` needs; leave `supernet` "
                 "out of --by"
             )
-        network = SuperNet(self.space, self.built, len(task.bands), len(task.classes))
+        network = SuperNet(
+            self.space, self.built, len(task.bands), len(task.classes), self.config.search.normalized_operations
+        )
         try:
             network.load_state_dict(state["state"]["supernet"])
         except (KeyError, TypeError, AttributeError, RuntimeError) as error:

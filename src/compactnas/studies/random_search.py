@@ -18,7 +18,7 @@ import torch
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.cost.counter import ELEMENT_MACS, count, count_elements, genotype_cost, work
 from compactnas.cost.table import CostTable, each_operation, empty_genotype
-from compactnas.data import Dataset, halves, measure_normalization
+from compactnas.data import Dataset, cut_halves, measure_normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
@@ -129,7 +129,7 @@ def random_search_stage(
         data: Open data of the config.
     """
     fabric = make_fabric(config.machine)
-    parts = halves(data.parts["train"], config.seed)
+    parts = cut_halves(data, config.search.halves, config.seed)
     facts = data.source.facts
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
     normalisation = measure_normalization(data.source, data.parts["train"])

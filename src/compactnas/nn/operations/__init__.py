@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compactnas.space.operation_specs import OPERATIONS
+from compactnas.errors import UserError
+from compactnas.space.operation_specs import NONE, OPERATIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,3 +27,19 @@ def build_operation(name: str, channels: int, norm: Norm) -> nn.Module:
     """
     module: nn.Module = OPERATIONS[name].build(channels, norm)
     return module
+
+
+def build_normalized(name: str, channels: int, norm: Norm) -> nn.Module:
+    """Build an operation without weights whose output is normalised.
+
+    Raises:
+        UserError: The operation has weights, and so a normalisation of its own, or is `none`.
+    """
+    from compactnas.nn.operations._normalized import Normalized
+
+    if OPERATIONS[name].has_weights or name == NONE:
+        why = "computes nothing" if name == NONE else "is normalised already"
+        raise UserError(
+            f"search.normalized_operations: {name} {why}; name operations without weights, such as avg_pool_3x3"
+        )
+    return Normalized(build_operation(name, channels, norm), channels, norm)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.distributed.sync_layers import GlobalBatchNorm
-from compactnas.nn.norms import Norm
+from compactnas.nn.norms import Norm, normalised
 from compactnas.nn.separable import SeparableConv
 from compactnas.nn.state import EdgeWeight, Map, State
 
@@ -20,15 +19,7 @@ class Unit(nn.Module):
         self.norm = norm(channels)
 
     def forward(self, positive: Map, weight: EdgeWeight | None = None) -> Map:
-        y = self.convolution(positive)
-        if weight is None:
-            result: Tensor = self.norm(y)
-            return result
-        # As the scale of the normalisation, the edge's weight costs nothing, whatever its value.
-        scale = weight.value.repeat(y.shape[1])
-        if isinstance(self.norm, GlobalBatchNorm):
-            return self.norm.scaled(y, scale)
-        return F.batch_norm(y, None, None, scale, training=True)
+        return normalised(self.norm, self.convolution(positive), weight)
 
 
 class Separable(nn.Module):

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compactnas.cost.table import CostTable
+from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.objective import CostObjective, ObjectiveContext
 from compactnas.search.sampling import Draw
@@ -25,13 +26,14 @@ class ComplexityLoss(CostObjective):
         table: MACs of each choice of the space.
         weight: C_cpl.
         n_ops: N_ops.
-        unit: MACs that count as one.
+        unit: MACs that count as one; with `complexity_scale: share` the mean of the space, and N_ops is one.
         probability: Probability that weighs the MACs of an operation.
         depth: Depth that multiplies the cost of a cell.
     """
 
     options: ClassVar[tuple[str, ...]] = (
         "complexity_weight",
+        "complexity_scale",
         "complexity_unit",
         "complexity_operations",
         "complexity_probability",
@@ -49,11 +51,13 @@ class ComplexityLoss(CostObjective):
     def build(cls, context: ObjectiveContext) -> ComplexityLoss:
         """Build the loss from the options of a search."""
         config, space = context.config, context.space
+        counted = len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges))
+        share = config.complexity_scale == "share"
         return cls(
             context.macs,
             config.complexity_weight if config.complexity else 0.0,
-            len(space.operations) * (1 if config.complexity_operations == "edge" else len(space.edges)),
-            config.complexity_unit,
+            1 if share else counted,
+            mean_cost(context) if share else config.complexity_unit,
             config.complexity_probability,
             config.complexity_depth,
         )
@@ -74,6 +78,26 @@ class ComplexityLoss(CostObjective):
     def cost_of(self, space: Space, genotype: Genotype) -> float:
         """Compute the loss of one network."""
         return self.weight * float(self.table.cells(space, genotype).sum()) / (self.n_ops * self.unit)
+
+
+def mean_cost(context: ObjectiveContext) -> float:
+    """Compute the mean cost of the cells over the space: each operation and each depth is equally likely.
+
+    Every edge counts, as in the loss. With widths, the blocks have all their channels.
+
+    Raises:
+        UserError: No operation of the space has a cost.
+    """
+    config, space = context.config, context.space
+    even = torch.full((len(space.edges), len(space.operations)), 1 / len(space.operations), dtype=torch.float64)
+    depth = (space.min_depth + space.max_depth) / 2 if config.search_depth else config.initial_depth
+    mean = float(context.macs.cell(even).sum()) * depth
+    if not mean:
+        raise UserError(
+            "search.complexity_scale: share needs an operation with MACs, and space.operations has none; "
+            "add a convolution, or leave the option out"
+        )
+    return mean
 
 
 OBJECTIVE = ComplexityLoss

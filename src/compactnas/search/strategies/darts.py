@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from compactnas.config import SearchConfig
 from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import Derived
+from compactnas.search.perturbation import conclude_by_perturbation
 from compactnas.search.sampling import DepthMode, Draw
+from compactnas.search.strategies._beta_decay import beta_decay
 from compactnas.search.strategies._mixture import draw_mixture
-from compactnas.search.strategy import Strategy
+from compactnas.search.strategy import Strategy, TrainedSearch
 
 
 @dataclass(frozen=True)
@@ -19,20 +25,36 @@ class Darts(Strategy):
 
     Attributes:
         depth_mode: How depths are drawn; their noise is the only one.
+        beta_decay: Weight of Beta-decay at the end of the search.
+        derivation: What decides between operations after the last epoch.
     """
 
+    options: ClassVar[tuple[str, ...]] = ("beta_decay", "derivation")
+
     depth_mode: DepthMode = "mixture"
+    beta_decay: float = 0.0
+    derivation: Literal["alpha", "perturbation"] = "alpha"
 
     @classmethod
     def build(cls, config: SearchConfig) -> Darts:
         """Build the strategy from the options of a search."""
-        return cls(config.depth_mode)
+        return cls(config.depth_mode, config.beta_decay, config.derivation)
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Return the mixture for one forward pass."""
         with torch.set_grad_enabled(gradient):
             operations = architecture.probabilities()
         return draw_mixture(architecture, operations, tau, generator, self.depth_mode, gradient=gradient)
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Float[Tensor, ""] | None:
+        """Compute Beta-decay."""
+        return beta_decay(architecture, self.beta_decay, progress)
+
+    def conclude(self, search: TrainedSearch) -> Derived:
+        """Choose by alpha or by perturbation."""
+        if self.derivation == "alpha":
+            return search.derive()
+        return conclude_by_perturbation(search, self.depth_mode)
 
 
 STRATEGY = Darts

@@ -12,6 +12,7 @@ from torch import Tensor
 from compactnas.config import SearchConfig
 from compactnas.search.architecture import Architecture
 from compactnas.search.sampling import DepthMode, Draw, draw_backbone, gumbel_softmax, straight_through
+from compactnas.search.strategies._beta_decay import beta_decay
 from compactnas.search.strategy import Strategy
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
@@ -27,19 +28,21 @@ class Gdas(Strategy):
         depth_mode: How depths are drawn.
         inputs: Number of edges of a node that run: those whose strongest operation other than `none` is the
             strongest under the same noise. 0 runs every edge.
+        beta_decay: Weight of Beta-decay at the end of the search.
     """
 
     single_path: ClassVar[bool] = True
-    options: ClassVar[tuple[str, ...]] = ("sampled_inputs", "unsampled_gradient")
+    options: ClassVar[tuple[str, ...]] = ("beta_decay", "sampled_inputs", "unsampled_gradient")
 
     unsampled_gradient: Literal["none", "published"] = "none"
     depth_mode: DepthMode = "mixture"
     inputs: int = 0
+    beta_decay: float = 0.0
 
     @classmethod
     def build(cls, config: SearchConfig) -> Gdas:
         """Build the strategy from the options of a search."""
-        return cls(config.unsampled_gradient, config.depth_mode, config.sampled_inputs)
+        return cls(config.unsampled_gradient, config.depth_mode, config.sampled_inputs, config.beta_decay)
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw one operation of each edge."""
@@ -55,6 +58,10 @@ class Gdas(Strategy):
         path = tuple(index if kept else -1 for index, kept in zip(strongest.tolist(), runs, strict=True))
         backbone = draw_backbone(architecture, tau, generator, self.depth_mode, gradient=gradient)
         return backbone.with_cell(path, operations, weights=weights, silent=silent)
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Float[Tensor, ""] | None:
+        """Compute Beta-decay."""
+        return beta_decay(architecture, self.beta_decay, progress)
 
     def _path(
         self, space: Space, operations: Float[Tensor, "edges operations"]
