@@ -21,6 +21,7 @@ from compactnas.search.derivation import Derived
 from compactnas.search.sampling import DepthMode, expected_backbone
 from compactnas.search.strategy import TrainedSearch
 from compactnas.space.operation_specs import NONE
+from compactnas.space.search_space import Space
 
 POINTS = 100.0
 """Scores of an accuracy of one: a point of accuracy counts as much as a factor of e in the probability of a depth."""
@@ -33,12 +34,15 @@ class Removal(NamedTuple):
     operation: int | None = None
 
 
-def removals(architecture: Architecture) -> list[Removal]:
+def removals(space: Space) -> list[Removal]:
     """List all removals that change something: `none` is never computed."""
-    names = architecture.space.operations
-    single = [index for index, name in enumerate(names) if name != NONE]
-    edges = range(len(architecture.space.edges))
-    return [Removal(edge, index) for edge in edges for index in (*single, None)]
+    single = [index for index, name in enumerate(space.operations) if name != NONE]
+    return [Removal(edge, index) for edge in range(len(space.edges)) for index in (*single, None)]
+
+
+def measurements(space: Space) -> int:
+    """Count the passes over D_V that the choice takes: the whole supernet, and each removal."""
+    return 1 + len(removals(space))
 
 
 def mixture_without(architecture: Architecture, removal: Removal | None, mode: DepthMode) -> Sample:
@@ -67,9 +71,9 @@ def perturbation_scores(
         mode: How the depths were drawn.
         accuracies: Measures the accuracy on D_V of each of this number of samples with the weights of the supernet.
     """
-    every = removals(architecture)
+    every = removals(architecture.space)
     samples = (mixture_without(architecture, removal, mode) for removal in (None, *every))
-    whole, *without = accuracies(samples, len(every) + 1)
+    whole, *without = accuracies(samples, measurements(architecture.space))
     scores = torch.zeros(architecture.alpha.shape, dtype=torch.float64)
     for removal, accuracy in zip(every, without, strict=True):
         columns = slice(None) if removal.operation is None else removal.operation

@@ -14,6 +14,7 @@ from compactnas.data.source import Facts
 from compactnas.data.splits import make_parts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
+from compactnas.search.perturbation import measurements
 from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies import STRATEGIES
 from compactnas.studies.config import StudyConfig
@@ -139,6 +140,7 @@ def _evaluations(job: StudyJob, parts: dict[str, int]) -> float:
     if job.kind == "search":
         search = job.config.search
         candidates = search.candidates if STRATEGIES[search.strategy].measures_candidates else 0
+        candidates += measurements(job.config.space) if search.derivation == "perturbation" else 0
         return FORWARD_OF_STEP * candidates * (parts["train"] // 2) / search.batch_size
     train = job.config.train
     validations = max(1, train.epochs // train.validate_every) if train.validate_every else 1

@@ -26,6 +26,7 @@ from compactnas.nn.network import Network
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import start, write_splits
+from compactnas.search.perturbation import measurements
 from compactnas.search.random_genotype import random_like
 from compactnas.search.sampling import DRAWN_WIDTHS
 from compactnas.search.strategies import STRATEGIES
@@ -101,9 +102,9 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
         alpha = strategy.alpha_passes if row["epoch"] > config.warmup else 0
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
-    if strategy.measures_candidates:  # a candidate costs as much as a sampled path
-        total += FORWARD * config.candidates * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
-    return total
+    measured = config.candidates if strategy.measures_candidates else 0  # each costs as much as what a step runs
+    measured += measurements(space) if config.derivation == "perturbation" else 0
+    return total + FORWARD * measured * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
 
 
 def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:

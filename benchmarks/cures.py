@@ -1,0 +1,261 @@
+"""What each cure against the collapse of a search finds, placed among 40 random cells of the same MACs.
+
+    python benchmarks/cures.py --data FOLDER --json cures.jsonl --seeds 10
+    python benchmarks/cures.py --data FOLDER --json cures.jsonl --seeds 10 --resume
+    python benchmarks/cures.py --data FOLDER --json cures.jsonl --table
+
+FOLDER holds `eurosat_rgb_64_jpeg.npz` and `eurosat_rgb_32_small.npz`. Networks are trained on the 4,000 training
+patches of the small set, searches use every second one. Accuracy is measured on the 5,400 patches of the validation
+places, which are apart by longitude; the test places are not read. `--ground world` takes the made world instead
+(FOLDER is made if it is missing): 6 cities to search and train, 3 others to measure, and groups for `search.halves`.
+Not So2Sat: nothing here can be compared with the paper's accuracies.
+
+The setting is the recipe `quick` made small: 8 channels, 16 px, one cell a block (S+C), 8 epochs of 31 steps of 32 + 32
+patches, three times the learning rate of alpha for a third of its steps. Forty random cells within 95 to 100 % of the
+budget are trained once each. A search derives twice: without a budget, which shows what it prefers (learnt operations),
+and within the budget; that cell is trained once, by the same recipe. So a found cell's place among the random ones is
+uniform if the search is chance. Mixtures derive both by alpha and by perturbation, from the same search.
+
+What wins is fixed here before anything is measured: over 10 seeds, the found cell is above the median of the random
+cells in at least 8, and the cell derived without a budget has a learnt operation in at least 9. Of several winners, the
+one with the best mean place wins. Jobs are done one after the other in this process with one thread, each line of the
+file is a network, and `--resume` goes on behind the last whole line. Seconds are those of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cures_data import GROUNDS
+from cures_table import show
+
+from compactnas.config import MachineConfig, SearchConfig, TrainConfig, quick
+from compactnas.cost.constraints import Budget, admits
+from compactnas.cost.table import CostTable
+from compactnas.data import Dataset, cut_halves, measure_normalization
+from compactnas.evaluation.evaluate import measure
+from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
+from compactnas.nn.sample import Sample
+from compactnas.search.derivation import Derived
+from compactnas.search.perturbation import perturbation_scores
+from compactnas.search.random_genotype import random_genotype
+from compactnas.search.searcher import SearchData, Searcher
+from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import OPERATIONS
+from compactnas.space.search_space import Space
+from compactnas.training.runtime import Silent, make_fabric
+from compactnas.training.trainer import Training
+
+CELLS, MOST_MACS = 40, {"eurosat": 1.0e6, "world": 1.1e6}
+"""Number of random cells, and the budget: about the middle of what random cells take (the world has more bands)."""
+ROUNDS = 5
+"""Rounds of jobs in which the random cells are trained."""
+TRAIN = TrainConfig(epochs=4, learning_rate=0.1, augment="dihedral", validate_every=0)
+SEARCH = replace(quick().search, search_depth=False, initial_depth=1, epochs=8, batch_size=32, alpha_learning_rate=0.03)
+EVERY = 2
+"""Searches use one in so many of the training patches."""
+SPACE = Space(channels=8)
+POOLS = ("avg_pool_3x3", "max_pool_3x3")
+BETA = {"alpha_weight_decay": 0.0}
+
+CURES: dict[str, dict[str, Any]] = {
+    "gdas (quick today)": {},
+    "gdas, pools normalised": {"normalized_operations": POOLS},
+    "gdas, pools and skips normalised": {"normalized_operations": (*POOLS, "skip_connect")},
+    "gdas of NAS-Bench-201": {"strategy": "gdas_nas_bench_201"},
+    "gdas of the NASNet cell": {"strategy": "gdas_nasnet"},
+    "gdas, cost as a share": {"complexity_scale": "share", "complexity_weight": 0.02},
+    "gdas, Beta-decay 5": {"beta_decay": 5.0} | BETA,
+    "supernet's accuracy (uniform)": {"strategy": "uniform", "candidates": 100},
+    "gdas, halves by group": {"halves": "groups"},
+    "darts": {"strategy": "darts"},
+    "darts, pools normalised": {"strategy": "darts", "normalized_operations": POOLS},
+    "darts, Beta-decay 5": {"strategy": "darts", "beta_decay": 5.0} | BETA,
+    "darts, Beta-decay 50": {"strategy": "darts", "beta_decay": 50.0} | BETA,
+    "snas": {"strategy": "snas"},
+    "snas, Beta-decay 5": {"strategy": "snas", "beta_decay": 5.0} | BETA,
+}
+"""Changes of each cure to the search of `quick`."""
+BY_GROUP = "gdas, halves by group"
+PERTURBED = {cure: f"{cure}, perturbation" for cure in ("darts", "darts, pools normalised", "snas")}
+"""Searches whose supernet also chooses by perturbation, and the name of that cure."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A random cell to train, or a search and the training of what it finds."""
+
+    kind: str
+    seed: int
+    cure: str = ""
+
+    @property
+    def keys(self) -> list[tuple[str, str, int]]:
+        """What tells its lines from the others."""
+        cures = [self.cure, *([PERTURBED[self.cure]] if self.cure in PERTURBED else [])]
+        return [(self.kind, cure, self.seed) for cure in cures]
+
+
+class Bench:
+    """The jobs on one ground."""
+
+    def __init__(self, ground: str, data: Dataset) -> None:
+        self.data, self.facts = data, data.source.facts
+        self.fabric = make_fabric(MachineConfig(device="cpu", threads=1))
+        sizes = len(self.facts.bands), len(self.facts.classes), self.facts.patch_px
+        self.budget = Budget("macs", MOST_MACS[ground], CostTable.of(SPACE, 1, *sizes))
+        self.normalisation = measure_normalization(data.source, data.parts["train"])
+        self.sizes = sizes
+
+    def run(self, job: Job) -> list[dict[str, Any]]:
+        """Do a job; give its lines."""
+        lines = []
+        for key, found in zip(job.keys, self.cells(job), strict=True):
+            began, genotype = time.process_time(), found.pop("cell")
+            oa = self.train(genotype, job.seed + (0 if job.kind == "random" else 1000))
+            seconds = {"train_s": round(time.process_time() - began, 1)}
+            cost = {"macs": self.budget.cost_of(SPACE, genotype), "learnt": learnt(genotype)}
+            cell = {"genotype": genotype.to_values()["nodes"]}
+            line = dict(zip(("kind", "cure", "seed"), key, strict=True)) | {"oa": oa} | cost | found | seconds
+            lines.append(line | cell)
+        return lines
+
+    def cells(self, job: Job) -> Iterator[dict[str, Any]]:
+        """Draw a cell, or search for one."""
+        if job.kind == "random":
+            yield {"cell": self.random_cell(job.seed)}
+            return
+        began = time.process_time()
+        search = self.searcher(replace(SEARCH, **CURES[job.cure]), job.seed)
+        for epoch in range(search.config.epochs):
+            for _ in search.run_epoch(epoch):
+                pass
+        entropy = {"entropy": round(search.architecture.entropy(), 4)}
+        free, within = self.derived(search, search.conclude)
+        yield described(free, within) | entropy | {"search_s": round(time.process_time() - began, 1)}
+        if job.cure in PERTURBED:
+            began = time.process_time()
+            scores = perturbation_scores(search.architecture, "mixture", partial(measured, search))
+            free, within = self.derived(search, lambda: search.derive(scores))
+            seconds = {"perturbation_s": round(time.process_time() - began, 1)}
+            yield described(free, within) | entropy | seconds | {"scores": scores.round(decimals=3).tolist()}
+
+    def derived(self, search: Searcher, derive: Callable[[], Derived]) -> tuple[Genotype, Genotype]:
+        """Derive without a budget, and within it."""
+        search.bilevel.budgets = ()
+        free = derive().genotype
+        search.bilevel.budgets = (self.budget,)
+        return free, derive().genotype
+
+    def random_cell(self, number: int) -> Genotype:
+        """Draw a cell within 95 to 100 % of the budget, without dead nodes."""
+        generator = torch.Generator().manual_seed(number)
+        while True:
+            genotype = random_genotype(SPACE, generator, (1,) * SPACE.blocks)
+            live = genotype.is_connected and all(genotype.live_nodes)
+            if live and admits([self.budget], SPACE, genotype, 0.95):
+                return genotype
+
+    def searcher(self, config: SearchConfig, seed: int) -> Searcher:
+        """Make a search, ready to step."""
+        part = replace(self.data, parts={"train": self.data.parts["train"][::EVERY]})
+        data = SearchData(self.data.source, cut_halves(part, config.halves, seed), self.normalisation)
+        return Searcher(SPACE, config, data, self.fabric, seed=seed, channels_last=True)
+
+    def train(self, genotype: Genotype, seed: int) -> float:
+        """Train a cell from scratch; give its accuracy in the places that are held out."""
+        torch.manual_seed(seed)
+        network = build(ModelSpec(SEARCHED, *self.sizes, genotype))
+        normalise_of(network).set(self.normalisation.mean, self.normalisation.std)
+        rows, none = self.data.parts["train"], np.arange(0)
+        training = Training(network, TRAIN, self.data.source, rows, none, seed, self.fabric, channels_last=True)
+        with tempfile.TemporaryDirectory() as folder:
+            training.run(Path(folder), Silent(), resume=False, name="a cell")
+        held_out = self.data.parts["validation"]
+        return round(measure(training.result, self.data.source, held_out, self.fabric.device)[0].oa, 6)
+
+
+def described(free: Genotype, within: Genotype) -> dict[str, Any]:
+    """What a search prefers, and what it gives within the budget."""
+    return {"cell": within, "free_learnt": learnt(free), "free": free.to_values()["nodes"]}
+
+
+def measured(search: Searcher, samples: Iterable[Sample], count: int) -> list[float]:
+    """Measure samples on D_V."""
+    return [search.accuracy_of(sample) for sample in samples]
+
+
+def learnt(genotype: Genotype) -> int:
+    """Count the operations with weights that the cell's output depends on."""
+    nodes = [edges for edges, live in zip(genotype.nodes, genotype.live_nodes, strict=True) if live]
+    return sum(OPERATIONS[name].has_weights for edges in nodes for name, _ in edges)
+
+
+def jobs(seeds: int, cures: Sequence[str]) -> Iterator[Job]:
+    """In rounds: a fifth of the random cells, then all cures of a seed. What is done so far can always be compared."""
+    for seed in range(max(seeds, ROUNDS)):
+        if seed < ROUNDS:
+            for number in range(seed, CELLS, ROUNDS):
+                yield Job("random", number)
+        if seed < seeds:
+            for cure in cures:
+                yield Job("found", seed, cure)
+
+
+def whole_lines(file: Path) -> list[dict[str, Any]]:
+    """Read the lines, and cut off one that was interrupted; of two lines of one network the last one counts."""
+    if not file.exists():
+        return []
+    text = file.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole)
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return list({(line["kind"], line["cure"], line["seed"]): line for line in lines}.values())
+
+
+def main() -> None:
+    """Do the jobs that are left, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--ground", choices=tuple(GROUNDS), default="eurosat")
+    parser.add_argument("--json", type=Path, required=True, help="file of the jobs, one line each")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cures", nargs="+", choices=tuple(CURES), help="all by default")
+    parser.add_argument("--resume", action="store_true", help="keep the lines that the file holds")
+    parser.add_argument("--table", action="store_true", help="only print the table of the file")
+    options = parser.parse_args()
+    if not options.table:
+        work(options, parser)
+    show(whole_lines(options.json), [*CURES, *PERTURBED.values()])
+
+
+def work(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Do the jobs that are left."""
+    if options.json.exists() and not options.resume:
+        parser.error(f"{options.json}: exists already; go on with --resume, or name another file")
+    cures = options.cures or [cure for cure in CURES if options.ground == "world" or cure != BY_GROUP]
+    done = {(line["kind"], line["cure"], line["seed"]) for line in whole_lines(options.json)}
+    bench = Bench(options.ground, GROUNDS[options.ground](options.data))
+    for job in jobs(options.seeds, cures):
+        if not done.issuperset(job.keys):
+            lines = bench.run(job)
+            with options.json.open("a", encoding="utf-8") as stream:
+                stream.write("".join(json.dumps(line) + "\n" for line in lines))
+            for line in lines:
+                print(time.strftime("%H:%M:%S"), line["kind"], line["cure"], line["seed"], line["oa"], file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The table of the cures: places among random cells, what wins, and jobs that go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cures
+import cures_table
+import numpy as np
+import pytest
+
+from compactnas.config import SearchConfig
+from compactnas.data import ArraySource, Dataset, Facts
+from compactnas.search.strategies import STRATEGIES
+from compactnas.space.genotype import Genotype
+
+
+def line(cure: str, seed: int, oa: float, free_learnt: int = 1) -> dict[str, Any]:
+    kind = "found" if cure else "random"
+    return {"kind": kind, "cure": cure, "seed": seed, "oa": oa, "free_learnt": free_learnt, "entropy": 1, "search_s": 2}
+
+
+RANDOM = [line("", number, number / 100) for number in range(40)]
+
+
+def test_a_place_is_the_share_below_and_equals_count_half() -> None:
+    drawn = [0.1, 0.2, 0.2, 0.4]
+    assert [cures_table.place(oa, drawn) for oa in (0.0, 0.2, 0.3, 0.5)] == [0, 0.5, 0.75, 1]
+
+
+@pytest.mark.parametrize(("above", "learnt", "wins"), [(8, 9, True), (7, 10, False), (10, 8, False)])
+def test_a_cure_wins_by_what_was_fixed_before(above: int, learnt: int, wins: bool) -> None:
+    found = [line("darts", seed, 0.3 if seed < above else 0.1, int(seed < learnt)) for seed in range(10)]
+    (row,) = cures_table.table([*RANDOM, *found], ["darts", "snas"])
+    assert (row["wins"], row["above"], row["with_learnt"]) == (wins, above, learnt)
+    assert row["low"] < row["gain"] < row["high"]
+    (row,) = cures_table.table([*RANDOM, *found[:9]], ["darts"])
+    assert not row["wins"], "nine seeds are not ten"
+
+
+def test_an_interrupted_line_is_cut_off_and_a_repeated_one_counts_once(tmp_path: Path) -> None:
+    file = tmp_path / "cures.jsonl"
+    lines = [line("darts", 0, 0.2), line("darts", 0, 0.3), line("darts", 1, 0.4)]
+    file.write_text("".join(json.dumps(one) + "\n" for one in lines) + '{"kind": "fo')
+    assert cures.whole_lines(file) == cures.whole_lines(file) == lines[1:]
+    assert cures.whole_lines(tmp_path / "absent") == []
+
+
+def test_every_job_has_lines_of_its_own_and_every_cure_can_be_searched() -> None:
+    keys = [key for job in cures.jobs(6, list(cures.CURES)) for key in job.keys]
+    assert len(set(keys)) == len(keys) == cures.CELLS + 6 * (len(cures.CURES) + len(cures.PERTURBED))
+    for cure, changes in cures.CURES.items():
+        config: SearchConfig = replace(cures.SEARCH, **changes)
+        assert "derivation" in STRATEGIES[config.strategy].options or cure not in cures.PERTURBED
+
+
+def test_learnt_operations_count_where_the_output_hears_them() -> None:
+    nodes = ((("sep_conv_3x3", 0),), (("skip_connect", 0),), (("dil_conv_3x3", 0), ("sep_conv_5x5", 2)))
+    cell = Genotype(nodes, (1, 1, 1), 8)
+    assert not cell.live_nodes[0] and cures.learnt(cell) == 2
+
+
+def test_a_bench_trains_and_searches_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.arange(100) % 3
+    images = np.random.default_rng(0).random((100, 3, 16, 16), np.float32) + labels[:, None, None, None].astype("f4")
+    facts = Facts("made", ("a", "b", "c"), ("x", "y", "z"), 16, labels.astype(np.int64))
+    rows = np.arange(100)
+    parts = {"train": rows[:80], "validation": rows[80:], "test": rows[:0]}
+    monkeypatch.setattr(cures, "TRAIN", replace(cures.TRAIN, epochs=1, batch_size=40))
+    monkeypatch.setattr(cures, "SEARCH", replace(cures.SEARCH, epochs=1, batch_size=20))
+    bench = cures.Bench("eurosat", Dataset(ArraySource(facts, images), parts))
+    for job in (cures.Job("random", 3), cures.Job("found", 0, "darts")):
+        lines = bench.run(job)
+        assert [(one["kind"], one["cure"], one["seed"]) for one in lines] == job.keys
+        for one in lines:
+            assert one["macs"] <= cures.MOST_MACS["eurosat"]
+            assert 0 <= one["oa"] <= 1
+            assert json.loads(json.dumps(one)) == one
