@@ -1,4 +1,4 @@
-"""What the supernet loses without an operation: the choice of DARTS-PT (Wang et al. 2021, section 4).
+"""Choose operations by the accuracy that the supernet loses without them (DARTS-PT, Wang et al. 2021, section 4).
 
 Alpha says how loud an operation is in the mixture, not what the network is worth without it. DARTS-PT removes each
 operation of an edge in turn, keeps the one whose removal costs the most accuracy on D_V, and keeps the edges of a node
@@ -28,7 +28,7 @@ POINTS = 100.0
 
 
 class Removal(NamedTuple):
-    """What is taken out of the supernet: an operation of an edge, or the whole edge."""
+    """Removal of an operation of an edge from the supernet, or of the whole edge if the operation is None."""
 
     edge: int
     operation: int | None = None

@@ -104,7 +104,9 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     measured = config.candidates if strategy.measures_candidates else 0  # each costs as much as what a step runs
     measured += measurements(space) if config.derivation == "perturbation" else 0
-    return total + FORWARD * measured * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+    if measured:
+        total += FORWARD * measured * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+    return total
 
 
 def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
