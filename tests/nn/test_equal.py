@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Literal
 
 import pytest
@@ -20,31 +21,64 @@ from compactnas.training.runtime import make_fabric
 BANDS, CLASSES, SIDE, BATCH, DEPTH, TAU = 4, 5, 8, 6, 2, 10.0
 
 
-def make_search(
-    layout: str, dtype: torch.dtype, unsampled: Literal["none", "published"]
-) -> tuple[Searcher, list[torch.Tensor]]:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2 * BATCH, BANDS, SIDE, SIDE, generator=generator)
-    labels = torch.arange(2 * BATCH) % CLASSES
-    facts = Facts("noise", tuple("abcd"), tuple("vwxyz"), SIDE, labels.numpy())
-    rows = torch.arange(2 * BATCH).numpy()
-    search = Searcher(
-        Space(layout=layout, channels=4, blocks=2),
-        SearchConfig(
-            complexity=False, search_depth=False, initial_depth=DEPTH, batch_size=BATCH, unsampled_gradient=unsampled
-        ),
-        SearchData(
-            ArraySource(facts, images.numpy()),
-            (rows[:BATCH], rows[BATCH:]),
-            Normalization((0.0,) * BANDS, (1.0,) * BANDS),
-        ),
-        make_fabric(MachineConfig(device="cpu", threads=1)),
-        seed=0,
-        channels_last=True,
-    )
-    search.supernet.to(dtype)
-    search.architecture.to(dtype)
-    return search, [images.to(dtype)[:BATCH], labels[:BATCH], images.to(dtype)[BATCH:], labels[BATCH:]]
+class Pair:
+    """A search and the plain step on the same weights, made once and started anew for each seed."""
+
+    def __init__(self, layout: str, dtype: torch.dtype, unsampled: Literal["none", "published"]) -> None:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn(2 * BATCH, BANDS, SIDE, SIDE, generator=generator)
+        labels = torch.arange(2 * BATCH) % CLASSES
+        facts = Facts("noise", tuple("abcd"), tuple("vwxyz"), SIDE, labels.numpy())
+        rows = torch.arange(2 * BATCH).numpy()
+        self.search = Searcher(
+            Space(layout=layout, channels=4, blocks=2),
+            SearchConfig(
+                complexity=False,
+                search_depth=False,
+                initial_depth=DEPTH,
+                batch_size=BATCH,
+                unsampled_gradient=unsampled,
+            ),
+            SearchData(
+                ArraySource(facts, images.numpy()),
+                (rows[:BATCH], rows[BATCH:]),
+                Normalization((0.0,) * BANDS, (1.0,) * BANDS),
+            ),
+            make_fabric(MachineConfig(device="cpu", threads=1)),
+            seed=0,
+            channels_last=True,
+        )
+        self.search.supernet.to(dtype)
+        self.search.architecture.to(dtype)
+        images = images.to(dtype)
+        self.weights_batch = images[:BATCH], labels[:BATCH]
+        self.alpha_batch = images[BATCH:], labels[BATCH:]
+        self.plain = PlainGdas(self.search.supernet, self.search.architecture, published=unsampled == "published")
+        self.start = [p.detach().clone() for p in self.trained]
+
+    @property
+    def trained(self) -> list[torch.Tensor]:
+        """Weights and alpha of the search."""
+        return [*self.search.bilevel.parameters, self.search.architecture.alpha]
+
+    def restart(self) -> None:
+        """Give both the first weights and alpha again, and empty optimisers."""
+        set_all(self.trained, self.start)
+        set_all([*self.plain.net.parameters(), self.plain.alpha], self.start)
+        for optimizer in (self.search.bilevel.weights.optimizer, self.search.bilevel.alphas.optimizer):
+            optimizer.state.clear()
+        for optimizer in (self.plain.weights, self.plain.alphas):
+            optimizer.state.clear()
+
+
+PAIR = cache(Pair)
+"""One pair for each layout, precision and gradient."""
+
+
+def set_all(tensors: Iterable[torch.Tensor], values: Iterable[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip(tensors, values, strict=True):
+            tensor.copy_(value)
 
 
 def distance(ours: list[torch.Tensor], plain: list[torch.Tensor]) -> float:
@@ -68,11 +102,12 @@ def one_step(
     layout: str, dtype: torch.dtype, seed: int, unsampled: Literal["none", "published"] = "none"
 ) -> dict[str, float]:
     """Relative errors of both losses, of every used weight's gradient (the largest) and of alpha's."""
-    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, unsampled)
-    noise, published = same_noise(search, seed), unsampled == "published"
-    plain = PlainGdas(search.supernet, search.architecture, published=published)
-    loss = plain.weight_step((x, y), noise[0], TAU)
-    found = {"loss of the weights": distance([search.bilevel.weight_step(x, y, TAU, 0.025)[0]], [loss])}
+    pair = PAIR(layout, dtype, unsampled)
+    pair.restart()
+    search, plain = pair.search, pair.plain
+    noise = same_noise(search, seed)
+    loss = plain.weight_step(pair.weights_batch, noise[0], TAU)
+    found = {"loss of the weights": distance([search.bilevel.weight_step(*pair.weights_batch, TAU, 0.025)[0]], [loss])}
     gradients = used_gradients(search.bilevel.parameters), used_gradients(list(plain.net.parameters()))
     assert len(gradients[0]) == len(gradients[1]) > 0
     least = 1e-3 * max(float(g.norm()) for g in gradients[1])  # what is zero but for rounding has no relative error
@@ -81,26 +116,27 @@ def one_step(
         float((one - other).norm()) / max(float(other.norm()), least) for one, other in pairs
     )
 
-    plain = PlainGdas(search.supernet, search.architecture, published=published)
-    loss = plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
-    found["loss of alpha"] = distance([search.bilevel.alpha_step(x_alpha, y_alpha, TAU)[0]], [loss])
+    set_all(plain.net.parameters(), search.bilevel.parameters)  # alpha's step alone is compared
+    loss = plain.alpha_step(pair.alpha_batch, noise[1], TAU)
+    found["loss of alpha"] = distance([search.bilevel.alpha_step(*pair.alpha_batch, TAU)[0]], [loss])
     found["gradient of alpha"] = distance([search.architecture.alpha.grad], [plain.alpha.grad])
     return found
 
 
 def three_steps(layout: str, dtype: torch.dtype, seed: int) -> dict[str, float]:
     """Relative errors of weights and alpha after three steps of both."""
-    search, (x, y, x_alpha, y_alpha) = make_search(layout, dtype, "none")
-    plain = PlainGdas(search.supernet, search.architecture)
+    pair = PAIR(layout, dtype, "none")
+    pair.restart()
+    search, plain = pair.search, pair.plain
     alpha, drawn = search.architecture.alpha, set[int]()
     start = [p.detach().clone() for p in search.bilevel.parameters]
     for step in range(3):
         noise = same_noise(search, 3 * seed + step)
         drawn.update((alpha.detach().log_softmax(-1) + noise[1]).argmax(-1).tolist())
-        plain.weight_step((x, y), noise[0], TAU)
-        search.bilevel.weight_step(x, y, TAU, 0.025)
-        plain.alpha_step((x_alpha, y_alpha), noise[1], TAU)
-        search.bilevel.alpha_step(x_alpha, y_alpha, TAU)
+        plain.weight_step(pair.weights_batch, noise[0], TAU)
+        search.bilevel.weight_step(*pair.weights_batch, TAU, 0.025)
+        plain.alpha_step(pair.alpha_batch, noise[1], TAU)
+        search.bilevel.alpha_step(*pair.alpha_batch, TAU)
     assert len(drawn) > 4
     assert distance(search.bilevel.parameters, start) > 5e-3
     return {
