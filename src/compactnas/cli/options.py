@@ -68,12 +68,15 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
 
     The recipe is parsed first, because it gives the defaults. With `--resume`, the run's own config gives them.
     """
-    argv = build("paper").words(argv)
-    first = build("paper").parse_args([word for word in argv if not _ends_parsing(word)])
+    parser = build("paper")
+    argv = parser.words(argv)
+    first = parser.parse_args([word for word in argv if not _ends_parsing(word)])
     own = Path(first.output or ".") / "config.yaml"
     if first.resume and first.output and own.is_file():
         argv = ["--config", str(own), *argv]
-    options = build(first.recipe).parse_args(argv)
+    if first.recipe != "paper":
+        parser = build(first.recipe)
+    options = parser.parse_args(argv)
     config = run_config(options)
     if not options.output:
         raise UserError("no folder for the run; name one with --output")
