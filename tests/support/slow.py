@@ -30,8 +30,10 @@ SLOW = {
 """Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
 
 LONGEST = (
-    *("study_ray", "ddp", "study", "export", "study_report", "map_kill", "survive", "equal", "search", "select"),
-    *("training_data", "slimmable", "torture", "kept", "strategies", "fuzz", "study_kill", "map_ray", "cli", "network"),
+    *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
+    *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
+    *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
+    *("strategy_conformance", "mapping", "hostile_report", "study_figures", "golden", "report", "prepare_kill"),
 )
 """Modules that take longest, in this order. They start first, so that no core waits for one at the end."""
 
