@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from support.exported import SPECS, TASK, write_run
+from support.exported import SPECS, TASK, exported, write_run
 from support.forking import finish
 from support.hostile import refused
 from support.tiny import BANDS, CLASSES, PATCHES, SIDE
@@ -36,18 +36,13 @@ Ask = Callable[[np.ndarray], np.ndarray]
 @pytest.fixture(scope="module", params=list(SPECS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run beside its export."""
-    home = tmp_path_factory.mktemp(request.param)
-    folder = write_run(home / "run", SPECS[request.param])
-    assert main(["export", str(folder), "--output", str(home / "export")]) == 0
-    return folder
+    return exported(tmp_path_factory, request.param)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One export that tests copy and break."""
-    home = tmp_path_factory.mktemp("small")
-    assert main(["export", str(write_run(home / "run", SPECS["resnet8"])), "--output", str(home / "export")]) == 0
-    return home / "export"
+    return exported(tmp_path_factory, "resnet8").with_name("export")
 
 
 def copied(export: Path, where: Path) -> Path:

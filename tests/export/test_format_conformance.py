@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.exported import SPECS, TASK, write_run
+from support.exported import TASK, exported
 from support.tiny import BANDS, CLASSES, SIDE
 
-from compactnas.cli import main
 from compactnas.export.engines import open_engine
 from compactnas.export.formats import FORMATS
 from compactnas.export.manifest import Manifest, known_files
@@ -23,10 +22,7 @@ QUANTISED = 0.5
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("formats")
-    folder = write_run(home / "run", SPECS["paper"])
-    assert main(["export", str(folder), "--output", str(home / "export")]) == 0
-    return folder
+    return exported(tmp_path_factory, "paper")
 
 
 @pytest.mark.parametrize("name", FORMATS)
