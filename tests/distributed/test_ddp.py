@@ -72,20 +72,22 @@ def environment(**more: object) -> dict[str, str]:
 
 
 def together(words: Sequence[str], places: Sequence[dict[str, object]]) -> list[subprocess.CompletedProcess[str]]:
-    """The same command once for each place, side by side; all have ended."""
-    started = [
-        subprocess.Popen(words, env=environment(**place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for place in places
-    ]
-    try:
-        ended = [process.communicate(timeout=WAIT_S) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    return [
-        subprocess.CompletedProcess(words, process.returncode, *texts)
-        for process, texts in zip(started, ended, strict=True)
-    ]
+    """The same arguments of `python` once for each place, in forked processes side by side; all have ended."""
+    with ExitStack() as stack:
+        started = [stack.enter_context(Forked(words, environment(**place))) for place in places]
+        ended = [process.communicate(WAIT_S) for process in started]
+        return [
+            subprocess.CompletedProcess(words, process.wait(), *texts)
+            for process, texts in zip(started, ended, strict=True)
+        ]
+
+
+def in_new_python(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """A command in a new Python, as a user starts it."""
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=WAIT_S, check=False, start_new_session=True
+    )
 
 
 def watched(patches: Path, folder: Path, count: int, cases: Sequence[str]) -> list[Seen]:
@@ -93,11 +95,8 @@ def watched(patches: Path, folder: Path, count: int, cases: Sequence[str]) -> li
     address: dict[str, object] = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     words = ["-c", "import sys; from support.ddp_worker import main; main(*sys.argv[1:])"]
     words += [str(patches), str(folder), str(count), *cases]
-    with ExitStack() as stack:
-        places = [environment(**address, LOCAL_RANK=rank) for rank in range(count)]
-        for process in [stack.enter_context(Forked(words, place)) for place in places]:
-            _, said = process.communicate(WAIT_S)
-            assert process.returncode == 0, said
+    for done in together(words, [address | {"LOCAL_RANK": r} for r in range(count)]):
+        assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{r}.pt", weights_only=True) for r in range(count)]
 
 
@@ -275,7 +274,7 @@ def words_of(command: str, data: Path, folder: Path, *more: str) -> list[str]:
 def whole(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run of two processes that `compactnas` starts itself."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    (done,) = together([sys.executable, *words_of("run", patches, folder, "--devices", "2")], [{}])
+    done = in_new_python(words_of("run", patches, folder, "--devices", "2"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == EPOCHS  # told by the first process alone
@@ -310,7 +309,7 @@ def test_srun_starts_a_training(patches: Path, whole: Path, tmp_path: Path) -> N
     step |= {"SLURM_JOB_ID": 1, "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": free_port()}  # type: ignore[dict-item]
     words = words_of("train", patches, tmp_path / "run", "--devices", "2", "--model", str(whole / "genotype.json"))
     places = [step | {"SLURM_PROCID": r, "SLURM_LOCALID": r} for r in range(2)]
-    for process, done in enumerate(together([sys.executable, *words], places)):  # type: ignore[arg-type]
+    for process, done in enumerate(together(words, places)):  # type: ignore[arg-type]
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("trained: ") == (process == 0)
     for name in ("train/metrics.jsonl", "model.safetensors"):
@@ -328,11 +327,9 @@ def test_only_the_first_process_speaks_of_a_mistake(
     assert capsys.readouterr().err == ""
 
 
-def start_until(words: Sequence[str], file: Path, lines: int) -> subprocess.Popen[str]:
+def start_until(words: Sequence[str], file: Path, lines: int) -> Forked:
     """A run that has written so many lines of a file."""
-    process = subprocess.Popen(
-        [sys.executable, *words], env=environment(), start_new_session=True, stderr=subprocess.PIPE, text=True
-    )
+    process = Forked(words, environment())
     end = time.monotonic() + WAIT_S
     while not (file.exists() and len(file.read_text().splitlines()) >= lines):
         assert process.poll() is None and time.monotonic() < end
@@ -340,7 +337,7 @@ def start_until(words: Sequence[str], file: Path, lines: int) -> subprocess.Pope
     return process
 
 
-def second_of(process: subprocess.Popen[str]) -> int:
+def second_of(process: Forked) -> int:
     """The one other process of a run."""
     (other,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(other)
@@ -360,9 +357,9 @@ def test_a_run_of_which_a_process_is_killed_ends_and_goes_on_to_the_same_bytes(
     words = words_of("run", patches, cut, "--devices", "2")
     begun = start_until(words, cut / "search" / "metrics.jsonl", 2)
     os.kill(second_of(begun), signal.SIGKILL)
-    _, said = begun.communicate(timeout=ENDS_WITHIN_S)
-    assert begun.returncode != 0 and not (cut / "genotype.json").exists()
-    if begun.returncode > 0:  # else fabric's own watch was faster
+    _, said = begun.communicate(ENDS_WITHIN_S)
+    assert begun.wait() != 0 and not (cut / "genotype.json").exists()
+    if begun.wait() > 0:  # else fabric's own watch was faster
         *told, last = said.splitlines()
         assert last == "compactnas: error: another process of this run has ended; continue with --resume"
         assert [line.split(":")[0] for line in told] == EPOCHS[: len(told)]
@@ -370,7 +367,7 @@ def test_a_run_of_which_a_process_is_killed_ends_and_goes_on_to_the_same_bytes(
 
     begun = start_until([*words, "--resume"], cut / "train" / "metrics.jsonl", 1)
     other = second_of(begun)
-    begun.kill()
+    os.kill(begun.pid, signal.SIGKILL)
     end = time.monotonic() + ENDS_WITHIN_S
     while alive(other):
         assert time.monotonic() < end, "the other process is still there"
@@ -380,7 +377,7 @@ def test_a_run_of_which_a_process_is_killed_ends_and_goes_on_to_the_same_bytes(
 
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1"]
     launcher += ["--master_port", str(free_port())]
-    (done,) = together([sys.executable, *launcher, *words, "--resume"], [{}])
+    done = in_new_python([*launcher, *words, "--resume"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
     for name in WRITTEN:
@@ -422,6 +419,6 @@ def test_a_config_of_an_older_version_is_resumed(patches: Path, tmp_path: Path) 
 def test_two_gpus_give_the_losses_of_one(patches: Path, tmp_path: Path) -> None:
     for devices in ("1", "2"):
         words = words_of("run", patches, tmp_path / devices, "--devices", devices, "--machine.device", "cuda")
-        (done,) = together([sys.executable, *words], [{}])
+        done = in_new_python(words)
         assert done.returncode == 0, done.stderr
     same_rows(tmp_path / "1/search/metrics.jsonl", tmp_path / "2/search/metrics.jsonl", near=1e-2)

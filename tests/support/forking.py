@@ -11,12 +11,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["compactnas.pipeline", "compactnas.cli", "support.forking"])
+CONTEXT.set_forkserver_preload(
+    # lightning_fabric takes as long to import as torch, and every search and training needs it.
+    ["compactnas.pipeline", "compactnas.cli.options", "compactnas.reporting.run.page", "lightning_fabric", __name__]
+)
 
 
 class Forked:
@@ -109,6 +113,7 @@ def _run(words: list[str], env: dict[str, str], folder: str, files: list[str]) -
         exec(what, {"__name__": "__main__"})  # as `python -c` does
     else:
         assert (kind, what) == ("-m", "compactnas"), words
+        sys.modules["__main__"].__spec__ = find_spec("compactnas.__main__")  # a run starts its other processes by it
         from compactnas.cli import entry
 
         entry()
