@@ -1,18 +1,21 @@
-"""Beta-decay, the published variants of GDAS and the complexity loss without a scale, against closed forms."""
+"""Beta-decay, the published variants of GDAS, halves by group and the complexity loss without a scale."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from support.tiny import new_search, write_patches
+from support.tiny import new_search, tiny_config, write_patches
 
 from compactnas.config import SearchConfig
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
+from compactnas.pipeline import search_stage
 from compactnas.search.architecture import Architecture
+from compactnas.search.loading import load_search
 from compactnas.search.objective import ObjectiveContext
 from compactnas.search.objectives.complexity import ComplexityLoss
 from compactnas.search.strategies import STRATEGIES
@@ -105,6 +108,24 @@ def test_weights_that_did_not_run_decay_with_the_published_presets(patches: Path
     search.bilevel.weight_step(x, y, 5.0, 0.025)
     still = [torch.equal(a, b) for a, b in zip(weights, search.bilevel.parameters, strict=True) if a.abs().sum() > 0]
     assert any(still) != decays
+
+
+# D_T and D_V by group
+
+
+def test_a_search_by_group_keeps_its_halves_apart_and_is_loaded_with_them(patches: Path, tmp_path: Path) -> None:
+    with np.load(patches) as made:
+        groups = np.array([f"city {row // 12}" for row in range(len(made["labels"]))])
+        np.savez(tmp_path / "grouped.npz", **made, group=groups)
+    settings = {"halves": "groups", "batch_size": 12, "epochs": 1}
+    config = tiny_config(tmp_path / "grouped.npz", space={"nodes": 2, "blocks": 1}, search=settings)
+    search_stage(config, tmp_path / "run")
+    with np.load(tmp_path / "run" / "search" / "splits.npz") as split:
+        halves = split["weights"], split["architecture"]
+    assert not set(groups[halves[0]]) & set(groups[halves[1]])
+    loaded = load_search(tmp_path / "run")
+    for batches, half in zip((loaded.train_batches, loaded.alpha_batches), halves, strict=True):
+        np.testing.assert_array_equal(batches.indices, half)
 
 
 # The complexity loss as a share
