@@ -11,8 +11,8 @@ MOST_LETTERS = 1000
 class UserError(ValueError):
     """Invalid input. The message is one line that says what is wrong, where, and what to do next.
 
-    The command line prints it without a traceback and exits with code 2. Broken invariants of the code are
-    `assert`s instead. Characters that cannot be printed are replaced, because a name in a file could contain
+    The command line prints it without a traceback and exits with code 2. Broken invariants of the code raise
+    `AssertionError` instead. Characters that cannot be printed are replaced, because a name in a file could contain
     terminal codes, and the middle of a long message is left out.
     """
 

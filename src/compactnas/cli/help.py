@@ -103,11 +103,11 @@ def _section(title: str, actions: Sequence[argparse.Action], parser: Parser) -> 
         return []
     lines = [f"{title}:"]
     for action in actions:
-        label, text = f"  {_label(action)}", _wrapped(_explained(action, parser), INDENT)
-        if len(label) + 2 > INDENT or not text:
-            lines += [label, *text]
+        term, text = f"  {label(action)}", _wrapped(explained(action, parser), INDENT)
+        if len(term) + 2 > INDENT or not text:
+            lines += [term, *text]
         else:
-            lines += [label.ljust(INDENT) + text[0].lstrip(), *text[1:]]
+            lines += [term.ljust(INDENT) + text[0].lstrip(), *text[1:]]
     return [*lines, ""]
 
 
@@ -120,7 +120,8 @@ def _wrapped(text: str, indent: int) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
-def _label(action: argparse.Action) -> str:
+def label(action: argparse.Action) -> str:
+    """Write an argument or an option with its value: `-o, --output PATH`."""
     if not action.option_strings:
         return f"{action.dest.upper()}{' ...' if action.nargs == '+' else ''}"
     value = "" if action.nargs == 0 or is_switch(action) else _value(action)
@@ -145,7 +146,8 @@ def _value(action: argparse.Action) -> str:
     return "N" if int in kinds else "X" if float in kinds else "FILE" if kind is None else "TEXT"
 
 
-def _explained(action: argparse.Action, parser: Parser) -> str:
+def explained(action: argparse.Action, parser: Parser) -> str:
+    """Write the meaning of an option, and its default."""
     text = TEXTS.get(action.dest, " ".join((action.help or "").split()))
     if action.option_strings and parser.is_required(action):
         return f"{text} [required]"
