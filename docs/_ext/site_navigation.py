@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 HOW_TO = "How-to"
 
 SECTIONS: dict[str, list[str]] = {
-    "Get started": ["install", "demo", "tutorial"],
-    HOW_TO: ["data", "scene", "budgets", "maps", "assess", "export", "study", "select", "devices", "so2sat"],
+    "Get started": ["install", "demo", "tutorial", "tutorial-polygons", "python"],
+    HOW_TO: ["data", "scene", "maps", "assess", "budgets", "export", "select", "study", "devices", "so2sat"],
     "Notebooks": ["notebooks/*"],
     "Reference": [
-        *("cli", "config", "python", "api", "inputs", "output-files", "metrics", "exit-codes", "glossary"),
+        *("cli", "config", "api", "inputs", "output-files", "metrics", "exit-codes", "glossary"),
         "troubleshooting",
     ],
-    "Explanation": ["method", "strategies", "world", "gallery"],
+    "Explanation": ["method", "strategies", "dense", "performance", "world", "gallery"],
     "Results": ["results"],
-    "Lab notebook": ["log", "lab/*"],
+    "Lab notebook": ["log"],
     "Project": ["contributing", "changelog", "security"],
 }
-"""Heading of the sidebar -> its pages in order; `lab/*` takes all pages of a folder, the newest name first."""
+"""Heading of the sidebar -> its pages in order; `notebooks/*` takes all pages of a folder."""
+
+FOLDERS = {"log": "lab/*"}
+"""Page -> the pages of a folder that stand below it, the newest name first."""
 
 
 def pages_of(section: str, pages: set[str]) -> list[str]:
@@ -34,7 +37,7 @@ def pages_of(section: str, pages: set[str]) -> list[str]:
     found = _matching(SECTIONS[section], pages)
     if section == HOW_TO:
         named = {page for patterns in SECTIONS.values() for page in _matching(patterns, pages)}
-        rest = pages - named - {"index"}
+        rest = pages - named - set(_matching(list(FOLDERS.values()), pages)) - {"index"}
         found += sorted(page for page in rest if parent_of(page, pages) is None)
     return found
 
@@ -48,6 +51,8 @@ def parent_of(page: str, pages: set[str]) -> str | None:
 
 def children_of(page: str, pages: set[str]) -> list[str]:
     """List the pages below a page, except those that a section names."""
+    if page in FOLDERS:
+        return _matching([FOLDERS[page]], pages)
     named = {name for patterns in SECTIONS.values() for name in _matching(patterns, pages)}
     return sorted(name for name in pages - named if parent_of(name, pages) == page)
 

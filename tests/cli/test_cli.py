@@ -75,7 +75,7 @@ def check_words(line: str) -> None:
 
 def test_commands_in_the_documents_have_options_that_exist(repository: Path) -> None:
     """No document's block is skipped: each line that starts with the command's name is parsed."""
-    documents = [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    documents = [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
     lines = [(file, line) for file in documents for line in commands_of(file.read_text())]
     call = re.compile(rf"^(?:\$ )?compactnas (?:{'|'.join([*COMMANDS, 'help', '-'])})", re.MULTILINE)
     assert len(lines) == sum(len(call.findall(file.read_text())) for file in documents)

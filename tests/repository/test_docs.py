@@ -36,7 +36,8 @@ def test_the_tutorial_draws_polygons_that_can_be_trained_on(
     rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
     from compactnas.labels.polygons import owners, read_polygons
 
-    (block,) = re.findall(r"```python\n(.*?)```", (repository / "docs" / "tutorial.md").read_text(), flags=re.DOTALL)
+    page = repository / "docs" / "tutorial-polygons.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine" / "scenes").mkdir(parents=True)
     zones = np.kron(np.arange(1, 17, dtype=np.uint8).reshape(4, 4), np.ones((100, 100), np.uint8))
@@ -44,7 +45,7 @@ def test_the_tutorial_draws_polygons_that_can_be_trained_on(
     profile = {"driver": "GTiff", "height": 400, "width": 400, "count": 1, "dtype": "uint8", "nodata": 0}
     with rasterio.open("mine/scenes/Kalaburg_lcz.tif", "w", **profile, crs="EPSG:32633", transform=place) as raster:
         raster.write(zones, 1)
-    exec(compile(block, "docs/tutorial.md", "exec"), {})  # our own page
+    exec(compile(block, str(page), "exec"), {})  # our own page
     drawn = np.zeros((2, *zones.shape), bool)
     for part, name in enumerate(("train.geojson", "test.geojson")):
         polygons = read_polygons(tmp_path / name, raster.crs).each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import re
@@ -18,6 +19,10 @@ import pytest
 import compactnas
 from compactnas.cli.command import COMMANDS
 from compactnas.cli.parser import PARTS
+
+MOST_WORDS, MOST_README_LINES = 900, 120
+GENERATED = {"cli", "config", "api", "glossary", "inputs"}
+"""Reference pages that the code or a script writes; they may be long."""
 
 
 class Page(HTMLParser):
@@ -46,7 +51,7 @@ def site(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = re.search(r"-m sphinx (.*) \"\$@\"", (repository / "scripts" / "site").read_text())
     assert command is not None
     words = [sys.executable, "-m", "sphinx", *command[1].split(), "-d", str(out.parent / "doctrees"), "docs", str(out)]
-    done = subprocess.run(words, cwd=repository, env=os.environ, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(words, cwd=repository, env=os.environ, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0 and not done.stderr, done.stderr[-4000:]
     return out
 
@@ -74,6 +79,7 @@ def broken(site: Path, pages: dict[str, Page]) -> Iterator[str]:
                     yield f"{name}: {link}: no such heading"
 
 
+@pytest.mark.timeout(600)  # the first one builds
 def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
     pages = own_pages(site)
     assert len(pages) > 20 and sum(len(page.links) for page in pages.values()) > 500
@@ -106,6 +112,51 @@ def test_search_knows_every_page(site: Path, repository: Path) -> None:
     assert written <= set(index["docnames"])
     places = index["terms"]["lagrangian"]  # a number if only one page has the word
     assert index["docnames"].index("budgets") in ([places] if isinstance(places, int) else places)
+
+
+def test_how_to_and_reference_pages_are_short(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(repository / "docs" / "_ext")
+    navigation = importlib.import_module("site_navigation")
+    pages = {file.relative_to(repository / "docs").with_suffix("").as_posix() for file in pages_of(repository)}
+    listed = {page for section in ("How-to", "Reference") for page in navigation.pages_of(section, pages)}
+    listed |= {page for page in pages if navigation.parent_of(page, pages) in listed}
+    assert {"data", "data-splits", "metrics"} <= listed and not listed & {"method", "results", "log", "index"}
+    for page in sorted(listed - GENERATED):
+        text = re.sub(
+            r"```.*?```", "", (repository / "docs" / f"{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL
+        )
+        assert len(text.split()) <= MOST_WORDS, f"docs/{page}.md: split it by task"
+
+
+def test_a_new_page_finds_its_place(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(repository / "docs" / "_ext")
+    navigation = importlib.import_module("site_navigation")
+    pages = {"index", "data", "data-new", "cures", "lab/2026-01-02-a", "log", "results", "notebooks/a"}
+    assert navigation.pages_of("How-to", pages) == ["data", "cures"]
+    assert navigation.children_of("data", pages) == ["data-new"]
+    assert navigation.children_of("log", pages) == ["lab/2026-01-02-a"]
+    assert navigation.pages_of("Notebooks", pages) == ["notebooks/a"]
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere(repository: Path) -> None:
+    """The other files outside of the site too; the site's own links are those of its pages."""
+    assert len((repository / "README.md").read_text(encoding="utf-8").splitlines()) <= MOST_README_LINES
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "results/README.md"):
+        text = (repository / name).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = link.partition("#")
+            if path.startswith("https://"):
+                assert re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/\S*)?", path), f"{name}: {link}"
+                continue
+            target = (repository / name).parent / path if path else repository / name
+            assert target.exists(), f"{name}: {link}"
+            assert not heading or heading in headings(target), f"{name}: {link}"
+
+
+def headings(file: Path) -> set[str]:
+    """List the anchors that the hosting site gives the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", file.read_text(encoding="utf-8"), flags=re.DOTALL), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def pages_of(repository: Path) -> list[Path]:
