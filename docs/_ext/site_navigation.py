@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 HOW_TO = "How-to"
 
 SECTIONS: dict[str, list[str]] = {
-    "Get started": ["install", "demo", "tutorial", "tutorial-polygons", "python"],
-    HOW_TO: ["data", "scene", "maps", "assess", "budgets", "export", "select", "study", "devices", "so2sat"],
+    "Get started": ["install", "demo", "tutorial", "tutorial-polygons", "classifier", "python"],
+    HOW_TO: [
+        *("data", "scene", "maps", "assess", "calibration", "budgets", "find", "export", "select", "study", "folds"),
+        *("devices", "interruptions", "so2sat"),
+    ],
     "Notebooks": ["notebooks/*"],
     "Reference": [
         *("cli", "config", "api", "inputs", "output-files", "metrics", "exit-codes", "glossary"),

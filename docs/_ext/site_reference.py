@@ -81,7 +81,7 @@ def public_names() -> str:
     packages: dict[str, list[str]] = {}
     for name in compactnas.__all__:
         if name != "__version__":
-            packages.setdefault(compactnas._HOMES[name].partition(".")[0], []).append(name)
+            packages.setdefault(compactnas._HOMES.get(name, name).partition(".")[0], []).append(name)
     lines = []
     for package, names in sorted(packages.items()):
         title = (inspect.getdoc(import_module(f"compactnas.{package}")) or package).splitlines()[0].rstrip(".:")
@@ -90,6 +90,8 @@ def public_names() -> str:
             value = getattr(compactnas, name)
             if inspect.isclass(value):
                 lines += [f".. autoclass:: compactnas.{name}", "   :members:", ""]
+            elif inspect.ismodule(value):
+                lines += [f".. automodule:: compactnas.{name}", "   :members:", ""]
             elif callable(value):
                 lines += [f".. autofunction:: compactnas.{name}", ""]
             else:
