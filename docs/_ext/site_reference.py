@@ -89,7 +89,8 @@ def public_names() -> str:
         for name in names:
             value = getattr(compactnas, name)
             if inspect.isclass(value):
-                lines += [f".. autoclass:: compactnas.{name}", "   :members:", ""]
+                others = ",".join(_members_of_others(value))
+                lines += [f".. autoclass:: compactnas.{name}", "   :members:", f"   :exclude-members: {others}", ""]
             elif inspect.ismodule(value):
                 lines += [f".. automodule:: compactnas.{name}", "   :members:", ""]
             elif callable(value):
@@ -98,3 +99,9 @@ def public_names() -> str:
                 lines += [f".. autodata:: compactnas.{name}", "   :no-value:", ""]
         lines += ["```", ""]
     return "\n".join(lines)
+
+
+def _members_of_others(kind: type) -> list[str]:
+    """List the attributes that scikit-learn adds to a class, whose docstrings link to its own pages."""
+    found = ((name, inspect.getattr_static(kind, name)) for name in dir(kind))
+    return [name for name, member in found if type(member).__module__.partition(".")[0] == "sklearn"]
