@@ -31,11 +31,12 @@ from compactnas.selection.config import NAMES, SelectConfig
 from compactnas.selection.halving import goes_on, rungs_of
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.proxies import gradnorm, naswot, synflow
-from compactnas.selection.rankings import RANKINGS, recalibrate, supernet_accuracy
+from compactnas.selection.rankings import RANKINGS, supernet_accuracy
 from compactnas.selection.run import Selected, select_stage
 from compactnas.selection.searches import FinishedSearch, read_searches
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import DARTS_OPERATIONS
+from compactnas.training.calibration import recalibrate
 from compactnas.training.runtime import Silent
 
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
@@ -162,7 +163,8 @@ def test_a_supernets_candidate_has_its_weights_and_the_mean_statistics_of_its_ba
     from compactnas.data.batches import Batches
 
     rows = search.weights_rows
-    recalibrate(network, Batches(held_out.source, rows, len(rows), seed=0, stream=0), 1, held_out)
+    batches = Batches(held_out.source, rows, len(rows), seed=0, stream=0)
+    recalibrate(network, batches, 1, held_out.fabric.device, held_out.memory)
     x = torch.from_numpy(np.asarray(held_out.source.batch(rows)[0], np.float32))
     with torch.no_grad():
         own, supers = network(x), supernet(x, certain_sample(search.space, search.found))

@@ -34,6 +34,9 @@ class TrainConfig:
             -balance. 0 takes each patch once an epoch, 1 draws all classes equally often.
         ema_decay: Decay of the exponential moving average of the weights, which replaces them at the end; 0 disables
             it.
+        average_last: Share of the epochs at the end whose weights are averaged after each step (SWAD); the average
+            replaces the last weights. With a validation part, its loss decides with which of four parts of these epochs
+            the average begins. 0 disables it.
         teachers: Folders of runs or adopted networks for distillation. Their probabilities are averaged over the
             networks and the 8 symmetries of the square.
         teacher_weight: Weight of the teachers' probabilities in the target; the class of the patch has the rest.
@@ -61,6 +64,7 @@ class TrainConfig:
     cutmix: float = 0.0
     balance: float = 0.0
     ema_decay: float = 0.0
+    average_last: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.5
     teacher_temperature: float = 1.0
@@ -77,6 +81,14 @@ class TrainConfig:
         for name in ("label_smoothing", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}: {value:g} is out of range; give 0 (off) or more, and less than 1")
+        require(
+            0 <= self.average_last <= 1,
+            f"train.average_last: {self.average_last:g} is not a share; give 0 (off) to 1, such as 0.3",
+        )
+        require(
+            not (self.average_last and self.ema_decay),
+            "train.average_last, train.ema_decay: both average the weights; give one of them",
+        )
         require(self.shift >= 0, f"train.shift: {self.shift} is negative; give 0 (off) or more")
         require(
             0 <= self.radiometric_jitter <= 2,

@@ -38,3 +38,5 @@ class Stream(IntEnum):
     """Radiometric jitter."""
     CALIBRATION = 6
     """Batches that calibrate batch norm in a selection."""
+    POOL = 7
+    """Random candidates of a find, and the patches that rank them."""

@@ -32,7 +32,7 @@ from compactnas.runs.temperature import FILE as TEMPERATURE
 from compactnas.runs.temperature import Temperature, divide_logits
 from compactnas.version import __version__
 
-STAGES = ("search", "train", "select", "pareto")
+STAGES = ("search", "train", "select", "pareto", "find")
 """Folders inside the folder of a run that its stages write to."""
 
 

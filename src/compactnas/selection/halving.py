@@ -68,6 +68,27 @@ def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listen
 
 def _train(genotype: Genotype, number: int, epochs: int, held_out: HoldOut, folder: Path, listener: Listener) -> float:
     """Train a candidate up to a number of epochs, and return its accuracy on the hold-out."""
+    name = f"candidate {number}, to epoch {epochs}"
+    _, rows = train_short(genotype, epochs, held_out, _own(folder, number), listener, name)
+    return float(rows[-1]["validation_oa"])
+
+
+def train_short(
+    genotype: Genotype, epochs: int, held_out: HoldOut, folder: Path, listener: Listener, name: str
+) -> tuple[Training, list[Row]]:
+    """Train a candidate up to a number of epochs, from the last checkpoint in a folder.
+
+    Args:
+        genotype: Genotype of the candidate.
+        epochs: Number of epochs, counted from the start of its training.
+        held_out: Patches for training and measuring it, and the config.
+        folder: Folder of the training.
+        listener: Receives the progress.
+        name: Name for progress and messages.
+
+    Returns:
+        The finished training, and its metrics of each epoch.
+    """
     config, seed = held_out.config, held_out.config.seed
     training = Training(
         held_out.network(genotype, seed),
@@ -81,9 +102,7 @@ def _train(genotype: Genotype, number: int, epochs: int, held_out: HoldOut, fold
         teacher_probabilities=held_out.teacher_probabilities,
     )
     policy = CheckpointPolicy(60 * config.machine.checkpoint_minutes, 1)
-    name = f"candidate {number}, to epoch {epochs}"
-    rows = training.run(_own(folder, number), listener, resume=True, name=name, policy=policy)
-    return float(rows[-1]["validation_oa"])
+    return training, training.run(folder, listener, resume=True, name=name, policy=policy)
 
 
 def _own(folder: Path, number: int) -> Path:

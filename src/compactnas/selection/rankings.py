@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from statistics import fmean
 
 import numpy as np
-import torch
 from torch import nn
 
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.evaluation.evaluate import measure
-from compactnas.nn.network import Network
 from compactnas.nn.supernet import copy_weights
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.proxies import Images, Labels, gradnorm, naswot, synflow
 from compactnas.space.genotype import Genotype
+from compactnas.training.calibration import CALIBRATION, recalibrate
 from compactnas.training.optim import to_device
 
 Score = Callable[[Genotype, HoldOut], float]
 
 PROXY_BATCH = 128
 """Number of patches in the batch of a proxy, as in Mellor et al. 2021."""
-
-CALIBRATION = 2048
-"""Number of patches that recalibrate the normalisation of a network with a supernet's weights."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,17 @@ class Ranking:
     score: Score | None
 
 
-def supernet_accuracy(genotype: Genotype, held_out: HoldOut) -> float:
+def supernet_accuracy(genotype: Genotype, held_out: HoldOut, calibration: int = CALIBRATION) -> float:
     """Measure the accuracy on the hold-out with the supernets' weights, as the mean over the searches.
 
     Every supernet measures every candidate, so that no candidate gains from the search that it comes from. The
     normalisation is recalibrated on patches of D_T with this network, because the statistics of the search mix many
     paths (Bender et al. 2018; Guo et al. 2020).
+
+    Args:
+        genotype: Genotype of the candidate.
+        held_out: Held-out patches, and the searches.
+        calibration: Number of patches that recalibrate the normalisation.
     """
     accuracies = []
     for search, supernet in zip(held_out.searches, held_out.supernets, strict=True):
@@ -61,23 +61,10 @@ def supernet_accuracy(genotype: Genotype, held_out: HoldOut) -> float:
         size = search.config.search.batch_size
         seen = np.setdiff1d(search.weights_rows, held_out.rows)
         batches = Batches(held_out.source, seen, size, seed=held_out.config.seed, stream=Stream.CALIBRATION)
-        recalibrate(network, batches, -(-CALIBRATION // size), held_out)
+        recalibrate(network, batches, -(-calibration // size), held_out.fabric.device, held_out.memory)
         rows, last = held_out.unseen(search), held_out.config.machine.channels_last
         accuracies.append(measure(network, held_out.source, rows, held_out.fabric.device, channels_last=last)[0].oa)
     return fmean(accuracies)
-
-
-@torch.no_grad()
-def recalibrate(network: Network, batches: Batches, most: int, held_out: HoldOut) -> None:
-    """Set the statistics of the normalisation layers to their mean over at most `most` batches."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean
-    network.train()
-    for x, _ in prefetched(islice(batches.epoch(0), most), held_out.fabric.device, held_out.memory):
-        network(x)
-    network.eval()
 
 
 def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: bool) -> Score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -18,12 +19,14 @@ from compactnas.data.batches import Batches
 from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.distributed.sync_layers import use_global_layers
-from compactnas.evaluation.evaluate import measure
+from compactnas.evaluation.evaluate import measure, probabilities
 from compactnas.io.jsonl import Row
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.training.augment import jitter_radiometry, mix_patches
+from compactnas.training.calibration import CALIBRATION, recalibrate
 from compactnas.training.cuda_graph import ReplayedStep
+from compactnas.training.dense_average import DenseAverage
 from compactnas.training.ema import WeightAverage
 from compactnas.training.optim import (
     forward_logits,
@@ -86,6 +89,7 @@ class Training:
         )
         self.replayed: ReplayedStep | None = None
         self.average = WeightAverage(self.network, config.ema_decay) if config.ema_decay else None
+        self.dense = DenseAverage(self.network, config.epochs, config.average_last) if config.average_last else None
         self.batches = Batches(
             source,
             train,
@@ -103,6 +107,8 @@ class Training:
     @property
     def result(self) -> nn.Module:
         """The network that is validated and saved: the average of the weights if there is one, else the last ones."""
+        if self.dense and self.dense.network is not None:
+            return self.dense.network
         return self.average.network if self.average else self.network
 
     def learning_rate(self, epoch: int, step: int) -> float:
@@ -125,12 +131,18 @@ class Training:
             loss, hits = self._step(self.rate, self._given(x, y, rows, (epoch, number), share), rows)
             if self.average:
                 self.average.update(self.network)
+            if self.dense:
+                self.dense.update(self.network, epoch)
             shown = {"loss": float(loss), "accuracy": float(hits)} if on_cpu else {}
             yield StepResult(((rows, {"loss": loss, "accuracy": hits}),), shown)
 
     def epoch_row(self, epoch: int) -> Row:
-        """Learning rate of the last step, and accuracy on the validation part."""
-        return {"learning_rate": round(self.rate, 8), "validation_oa": self._validate(epoch)}
+        """Learning rate of the last step, and accuracy on the validation part; at the end, the averaged epochs."""
+        row: Row = {"learning_rate": round(self.rate, 8)}
+        if self.dense and epoch + 1 == self.config.epochs:
+            loss = self._validation_loss if len(self.validation) else None
+            row["averaged_from"] = self.dense.choose(self._calibrate, loss) + 1
+        return row | {"validation_oa": self._validate(epoch)}
 
     def data_rows(self, epoch: int, step: int) -> Indices:
         """Rows of the data in the batch of a step."""
@@ -197,13 +209,30 @@ class Training:
         )
         return round(measures.oa, 6)
 
+    def _calibrate(self, network: nn.Module) -> None:
+        """Compute the running statistics of averaged weights on training patches without augmentation."""
+        batches = replace(self.batches, stream=Stream.CALIBRATION, augment="none", balance=0.0, shift=0)
+        recalibrate(network, batches, -(-CALIBRATION // batches.batch_size), self.fabric.device, self.memory)
+
+    def _validation_loss(self, network: nn.Module) -> float:
+        """Compute the mean cross-entropy on the validation part."""
+        found = probabilities(
+            network, self.source, self.validation, self.fabric.device, channels_last=self.channels_last
+        )
+        labels = torch.from_numpy(self.source.facts.labels[self.validation])
+        return float(found.gather(1, labels[:, None]).clamp_min(1e-12).log().double().mean().neg())
+
     def state(self) -> dict[str, Any]:
         """Everything that a resumed training needs to end with the same bytes."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
-        } | ({"averaged": self.average.state()} if self.average else {})
+        } | {
+            name: average.state()
+            for name, average in (("averaged", self.average), ("dense", self.dense))
+            if average is not None
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore such a state."""
@@ -212,6 +241,8 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
             self.average.restore(state["averaged"])
+        if self.dense:
+            self.dense.restore(state.get("dense"))
         self.fabric.strategy.precision.load_state_dict(state.get("scaler", {}))
 
     def run(

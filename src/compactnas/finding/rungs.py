@@ -1,0 +1,165 @@
+"""Successive halving on held-out groups: every candidate of a rung is trained once without each fold.
+
+A training continues from the rung before, as in `compactnas.selection.halving`. The networks of the last rung are
+saved, because they choose the average of weights, and can teach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from compactnas.data import Indices
+from compactnas.evaluation.evaluate import predict_classes, probabilities
+from compactnas.finding.plan import ETA, Plan
+from compactnas.finding.pool import AGAIN
+from compactnas.finding.setting import Setting
+from compactnas.finding.worth import Rights
+from compactnas.io.atomic import read_json, write_json
+from compactnas.io.jsonl import Row, read_rows, write_rows
+from compactnas.nn.registry import SEARCHED, ModelSpec
+from compactnas.runs.checkpoints import PATTERN
+from compactnas.runs.folder import load, save_model
+from compactnas.selection.candidates import Candidate
+from compactnas.selection.halving import train_short
+from compactnas.selection.holdout import HoldOut
+from compactnas.training.runtime import Listener
+
+
+def run_rungs(
+    setting: Setting,
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    entrants: dict[int, str],
+    folder: Path,
+    listener: Listener,
+) -> list[Row]:
+    """Train the candidates of each rung on each fold. An interrupted call can be repeated.
+
+    Args:
+        setting: Folds, config and device.
+        plan: Rungs.
+        candidates: All candidates.
+        entrants: Number of each candidate of the first rung, with the reason; the first one stays to the last rung.
+        folder: Folder of the trainings, and of `rungs.jsonl`.
+        listener: Receives the progress.
+
+    Returns:
+        A row for each training of a rung, with the counts of each group.
+    """
+    file = folder / "rungs.jsonl"
+    rows = read_rows(file, AGAIN) if file.exists() else []
+    done = {(int(row["rung"]), int(row["candidate"]), int(row["fold"])) for row in rows}
+    alive, control = list(entrants), next(iter(entrants))
+    for rung, epochs in enumerate(plan.rungs):
+        last = rung + 1 == len(plan.rungs)
+        for number in alive:
+            for fold in range(plan.folds):
+                if (rung, number, fold) not in done:
+                    own = place_of(folder, number, fold)
+                    name = f"rung {rung + 1} of {len(plan.rungs)}, candidate {number}, fold {fold + 1}"
+                    row = _train(setting, candidates[number], fold, epochs, own, listener, name, last=last)
+                    rows.append({"rung": rung, "epochs": epochs, "candidate": number, "fold": fold, **row})
+                    write_rows(file, rows)
+        left = [] if last else survivors(scores_of(rows, rung), control)
+        for number in set(alive) - set(left):
+            for fold in range(plan.folds):
+                for checkpoint in (place_of(folder, number, fold) / "train").glob(PATTERN):
+                    checkpoint.unlink(missing_ok=True)
+        alive = left
+    return rows
+
+
+def survivors(scores: dict[int, float], control: int) -> list[int]:
+    """Choose the candidates that go on: the best third, at least one, and a control whatever its score."""
+    best = sorted(scores, key=lambda number: (-scores[number], number))[: max(1, len(scores) // ETA)]
+    return sorted({*best, control})
+
+
+def scores_of(rows: Sequence[Row], rung: int) -> dict[int, float]:
+    """Mean accuracy of each candidate of a rung over the folds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row["rung"] == rung:
+            found.setdefault(int(row["candidate"]), []).append(float(row["accuracy"]))
+    return {number: fmean(values) for number, values in found.items()}
+
+
+def place_of(folder: Path, candidate: int, fold: int) -> Path:
+    """Folder of the short trainings of a candidate without a fold."""
+    return folder / f"{candidate:03d}" / f"fold{fold}"
+
+
+def _train(
+    setting: Setting,
+    candidate: Candidate,
+    fold: int,
+    epochs: int,
+    folder: Path,
+    listener: Listener,
+    name: str,
+    *,
+    last: bool,
+) -> Row:
+    """Train a candidate to the end of a rung and count what is right in each held-out group."""
+    held_out = setting.held_out(fold, averaged=last)
+    training, rows = train_short(candidate.genotype, epochs, held_out, folder, listener, name)
+    found: Row = {"accuracy": rows[-1]["validation_oa"], "groups": count_rights(setting, held_out, training.result)}
+    if last:
+        if training.result is not training.network:
+            found["averaged_from"] = rows[-1]["averaged_from"]
+            found["last_weights"] = count_rights(setting, held_out, training.network)
+        facts = held_out.source.facts
+        spec = ModelSpec(SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, candidate.genotype)
+        save_model(folder, spec, training.result)
+    return found
+
+
+def count_rights(setting: Setting, held_out: HoldOut, network: nn.Module) -> dict[str, list[int]]:
+    """Count the patches of each held-out group, and how many of them a network predicts right."""
+    last = setting.config.machine.channels_last
+    predicted = predict_classes(network, held_out.source, held_out.rows, setting.fabric.device, channels_last=last)
+    return _by_group(setting, held_out.rows, predicted)
+
+
+def _by_group(setting: Setting, rows: Indices, predicted: np.ndarray) -> dict[str, list[int]]:
+    assert setting.data.groups is not None
+    names, of = np.unique(setting.data.groups[rows], return_inverse=True)
+    right = (setting.data.source.facts.labels[rows] == predicted).astype(np.int64)
+    patches, hits = np.bincount(of.ravel()), np.bincount(of.ravel(), right).astype(np.int64)
+    return {str(name): [int(n), int(k)] for name, n, k in zip(names, patches, hits, strict=True)}
+
+
+def rights_of(rows: Sequence[Row], rung: int, candidate: int, key: str = "groups") -> dict[str, tuple[int, int]]:
+    """Join the counts of a candidate over all folds of a rung."""
+    return {
+        name: (int(n), int(k))
+        for row in rows
+        if row["rung"] == rung and row["candidate"] == candidate
+        for name, (n, k) in row[key].items()
+    }
+
+
+def ensemble_rights(setting: Setting, plan: Plan, finalists: Sequence[int], folder: Path) -> Rights:
+    """Measure the ensemble of the finalists on each fold, with the networks that were trained without it."""
+    file = folder / "ensemble.json"
+    if file.exists():
+        raw: dict[str, Any] = read_json(file, AGAIN)
+        return {name: (int(n), int(k)) for name, (n, k) in raw.items()}
+    device, found = setting.fabric.device, dict[str, list[int]]()
+    for fold in range(plan.folds):
+        held_out = setting.held_out(fold)
+        total = torch.zeros(len(held_out.rows), len(held_out.source.facts.classes))
+        for number in finalists:
+            total += probabilities(
+                load(place_of(folder, number, fold)).to(device), held_out.source, held_out.rows, device
+            )
+        found |= _by_group(setting, held_out.rows, total.argmax(dim=1).numpy())
+    write_json(file, found)
+    return {name: (n, k) for name, (n, k) in found.items()}

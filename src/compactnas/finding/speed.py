@@ -1,0 +1,137 @@
+"""Measure how fast this machine does the parts of a find, on its own patches and networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+
+from compactnas.data.batches import drawing
+from compactnas.data.streams import Stream
+from compactnas.evaluation.evaluate import BATCH, probabilities
+from compactnas.finding.plan import Sizes, Speed
+from compactnas.finding.pool import random_networks
+from compactnas.finding.setting import Setting
+from compactnas.runs.checkpoints import Checkpoints
+from compactnas.search.derivation import derive_within
+from compactnas.search.searcher import Searcher
+from compactnas.space.genotype import Genotype
+from compactnas.training.trainer import Training
+
+Clock = Callable[[], float]
+Done = TypeVar("Done")
+
+WARM, LEAST = 2, 5
+"""Steps before the timing, and least number of timed steps; sampled paths differ, so the mean counts."""
+
+TIMED_SHARE, MOST_TIMED_S = 0.01, 20.0
+"""Share of the hours that each kind of step is timed, and the most seconds."""
+
+NETWORKS = 2
+"""Number of networks that are timed; networks of one budget differ in speed."""
+
+
+def seconds_a_step(epochs: Iterator[Any], least_s: float, clock: Clock = time.perf_counter, warm: int = WARM) -> float:
+    """Mean seconds of a step, after some steps to warm up.
+
+    Args:
+        epochs: One item for each step that was taken.
+        least_s: Seconds to measure at least.
+        clock: Clock in seconds.
+        warm: Steps before the timing.
+    """
+    for _ in range(warm):
+        next(epochs)
+    began, steps = clock(), 0
+    while steps < LEAST or clock() - began < least_s:
+        next(epochs)
+        steps += 1
+    return (clock() - began) / steps
+
+
+def measure_speed(
+    setting: Setting, sizes: Sizes, hours: float, *, search: bool, clock: Clock = time.perf_counter
+) -> Speed:
+    """Measure the speed of each part of the work.
+
+    Args:
+        setting: Data, config and device of the find.
+        sizes: Sizes of the data.
+        hours: Time of the whole find, of which the measurement takes a few per cent.
+        search: Whether the plan may have searches.
+        clock: Clock in seconds.
+    """
+    least_s = min(TIMED_SHARE * 3600 * hours, MOST_TIMED_S)
+    pool = random_networks(setting, drawing(setting.config.seed, Stream.POOL))
+    drawn = [next(pool)]
+    began = clock()
+    drawn += islice(pool, NETWORKS - 1)
+    derive_within(setting.architecture(), setting.budgets)
+    candidate = (clock() - began) / NETWORKS
+    trained = [_training(setting, genotype, least_s / NETWORKS, clock) for genotype in drawn]
+    step, forward, network, saving = (sum(values) / NETWORKS for values in zip(*trained, strict=True))
+    search_step = seconds_a_step(_search_steps(setting), least_s, clock) if search else 0.0
+    return Speed(search_step, step, forward, network, candidate, saving)
+
+
+def _training(setting: Setting, genotype: Genotype, least_s: float, clock: Clock) -> tuple[float, float, float, float]:
+    """Seconds of a step, of the prediction of a patch, of building a network, and of a checkpoint."""
+    held_out = setting.held_out(0)
+    began = clock()
+    network = held_out.network(genotype, 0)
+    built = clock() - began
+    train = replace(setting.short_train, average_last=1.0 if setting.config.train.average_last else 0.0)
+    training = Training(
+        network,
+        train,
+        held_out.source,
+        held_out.train,
+        held_out.rows,
+        0,
+        setting.fabric,
+        channels_last=setting.config.machine.channels_last,
+    )
+    step = seconds_a_step(_synchronised(_epochs(training)), least_s, clock)
+    with TemporaryDirectory() as folder:
+        began = clock()
+        Checkpoints(Path(folder), 1).save(1, 0, {"rows": [], "step": 0, "state": training.state()})
+        saving = clock() - began
+    rows = held_out.train[: 2 * BATCH]
+    times = []
+    for _ in range(2):  # the first one warms up
+        began = clock()
+        probabilities(training.network, held_out.source, rows, setting.fabric.device)
+        times.append(clock() - began)
+    return step, times[-1] / len(rows), built, saving
+
+
+def _search_steps(setting: Setting) -> Iterator[Any]:
+    config = setting.config
+    searcher = Searcher(
+        config.space,
+        replace(config.search, warmup=0),
+        setting.search_data(0),
+        setting.fabric,
+        seed=config.seed,
+        channels_last=config.machine.channels_last,
+    )
+    return _synchronised(_epochs(searcher))
+
+
+def _epochs(trainer: Training | Searcher) -> Iterator[Any]:
+    while True:
+        yield from trainer.run_epoch(0)
+
+
+def _synchronised(steps: Iterator[Done]) -> Iterator[Done]:
+    """Wait for the GPU after each step."""
+    for step in steps:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        yield step
