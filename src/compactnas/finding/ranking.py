@@ -42,19 +42,18 @@ def rank(
     """
     rows = read_rows(file, AGAIN) if file.exists() else []
     done = {(int(row["fold"]), int(row["candidate"])) for row in rows}
-    listener.start("ranking by the supernets", 1, len(searches) * len(candidates), 0)
+    listener.start("ranking by the supernets", 1, len(searches) * len(candidates) - len(done), 0)
     try:
         for fold, search in enumerate(searches):
             held_out = setting.measured_by(search, fold, plan.ranked_rows)
             for number, candidate in enumerate(candidates):
-                if (fold, number) not in done:
-                    accuracy = round(supernet_accuracy(candidate.genotype, held_out, plan.calibration), 6)
-                    rows.append({"fold": fold, "candidate": number, "accuracy": accuracy})
-                    if len(rows) % SAVE_EVERY == 0:
-                        write_rows(file, rows)
-                listener.step(
-                    {"accuracy": float(rows[min(fold * len(candidates) + number, len(rows) - 1)]["accuracy"])}
-                )
+                if (fold, number) in done:
+                    continue
+                accuracy = round(supernet_accuracy(candidate.genotype, held_out, plan.calibration), 6)
+                rows.append({"fold": fold, "candidate": number, "accuracy": accuracy})
+                if len(rows) % SAVE_EVERY == 0:
+                    write_rows(file, rows)
+                listener.step({"accuracy": accuracy})
     finally:
         listener.end()
     write_rows(file, rows)
