@@ -29,6 +29,7 @@ from compactnas.runs.folder import require_data, save_model, write_splits
 from compactnas.search.random_genotype import random_like
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype, full_widths
+from compactnas.training.averaging import start_from
 from compactnas.training.calibrating import data_of, rows_of
 from compactnas.training.distillation import predict_by_teachers
 from compactnas.training.runtime import Listener
@@ -105,6 +106,8 @@ def train_stage(
     )
     torch.manual_seed(config.seed)
     network = build(spec)
+    if config.train.start_from:
+        start_from(network, spec, Path(config.train.start_from))
     normalisation = session.on_rank_zero(measure_normalization, data.source, data.parts["train"])
     normalise_of(network).set(normalisation.mean, normalisation.std)
     training = Training(

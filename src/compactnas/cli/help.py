@@ -26,6 +26,7 @@ PLACES = {
     "held_out": "RUN",
     "split_csv": "FILE",
     "latency_table": "FILE",
+    "start_from": "RUN",
     "teachers": "RUN,...",
     **dict.fromkeys(TITLES, "FILE"),
 }

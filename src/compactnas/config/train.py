@@ -37,6 +37,8 @@ class TrainConfig:
         average_last: Share of the epochs at the end whose weights are averaged after each step (SWAD); the average
             replaces the last weights. With a validation part, its loss decides with which of four parts of these epochs
             the average begins. 0 disables it.
+        start_from: Folder of a run of the same network, whose weights the training starts from; if empty, weights are
+            random. Trainings with the same start can be averaged (`compactnas average`).
         teachers: Folders of runs or adopted networks for distillation. Their probabilities are averaged over the
             networks and the 8 symmetries of the square.
         teacher_weight: Weight of the teachers' probabilities in the target; the class of the patch has the rest.
@@ -65,6 +67,7 @@ class TrainConfig:
     balance: float = 0.0
     ema_decay: float = 0.0
     average_last: float = 0.0
+    start_from: str = ""
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.5
     teacher_temperature: float = 1.0

@@ -9,7 +9,7 @@ from compactnas.errors import UserError
 
 PLANNED = {
     "search": {"epochs", "max_steps", "stop_after"},
-    "train": {"epochs", "max_steps", "validate_every"},
+    "train": {"epochs", "max_steps", "validate_every", "start_from"},
     "machine": {"devices", "nodes"},
 }
 """Fields of each part of a config that the plan of a find sets."""

@@ -103,7 +103,9 @@ def with_whole_paths(config: RunConfig) -> RunConfig:
     given = {name: getattr(config.data, name) for name in PATHS}
     data: dict[str, Any] = {name: str(Path(value).absolute()) for name, value in given.items() if value}
     teachers = tuple(str(Path(teacher).absolute()) for teacher in config.train.teachers)
-    return replace(config, data=replace(config.data, **data), train=replace(config.train, teachers=teachers))
+    start = config.train.start_from and str(Path(config.train.start_from).absolute())
+    train = replace(config.train, teachers=teachers, start_from=start)
+    return replace(config, data=replace(config.data, **data), train=train)
 
 
 def located(config: RunConfig, folder: Path) -> RunConfig:

@@ -72,6 +72,11 @@ class HoldOut:
             raise UserError(
                 "machine.devices: a selection runs on one device; leave machine.devices and machine.nodes at 1"
             )
+        if config.train.start_from:
+            raise UserError(
+                "train.start_from: the candidates are different networks, so none can start from the weights of "
+                "another; leave it out"
+            )
         task = Task.of(facts)
         parts = data.parts
         for search in searches:
