@@ -10,6 +10,7 @@ SLOW = {
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
     "export": ("export", "export_hostile", "format_conformance"),
+    "finding": ("find",),
     "golden": ("golden",),
     "inputs": ("scene_inputs",),
     "io": ("fuzz",),

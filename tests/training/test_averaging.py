@@ -22,7 +22,7 @@ def test_the_average_is_the_mean_of_the_weights() -> None:
     networks = [nn.Linear(2, 3) for _ in range(3)]
     found = average_networks(networks)
     for name, own in found.state_dict().items():
-        assert torch.allclose(own, sum(one.state_dict()[name] for one in networks) / 3)  # type: ignore[arg-type]
+        assert torch.allclose(own, sum(one.state_dict()[name] for one in networks) / 3)
     assert not torch.equal(found.weight, networks[0].weight)  # type: ignore[arg-type]  # the inputs stay as they are
 
 

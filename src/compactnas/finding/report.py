@@ -10,7 +10,7 @@ QUESTIONS = {
     "searches": "ends of the searches, against chance",
     "ranking": "first by the supernets, against chance",
     "halving": "winner of the last rung, against a network by chance (it was chosen by this figure: too high)",
-    "averaging": "averaged weights, against the last ones",
+    "averaging": "averaged weights, against the last ones (the start was chosen by these groups: slightly too high)",
     "ensemble": "ensemble of the finalists, against the winner (what a teacher knows more)",
 }
 """Stage -> what its worth compares."""
