@@ -15,7 +15,7 @@ from support.forking import Forked, finish
 from support.tiny import Killed, Killer, write_patches
 
 from compactnas.cli import main
-from compactnas.config import DataConfig, SearchConfig
+from compactnas.config import DataConfig
 from compactnas.cost.counter import genotype_cost
 from compactnas.data import ArraySource, open_dataset
 from compactnas.errors import UserError
@@ -277,8 +277,8 @@ def test_a_folder_with_something_else_is_left_alone(
         run_find(setting, TIMED, whole[0])
     with pytest.raises(UserError, match=r"find.json: differs from the given options in random_share"):
         run_find(replace(setting, choice=replace(CHOICE, random_share=0.3)), TIMED, whole[0], resume=True)
-    other = replace(setting, config=replace(setting.config, search=SearchConfig(max_macs=50e3)))
-    with pytest.raises(UserError, match="differs from the given config"):
+    other = replace(setting, config=replace(setting.config, seed=1))
+    with pytest.raises(UserError, match="differs from the given config in seed"):
         run_find(other, TIMED, whole[0], resume=True)
 
 

@@ -36,7 +36,7 @@ from compactnas.selection.run import Selected, select_stage
 from compactnas.selection.searches import FinishedSearch, read_searches
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import DARTS_OPERATIONS
-from compactnas.training.calibration import recalibrate
+from compactnas.training.norm_statistics import recalibrate
 from compactnas.training.runtime import Silent
 
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}

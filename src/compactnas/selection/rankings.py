@@ -17,7 +17,7 @@ from compactnas.nn.supernet import copy_weights
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.proxies import Images, Labels, gradnorm, naswot, synflow
 from compactnas.space.genotype import Genotype
-from compactnas.training.calibration import CALIBRATION, recalibrate
+from compactnas.training.norm_statistics import CALIBRATION, recalibrate
 from compactnas.training.optim import to_device
 
 Score = Callable[[Genotype, HoldOut], float]

@@ -23,7 +23,7 @@ from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, load_weights, read_config, save_model
-from compactnas.training.calibration import CALIBRATION, recalibrate
+from compactnas.training.norm_statistics import CALIBRATION, recalibrate
 from compactnas.training.runtime import Listener
 from compactnas.training.session import Session
 

@@ -24,10 +24,10 @@ from compactnas.io.jsonl import Row
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy
 from compactnas.training.augment import jitter_radiometry, mix_patches
-from compactnas.training.calibration import CALIBRATION, recalibrate
 from compactnas.training.cuda_graph import ReplayedStep
 from compactnas.training.dense_average import DenseAverage
 from compactnas.training.ema import WeightAverage
+from compactnas.training.norm_statistics import CALIBRATION, recalibrate
 from compactnas.training.optim import (
     forward_logits,
     loss_and_accuracy,
