@@ -83,7 +83,7 @@ def average_runs(folders: Sequence[Path], folder: Path, listener: Listener, data
     session = Session(config.machine, folder, listener)
     device, last = session.device, config.machine.channels_last
     memory = torch.channels_last if last else torch.contiguous_format
-    networks = [load(one).to(device) for one in folders]
+    networks = [load(one, calibrated=False).to(device) for one in folders]
     size = config.train.batch_size
     batches = Batches(data.source, data.parts["train"], size, seed=config.seed, stream=Stream.CALIBRATION)
     validation, source = data.parts["validation"], data.source
