@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from compactnas.data import Indices
-from compactnas.evaluation.evaluate import predict_classes, probabilities
+from compactnas.evaluation.evaluate import predict_best, probabilities
 from compactnas.finding.plan import ETA, Plan
 from compactnas.finding.pool import AGAIN
 from compactnas.finding.setting import Setting
@@ -124,7 +124,7 @@ def _train(
 def count_rights(setting: Setting, held_out: HoldOut, network: nn.Module) -> dict[str, list[int]]:
     """Count the patches of each held-out group, and how many of them a network predicts right."""
     last = setting.config.machine.channels_last
-    predicted = predict_classes(network, held_out.source, held_out.rows, setting.fabric.device, channels_last=last)
+    predicted = predict_best(network, held_out.source, held_out.rows, setting.fabric.device, channels_last=last).classes
     return _by_group(setting, held_out.rows, predicted)
 
 
