@@ -40,7 +40,8 @@ from compactnas.nn.baselines._resnet import ResNet
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS, Layout
+from compactnas.space.layout import Layout
+from compactnas.space.layouts import LAYOUTS
 from compactnas.training.runtime import Silent
 
 LEAN = LAYOUTS["lean"]
@@ -128,7 +129,7 @@ def exchanged(row: str) -> Iterator[None]:
             yield
     else:
         part = NETWORKS[row]
-        with patch.dict(LAYOUTS, {"lean": part.layout}), patch.object(backbone, "Normalise", part.normalise):
+        with patch.dict(LAYOUTS._entries, {"lean": part.layout}), patch.object(backbone, "Normalise", part.normalise):
             yield
 
 

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from compactnas.nn.cell import Cell
+from compactnas.nn.layer import Layer, SearchedReduction
+from compactnas.nn.operations._inverted import InvertedResidual
 from compactnas.nn.operations._separable import Separable, Unit
 from compactnas.nn.operations.avg_pool_3x3 import AveragePool
 from compactnas.nn.operations.max_pool_3x3 import MaxPool
 from compactnas.nn.operations.none import Zero
 from compactnas.nn.operations.skip_connect import Skip
 from compactnas.nn.reductions import BasicReduction, FactorizedReduction
+from compactnas.nn.separable import DepthwiseConv
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
 
@@ -29,6 +33,8 @@ def _plain_operation(operation: nn.Module) -> nn.Module:
     """The same operation of the library's parts, with the same parameters, on a map."""
     if isinstance(operation, Separable):
         return nn.Sequential(*(part for unit in operation.units for part in _plain_unit(unit)))
+    if isinstance(operation, InvertedResidual):
+        return nn.Sequential(*map(_plain_convolution, operation.body), operation.project, operation.norm)
     if isinstance(operation, AveragePool):
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     if isinstance(operation, MaxPool):
@@ -44,6 +50,16 @@ def _plain_unit(unit: Unit) -> list[nn.Module]:
     pointwise = nn.Conv2d(channels, channels, 1, bias=False)
     depthwise.weight, pointwise.weight = convolution.depthwise, convolution.pointwise
     return [nn.ReLU(), depthwise, pointwise, unit.norm]
+
+
+def _plain_convolution(layer: nn.Module) -> nn.Module:
+    """The library's depthwise convolution in the place of ours, any other layer as it is."""
+    if not isinstance(layer, DepthwiseConv):
+        return layer
+    channels, sizes = layer.in_channels, (layer.kernel_size, layer.stride, layer.padding)
+    plain = nn.Conv2d(channels, channels, *sizes, groups=channels, bias=False)
+    plain.weight = layer.weight
+    return plain
 
 
 class _PlainZero(nn.Module):
@@ -73,8 +89,12 @@ class PlainGdas(nn.Module):
         super().__init__()
         self.published = published
         self.net = copy.deepcopy(supernet.backbone).to(memory_format=torch.contiguous_format)
-        for cell in (cell for cells in self.net.blocks for cell in cells):
-            cell.edges = nn.ModuleList(nn.ModuleList(map(_plain_operation, candidates)) for candidates in cell.edges)
+        for cell in (*(cell for cells in self.net.blocks for cell in cells), *self.net.reductions):
+            if isinstance(cell, Layer | SearchedReduction):
+                cell.operations = nn.ModuleList(map(_plain_operation, cell.operations))
+            elif isinstance(cell, Cell):
+                plain = (nn.ModuleList(map(_plain_operation, candidates)) for candidates in cell.edges)
+                cell.edges = nn.ModuleList(plain)
         self.alpha = nn.Parameter(architecture.alpha.detach().clone())
         self.weights = torch.optim.SGD(
             self.net.parameters(), lr=learning_rate, momentum=0.9, weight_decay=3e-4, nesterov=True
@@ -95,12 +115,25 @@ class PlainGdas(nn.Module):
         states = [x, x] if net.pair else [x]
         for block, cells in enumerate(net.blocks):
             if block:
-                states = [*states[1:], _reduction(net.reductions[block - 1], states)]
+                states = [*states[1:], self._reduced(net.reductions[block - 1], states, weights, index)]
             for cell in cells:
                 states = [*states[1:], self._cell(cell, states, weights, index)]
         return net.head(states[-1])
 
+    def _reduced(self, module: nn.Module, states: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:
+        if isinstance(module, SearchedReduction):
+            return self._row(module, states[0], weights, index)
+        return _reduction(module, states)
+
+    def _row(self, layer: nn.Module, x: Tensor, weights: Tensor, index: Sequence[int]) -> Tensor:
+        """The sampled operation of one row of alpha."""
+        row, chosen = layer.row, index[layer.row]
+        y = layer.operations[chosen](x) * weights[row, chosen]
+        return y + weights[row].sum() - weights[row, chosen] if self.published else y
+
     def _cell(self, cell: nn.Module, inputs: Sequence[Tensor], weights: Tensor, index: Sequence[int]) -> Tensor:
+        if isinstance(cell, Layer):
+            return inputs[0] + self._row(cell, inputs[0], weights, index)
         states = list(inputs)
         if cell.preprocess is not None:
             states = [_preprocess(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]

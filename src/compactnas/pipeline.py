@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -26,9 +25,9 @@ from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.folder import require_data, save_model, write_splits
-from compactnas.search.random_genotype import random_like
+from compactnas.search.random_genotype import random_like, space_like
 from compactnas.search.searcher import SearchData, Searcher
-from compactnas.space.genotype import Genotype, full_widths
+from compactnas.space.genotype import Genotype
 from compactnas.training.averaging import start_from
 from compactnas.training.calibrating import data_of, rows_of
 from compactnas.training.distillation import predict_by_teachers
@@ -269,10 +268,5 @@ def _genotype(model: str | Genotype, like: str, config: RunConfig, data: Dataset
     facts = data.source.facts
     sizes = {"bands": len(facts.bands), "classes": len(facts.classes), "patch_px": facts.patch_px}
     twin = Genotype.load(like)
-    shares = config.space.widths
-    if twin.widths and not shares:  # only narrow cells reach the cost of a narrow network
-        full = full_widths(twin.channels, len(twin.depths))
-        shares = tuple(sorted({width / c for width, c in zip(twin.widths, full, strict=True)} | {1.0}))
-    space = replace(config.space, layout=twin.layout, channels=twin.channels, blocks=len(twin.depths), widths=shares)
     generator = torch.Generator().manual_seed(config.seed)
-    return random_like(space, genotype_cost(twin, **sizes).macs, generator, **sizes)
+    return random_like(space_like(config.space, twin), genotype_cost(twin, **sizes).macs, generator, **sizes)

@@ -11,8 +11,8 @@ from compactnas.nn.separable import SeparableConv
 from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_like
 from compactnas.space.genotype import Genotype
-from compactnas.space.operation_specs import DARTS_OPERATIONS
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 
 def with_units(u3: int, u5: int, depth: int) -> Genotype:
@@ -65,9 +65,9 @@ def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: st
     space = Space(layout=layout, channels=8, max_depth=3)
     table = CostTable.of(space, 3, 4, 5, patch_px, measure)
     depth_choices = [(1, 1, 1), (3, 1, 1), (1, 2, 1), (1, 1, 3)]
-    for index, name in enumerate(DARTS_OPERATIONS):
-        for depths in depth_choices if name == "sep_conv_5x5" else [(1, 2, 3)]:
-            p = torch.zeros(len(space.edges), len(DARTS_OPERATIONS), dtype=torch.float64)
+    for index, name in enumerate(space.operations):
+        for depths in depth_choices if name in ("sep_conv_5x5", "mb_k5_e2") else [(1, 2, 3)]:
+            p = torch.zeros(len(space.edges), len(space.operations), dtype=torch.float64)
             p[:, index] = 1.0
             weights = torch.zeros(3, 3, dtype=torch.float64)
             for block, depth in enumerate(depths):
@@ -75,7 +75,7 @@ def test_expected_cost_of_a_certain_architecture_is_the_measured_cost(layout: st
             nodes = tuple(
                 tuple((name, source) for node, source in space.edges if node == n) for n in range(space.computed)
             )
-            genotype = Genotype(nodes, depths, 8, layout)
+            genotype = space.genotype(nodes, depths)
             measured = getattr(genotype_cost(genotype, 4, 5, patch_px), measure)
             assert table.expected(p, weights) == table.total(space, genotype) == measured
 

@@ -12,7 +12,8 @@ from compactnas.cost.counter import count
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
 from compactnas.search.genotype_choices import GenotypeChoices
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 
 class Product(nn.Module):

@@ -15,7 +15,8 @@ from compactnas.config import MachineConfig, SearchConfig
 from compactnas.data import Normalization
 from compactnas.data.source import ArraySource, Facts
 from compactnas.search.searcher import SearchData, Searcher
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 from compactnas.training.runtime import make_fabric
 
 BANDS, CLASSES, SIDE, BATCH, DEPTH, TAU = 4, 5, 8, 6, 2, 10.0
@@ -31,7 +32,7 @@ class Pair:
         facts = Facts("noise", tuple("abcd"), tuple("vwxyz"), SIDE, labels.numpy())
         rows = torch.arange(2 * BATCH).numpy()
         self.search = Searcher(
-            Space(layout=layout, channels=4, blocks=2),
+            Space(layout=layout, channels=4, blocks=2, alpha_per="layer" if layout == "mobile" else "block"),
             SearchConfig(
                 complexity=False,
                 search_depth=False,

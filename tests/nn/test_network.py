@@ -12,7 +12,8 @@ from compactnas.search.architecture import Architecture
 from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 
 def small(layout: str, **changes: int) -> Space:

@@ -242,7 +242,7 @@ def test_a_genotype_with_widths_is_written_and_read() -> None:
 @pytest.mark.parametrize(
     ("widths", "layout", "said"),
     [
-        ((0.5, 1.0), "nasnet", "paper layout"),
+        ((0.5, 1.0), "nasnet", "paper and mobile"),
         ((0.5,), "paper", "rise to 1"),
         ((1.0, 0.5), "paper", "rise to 1"),
         ((-0.5, 1.0), "paper", "numbers of channels"),
@@ -261,7 +261,7 @@ def test_odd_shares_are_refused(widths: tuple[float, ...], layout: str, said: st
         ((4, 4), "paper", "2 widths for 3 blocks"),
         ((0, 8, 8), "paper", "width 0 of block 1"),
         ((4, 9, 8), "paper", "width 9"),
-        ((4, 8, 8), "nasnet", "paper layout"),
+        ((4, 8, 8), "nasnet", "paper and mobile"),
     ],
 )
 def test_odd_widths_of_a_genotype_are_refused(widths: tuple[int, ...], layout: str, said: str) -> None:

@@ -9,8 +9,10 @@ from torch import nn
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
 from compactnas.nn.stages import StagedNetwork
+from compactnas.search.random_genotype import random_genotype
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 BANDS, CLASSES = 3, 5
 
@@ -19,6 +21,9 @@ def network_of(name: str) -> nn.Module:
     torch.manual_seed(0)
     if name in BASELINES:
         return BASELINES[name].build(BANDS, CLASSES).eval()
+    if LAYOUTS[name].residual:
+        space = Space(layout=name, channels=4, max_depth=2)
+        return Network(random_genotype(space, torch.Generator().manual_seed(0)), BANDS, CLASSES).eval()
     nodes = tuple(
         (("sep_conv_3x3", 0), ("max_pool_3x3", node)) if node else (("skip_connect", 0),) for node in range(4)
     )

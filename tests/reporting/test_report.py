@@ -37,7 +37,8 @@ from compactnas.reporting.figures.scatter import scatter
 from compactnas.reporting.figures.svg import CHARACTER_PX
 from compactnas.reporting.figures.wiring import LANE_PX, NODE_HEIGHT, Edge, Wiring, wire
 from compactnas.reporting.run.page import write_report
-from compactnas.space.genotype import LAYOUTS, Genotype
+from compactnas.space.genotype import Genotype
+from compactnas.space.layouts import LAYOUTS
 from compactnas.space.operation_specs import DARTS_OPERATIONS
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -18,8 +18,9 @@ from compactnas.search.derivation import derive, derive_within
 from compactnas.search.expected_cost import expected_cost, require_possible
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
 from compactnas.space.genotype import Genotype
+from compactnas.space.layouts import LAYOUTS
 from compactnas.space.operation_specs import DARTS_OPERATIONS
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.search_space import Space
 
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
 TABLES: dict[tuple[Space, str], CostTable] = {}

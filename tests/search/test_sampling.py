@@ -10,8 +10,9 @@ from compactnas.search.derivation import derive
 from compactnas.search.sampling import gumbel_softmax
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.space.genotype import Genotype
+from compactnas.space.layouts import LAYOUTS
 from compactnas.space.operation_specs import DARTS_OPERATIONS
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.search_space import Space
 
 
 def architecture(search_depth: bool = True, **changes: object) -> Architecture:

@@ -13,7 +13,7 @@ from support.tiny import Killed, Killer, new_search, tiny_config, write_patches
 from compactnas.errors import UserError
 from compactnas.pipeline import search_stage
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 from compactnas.training.runtime import Silent
 
 OUTPUTS = ("search/metrics.jsonl", "search/alpha.json", "genotype.json", "splits.npz", "search/splits.npz")

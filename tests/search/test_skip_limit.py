@@ -16,7 +16,8 @@ from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 SKIP = "skip_connect"
 

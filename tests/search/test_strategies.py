@@ -36,7 +36,8 @@ from compactnas.search.strategies.proxyless import Proxyless
 from compactnas.search.strategies.snas import Snas
 from compactnas.search.unrolled import leave_unrolled_gradient
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.search_space import Space
 
 EVERY = tuple(STRATEGIES)
 LEARNING = tuple(name for name in EVERY if STRATEGIES[name].learns_alpha)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from compactnas.cli.command import COMMANDS
 from compactnas.config import DATA_FORMATS, OBJECTIVES, STRATEGIES
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -11,18 +11,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.cost.counter import count, genotype_cost
+from compactnas.cost.counter import count
+from compactnas.cost.layer_costs import LayerCosts
+from compactnas.nn.network import Network
 from compactnas.nn.norms import Norm, candidate_norm, final_norm
 from compactnas.nn.operations import build_operation
 from compactnas.nn.state import OnMap
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
-from compactnas.space.search_space import LAYOUTS, Space
+from compactnas.space.search_space import Space
 
 
 def empty_genotype(space: Space, depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
-    """Make a genotype with empty cells: its network has only the fixed parts."""
-    return Genotype(tuple(((NONE, 0),) for _ in range(space.computed)), depths, space.channels, space.layout, widths)
+    """Make a genotype with empty cells: its network has only the fixed parts. A layer always has an operation."""
+    name = space.operations[0] if space.layout_of.residual else NONE
+    return space.genotype([((name, 0),)] * space.computed, depths, widths)
 
 
 Measure = Callable[[nn.Module, int, int], float]
@@ -47,6 +50,32 @@ def _of_operations(
         ],
         dtype=torch.float64,
     )
+
+
+def measure_bare(
+    space: Space, sizes: tuple[int, int, int], measure: Measure, depths: tuple[int, ...], widths: tuple[int, ...] = ()
+) -> float:
+    """Measure a network without the operations of its cells or layers.
+
+    Args:
+        space: Search space.
+        sizes: Number of bands, number of classes and side of a patch.
+        measure: Function that measures a module.
+        depths: Number of cells in each block; a layout of layers has no other parts in a block.
+        widths: Number of channels of each block; empty for full width.
+    """
+    bands, classes, patch_px = sizes
+    if space.layout_of.residual:
+        depths = (1,) * space.blocks
+    with torch.device("meta"):
+        network = Network(empty_genotype(space, depths, widths), bands, classes)
+    total = float(measure(network, bands, patch_px))
+    if not space.layout_of.residual:
+        return total
+    channels = widths or space.block_channels
+    first = replace(space, operations=space.operations[:1], widths=(), channels=channels[0], channels_by_block=channels)
+    layers = each_operation(first, patch_px, measure, final_norm).sum()
+    return total - float(layers + LayerCosts.of(first, patch_px, measure).reductions.sum())
 
 
 @dataclass(frozen=True)
@@ -101,12 +130,15 @@ class CostTable:
         overhead: Cost of a block's cells besides their edges, at each depth from 1, (blocks, depths).
         fixed: Cost of stem, reductions and head.
         widths: Costs at each width of the blocks; None if widths are not searched for.
+        layers: Uses of the rows of alpha and costs of the reductions in a layout of layers; None for cells, which use
+            all rows.
     """
 
     operations: Float[Tensor, "blocks operations"]
     overhead: Float[Tensor, "blocks depths"]
     fixed: int | Float[Tensor, ""]
     widths: WidthCosts | None = None
+    layers: LayerCosts | None = None
 
     @classmethod
     def of(
@@ -135,7 +167,7 @@ class CostTable:
         if self.widths is None or weights is None:
             return self
         operations, fixed = self.widths.at(weights)
-        return CostTable(operations, self.overhead, fixed)
+        return CostTable(operations, self.overhead, fixed, layers=self.layers and self.layers.at(weights))
 
     def of_widths(self, places: Sequence[int]) -> CostTable:
         """Return the table at these widths, given as one index per block; without widths, this table."""
@@ -143,7 +175,7 @@ class CostTable:
             return self
         chosen = torch.nn.functional.one_hot(torch.tensor(places), self.widths.operations.shape[1])
         table = self.at(chosen.to(torch.float64))
-        return CostTable(table.operations, table.overhead, round(float(table.fixed)))
+        return replace(table, fixed=round(float(table.fixed)))
 
     def cell(self, probabilities: Float[Tensor, "edges operations"]) -> Float[Tensor, "blocks"]:
         """Compute the expected cost of the edges of one cell in each block."""
@@ -159,14 +191,26 @@ class CostTable:
             probabilities: Probability of each operation on each edge.
             depth_weights: Probability of each depth from 1 on, in each block.
         """
-        depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
-        cells = (self.cell(probabilities) * (depth_weights @ depths)).sum()
+        if self.layers is not None:
+            cells = self.layers.blocks(self.operations, probabilities, self.layers.expected_uses(depth_weights)).sum()
+        else:
+            depths = torch.arange(1, depth_weights.shape[1] + 1, dtype=depth_weights.dtype)
+            cells = (self.cell(probabilities) * (depth_weights @ depths)).sum()
         beside = (self.overhead[:, : depth_weights.shape[1]].to(depth_weights.dtype) * depth_weights).sum()
         return cells + beside + self.fixed
 
     def cells(self, space: Space, genotype: Genotype, *, live_only: bool = False) -> Float[Tensor, "blocks"]:
-        """Compute the cost of the edges of all cells of each block; with `live_only`, of live nodes only."""
+        """Compute the cost of the edges of all cells of each block; with `live_only`, of live nodes only.
+
+        In a layout of layers, a block includes the reduction before it.
+        """
         table = self.of_widths(space.widths_of(genotype))
+        if table.layers is not None:
+            chosen = torch.zeros(space.computed, len(space.operations), dtype=torch.float64)
+            for (place, _), operation in space.operations_of(genotype).items():
+                chosen[place, space.operations.index(operation)] = 1
+            uses = table.layers.uses(torch.tensor(genotype.depths, dtype=torch.float64))
+            return table.layers.blocks(table.operations, chosen, uses)
         row = dict(zip(space.operations, table.operations.T, strict=True))
         none = torch.zeros(space.blocks, dtype=torch.float64)
         nodes = [
@@ -190,12 +234,17 @@ class CostTable:
     ) -> Float[Tensor, ""]:
         """Compute L_cpl of the paper (section 3, "Complexity Reducing Loss").
 
+        In a layout of layers, a reduction counts once, whatever the depth: its operation is searched too.
+
         Args:
             probabilities: Probability of each operation, omega_ij; the only argument that gets gradients.
             depths: Depth of each block, delta_k, used without gradient.
             n_ops: N_ops of the paper.
             unit: Number of MACs that count as one.
         """
+        if self.layers is not None:
+            uses = self.layers.uses(depths.detach())
+            return self.layers.blocks(self.operations, probabilities, uses).sum() / (n_ops * unit)
         return (self.cell(probabilities) * depths.detach()).sum() / (n_ops * unit)
 
 
@@ -204,24 +253,23 @@ def _table(
     space: Space, max_depth: int, bands: int, classes: int, patch_px: int, measure: Literal["macs", "parameters"]
 ) -> CostTable:
     """Measure a table, or return it from the cache; callers must not write to its tensors."""
-    layout = LAYOUTS[space.layout]
 
     def counted(module: nn.Module, channels: int, side: int) -> int:
         cost: int = getattr(count(module, channels, side), measure)
         return cost
 
     def bare(depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> int:
-        cost: int = getattr(genotype_cost(empty_genotype(space, depths, widths), bands, classes, patch_px), measure)
-        return cost
+        return round(measure_bare(space, (bands, classes, patch_px), counted, depths, widths))
 
     operations = each_operation(space, patch_px, counted, final_norm)
 
     base = (1,) * space.blocks
     least = bare(base)
     overhead = torch.zeros(space.blocks, max_depth, dtype=torch.float64)
-    if layout.preprocess:
+    if space.layout_of.preprocess:
         for block in range(space.blocks):
             for depth in range(2, max_depth + 1):
                 overhead[block, depth - 1] = bare((*base[:block], depth, *base[block + 1 :])) - least
     widths = WidthCosts.of(space, patch_px, counted, lambda at: bare(base, at)) if space.widths else None
-    return CostTable(operations, overhead, least, widths)
+    layers = LayerCosts.of(space, patch_px, counted) if space.layout_of.residual else None
+    return CostTable(operations, overhead, least, widths, layers)

@@ -1,4 +1,4 @@
-"""The one backbone of supernet and final network: stem, blocks of cells, fixed reductions, head."""
+"""The one backbone of supernet and final network: stem, blocks of cells or layers, reductions, head."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.nn.cell import Cell, CellPlan
-from compactnas.nn.norms import HalfInstanceNorm, Norm
+from compactnas.nn.layer import Layer, SearchedReduction
+from compactnas.nn.norms import HalfInstanceNorm
 from compactnas.nn.reductions import BasicReduction, CellReduction
 from compactnas.nn.sample import Sample
 from compactnas.nn.slimmable import combined, first_channels, narrowed
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import Map, State
-from compactnas.space.search_space import Layout
 
 Patches = Float[Tensor, "batch bands height width"]
 
@@ -45,11 +45,11 @@ class Normalise(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Stem, blocks of cells with a fixed reduction between two of them, head.
+    """Stem, blocks of cells or layers with a reduction between two of them, head.
 
     Args:
-        plan: Plan of the cells.
-        depths: Number of cells in each block.
+        plan: Plan of the cells or layers.
+        depths: Number of cells or layers in each block.
         channels: Number of channels of each block.
         bands: Number of bands of the patches.
         classes: Number of classes.
@@ -61,29 +61,34 @@ class Backbone(nn.Module):
         super().__init__()
         layout, fixed = plan.layout, plan.fixed
         self.pair = layout.inputs == 2
-        self.alone = "this network normalises each window by itself (layout lean)" if layout.stem == "half" else ""
+        self.alone = layout.alone
         multiplier = layout.output_multiplier(plan.nodes)
         width = layout.stem_multiplier * channels[0]
         self.normalise = Normalise(bands)
-        norm_of_stem = HalfInstanceNorm(width, fixed) if layout.stem == "half" else fixed(width)
-        self.stem = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1, bias=False), norm_of_stem)
+        self.stem = nn.Sequential(
+            nn.Conv2d(bands, width, 3, padding=1, bias=False),
+            HalfInstanceNorm(width, fixed) if layout.stem == "half" else fixed(width),
+            *[nn.ReLU(inplace=True)] * (layout.stem == "relu"),
+        )
         self.blocks = nn.ModuleList()
         self.reductions = nn.ModuleList()
         flow = [(width, False)] * layout.inputs
         for block, (depth, c) in enumerate(zip(depths, channels, strict=True)):
             if block:
                 narrow = flow[-1][0]
-                self.reductions.append(_reduction(layout, narrow, c, fixed))
+                self.reductions.append(_reduction(plan, block, narrow, c))
                 flow = [*[(w, True) for w, _ in flow[1:]], (4 * c if self.pair else c, False)]
             cells = nn.ModuleList()
-            for _ in range(depth):
-                cells.append(Cell(plan, flow, c))
+            for place in range(depth):
+                if plan.layers is not None:
+                    cells.append(Layer(plan, plan.layers.layer(block, place), c))
+                else:
+                    cells.append(Cell(plan, flow, c))
                 flow = [*flow[1:], (multiplier * c, False)]
             self.blocks.append(cells)
         width = flow[-1][0]
-        self.head = nn.Sequential(
-            fixed(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
-        )
+        norm = [fixed(width)] * (layout.head == "batch")
+        self.head = nn.Sequential(*norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
         """Compute logits of raw patches, in the units that `normalise` was measured in."""
@@ -100,10 +105,10 @@ class Backbone(nn.Module):
 
     def stages(self, sample: Sample) -> Stages:
         """Cut the network of a sample at its blocks."""
-        norm, relu, *_, linear = self.head
+        *before, _, _, linear = self.head  # the mean and its flattening are left out
         assert isinstance(linear, nn.Linear)
         stages = tuple(partial(self.level, block, sample=sample) for block in range(len(self.blocks)))
-        return Stages(self.normalise, self.enter, stages, nn.Sequential(norm, relu), linear, self.alone)
+        return Stages(self.normalise, self.enter, stages, nn.Sequential(*before), linear, self.alone)
 
     def enter(self, x: Patches) -> list[State]:
         """Compute the input of the first block: stem of the normalised pixels."""
@@ -117,18 +122,24 @@ class Backbone(nn.Module):
             weights = None if sample.width_weights is None else sample.width_weights[block]
             return [State(combined(results, weights))]
         if block:
-            reduced = self.reductions[block - 1](*states)
-            states = [*states[1:], State(reduced)]
+            states = [*states[1:], State(self._reduced(block, states, sample))]
         return self._block(self.blocks[block], states, sample, block)
 
     def _at_width(self, block: int, states: list[State], sample: Sample, width: int) -> Map:
         """Run a block at a smaller number of channels."""
         (state,) = states
         if block:
-            state = State(self.reductions[block - 1](state, width))
+            state = State(self._reduced(block, [state], sample, width))
         elif width < state.channels:
             state = State(first_channels(state.x, width))
         return self._block(self.blocks[block], [state], sample, block)[0].x
+
+    def _reduced(self, block: int, states: list[State], sample: Sample, *width: int) -> Map:
+        """Run the reduction before a block, at a smaller number of channels if `width` is given."""
+        reduction = self.reductions[block - 1]
+        last = [sample] if isinstance(reduction, SearchedReduction) else []
+        result: Map = reduction(*states, *last, *width)
+        return result
 
     @staticmethod
     def _block(cells: nn.Module, states: list[State], sample: Sample, block: int) -> list[State]:
@@ -144,10 +155,12 @@ class Backbone(nn.Module):
         return [State(sample.mix([_widen(state, width).x for state in column], block)) for column in mixed]
 
 
-def _reduction(layout: Layout, channels_in: int, channels: int, norm: Norm) -> nn.Module:
-    if layout.reduction == "factorized":
-        return CellReduction(channels_in, channels, norm)
-    return BasicReduction(channels_in, channels, norm, separable=layout.reduction == "separable")
+def _reduction(plan: CellPlan, block: int, channels_in: int, channels: int) -> nn.Module:
+    if plan.layers is not None:
+        return SearchedReduction(plan, plan.layers.reduction(block), (channels_in, channels))
+    if plan.layout.reduction == "factorized":
+        return CellReduction(channels_in, channels, plan.fixed)
+    return BasicReduction(channels_in, channels, plan.fixed, separable=plan.layout.reduction == "separable")
 
 
 def _widen(state: State, channels: int) -> State:

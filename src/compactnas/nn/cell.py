@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,8 +13,9 @@ from compactnas.nn.operations import build_normalized, build_operation
 from compactnas.nn.reductions import FactorizedReduction, Preprocess
 from compactnas.nn.sample import Sample
 from compactnas.nn.state import Map, State
+from compactnas.space.layer_rows import LayerRows
+from compactnas.space.layout import Layout
 from compactnas.space.operation_specs import NONE
-from compactnas.space.search_space import Layout
 
 
 class CellPlan(NamedTuple):
@@ -28,6 +29,7 @@ class CellPlan(NamedTuple):
         norm: Normalisation of the candidates.
         fixed: Normalisation of everything else.
         normalized: Names of the operations without weights whose output is normalised too.
+        layers: In a layout of layers, the edge of each layer and of each reduction; None if blocks have cells.
     """
 
     layout: Layout
@@ -37,6 +39,7 @@ class CellPlan(NamedTuple):
     norm: Norm
     fixed: Norm
     normalized: Collection[str] = ()
+    layers: LayerRows | None = None
 
     def build(self, name: str, channels: int) -> nn.Module:
         """Build a candidate."""
@@ -86,7 +89,8 @@ class Cell(nn.Module):
         for edge, source in incoming:
             for index in sample.candidates(edge):
                 if not self.empty[edge][index]:
-                    y = self._output(edge, index, states[source], sample)
+                    operation = self.edges[edge][index]  # type: ignore[index]  # ModuleList of ModuleLists
+                    y = candidate_output(operation, edge, index, states[source], sample)
                     node = y if node is None else node + y
         if node is None:
             node = torch.zeros_like(states[0].x)
@@ -97,11 +101,12 @@ class Cell(nn.Module):
             node = node + sum(sample.silent[edge] for edge, _ in incoming)
         return node
 
-    def _output(self, edge: int, index: int, state: State, sample: Sample) -> Map:
-        operation = self.edges[edge][index]  # type: ignore[index]  # ModuleList of ModuleLists
-        weight = sample.weight(edge, index)
-        if weight is not None and sample.is_closed(edge, index):
-            closed: Map = weight.value * operation(State(state.x.detach()))
-            return closed
-        result: Map = operation(state, weight)
-        return result
+
+def candidate_output(operation: Callable[..., Map], edge: int, index: int, state: State, sample: Sample) -> Map:
+    """Run one candidate of an edge, times its weight; behind a closed gate, only the gate gets a gradient."""
+    weight = sample.weight(edge, index)
+    if weight is not None and sample.is_closed(edge, index):
+        closed: Map = weight.value * operation(State(state.x.detach()))
+        return closed
+    result: Map = operation(state, weight)
+    return result

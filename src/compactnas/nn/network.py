@@ -12,7 +12,6 @@ from compactnas.nn.sample import Sample
 from compactnas.nn.stages import Stages
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
-from compactnas.space.search_space import LAYOUTS
 
 Patches = Float[Tensor, "batch bands height width"]
 
@@ -39,12 +38,13 @@ class Network(nn.Module):
             if name != NONE
         ]
         plan = CellPlan(
-            LAYOUTS[genotype.layout],
+            genotype.layout_of,
             [(node, source) for node, source, _ in edges],
             [(name,) for _, _, name in edges],
             len(genotype.nodes),
             norm=final_norm,
             fixed=final_norm,
+            layers=genotype.rows if genotype.layout_of.residual else None,
         )
         self.backbone = Backbone(plan, genotype.depths, genotype.block_channels, bands, classes)
         self.sample = Sample(path=(0,) * len(edges), depths=genotype.depths)

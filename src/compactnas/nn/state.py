@@ -108,7 +108,7 @@ _concatenate: Callable[..., Tensor] = _Concatenate.apply
 
 
 class OnMap(nn.Module):
-    """An operation outside a cell: it takes a map instead of a state, and no weight.
+    """An operation outside a cell: it takes a map instead of a state, and no weight. A reduction halves the map.
 
     Args:
         operation: Module of the operation.
@@ -118,6 +118,6 @@ class OnMap(nn.Module):
         super().__init__()
         self.operation = operation
 
-    def forward(self, x: Map) -> Map:
+    def forward(self, x: Map) -> Float[Tensor, "batch outputs height_out width_out"]:
         result: Tensor = self.operation(State(x))
         return result

@@ -38,7 +38,14 @@ class SuperNet(nn.Module):
         self.space = space
         candidates = [space.operations] * len(space.edges)
         plan = CellPlan(
-            space.layout_of, space.edges, candidates, space.computed, candidate_norm, fixed_norm, normalized
+            space.layout_of,
+            space.edges,
+            candidates,
+            space.computed,
+            norm=candidate_norm,
+            fixed=fixed_norm,
+            normalized=normalized,
+            layers=space.layers if space.layout_of.residual else None,
         )
         self.backbone = Backbone(plan, depths, space.block_channels, bands, classes)
 
@@ -54,7 +61,7 @@ class SuperNet(nn.Module):
 
 def certain_sample(space: Space, genotype: Genotype) -> Sample:
     """Make the sample that runs exactly a genotype's operations; the other edges run none."""
-    chosen = {(node, source): name for node, edges in enumerate(genotype.nodes) for name, source in edges}
+    chosen = space.operations_of(genotype)
     path = tuple(space.operations.index(chosen[edge]) if edge in chosen else -1 for edge in space.edges)
     widths = tuple((width,) for width in genotype.block_channels) if space.widths else None
     return Sample(path, genotype.depths, widths=widths)
@@ -69,10 +76,24 @@ def copy_weights(supernet: SuperNet, network: Network) -> None:
     target = network.backbone.state_dict()
     for name in target:
         parts = name.split(".")
-        if parts[0] == "blocks" and parts[3] == "edges":  # blocks.B.CELL.edges.E.0.…
+        if (row := _row(space, parts)) is not None:  # the one operation of a layer or of a searched reduction
+            parts[parts.index("operations") + 1] = str(sample.path[row])
+        elif parts[0] == "blocks" and parts[3] == "edges":  # blocks.B.CELL.edges.E.0.…
             edge = kept[int(parts[4])]
             parts[4:6] = [str(edge), str(sample.path[edge])]
         source = ".".join(parts)
         if source in state:
             target[name] = state[source][tuple(slice(size) for size in target[name].shape)]
     network.backbone.load_state_dict(target)
+
+
+def _row(space: Space, parts: list[str]) -> int | None:
+    """Find the row of alpha of a weight with this name in a final network of layers; None for other weights."""
+    if not space.layout_of.residual:
+        return None
+    match parts:
+        case ["blocks", block, layer, *_]:
+            return space.layers.layer(int(block), int(layer))
+        case ["reductions", place, *_]:
+            return space.layers.reduction(int(place) + 1)
+    return None

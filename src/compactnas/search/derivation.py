@@ -16,6 +16,7 @@ from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.cell_counts import Cells, Group, Scores, count_cells, groups_of
 from compactnas.search.expected_cost import require_possible
+from compactnas.search.layer_derivation import Limits, most_probable_layers
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
@@ -93,7 +94,7 @@ def derive(architecture: Architecture, scores: Scores | None = None) -> Genotype
 
     def genotype() -> Genotype:
         widths = architecture.derived_widths()
-        return Genotype(tuple(tuple(edges) for edges in nodes), depths, space.channels, space.layout, widths)
+        return space.genotype([tuple(edges) for edges in nodes], depths, widths)
 
     if not genotype().is_connected:
         edge = space.edges.index((space.computed - 1, 0))
@@ -125,6 +126,8 @@ def derive_within(
     Raises:
         UserError: The space has no network within the limits.
     """
+    if architecture.space.layout_of.residual:
+        return _layers_within(architecture, budgets, limit)
     groups = groups_of(architecture.space, budgets, limit)
     cells = count_cells(architecture, groups, limit, scores)
     choices = _Choices(groups, cells, *_depths(architecture))
@@ -135,9 +138,32 @@ def derive_within(
         derived = _most_probable(architecture, budgets, choices, one)
         if derived is not None:
             return derived
+    raise _nothing(architecture, budgets, limit)
+
+
+def _nothing(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> UserError:
+    """Describe that the space has no network within the limits."""
     require_possible(architecture, budgets)
     limits = [budget.describe(budget.most) for budget in budgets] + ([limit.describe()] if limit else [])
-    raise UserError(f"search: no network of the space is within {' and '.join(limits)}; raise a limit")
+    return UserError(f"search: no network of the space is within {' and '.join(limits)}; raise a limit")
+
+
+def _layers_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> Derived:
+    """Derive the most probable chain of layers within budgets; prefers those that use at least 95 % of one."""
+    space = architecture.space
+    for used in (USED, 0.0) if budgets else (0.0,):
+        best_score, best = -np.inf, None
+        for widths, score in _widths(architecture):
+            if score <= best_score:
+                break  # the widths that are left are less probable
+            limits = Limits.of(space, [budget.at(widths) for budget in budgets], limit)
+            found = most_probable_layers(architecture, limits, len(budgets), used)
+            if found is not None and score + found[1] > best_score:
+                best_score, best = score + found[1], space.with_widths(found[0], widths)
+        if best is not None:
+            costs = [budget.cost_of(space, best) for budget in budgets]
+            return Derived(best, unused(budgets, costs, "no network of the space uses 95 % of it"))
+    raise _nothing(architecture, budgets, limit)
 
 
 def _most_probable(
@@ -159,7 +185,7 @@ def _most_probable(
                 break
             channels = tuple(row[w] for row, w in zip(space.block_widths, widths, strict=True)) if widths else ()
             chosen = tuple(depths[combination].tolist())
-            genotype = Genotype(cells.nodes[int(cell)], chosen, space.channels, space.layout, channels)
+            genotype = space.genotype(cells.nodes[int(cell)], chosen, channels)
             # The counted cost is an upper bound if dead nodes cost nothing.
             exact = [budget.cost_of(space, genotype) for budget in budgets]
             left = unused(budgets, exact, "no network of the space uses 95 % of it")

@@ -59,9 +59,13 @@ def require_possible(architecture: Architecture, budgets: Sequence[Budget]) -> N
     columns = [space.operations.index(name) for name in names]
     for budget in budgets:
         table = budget.table.of_widths((0,) * space.blocks if space.widths else ())
-        each = (table.operations[:, columns] * depths[:, None]).sum(0).min()
+        each = table.operations[:, columns] * depths[:, None]
+        if table.layers is not None:
+            each = (each + table.layers.reductions[:, columns]).min(dim=1).values.sum()
+        else:
+            each = each.sum(0).min() * edges_kept(space).sum()
         overhead = table.overhead[torch.arange(space.blocks), depths - 1].sum()
-        least = float(table.fixed) + float(overhead + each * edges_kept(space).sum())
+        least = float(table.fixed) + float(overhead + each)
         if least > budget.most:
             raise UserError(
                 f"search.{OPTIONS[budget.measure][0]}: {budget.describe(budget.most)} is too small: the smallest "

@@ -69,4 +69,4 @@ class GenotypeChoices:
         space = self.space
         depths = self.depths or tuple(space.min_depth + left.pop(0) for _ in range(space.blocks))
         widths = tuple(row[place] for row, place in zip(space.block_widths, left, strict=True)) if space.widths else ()
-        return Genotype(tuple(nodes), depths, space.channels, space.layout, widths)
+        return space.genotype(nodes, depths, widths)

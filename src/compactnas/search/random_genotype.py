@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
-from compactnas.space.genotype import Genotype
+from compactnas.space.genotype import Genotype, full_widths
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
@@ -36,7 +38,42 @@ def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int,
     if space.widths:
         places = torch.randint(len(space.widths), (space.blocks,), generator=generator).tolist()
         widths = tuple(row[place] for row, place in zip(space.block_widths, places, strict=True))
-    return Genotype(tuple(nodes), depths, space.channels, space.layout, widths)
+    return space.genotype(nodes, depths, widths)
+
+
+def space_like(space: Space, twin: Genotype) -> Space:
+    """Give a space the layout and the channels of a network, so that random networks of the space can match its cost.
+
+    Cells and layers have different operations: if the space has the other kind, those of the network's layout are
+    taken.
+    """
+    blocks, same = len(twin.depths), space.layout_of.residual == twin.layout_of.residual
+    if twin.layout_of.residual:
+        return Space(
+            layout=twin.layout,
+            channels=twin.channels,
+            blocks=blocks,
+            min_depth=space.min_depth,
+            max_depth=space.max_depth,
+            operations=space.operations if same else twin.layout_of.operations,
+            widths=space.widths,
+            channels_by_block=twin.block_channels,
+            alpha_per=twin.rows.per,
+        )
+    shares = space.widths
+    if twin.widths and not shares:  # only narrow cells reach the cost of a narrow network
+        full = full_widths(twin.channels, blocks)
+        shares = tuple(sorted({width / c for width, c in zip(twin.widths, full, strict=True)} | {1.0}))
+    return replace(
+        space,
+        layout=twin.layout,
+        channels=twin.channels,
+        blocks=blocks,
+        operations=space.operations if same else twin.layout_of.operations,
+        widths=shares,
+        channels_by_block=(),
+        alpha_per="block",
+    )
 
 
 def random_like(

@@ -15,10 +15,10 @@ from compactnas.errors import UserError
 from compactnas.io.untrusted import parse_json, read_text
 from compactnas.registry import DRAWINGS
 from compactnas.space.graph import reachable_states, used_states
-from compactnas.space.operation_specs import OPERATIONS
-
-LAYOUTS = ("paper", "lean", "nasnet")
-"""Names of the macro networks; `compactnas.space.search_space.LAYOUTS` describes them."""
+from compactnas.space.layer_rows import LayerRows, rows_of_network
+from compactnas.space.layout import Layout
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.operation_specs import OPERATIONS, require_reductions
 
 FORMAT = "compactnas-genotype/1"
 MAX_BYTES = 100_000
@@ -35,11 +35,14 @@ class Genotype:
 
     Attributes:
         nodes: Incoming edges of each computed node as (operation, source state).
-            States are numbered: the cell's inputs first, then the computed nodes.
-        depths: Number of cells in each block, delta_i of the paper.
+            States are numbered: the cell's inputs first, then the computed nodes. A layout of layers has one node for
+            each block, or for each layer and reduction in their order; each reads the node before it.
+        depths: Number of cells in each block, delta_i of the paper; in a layout of layers, the number of layers behind
+            the reduction.
         channels: Number of channels of the first block, C of the paper; each further block doubles it.
-        layout: Macro network: `paper`, `lean` or `nasnet`.
-        widths: Number of channels of each block, if a search for widths made a block narrower (TAS); otherwise empty.
+        layout: Macro network: `paper`, `lean`, `nasnet` or `mobile`.
+        widths: Number of channels of each block, if they are not C, 2C, 4C, for example because a search for widths
+            made a block narrower (TAS); otherwise empty.
     """
 
     nodes: tuple[tuple[tuple[str, int], ...], ...]
@@ -51,10 +54,13 @@ class Genotype:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise UserError(f"genotype: layout {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
-        if not 1 <= len(self.nodes) <= MAX_NODES:
+        layout = self.layout_of
+        if not layout.residual and not 1 <= len(self.nodes) <= MAX_NODES:
             raise UserError(f"genotype: {len(self.nodes)} nodes; a cell has 1 to {MAX_NODES}")
-        if self.layout == "nasnet" and len(self.nodes) < 4:
-            raise UserError(f"genotype: {len(self.nodes)} nodes; the nasnet layout has at least 4")
+        if len(self.nodes) < layout.least_nodes and not layout.residual:
+            raise UserError(
+                f"genotype: {len(self.nodes)} nodes; the {self.layout} layout has at least {layout.least_nodes}"
+            )
         if not 1 <= len(self.depths) <= MAX_BLOCKS:
             raise UserError(f"genotype: {len(self.depths)} blocks; a network has 1 to {MAX_BLOCKS}")
         for block, depth in enumerate(self.depths):
@@ -62,9 +68,17 @@ class Genotype:
                 raise UserError(f"genotype: depth {depth} of block {block + 1} is outside 1 to {MAX_DEPTH}")
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UserError(f"genotype: {self.channels} channels is outside 1 to {MAX_CHANNELS}")
-        if self.layout == "lean" and self.channels < 2:
-            raise UserError("genotype: 1 channel; the lean layout, which normalises two halves, has at least 2")
+        if self.channels < layout.least_channels:
+            raise UserError(
+                f"genotype: {self.channels} channel; the {self.layout} layout, {layout.why_least}, has at least "
+                f"{layout.least_channels}"
+            )
         self._check_widths()
+        self._check_edges()
+        if layout.residual:
+            self._check_layers()
+
+    def _check_edges(self) -> None:
         inputs = self.inputs
         for node, edges in enumerate(self.nodes):
             if len({source for _, source in edges}) != len(edges):
@@ -74,15 +88,31 @@ class Genotype:
                 if not 0 <= source < inputs + node:
                     raise UserError(f"genotype: node {node} reads state {source}; it can read 0 to {inputs + node - 1}")
 
+    def _check_layers(self) -> None:
+        """Check the nodes of a chain of layers."""
+        blocks, layers = len(self.depths), LayerRows("layer", self.depths).count
+        if len(self.nodes) not in (blocks, layers):
+            raise UserError(
+                f"genotype: {len(self.nodes)} nodes; the {self.layout} layout has one for each of its {blocks} blocks, "
+                f"or one for each of its {layers} layers and reductions"
+            )
+        for node, edges in enumerate(self.nodes):
+            if [source for _, source in edges] != [node]:
+                raise UserError(f"genotype: node {node} of the {self.layout} layout has one operation, on state {node}")
+        names = [name for edges in self.nodes for name, _ in edges]
+        require_reductions(names, self.layout_of.operations, f"genotype: the {self.layout} layout")
+
     def _check_widths(self) -> None:
         if not self.widths:
             return
-        if self.layout != "paper":
-            raise UserError(f"genotype: only the paper layout can have widths, not {self.layout}")
+        if not self.layout_of.has_widths:
+            able = " and ".join(name for name, layout in LAYOUTS.items() if layout.has_widths)
+            raise UserError(f"genotype: only the layouts {able} can have widths, not {self.layout}")
         if len(self.widths) != len(self.depths):
             raise UserError(f"genotype: {len(self.widths)} widths for {len(self.depths)} blocks; give one for each")
         full = full_widths(self.channels, len(self.depths))
-        for block, (width, most) in enumerate(zip(self.widths, full, strict=True)):
+        limits = (MAX_CHANNELS,) * len(full) if self.layout_of.free_channels else full
+        for block, (width, most) in enumerate(zip(self.widths, limits, strict=True)):
             if not 1 <= width <= most:
                 raise UserError(f"genotype: width {width} of block {block + 1} is outside 1 to {most}")
         if self.widths == full:  # one network has one genotype
@@ -91,6 +121,16 @@ class Genotype:
     def _repr_html_(self) -> str:
         """Draw the cell and the network in a notebook."""
         return DRAWINGS["genotype"](self)
+
+    @property
+    def layout_of(self) -> Layout:
+        """Macro network that `layout` names."""
+        return LAYOUTS[self.layout]
+
+    @property
+    def rows(self) -> LayerRows:
+        """For a layout of layers, the node of each layer."""
+        return rows_of_network(len(self.nodes), self.depths)
 
     @property
     def block_channels(self) -> tuple[int, ...]:
@@ -104,26 +144,31 @@ class Genotype:
             UserError: The network has too many operations or weights.
         """
         edges = sum(map(len, self.nodes))
-        if edges * sum(self.depths) > MAX_OPERATIONS:
+        if edges * sum(self.depths) > MAX_OPERATIONS and not self.layout_of.residual:
             raise UserError(f"genotype: {edges} edges in {sum(self.depths)} cells; at most {MAX_OPERATIONS} operations")
-        # Two C x C convolutions in a separable one, 1x1 convolutions of the inputs, 3x3 ones in the reductions.
-        inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
-        of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
-        pairs = zip(self.block_channels, self.depths, strict=True)
-        weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in pairs)
+        pairs = list(zip(self.block_channels, self.depths, strict=True))
+        if self.layout_of.residual:
+            names = {name for edges in self.nodes for name, _ in edges}
+            most = max(OPERATIONS[name].parameters(64) for name in names) / 64**2  # in units of C x C
+            weights = sum(most * c * c * (depth + 1) for c, depth in pairs)
+        else:
+            # Two C x C convolutions in a separable one, 1x1 convolutions of the inputs, 3x3 ones in the reductions.
+            inputs = 2 * len(self.nodes) if self.layout == "nasnet" else 0
+            of_cell, of_reduction = 2 * edges + inputs, 64 if self.layout == "nasnet" else 14
+            weights = sum(c * c * (depth * of_cell + of_reduction) for c, depth in pairs)
         if weights > MAX_PARAMETERS:
             raise UserError(f"genotype: about {weights:.0e} weights; a network has at most {MAX_PARAMETERS:.0e}")
 
     @property
     def inputs(self) -> int:
         """Number of states that enter a cell."""
-        return 2 if self.layout == "nasnet" else 1
+        return self.layout_of.inputs
 
     @property
     def outputs(self) -> tuple[int, ...]:
         """States that leave a cell: its last node, or all computed nodes of the nasnet layout."""
         states = range(self.inputs, self.inputs + len(self.nodes))
-        return tuple(states) if self.layout == "nasnet" else (states[-1],)
+        return tuple(states) if self.layout_of.output == "concat" else (states[-1],)
 
     @property
     def is_connected(self) -> bool:

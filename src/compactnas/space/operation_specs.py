@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from compactnas.errors import UserError
 from compactnas.registry import Registry
 
 NONE = "none"
@@ -36,6 +37,9 @@ class Operation:
         colours: Colours in drawings, "#RRGGBB", on a light and on a dark background.
         line: SVG style of the edge in drawings, such as "stroke-dasharray: 8 4;".
         family: Operations that inference engines fuse alike share a family; empty for those without weights.
+        build_reduction: Function of channels, channels of the result and normalisation that makes the same operation at
+            stride 2. Its module also takes a number of channels, to compute only the first ones. None if the operation
+            cannot be a reduction; layouts of layers (`compactnas.space.layouts.mobile`) need it.
         macs: Multiply-accumulates of one patch as a function of channels, height and width.
         parameters: Number of trained weights of the final network's module as a function of channels.
     """
@@ -45,6 +49,7 @@ class Operation:
     colours: tuple[str, str]
     line: str = ""
     family: str = ""
+    build_reduction: Callable[[int, int, Any], Any] | None = None
     macs: Callable[[int, int, int], int] = lambda channels, height, width: 0
     parameters: Callable[[int], int] = lambda channels: 0
 
@@ -56,3 +61,19 @@ class Operation:
 
 OPERATIONS: Registry[Operation] = Registry("operation", "compactnas.nn.operations", "OPERATION", first=DARTS_OPERATIONS)
 """Known operations by name: the modules of `compactnas.nn.operations`. A new one does not join the default space."""
+
+
+def require_reductions(names: Iterable[str], known: Collection[str], where: str) -> None:
+    """Check that each operation can also be a reduction, as layouts of layers need.
+
+    Args:
+        names: Names of operations.
+        known: Operations that are known to be able to, so that their modules are not imported.
+        where: Start of the message.
+
+    Raises:
+        UserError: An operation has no form with stride 2.
+    """
+    for name in names:
+        if name not in known and OPERATIONS[name].build_reduction is None:
+            raise UserError(f"{where} cannot have {name}, which has no form with stride 2; use {', '.join(known)}")

@@ -1,60 +1,26 @@
-"""The search space: macro layouts, and the edges and operations that a cell may have.
-
-`paper` is the NAS-Bench-201 macro network with the DARTS operations, `lean` is the same with cheaper fixed parts, and
-`nasnet` is the NASNet-like network of GDAS and DARTS.
-"""
+"""The search space: the macro network, and the edges and operations that a cell or a chain of layers may have."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from compactnas.errors import UserError
 from compactnas.space.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, Genotype, full_widths
-from compactnas.space.operation_specs import DARTS_OPERATIONS, NONE, OPERATIONS
+from compactnas.space.layer_rows import AlphaPer, LayerRows
+from compactnas.space.layout import Layout
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.operation_specs import DARTS_OPERATIONS, NONE, OPERATIONS, require_reductions
+
+CELL_NODES, FIRST_CHANNELS = 4, 16
+"""Defaults of `nodes` and `channels`."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A macro network: inputs and outputs of the cells, and the fixed parts.
-
-    Attributes:
-        inputs: Number of states that enter a cell: 1 is the previous cell, 2 are the two previous cells.
-        output: Output of a cell: `last` is its last node, `concat` is all computed nodes.
-        preprocess: Whether ReLU, 1x1 convolution and batch norm bring each input to the cell's width.
-        stem_multiplier: Number of channels of the stem in units of C.
-        stem: Normalisation of the stem: `batch` is batch norm; `half` is batch norm for half of the channels, and the
-            mean and deviation of each patch for the others.
-        reduction: Reduction between two blocks: `basic` is the residual block of stride 2 of NAS-Bench-201,
-            `separable` is the same with separable convolutions, `factorized` is the fixed reduction cell of GDAS.
-    """
-
-    inputs: int
-    output: Literal["last", "concat"]
-    preprocess: bool
-    stem_multiplier: int
-    stem: Literal["batch", "half"]
-    reduction: Literal["basic", "separable", "factorized"]
-
-    def computed(self, nodes: int) -> int:
-        """Number of computed nodes of a cell of `nodes` nodes; the paper counts its single input as a node."""
-        return nodes - 1 if self.inputs == 1 else nodes
-
-    def output_multiplier(self, computed: int) -> int:
-        """Number of channels that leave a cell, in units of the cell's width."""
-        return computed if self.output == "concat" else 1
-
+Edges = tuple[tuple[str, int], ...]
+"""Incoming edges of a node: operation and source."""
 
 MOST = {"nodes": MAX_NODES, "channels": MAX_CHANNELS, "blocks": MAX_BLOCKS, "max_depth": MAX_DEPTH}
 """Limits of a space, the same as those of a genotype."""
-
-LAYOUTS = {
-    "paper": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="batch", reduction="basic"),
-    "lean": Layout(inputs=1, output="last", preprocess=False, stem_multiplier=1, stem="half", reduction="separable"),
-    "nasnet": Layout(
-        inputs=2, output="concat", preprocess=True, stem_multiplier=3, stem="batch", reduction="factorized"
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -62,46 +28,58 @@ class Space:
     """Search space: the networks that a search chooses from (paper, section 3, "Cells and Depth Search Space").
 
     Attributes:
-        layout: Macro network: `paper`, `lean` or `nasnet`.
+        layout: Macro network: `paper`, `lean`, `nasnet` or `mobile` (docs/layouts.md).
         channels: Number of channels of the first block, C of the paper.
         nodes: Number of nodes of a cell as the paper counts them (the single input is one).
-        blocks: Number of blocks of cells; a fixed reduction lies between two blocks.
+        blocks: Number of blocks of cells; a reduction lies between two blocks.
         min_depth: Smallest number of cells in a block.
         max_depth: Largest number of cells in a block.
-        operations: Candidate operations of each edge.
+        operations: Candidate operations of each edge; by default those of the layout.
         inputs_per_node: Number of edges that each node keeps in the derived network, T of the paper; 0 keeps all edges
-            and allows `none`.
+            and allows `none`. A layer has one edge.
         widths: Candidate widths of each block, as rising shares of its channels that end with 1 (TAS;
             docs/strategies.md); empty if widths are not searched for.
+        channels_by_block: Number of channels of each block in the mobile layout, in place of C, 2C, 4C; empty takes
+            these.
+        alpha_per: Rows of alpha in the mobile layout: one for each `block`, or one for each `layer`.
     """
 
     layout: str = "paper"
-    channels: int = 16
-    nodes: int = 4
+    channels: int = FIRST_CHANNELS
+    nodes: int = CELL_NODES
     blocks: int = 3
     min_depth: int = 1
     max_depth: int = 5
     operations: tuple[str, ...] = DARTS_OPERATIONS
     inputs_per_node: int = 2
     widths: tuple[float, ...] = ()
+    channels_by_block: tuple[int, ...] = ()
+    alpha_per: AlphaPer = "block"
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise UserError(f"space.layout: {self.layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
+        layout = self.layout_of
+        if self.operations == DARTS_OPERATIONS:  # the default of other layouts
+            object.__setattr__(self, "operations", layout.operations)
         for name in self.operations:
             OPERATIONS.require(name, "space.operations")
         if len(set(self.operations)) != len(self.operations) or not self.operations:
             raise UserError("space.operations: name at least one operation, and each only once")
         if set(self.operations) == {NONE}:
             raise UserError("space.operations: `none` alone computes nothing; add an operation")
-        if self.layout_of.computed(self.nodes) < 1:
+        if not layout.residual and self.computed < 1:
             raise UserError(f"space.nodes: {self.nodes} leaves no computed node; use at least 2")
-        if self.layout == "nasnet" and self.nodes < 4:
+        if not layout.residual and self.nodes < layout.least_nodes:
             raise UserError(
-                f"space.nodes: {self.nodes}; the nasnet layout needs at least 4, the width of its reduction"
+                f"space.nodes: {self.nodes}; the {self.layout} layout needs at least {layout.least_nodes}, "
+                f"{layout.why_least}"
             )
-        if self.layout == "lean" and self.channels == 1:
-            raise UserError("space.channels: 1; the lean layout, which normalises two halves, needs at least 2")
+        if 1 <= self.channels < layout.least_channels:
+            raise UserError(
+                f"space.channels: {self.channels}; the {self.layout} layout, {layout.why_least}, needs at least "
+                f"{layout.least_channels}"
+            )
         if not 1 <= self.min_depth <= self.max_depth:
             raise UserError(f"space.min_depth: {self.min_depth} is outside 1 to max_depth={self.max_depth}")
         for name, most in MOST.items():
@@ -109,12 +87,50 @@ class Space:
                 raise UserError(f"space.{name}: {getattr(self, name)} is outside 1 to {most}")
         if self.inputs_per_node < 0:
             raise UserError(f"space.inputs_per_node: {self.inputs_per_node} is negative; 0 keeps all edges")
+        self._check_layers()
+        self._check_channels_by_block()
         if self.widths:
             self._check_widths()
 
+    def _check_layers(self) -> None:
+        if self.layout_of.residual:
+            if self.nodes != CELL_NODES:
+                raise UserError(
+                    f"space.nodes: {self.nodes}; the {self.layout} layout has layers, not cells; leave space.nodes out"
+                )
+            require_reductions(
+                self.operations, self.layout_of.operations, f"space.operations: the {self.layout} layout"
+            )
+        elif self.alpha_per != "block":
+            raise UserError(
+                f"space.alpha_per: {self.alpha_per}; all cells of the {self.layout} layout share alpha; leave "
+                "space.alpha_per out, or use space.layout=mobile"
+            )
+
+    def _check_channels_by_block(self) -> None:
+        given = self.channels_by_block
+        if not given:
+            return
+        if not self.layout_of.free_channels:
+            raise UserError(
+                f"space.channels_by_block: the {self.layout} layout doubles the channels in each block; give "
+                "space.channels, or use space.layout=mobile"
+            )
+        if len(given) != self.blocks or not all(1 <= c <= MAX_CHANNELS for c in given):
+            raise UserError(
+                f"space.channels_by_block: {list(given)}; give a number from 1 to {MAX_CHANNELS} for each of the "
+                f"{self.blocks} blocks"
+            )
+        if self.channels not in (FIRST_CHANNELS, given[0]):
+            raise UserError(
+                f"space.channels: {self.channels}, but space.channels_by_block begins with {given[0]}; leave one out"
+            )
+        object.__setattr__(self, "channels", given[0])
+
     def _check_widths(self) -> None:
-        if self.layout != "paper":
-            raise UserError(f"space.widths: only the paper layout can have widths, not {self.layout}; leave them out")
+        if not self.layout_of.has_widths:
+            able = " and ".join(name for name, layout in LAYOUTS.items() if layout.has_widths)
+            raise UserError(f"space.widths: only the layouts {able} can have widths, not {self.layout}; leave them out")
         if len(self.widths) < 2 or self.widths[-1] != 1 or sorted(set(self.widths)) != list(self.widths):
             raise UserError(f"space.widths: {list(self.widths)}; name two or more shares that rise to 1")
         if not self.widths[0] > 0 or any(len(set(row)) != len(row) or not row[0] for row in self.block_widths):
@@ -126,7 +142,7 @@ class Space:
     @property
     def block_channels(self) -> tuple[int, ...]:
         """Number of channels of each block at full width."""
-        return full_widths(self.channels, self.blocks)
+        return self.channels_by_block or full_widths(self.channels, self.blocks)
 
     @property
     def block_widths(self) -> tuple[tuple[int, ...], ...]:
@@ -152,12 +168,46 @@ class Space:
         return LAYOUTS[self.layout]
 
     @property
+    def layers(self) -> LayerRows:
+        """In a layout of layers, the row of alpha of each layer."""
+        return LayerRows(self.alpha_per, (self.max_depth,) * self.blocks)
+
+    @property
     def computed(self) -> int:
-        """Number of computed nodes of a cell."""
-        return self.layout_of.computed(self.nodes)
+        """Number of computed nodes of a cell; in a layout of layers, the number of rows of alpha."""
+        return self.layers.count if self.layout_of.residual else self.layout_of.computed(self.nodes)
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges as (computed node, source state), node by node: the rows of alpha."""
+        if self.layout_of.residual:
+            return tuple((row, row) for row in range(self.computed))
         inputs = self.layout_of.inputs
         return tuple((node, source) for node in range(self.computed) for source in range(inputs + node))
+
+    def genotype(self, nodes: Sequence[Edges], depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
+        """Make the genotype of a network of the space.
+
+        Args:
+            nodes: Incoming edges of each computed node.
+            depths: Depth of each block.
+            widths: Number of channels of each block, if widths are searched for.
+        """
+        if self.layout_of.residual:
+            live = self.layers.live(depths)
+            nodes = [tuple((name, node) for name, _ in nodes[row]) for node, row in enumerate(live)]
+        return Genotype(tuple(nodes), depths, self.channels, self.layout, widths or self.channels_by_block)
+
+    def with_widths(self, genotype: Genotype, places: Sequence[int]) -> Genotype:
+        """Return the network at these widths, given as one index per block; empty changes nothing."""
+        if not places:
+            return genotype
+        return replace(genotype, widths=tuple(row[w] for row, w in zip(self.block_widths, places, strict=True)))
+
+    def operations_of(self, genotype: Genotype) -> dict[tuple[int, int], str]:
+        """Return the operation of each edge of the space that a network has."""
+        nodes = enumerate(genotype.nodes)
+        if self.layout_of.residual:
+            rows = self.layers.live(genotype.depths)
+            return {(rows[node], rows[node]): name for node, edges in nodes for name, _ in edges}
+        return {(node, source): name for node, edges in nodes for name, source in edges}

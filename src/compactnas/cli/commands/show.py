@@ -224,7 +224,7 @@ def _run_lines(found: dict[str, Any]) -> list[str]:
 
 def drawn(genotype: Genotype) -> list[str]:
     """Draw a genotype as text, one line for each node of the cell."""
-    from compactnas.space.search_space import LAYOUTS
+    from compactnas.space.layouts import LAYOUTS
 
     inputs = LAYOUTS[genotype.layout].inputs
     states = ["input"] if inputs == 1 else [f"input {number + 1}" for number in range(inputs)]

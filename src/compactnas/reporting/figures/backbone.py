@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from compactnas.reporting.figures.svg import TIMES, Number, drawing, element, line, text
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 
 MIDDLE_Y, HEIGHT = 74.0, 158.0
 CELL_PX, CELL_GAP, BLOCK_PX = 18.0, 6.0, 150.0

@@ -8,7 +8,7 @@ from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.svg import CHARACTER_PX, MINUS, drawing, element, line, standalone, text
 from compactnas.reporting.figures.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 
 BUS_PX = 26.0
 CORNER_PX = 14.0

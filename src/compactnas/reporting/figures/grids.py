@@ -15,7 +15,7 @@ from compactnas.reporting.figures.cell import state_name
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.svg import CHARACTER_PX, drawing, element, line, text
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 
 DIGITS_FROM_PX = 24.0
 """Smallest side of a cell that shows its figure, in px."""

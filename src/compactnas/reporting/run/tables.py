@@ -16,7 +16,7 @@ from compactnas.reporting.figures.cell import state_name
 from compactnas.reporting.run.evidence import doubts
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.space.genotype import Genotype
-from compactnas.space.search_space import LAYOUTS
+from compactnas.space.layouts import LAYOUTS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,11 @@
+"""`mb_k3_e6`: 1x1 to 6 times the channels, depthwise 3x3, 1x1 back, with normalisation and ReLU between."""
+
+from __future__ import annotations
+
+from compactnas.nn.operations._inverted import inverted_operation
+
+OPERATION = inverted_operation(
+    size=3,
+    expansion=6,
+    colours=("#00695c", "#4fb3a5"),
+)
