@@ -3,7 +3,8 @@
     python benchmarks/search_step.py --json search_step.json
 
 Patches of 10 x 32 x 32, 17 classes, C = 16, 3 blocks of 3 cells, 4 nodes, 8 operations, all edges; the
-paper's network and the NASNet-like one. In turn in one process, on the same draws:
+paper's network, the NASNet-like one, and `mobile` with 3 layers behind each reduction. In turn in one process,
+on the same draws:
 
     ours      `Searcher.weight_step` and `Searcher.alpha_step`
     floor     what the sampled path itself costs: the derived network of the same draw with the same
@@ -49,7 +50,7 @@ from compactnas.space.search_space import Space
 from compactnas.training.runtime import make_fabric, peak_memory_gib
 
 BANDS, CLASSES, SIDE, DEPTH, TAU, RATE = 10, 17, 32, 3, 10.0, 0.025
-LAYOUTS = ("paper", "nasnet")
+LAYOUTS = ("paper", "nasnet", "mobile")
 KINDS = ("ours", "floor", "plain", "resnet20")
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[], None]
@@ -134,7 +135,9 @@ class Floor:
         kept = [(edge, name) for edge, name in named if name != "none"]
         edges, names = [edge for edge, _ in kept], [(name,) for _, name in kept]
         depths = (DEPTH,) * space.blocks
-        plan = CellPlan(space.layout_of, edges, names, space.computed, norm=candidate_norm, fixed=fixed_norm)
+        layers = space.layers if space.layout_of.residual else None
+        norms = {"norm": candidate_norm, "fixed": fixed_norm}
+        plan = CellPlan(space.layout_of, edges, names, space.computed, **norms, layers=layers)
         net = Backbone(plan, depths, space.block_channels, BANDS, CLASSES)
         return net.to(memory_format=torch.channels_last), Sample((0,) * len(edges), depths)
 

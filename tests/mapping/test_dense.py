@@ -26,6 +26,7 @@ from compactnas.space.genotype import Genotype
 BANDS, CLASSES, WINDOW, STEP = 4, 3, 32, 10
 CELL = ((("sep_conv_3x3", 0),), (("avg_pool_3x3", 0), ("max_pool_3x3", 1)), (("dil_conv_3x3", 2), ("skip_connect", 0)))
 PAIR = tuple((("sep_conv_3x3", 0), ("max_pool_3x3", 1)) for _ in range(4))
+CHAIN = ((("mb_k3_e2", 0),), (("mb_k5_e1", 1),), (("fused_k3_e2", 2),))
 SHALLOW = Genotype(((("skip_connect", 0),),), (1, 1), channels=4)  # an output pixel depends on 4 px around
 
 
@@ -36,6 +37,7 @@ def network_of(name: str) -> nn.Module:
         "paper": Genotype(CELL, (1, 2, 1), channels=4),
         "lean": Genotype(CELL, (1, 2, 1), channels=4, layout="lean"),
         "nasnet": Genotype(PAIR, (1, 1, 2), channels=4, layout="nasnet"),
+        "mobile": Genotype(CHAIN, (1, 1, 1), channels=4, layout="mobile"),
         "shallow": SHALLOW,
     }
     network = Network(genotypes[name], BANDS, CLASSES) if name in genotypes else BASELINES[name].build(BANDS, CLASSES)
@@ -65,7 +67,7 @@ def exact_of(network: nn.Module) -> Exact:
     return Exact(TorchEngine(Task(*names, WINDOW, False), network), 64)
 
 
-@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8", "resnet20"])
+@pytest.mark.parametrize("name", ["paper", "nasnet", "mobile", "resnet8", "resnet20"])
 def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) -> None:
     network, pixels = network_of(name), torch.from_numpy(scene(WINDOW, WINDOW))[None]
     levels, corner = levels_of(network), torch.zeros(1)
@@ -74,7 +76,7 @@ def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) ->
         torch.testing.assert_close(levels.linear(whole)[0], network(pixels), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["paper", "nasnet", "resnet8"])
+@pytest.mark.parametrize("name", ["paper", "nasnet", "mobile", "resnet8"])
 def test_the_last_level_is_pooled_at_each_window(name: str) -> None:
     levels = levels_of(network_of(name))
     strip = torch.from_numpy(scene(64, 96))[None]

@@ -19,7 +19,6 @@ from compactnas.search.expected_cost import expected_cost, require_possible
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
 from compactnas.space.genotype import Genotype
 from compactnas.space.layouts import LAYOUTS
-from compactnas.space.operation_specs import DARTS_OPERATIONS
 from compactnas.space.search_space import Space
 
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
@@ -95,11 +94,12 @@ def test_never_above_the_limit_and_at_least_95_percent_of_it_used(
     seed: int, share: float, measure: str, layout: str
 ) -> None:
     space = Space(layout=layout, max_depth=3)
+    name = "mb_k5_e3" if layout == "mobile" else "sep_conv_5x5"
     nodes = tuple(
-        tuple(("sep_conv_5x5", source) for source in range(min(2, node + (2 if layout == "nasnet" else 1))))
+        tuple((name, source) for source in range(min(2, node + (2 if layout == "nasnet" else 1))))
         for node in range(space.computed)
     )
-    whole = Genotype(nodes, (3, 3, 3), space.channels, layout)
+    whole = space.genotype(nodes, (3, 3, 3))
     table = budget_of(space, measure, 1.0).table
     most = table.fixed * 1.02 + share * (table.total(space, whole) - table.fixed)
     found = derive_within(architecture_of(space, seed), [budget_of(space, measure, most)])
@@ -132,7 +132,7 @@ def test_an_impossible_limit_is_refused_with_what_the_fixed_parts_take() -> None
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_expected_cost_of_a_certain_architecture_is_that_of_its_network(layout: str) -> None:
     """All edges kept, so that nothing is left out of the sum."""
-    space = Space(layout=layout, max_depth=3, inputs_per_node=0, operations=DARTS_OPERATIONS[1:])
+    space = Space(layout=layout, max_depth=3, inputs_per_node=0, operations=LAYOUTS[layout].operations[1:])
     architecture = architecture_of(space, 3, spread=1e4)
     for measure in ("macs", "parameters"):
         table = budget_of(space, measure, 1.0).table

@@ -42,6 +42,11 @@ class RunConfig:
             f"search.initial_depth: {depth} is outside {space.min_depth} to {space.max_depth}; change it, or "
             "space.min_depth and space.max_depth",
         )
+        require(
+            self.search.search_depth or space.alpha_per == "block" or depth <= space.max_depth,
+            f"search.initial_depth: {depth} is above space.max_depth={space.max_depth}, the number of layers that have "
+            "a row of alpha; change one of them",
+        )
         name = self.search.strategy
         if len(space.operations) == 1:  # checked first, because the traits of a strategy import torch
             least = STRATEGIES[name].least_operations

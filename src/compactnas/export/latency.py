@@ -101,6 +101,11 @@ def measure_latency(
     """
     if space.widths:
         raise UserError("space.widths: a latency table holds full widths only; leave them out")
+    if space.layout_of.residual:
+        raise UserError(
+            f"space.layout: a latency table holds cells only, not the layers of {space.layout}; limit MACs or "
+            "parameters instead"
+        )
     if engine == "onnx":
         require_onnx("onnx", "onnxscript", "onnxruntime")
     genotypes = connected_genotypes(space, torch.Generator().manual_seed(seed), networks)

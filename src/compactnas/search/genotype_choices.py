@@ -58,7 +58,17 @@ class GenotypeChoices:
             return sound and admits(budgets, space, genotype, used)
 
         widths = [len(space.widths)] * space.blocks if space.widths else []
-        return Choices((*nodes, *depths, *widths), admitted)
+        return Choices((*nodes, *depths, *widths), admitted, self._canonical)
+
+    def _canonical(self, row: Row) -> Row:
+        """Give the layers that the depths leave out their first operation; they are not part of the network."""
+        space = self.space
+        if space.alpha_per == "block":
+            return row
+        first = 2 * space.computed  # each row of alpha has one set of sources and one operation
+        depths = self.depths or tuple(space.min_depth + place for place in row[first : first + space.blocks])
+        live = set(space.layers.live(depths))
+        return tuple(0 if place < first and place // 2 not in live else value for place, value in enumerate(row))
 
     def genotype(self, row: Row) -> Genotype:
         """Build the genotype of a row."""

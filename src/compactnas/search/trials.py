@@ -29,10 +29,12 @@ class Choices:
     Attributes:
         options: Number of options of each choice.
         admits: Checks whether a row may be a candidate.
+        canonical: Makes rows that stand for the same candidate equal.
     """
 
     options: tuple[int, ...]
     admits: Callable[[Row], bool] = lambda row: True
+    canonical: Callable[[Row], Row] = lambda row: row
 
     def draw(self, rng: np.random.Generator) -> Row:
         """Draw every choice uniformly."""
@@ -141,7 +143,7 @@ def regularized_evolution(
 def _new(choices: Choices, seen: dict[Row, float], make: Callable[[], Row], tries: int = 0) -> Row | None:
     """Make an admitted candidate that was not seen yet; None if ``tries``, by default `TRIES`, are not enough."""
     for _ in range(tries or TRIES):
-        row = make()
+        row = choices.canonical(make())
         if row not in seen and choices.admits(row):
             return row
     return None

@@ -77,7 +77,9 @@ class FinishedSearch:
         space = self.space
         shape = (genotype.layout, genotype.channels, len(genotype.nodes), len(genotype.depths))
         names = {name for edges in genotype.nodes for name, _ in edges}
-        if shape != (space.layout, space.channels, space.computed, space.blocks) or not names <= set(space.operations):
+        own = (space.layout, space.channels, space.nodes_of(genotype.depths), space.blocks)
+        other_channels = not space.widths and genotype.block_channels != space.block_channels
+        if shape != own or other_channels or not names <= set(space.operations):
             raise UserError(f"{where}: the network is outside the search space; {AGAIN}")
         space.widths_of(genotype)
         if any(depth > most for depth, most in zip(genotype.depths, self.built, strict=True)):
@@ -94,6 +96,8 @@ class FinishedSearch:
                 values = {"format": FORMAT, "layout": self.space.layout, "channels": self.space.channels}
                 values |= {"depths": row.get("derived_depths"), "nodes": row["genotype_nodes"]}
                 values |= {"widths": row.get("derived_widths")} if self.space.widths else {}
+                if self.space.channels_by_block and not self.space.widths:
+                    values["widths"] = list(self.space.channels_by_block)
                 found.append((_whole(row, "epoch", file), self._own(values, file)))
         return found
 

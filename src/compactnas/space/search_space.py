@@ -177,6 +177,12 @@ class Space:
         """Number of computed nodes of a cell; in a layout of layers, the number of rows of alpha."""
         return self.layers.count if self.layout_of.residual else self.layout_of.computed(self.nodes)
 
+    def nodes_of(self, depths: Sequence[int]) -> int:
+        """Number of nodes in the genotype of a network of these depths."""
+        if not self.layout_of.residual:
+            return self.computed
+        return LayerRows(self.alpha_per, tuple(depths)).count
+
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges as (computed node, source state), node by node: the rows of alpha."""

@@ -17,12 +17,12 @@ import torch
 
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.cost.counter import ELEMENT_MACS, count, count_elements, genotype_cost, work
-from compactnas.cost.table import CostTable, each_operation, empty_genotype
+from compactnas.cost.layer_costs import LayerCosts
+from compactnas.cost.table import CostTable, each_operation, measure_bare
 from compactnas.data import Dataset, cut_halves, measure_normalization
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
-from compactnas.nn.network import Network
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import start, write_splits
@@ -67,15 +67,15 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         sizes: Sizes of the data.
         patches: Number of patches in the half of the training part that a search steps through.
     """
-    with torch.device("meta"):
-        bare = Network(empty_genotype(space, (1,) * space.blocks), sizes.bands, sizes.classes)
-    fixed: float = count(bare, sizes.bands, sizes.patch_px).macs
-    fixed_elements = count_elements(bare, sizes.bands, sizes.patch_px)
+    once, given = (1,) * space.blocks, (sizes.bands, sizes.classes, sizes.patch_px)
+    fixed = measure_bare(space, given, lambda module, bands, px: count(module, bands, px).macs, once)
+    fixed_elements = measure_bare(space, given, count_elements, once)
     inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
     strategy = STRATEGIES[config.strategy]
     single, selects = strategy.single_path and strategy.learns_alpha, not strategy.learns_alpha
     kept = (space.inputs_per_node if selects else config.sampled_inputs) or max(inputs)
-    edges = sum(min(number, kept) for number in inputs)
+    residual = space.layout_of.residual  # a layer runs one row of alpha, a cell all of them
+    edges, rows_of_alpha = (1, 1) if residual else (sum(min(number, kept) for number in inputs), len(space.edges))
     run = 1.0 if single or selects else float(len(space.operations))
     elements_of = each_operation(space, sizes.patch_px, count_elements)
     if not single and NONE in space.operations:  # `none` writes nothing in a mixture, and paths of kept edges lack it
@@ -83,6 +83,9 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         if selects and space.inputs_per_node:
             run = len(space.operations) / (len(space.operations) - 1)
     cell_elements = edges * run * elements_of.mean(dim=1)
+    if residual:
+        reductions = LayerCosts.of(space, sizes.patch_px, count_elements).reductions
+        fixed_elements += run * float(reductions.mean(dim=1).sum())
     built = [float(space.max_depth if config.search_depth else config.initial_depth)] * space.blocks
     size = min(config.batch_size, patches)
     table = CostTable.of(space, int(max(built)), sizes.bands, sizes.classes, sizes.patch_px)
@@ -96,7 +99,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     for row in rows:
         depths = built if config.depth_mode == "mixture" and not selects else row["depths"]
         if single:
-            macs = fixed + (row["expected_macs"] - fixed) * edges / len(space.edges) * sum(depths) / sum(row["depths"])
+            macs = fixed + (row["expected_macs"] - fixed) * edges / rows_of_alpha * sum(depths) / sum(row["depths"])
         else:
             macs = fixed + _evenly(table, edges * run, depths)
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
@@ -112,6 +115,8 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
 def _evenly(table: CostTable, operations: float, depths: Sequence[float]) -> float:
     """Compute the MACs of all cells if each runs this number of operations, all kinds equally often."""
     cells = float(operations * table.operations.mean(dim=1) @ torch.tensor(depths, dtype=torch.float64))
+    if table.layers is not None:
+        cells += operations * float(table.layers.reductions.mean(dim=1).sum())
     known = range(1, table.overhead.shape[1] + 1)
     return cells + sum(float(np.interp(d, known, row)) for d, row in zip(depths, table.overhead.numpy(), strict=True))
 

@@ -223,9 +223,11 @@ def _run_lines(found: dict[str, Any]) -> list[str]:
 
 
 def drawn(genotype: Genotype) -> list[str]:
-    """Draw a genotype as text, one line for each node of the cell."""
+    """Draw a genotype as text, one line for each node of the cell or for each block of layers."""
     from compactnas.space.layouts import LAYOUTS
 
+    if LAYOUTS[genotype.layout].residual:
+        return _drawn_layers(genotype)
     inputs = LAYOUTS[genotype.layout].inputs
     states = ["input"] if inputs == 1 else [f"input {number + 1}" for number in range(inputs)]
     states += [f"node {number + 1}" for number in range(len(genotype.nodes))]
@@ -237,6 +239,20 @@ def drawn(genotype: Genotype) -> list[str]:
         lines.append(f"  {states[inputs + number]} = {' + '.join(terms) or '0'}")
     last = LAYOUTS[genotype.layout].output == "last"
     lines.append(f"  output = {states[-1]}" if last else "  output = concatenation of all nodes")
+    return lines
+
+
+def _drawn_layers(genotype: Genotype) -> list[str]:
+    from compactnas.reporting.figures.layers import operations_by_block
+
+    depths = "-".join(map(str, genotype.depths))
+    channels = "-".join(map(str, genotype.block_channels))
+    lines = [f"genotype: layout {genotype.layout}, channels {channels}, depths {depths} behind the reductions"]
+    for block, names in enumerate(operations_by_block(genotype)):
+        first = f"reduction {names[0]}, " if block else ""
+        layers = names[1:] if block else names
+        same = f"{len(layers)} x {layers[0]}" if len(set(layers)) == 1 else ", ".join(layers)
+        lines.append(f"  block {block + 1}: {first}layers {same}")
     return lines
 
 

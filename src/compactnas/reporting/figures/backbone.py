@@ -23,17 +23,18 @@ def backbone_figure(genotype: Genotype, bands: int | None, classes: int | None, 
     x = _arrow(parts, x)
     stem = layout.stem_multiplier * genotype.block_channels[0]
     x = _station(parts, x, "stem", (f"conv 3{TIMES}3", f"{stem} channels"), 62, "cn-box")
-    reduction = "separable" if layout.reduction == "separable" else "fixed"
+    reduction = layout.reduction if layout.reduction in ("separable", "searched") else "fixed"
+    unit = "layer" if layout.residual else "cell"
     for block, depth in enumerate(genotype.depths):
         x = _arrow(parts, x)
         if block:
             x = _station(parts, x, "reduce", (reduction, "stride 2"), 50 * 0.86**block, "cn-box")
             x = _arrow(parts, x)
         size = -(-patch_px // 2**block) if patch_px else None  # a stride of 2 rounds up
-        x = _block(parts, x, block, depth, genotype.block_channels[block], size)
+        x = _block(parts, x, block, depth, genotype.block_channels[block], size, unit=unit)
     x = _arrow(parts, x)
     x = _station(parts, x, "classify", ("mean, linear", f"{classes} classes" if classes else "classes"), 40, "cn-end")
-    label = f"Backbone, layout {genotype.layout}: blocks of {', '.join(map(str, genotype.depths))} cells"
+    label = f"Backbone, layout {genotype.layout}: blocks of {', '.join(map(str, genotype.depths))} {unit}s"
     return drawing(x + 12, HEIGHT, label, *parts, least=min(x, 720), grow=1.25)
 
 
@@ -50,8 +51,10 @@ def _station(
     return x + column
 
 
-def _block(parts: list[ET.Element], x: float, block: int, depth: int, channels: int, size: int | None) -> float:
-    """Draw a block with a bar for each cell, and return its right side."""
+def _block(
+    parts: list[ET.Element], x: float, block: int, depth: int, channels: int, size: int | None, *, unit: str
+) -> float:
+    """Draw a block with a bar for each cell or layer, and return its right side."""
     pitch = min(CELL_PX + CELL_GAP, BLOCK_PX / depth)
     width = max(pitch * depth + 16, 92.0)
     height = max(64 * 0.86**block, 26.0)
@@ -69,8 +72,7 @@ def _block(parts: list[ET.Element], x: float, block: int, depth: int, channels: 
         )
         for cell in range(depth)
     ]
-    plural = "cell" if depth == 1 else "cells"
-    notes = (f"{depth} {plural}", f"{channels} ch" + (f", {size} px" if size else ""))
+    notes = (f"{depth} {unit}" + "s" * (depth > 1), f"{channels} ch" + (f", {size} px" if size else ""))
     parts += [frame, *cells, *_captions(centre, f"block {block + 1}", notes, strong=True)]
     return x + width
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from compactnas.reporting.figures.layers import layers_figure
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.svg import CHARACTER_PX, MINUS, drawing, element, line, standalone, text
 from compactnas.reporting.figures.wiring import LANE_PX, MARGIN_PX, NODE_HEIGHT, Edge, Route, Wiring, wire
@@ -20,8 +21,10 @@ def draw_cell(genotype: Genotype) -> str:
 
 
 def cell_figure(genotype: Genotype) -> ET.Element:
-    """Draw a cell as a figure for the report."""
+    """Draw a cell as a figure for the report; if a network has layers instead, draw them."""
     layout = LAYOUTS[genotype.layout]
+    if layout.residual:
+        return layers_figure(genotype)
     inputs, columns = layout.inputs, layout.inputs + len(genotype.nodes)
     concat = layout.output == "concat"
     edges = [Edge(name, source, inputs + node) for node, row in enumerate(genotype.nodes) for name, source in row]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compactnas import lcz as facts
 from compactnas.reporting.figures.cell import state_name
+from compactnas.reporting.figures.layers import layer_rows, row_names
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.svg import CHARACTER_PX, drawing, element, line, text
 from compactnas.space.genotype import Genotype
@@ -121,6 +122,13 @@ def alpha_figure(
 
     `edges` are (computed node, source state), as in `compactnas.space.search_space.Space.edges`.
     """
+    if genotype and genotype.layout_of.residual:
+        rows = row_names(len(edges), len(genotype.depths))
+        taken_rows = layer_rows(len(edges), len(genotype.depths)).live(genotype.depths)
+        picks = [(row, node[0][0]) for row, node in zip(taken_rows, genotype.nodes, strict=False)]
+        outlined = {(row, operations.index(name)) for row, name in picks if name in operations}
+        columns = [operation_label(name) for name in operations]
+        return _heat(rows, columns, probabilities, outlined, "row", "Probability of each operation in each row")
     inputs = (
         LAYOUTS[genotype.layout].inputs if genotype else (2 if list(map(list, edges))[:2] == [[0, 0], [0, 1]] else 1)
     )
