@@ -94,9 +94,9 @@ def test_never_above_the_limit_and_at_least_95_percent_of_it_used(
     seed: int, share: float, measure: str, layout: str
 ) -> None:
     space = Space(layout=layout, max_depth=3)
-    name = "mb_k5_e3" if layout == "mobile" else "sep_conv_5x5"
+    name, most_edges = ("mb_k5_e3", 1) if layout == "mobile" else ("sep_conv_5x5", 2)
     nodes = tuple(
-        tuple((name, source) for source in range(min(2, node + (2 if layout == "nasnet" else 1))))
+        tuple((name, source) for source in range(min(most_edges, node + (2 if layout == "nasnet" else 1))))
         for node in range(space.computed)
     )
     whole = space.genotype(nodes, (3, 3, 3))
