@@ -33,7 +33,9 @@ CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PA
 LISTS = (
     "--data.bands",
     "--data.test_groups",
+    "--space.channels_by_block",
     "--space.operations",
+    "--space.widths",
     "--train.teachers",
     "--mean",
     "--std",
