@@ -46,7 +46,7 @@ class LayerCosts:
         ]
         count = len(space.widths)
         at_widths = torch.stack(rows) if rows else reductions.new_zeros(0, count**2, len(space.operations))
-        return cls(space.layers, reductions, at_widths.unflatten(1, (count, count)))
+        return cls(space.layers, reductions, at_widths.view(len(rows), count, count, len(space.operations)))
 
     def at(self, weights: Float[Tensor, "blocks widths"]) -> LayerCosts:
         """Compute the expected costs under probabilities of widths, with gradients."""

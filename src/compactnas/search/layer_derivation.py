@@ -39,7 +39,7 @@ class _Networks(NamedTuple):
     depths: NDArray[np.int64]
 
     def taken(self, places: NDArray[np.int64]) -> _Networks:
-        return _Networks(*(values[places] for values in self))
+        return _Networks(self.costs[places], self.scores[places], self.operations[places], self.depths[places])
 
 
 class Limits(NamedTuple):
@@ -190,4 +190,5 @@ def _kept(costs: NDArray[np.float64], scores: NDArray[np.float64], fixed: NDArra
     order = within[np.argsort(-scores[within], kind="stable")]
     each = int(SHORTENED ** (1 / fixed.size))
     steps = np.floor(costs[order] * each).astype(np.int64) @ (each + 1) ** np.arange(fixed.size)
-    return order[np.sort(np.unique(steps, return_index=True)[1])]
+    kept: NDArray[np.int64] = order[np.sort(np.unique(steps, return_index=True)[1])]
+    return kept

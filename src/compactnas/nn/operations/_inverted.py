@@ -74,7 +74,7 @@ def inverted_operation(
     *, size: int, expansion: int, fused: bool = False, colours: tuple[str, str], line: str = ""
 ) -> Operation:
     """Describe an inverted residual as a candidate operation."""
-    kind = {"size": size, "expansion": expansion, "fused": fused}
+    kind: dict[str, Any] = {"size": size, "expansion": expansion, "fused": fused}
     name = "fused" if fused else "mb"
     return Operation(
         build=partial(InvertedResidual, **kind),

@@ -26,7 +26,8 @@ def layers_figure(genotype: Genotype) -> ET.Element:
         x = LEFT_PX
         for place, name in enumerate(names):
             x = _box(parts, x, y, name, reduction=bool(block) and not place)
-        right = max(right, x)
+        parts.append(line(x, y, x + 16, y, "cn-wire"))  # where the last identity joins
+        right = max(right, x + 16)
         words.append(f"block {block + 1}: {', '.join(map(operation_label, names))}")
     label = f"Layers, layout {genotype.layout}: {'; '.join(words)}"
     height = TOP_PX + len(genotype.depths) * ROW_PX + 4
