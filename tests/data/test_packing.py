@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,28 @@ from compactnas.data.packing import pack
 from compactnas.data.packing.pack import prepare
 from compactnas.data.samples import PackedSamples
 from compactnas.errors import UserError
+from compactnas.io.temporary import temporary_name
 from compactnas.pipeline import search_stage
+
+
+def test_a_full_disk_has_a_number_for_each_file_of_a_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy writes a file of its own without saying what the system said."""
+    (tmp_path / "source").mkdir()
+    made, fsync = so2sat_folder(tmp_path / "source"), os.fsync
+
+    def full(descriptor: int) -> None:
+        if "parts.npy" in Path(f"/proc/self/fd/{descriptor}").readlink().name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(pack, "SAVE_EVERY_S", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as raised:
+            prepare(made.config, tmp_path / "packed")
+    assert raised.value.errno == errno.ENOSPC
+    (half := tmp_path / "packed.part" / "set" / temporary_name(Path("keys.txt")).name).write_text("half")
+    assert not (prepare(made.config, tmp_path / "packed") / half.name).exists()
 
 
 @pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.map_files import contents, job, numbers, write_model, write_scene
+from support.tiny import Killed
 
 from compactnas.errors import UserError
-from compactnas.io.sole_writer import LOCK, sole_writer
+from compactnas.io.sole_writer import LOCK, sole_writer, workplace
 from compactnas.io.temporary import temporary_name
 from compactnas.mapping import grid
+from compactnas.mapping.block_store import BlockStore
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.mapping import make_map
 
@@ -85,6 +89,44 @@ def test_a_map_whose_folder_is_moved_writes_nothing_into_the_next_one(
         make_map(job(model, one), out, Outputs(name="city"), once(move), ignore)
     make_map(job(model, other), out, Outputs(name="city"), ignore, ignore)
     make_map(job(model, other), tmp_path / "alone", Outputs(name="city"), ignore, ignore)
+    assert contents(out) == contents(tmp_path / "alone")
+
+
+def test_a_map_killed_when_it_is_whole_ends_well_and_leaves_nothing(
+    two: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, one, other = two
+    out = tmp_path / "out"
+
+    def die(store: BlockStore) -> None:
+        raise Killed
+
+    for again, refused in ((one, False), (other, True)):
+        shutil.rmtree(out, ignore_errors=True)
+        monkeypatch.setattr(BlockStore, "remove", die)
+        with pytest.raises(Killed):
+            make_map(job(model, one), out, Outputs(name="city"), ignore, ignore)
+        monkeypatch.undo()
+        monkeypatch.setattr(grid, "BLOCK_ROWS", 1)
+        about, before = (out / "map.json").read_bytes(), contents(out / "map.part")
+        assert before
+        if refused:
+            with pytest.raises(UserError, match="holds a map already"):
+                make_map(job(model, again), out, Outputs(name="city"), ignore, ignore)
+        else:
+            found = make_map(job(model, again), out, Outputs(name="city"), ignore, ignore)
+            assert found == json.loads(about)
+        assert (out / "map.json").read_bytes() == about and not (out / "map.part").exists()
+
+
+def test_a_half_written_raster_of_a_killed_map_is_written_again(two: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    model, one, _ = two
+    make_map(job(model, one), tmp_path / "alone", Outputs(name="city"), ignore, ignore)
+    out = tmp_path / "out"
+    with workplace(out / "map.part"):
+        for name in ("plain_city_lcz.tif", "city_lcz.tif"):
+            (out / "map.part" / name).write_bytes((tmp_path / "alone" / "city_lcz.tif").read_bytes()[:300])
+    make_map(job(model, one), out, Outputs(name="city"), ignore, ignore)
     assert contents(out) == contents(tmp_path / "alone")
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.killing import OPTIONS
-from support.tiny import write_patches
+from support.tiny import Killed, tiny_config, write_patches
 
 from compactnas.cli import main
+from compactnas.data import open_dataset
 from compactnas.errors import UserError
-from compactnas.runs.folder import read_config
+from compactnas.runs.folder import read_config, start
 
 
 def train(data: str, folder: str, *more: str) -> int:
@@ -48,6 +49,28 @@ def test_a_run_finds_its_data_from_another_folder_and_after_a_move(
     assert f"{project}/patches.npz does not exist, nor " in line and "elsewhere/run/../patches.npz" in line
     shutil.copytree("elsewhere", project)
     assert main(["evaluate", "project/run"]) == 2
+
+
+@pytest.mark.parametrize("at", ["environment.json", "data_source.json", "config.yaml"])
+def test_a_run_killed_in_its_first_files_keeps_its_record(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(write_patches(tmp_path / "patches.npz"))
+    data = open_dataset(config.data)
+    replace = Path.replace
+
+    def die(path: Path, target: Path) -> Path:
+        if Path(target).name == at:
+            raise Killed
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(Killed):
+        start(tmp_path / "run", config, data, resume=False, stage="train")
+    monkeypatch.undo()
+    start(tmp_path / "run", config, data, resume=True, stage="train")
+    for name in ("environment.json", "data_source.json", "config.yaml"):
+        assert (tmp_path / "run" / name).exists(), name
 
 
 def test_resuming_with_other_data_is_refused_and_other_versions_are_told(

@@ -14,7 +14,7 @@ from compactnas.adopted.network import AdoptedNetwork, are_probabilities, networ
 from compactnas.adopted.signature import Layout, find_input, find_output
 from compactnas.adopted.sizes import sizes_of
 from compactnas.errors import UserError
-from compactnas.io.appearing import appearing
+from compactnas.io.appearing import appearing, require_new
 from compactnas.runs.task import Task
 
 PATCHES, BRIGHTEST = 16, 0.4
@@ -82,8 +82,7 @@ def adopt(file: Path, out: Path, described: Description) -> list[str]:
     Raises:
         UserError: The file cannot be used, does not fit its description, or does not behave as a classifier.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists already; choose a new folder with --output")
+    require_new(out)
     content = read_bounded(file)
     model = parse_checked(content, file)
     bands, classes = len(described.bands), len(described.classes)

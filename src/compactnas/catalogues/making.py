@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -26,7 +27,7 @@ from compactnas.catalogues.signing import Signer
 from compactnas.catalogues.store import SceneStore
 from compactnas.catalogues.writing import write_scene
 from compactnas.errors import UserError
-from compactnas.io.atomic import write_json
+from compactnas.io.atomic import read_json, write_json
 from compactnas.io.extras import require_extra
 from compactnas.io.sole_writer import require_own
 from compactnas.scenes.scene import Window
@@ -35,6 +36,7 @@ from compactnas.version import __version__
 FORMAT = "compactnas-scene/1"
 LYING = 0.2
 """Share of negative reflectance in an item from which its offset is doubted."""
+EXISTS = "{}: exists already; remove it, or name another file with --output"
 NEEDED = ("rasterio", "pystac_client", "odc.stac")
 Progress = Callable[[int, int], None]
 Warn = Callable[[str], None]
@@ -60,14 +62,19 @@ def make_scene(
     require_extra("scene", "a scene from a catalogue needs more packages", *NEEDED)
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UserError(f"--output: {out} is no GeoTIFF; name a file that ends with .tif")
-    if out.exists():
-        raise UserError(f"{out}: exists already; remove it, or name another file with --output")
+    work = out.with_name(f"{out.name}.part")
+    if out.exists() and not work.exists():
+        raise UserError(EXISTS.format(out))
     catalogue = catalogue_of(config.catalogue)
     sensor = sensor_of(config.collection or catalogue.collection)
     bands = _bands(config, sensor)
     with loopback_without_proxy(), quiet_libraries():
-        store = SceneStore(out.with_name(f"{out.name}.part"), len(bands))
+        store = SceneStore(work, len(bands))
         with store.locked():
+            if out.exists():
+                # A process was killed when it had finished the scene, or another process has finished one meanwhile.
+                store.remove()
+                return _same_scene(out, area, config)
             store.claim(_claimed(area, config))
             observations, notes = _found(store, area, config, catalogue, sensor, bands)
             _require_keys(observations, catalogue)
@@ -99,6 +106,17 @@ def _bands(config: SceneConfig, sensor: Sensor) -> tuple[str, ...]:
     if twice:
         raise UserError(f"--bands: names {twice} twice; name each band once")
     return bands
+
+
+def _same_scene(out: Path, area: Area, config: SceneConfig) -> dict[str, Any]:
+    """Read the JSON file of a scene with the same place and options; raise a `UserError` for another one."""
+    file = out.with_suffix(".json")
+    about = read_json(file, f"remove {out} to make the scene again") if file.exists() else None
+    place = {"text": Path(area.text).name, "bounds": list(area.bounds)}
+    same = json.loads(json.dumps({"place": place, "options": asdict(config)}))
+    if not isinstance(about, dict) or {name: about.get(name) for name in same} != same:
+        raise UserError(EXISTS.format(out))
+    return about
 
 
 def _claimed(area: Area, config: SceneConfig) -> dict[str, Any]:

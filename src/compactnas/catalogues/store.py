@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from jaxtyping import UInt16
 from compactnas.catalogues.items import Observation, require_remote
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
-from compactnas.io.sole_writer import workplace
+from compactnas.io.sole_writer import remove_workplace, workplace
 from compactnas.scenes.scene import Window
 
 ABOUT, FOUND = "about.json", "found.json"
@@ -49,7 +48,8 @@ class SceneStore:
                 yield
             finally:
                 if not (self.folder / FOUND).exists():
-                    self.remove()
+                    with suppress(OSError, UserError):  # a finished scene has removed it already
+                        self.remove()
                     with suppress(OSError):  # the file of a finished scene is in the first of them
                         for folder in created:
                             folder.rmdir()
@@ -111,7 +111,7 @@ class SceneStore:
 
     def remove(self) -> None:
         """Remove the folder and its contents."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_workplace(self.folder)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"block_{number:06d}.u16"

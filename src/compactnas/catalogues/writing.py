@@ -10,8 +10,8 @@ from compactnas.catalogues.grid import Grid
 from compactnas.catalogues.store import SceneStore
 from compactnas.scenes.numbers import DIGITAL_NUMBERS
 from compactnas.scenes.scene import Window
+from compactnas.scenes.writing import cloud_optimised
 
-TILE = 256
 CACHE_BYTES = 128 * 2**20
 
 
@@ -29,12 +29,10 @@ def write_scene(store: SceneStore, grid: Grid, blocks: Sequence[Window], bands: 
         The file, read once as a check.
     """
     import rasterio
-    from rasterio.shutil import copy
     from rasterio.windows import Window as Part
 
-    plain, whole = store.folder / "plain.tif", store.folder / "scene.tif"
+    whole = store.folder / "scene.tif"
     profile = {
-        "driver": "GTiff",
         "dtype": "uint16",
         "count": len(bands),
         "height": grid.height,
@@ -42,25 +40,14 @@ def write_scene(store: SceneStore, grid: Grid, blocks: Sequence[Window], bands: 
         "crs": f"EPSG:{grid.epsg}",
         "transform": grid.transform,
         "nodata": NO_DATA,
-        "tiled": True,
-        "blockxsize": TILE,
-        "blockysize": TILE,
         "interleave": "band",
         "bigtiff": "if_safer",
     }
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-        with rasterio.open(plain, "w", **profile) as raster:
-            for number, window in enumerate(blocks):
-                raster.write(
-                    store.get(number, window), window=Part(window.column, window.row, window.width, window.height)
-                )
-            raster.descriptions = tuple(bands)
-            raster.scales = (1 / DIGITAL_NUMBERS,) * len(bands)
-            raster.update_tags(SOURCE=tag)
-        options = {"compress": "deflate", "predictor": "yes", "blocksize": TILE, "overview_resampling": "average"}
-        copy(plain, whole, driver="COG", bigtiff="if_safer", **options)
-        plain.unlink()
-        with rasterio.open(whole) as raster:  # GDAL may not report that the disk was full when it closed the file
-            for _, part in raster.block_windows(1):
-                raster.read(window=part)
+    options = {"bigtiff": "if_safer", "overview_resampling": "average"}
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), cloud_optimised(whole, profile, options) as raster:
+        for number, window in enumerate(blocks):
+            raster.write(store.get(number, window), window=Part(window.column, window.row, window.width, window.height))
+        raster.descriptions = tuple(bands)
+        raster.scales = (1 / DIGITAL_NUMBERS,) * len(bands)
+        raster.update_tags(SOURCE=tag)
     return whole

@@ -19,7 +19,7 @@ from compactnas.export.formats import FORMATS, TrainedNetwork
 from compactnas.export.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
 from compactnas.export.parity import Parity, require_parity
 from compactnas.export.stac import write_item
-from compactnas.io.appearing import appearing
+from compactnas.io.appearing import appearing, require_new
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config
@@ -50,8 +50,7 @@ def export_run(
     """
     require_onnx(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
-    if out.exists():
-        raise UserError(f"{out}: exists already; choose a new folder with --output")
+    require_new(out)
     dataset = None if without_data else _open(run, data)
     task = task_of(run, data)
     if dataset is not None:

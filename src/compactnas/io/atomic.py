@@ -13,7 +13,7 @@ from typing import Any
 
 from compactnas.errors import UserError
 from compactnas.io.sole_writer import require_own
-from compactnas.io.temporary import temporary_name
+from compactnas.io.temporary import clear_temporary_of, temporary_name
 from compactnas.io.untrusted import parse_json, read_text
 
 
@@ -23,7 +23,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         UserError: The file lies in a folder that this process had locked, and that is another folder now.
     """
-    require_own(path)
+    if not require_own(path):
+        clear_temporary_of(path)  # in a folder that is locked, the first process after a killed one has done it
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = temporary_name(path)
     try:

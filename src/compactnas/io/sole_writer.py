@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,17 +81,37 @@ def sole_writer(folder: Path, *, wait_s: float = 0.0, also: Sequence[Path] = ())
         lock.release()
 
 
-def require_own(path: Path) -> None:
+def remove_workplace(folder: Path) -> None:
+    """Remove a folder of unfinished work that this process has locked, with everything in it.
+
+    The lock file goes last. If the process is killed before, the next one still finds a folder of ours.
+    """
+    require_own(folder / LOCK)
+    for inner in folder.iterdir():
+        if inner.name == LOCK:
+            continue
+        if inner.is_dir() and not inner.is_symlink():
+            shutil.rmtree(inner)
+        else:
+            inner.unlink(missing_ok=True)
+    with suppress(OSError):  # the next process may have taken the folder already, or the system keeps an open file
+        (folder / LOCK).unlink()
+        folder.rmdir()
+
+
+def require_own(path: Path) -> bool:
     """Check that a path which is about to be written still leads into the folder that this process has locked.
+
+    Returns:
+        Whether the path leads into such a folder.
 
     Raises:
         UserError: The locked folder was renamed, removed or replaced.
     """
-    if not _HELD:
-        return
-    whole = _absolute(path)
+    whole, own = _absolute(path), False
     for folder, (lock, identity) in _HELD.items():
         if whole.is_relative_to(folder):
+            own = True
             try:
                 same = _identity(lock) == identity
             except OSError:
@@ -100,6 +121,7 @@ def require_own(path: Path) -> None:
                     f"{folder}: was moved, removed or replaced while this process wrote to it; put it back and resume, "
                     "or choose another folder"
                 )
+    return own
 
 
 def _absolute(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.sole_writer import remove_workplace
 from compactnas.mapping.blocks import Accepted
 from compactnas.mapping.exact import BlockProbabilities
 
@@ -96,7 +96,7 @@ class BlockStore:
 
     def remove(self) -> None:
         """Remove the folder and its contents."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_workplace(self._folder)
 
     def _file(self, number: int) -> Path:
         return self._folder / f"block_{number:06d}.u16"

@@ -11,7 +11,7 @@ from typing import Any
 
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.io.atomic import write_json
+from compactnas.io.atomic import read_json, write_json
 from compactnas.io.sole_writer import workplace
 from compactnas.labels.files import to_json
 from compactnas.mapping.block_store import BlockStore
@@ -27,6 +27,7 @@ from compactnas.version import __version__
 
 DONE, PART = "map.json", "map.part"
 """Names of the description of a finished map and of the folder of an unfinished one."""
+FINISHED = "{}: holds a map already; remove it, or name another folder with --output"
 
 
 def make_map(
@@ -47,7 +48,8 @@ def make_map(
             no cell has enough valid pixels, or a scene or the model cannot be used.
     """
     require_rasterio("a map")
-    _require_unfinished(out)
+    if (out / DONE).exists() and not (out / PART).exists():
+        raise UserError(FINISHED.format(out))
     began = time.monotonic()
     plan = plan_map(job)
     job, engine, place = plan.job, plan.engine, plan.place
@@ -59,7 +61,10 @@ def make_map(
     outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
     new = not out.exists()
     with workplace(out / PART, also=(out,)), _nothing_left(out, store, new=new):
-        _require_unfinished(out)  # another process may have finished it meanwhile
+        if (out / DONE).exists():
+            # A process was killed when it had finished the map, or another process has finished one meanwhile.
+            store.remove()
+            return _same_map(out, fingerprints)
         store.claim(digest(fingerprints), fingerprints)
         correction = fill(store, plan, executor, progress, warn)
         overview = read_overview(job.scenes, job.readings[0], engine.task.bands, place)
@@ -87,9 +92,12 @@ def make_map(
     return about
 
 
-def _require_unfinished(out: Path) -> None:
-    if (out / DONE).exists():
-        raise UserError(f"{out}: holds a map already; remove it, or name another folder with --output")
+def _same_map(out: Path, fingerprints: dict[str, str]) -> dict[str, Any]:
+    """Read the contents of `map.json` of the same model, scenes and options; raise a `UserError` for another map."""
+    about = read_json(out / DONE, f"remove {out} to make the map again")
+    if not isinstance(about, dict) or about.get("fingerprints") != fingerprints:
+        raise UserError(FINISHED.format(out))
+    return about
 
 
 @contextmanager
@@ -99,7 +107,8 @@ def _nothing_left(out: Path, store: BlockStore, *, new: bool) -> Iterator[None]:
         yield
     except UserError:
         if not store.any():
-            store.remove()
+            with suppress(OSError, UserError):
+                store.remove()
             with suppress(OSError):
                 if new:
                     out.rmdir()

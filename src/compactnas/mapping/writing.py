@@ -20,9 +20,8 @@ from compactnas.mapping.block_store import NO_CELL, STEPS, Numbers
 from compactnas.mapping.grid import CellRectangle
 from compactnas.mapping.legend import LegendEntry
 from compactnas.scenes.scene import Place
+from compactnas.scenes.writing import cloud_optimised
 
-TILE = 256
-"""Side of the tiles of a file in pixels."""
 LON_LAT = "EPSG:4326"
 
 Labels = UInt8[np.ndarray, "rows columns"]
@@ -119,32 +118,17 @@ class Writer:
     @contextmanager
     def _cog(self, name: str, overviews: str, **profile: Any) -> Iterator[Any]:
         """Open a GeoTIFF to fill; convert it to a cloud-optimised GeoTIFF of this name at the end."""
-        import rasterio
-        from rasterio.shutil import copy
-
-        plain, whole = self._working / f"plain_{name}", self._working / name
-        tiles = {"driver": "GTiff", "tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "deflate"}
-        with rasterio.open(plain, "w", **tiles | _profile(self._place) | profile) as raster:
+        whole, compressed = self._working / name, {"compress": "deflate"}
+        with cloud_optimised(
+            whole, compressed | _profile(self._place) | profile, {"overview_resampling": overviews}
+        ) as raster:
             yield raster
-        options = {"compress": "deflate", "predictor": "yes", "blocksize": TILE, "overview_resampling": overviews}
-        copy(plain, whole, driver="COG", **options)
-        plain.unlink()
-        _require_whole(whole)
         require_own(self._out / name)
         whole.replace(self._out / name)
 
 
 def _profile(place: Any) -> dict[str, Any]:
     return {key: getattr(place, key) for key in ("crs", "transform", "height", "width")}
-
-
-def _require_whole(file: Path) -> None:
-    """Read each block of a file once: GDAL may not report that the disk was full when it closed the file."""
-    import rasterio
-
-    with rasterio.open(file) as raster:
-        for _, window in raster.block_windows(1):
-            raster.read(window=window)
 
 
 def judged(numbers: Numbers) -> tuple[Labels, Labels]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.errors import UserError
+from compactnas.io.appearing import appearing
 from compactnas.scenes.files import require_rasterio
 from compactnas.synthetic.geotiff import write_scene
 from compactnas.synthetic.materials import BANDS
@@ -64,8 +64,8 @@ def write_world(
     if scenes:
         require_rasterio("scenes")
     sizes = {part: _shares(total, number) for part, total, number in _parts(cities, test_cities, patches)}
-    with _new_folder(path) as folder, _full_disk(path):
-        _require_room(folder, sum(map(sum, sizes.values())), np.dtype(dtype).itemsize)
+    with appearing(path, empty=True) as folder, _full_disk(path):
+        _require_room(path.parent, sum(map(sum, sizes.values())), np.dtype(dtype).itemsize)
         files = {part: _Part(folder, part, sum(counts), dtype) for part, counts in sizes.items()}
         names = []
         for index in range(cities + test_cities):
@@ -129,25 +129,6 @@ def _check(cities: int, test_cities: int, patches: int, scene_px: int, seed: int
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder next to the target. At the end it gets the target's name, or is removed after an error."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path}: exists and is not an empty folder; choose another name or delete it")
-    temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
-    try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be created ({error.strerror}); choose another place") from error
-    try:
-        yield temporary
-        if path.exists():
-            path.rmdir()
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
 def _full_disk(path: Path) -> Iterator[None]:
     try:
         yield
@@ -163,7 +144,7 @@ def _require_room(folder: Path, patches: int, item_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder.parent}: the world needs {needed / 1e6:.0f} MB, but the disk has {free / 1e6:.0f} MB free; "
+            f"{folder}: the world needs {needed / 1e6:.0f} MB, but the disk has {free / 1e6:.0f} MB free; "
             "free some room or choose another place"
         )
 

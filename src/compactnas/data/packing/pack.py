@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from compactnas.data.reflectance_checks import is_scaled_twice
 from compactnas.data.source import Facts, Images, Indices, Progress, Source
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
-from compactnas.io.sole_writer import require_own, workplace
+from compactnas.io.sole_writer import remove_workplace, require_own, workplace
 
 CHUNK_BYTES = 2 * 2**20
 """Size of a chunk of patches as float32: small enough for the cache of a core."""
@@ -41,7 +41,8 @@ AHEAD = 4
 SAMPLE = 64
 """Number of patches to check before writing any."""
 SAVE_EVERY_S = 1.0
-STATE = "state.json"
+STATE, SET = "state.json", "set"
+"""Names inside the work folder: the progress, and the set that grows."""
 SPARE_BYTES = 64 * 2**20
 
 
@@ -88,7 +89,7 @@ def pack(
     destination = Path(destination)
     work = _work_of(destination)
     _require_free(destination, fingerprint)
-    with workplace(work), _nothing_left(work):
+    with workplace(work, also=[work / SET]), _nothing_left(work):
         if not _is_finished(destination, fingerprint):  # a killed call may have left only the work folder to remove
             _require_free(destination)
             try:
@@ -99,7 +100,7 @@ def pack(
                         f"{source.facts.name}: has values that do not fit {dtype}; use --dtype auto"
                     ) from None
                 _pack(source, work, destination, fingerprint, "float32", progress)
-        shutil.rmtree(work)
+        remove_workplace(work)
     return destination
 
 
@@ -110,7 +111,8 @@ def _nothing_left(work: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not (work / STATE).exists():
-            shutil.rmtree(work, ignore_errors=True)
+            with suppress(OSError, UserError):
+                remove_workplace(work)
         raise
 
 
@@ -142,7 +144,7 @@ def _pack(
 ) -> None:
     """Write the set into a work folder, and rename it to its destination."""
     facts = source.facts
-    folder, progress_file = work / "set", work / STATE
+    folder, progress_file = work / SET, work / STATE
     file, shape = folder / "images.npy", (len(facts.labels), facts.patch_px, facts.patch_px, len(facts.bands))
     sample, _ = source.batch(np.unique(np.linspace(0, len(facts.labels) - 1, SAMPLE).astype(np.int64)))
     if dtype != "float32" and is_scaled_twice(facts, sample):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compactnas.data.checksums import sampled_sha256, whole_sha256
 from compactnas.data.formats.packed import MANIFEST, MANIFEST_FORMAT
@@ -17,18 +20,25 @@ from compactnas.labels.files import to_json
 
 def write_facts(facts: Facts, folder: Path) -> None:
     """Write labels, parts, groups, footprints and names."""
-    np.save(folder / "labels.npy", facts.labels)
+    _save(folder / "labels.npy", facts.labels)
     parts = np.zeros(len(facts.labels), np.uint8)
     for part, rows in facts.parts.items():
         parts[rows] = 1 + PARTS.index(part)
-    np.save(folder / "parts.npy", parts)
+    _save(folder / "parts.npy", parts)
     if facts.groups is not None:
-        np.save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
+        _save(folder / "groups.npy", np.unique(facts.groups, return_inverse=True)[1].astype(np.int64).ravel())
     if facts.footprints is not None:
-        np.save(folder / "epsg.npy", facts.footprints.epsg)
-        np.save(folder / "bounds.npy", facts.footprints.bounds)
+        _save(folder / "epsg.npy", facts.footprints.epsg)
+        _save(folder / "bounds.npy", facts.footprints.bounds)
     if facts.keys is not None and not any("\n" in key or "\r" in key for key in facts.keys):
         write_bytes(folder / "keys.txt", "".join(f"{key}\n" for key in facts.keys).encode())
+
+
+def _save(file: Path, array: NDArray[Any]) -> None:
+    """Write a `.npy` file as all other files: numpy's own errors do not say that the disk is full."""
+    content = BytesIO()
+    np.save(content, array)
+    write_bytes(file, content.getvalue())
 
 
 def write_manifest(facts: Facts, state: State, folder: Path, known: dict[str, str]) -> None:

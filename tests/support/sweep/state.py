@@ -1,0 +1,136 @@
+"""Take the state of a folder, bring it back, and compare it with another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """File, link or folder: its mode, the moment of its last change, and what it holds (bytes, or the link's target)."""
+
+    mode: int
+    changed_ns: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a folder holds: entries by their path below it."""
+
+    entries: dict[str, Entry]
+
+    @classmethod
+    def of(cls, folder: Path) -> State:
+        """Read a folder."""
+        entries: dict[str, Entry] = {}
+        for place, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                path = Path(place) / name
+                found = path.lstat()
+                if stat.S_ISLNK(found.st_mode):
+                    content = os.fsencode(path.readlink())
+                else:
+                    content = path.read_bytes() if stat.S_ISREG(found.st_mode) else b""
+                entries[str(path.relative_to(folder))] = Entry(found.st_mode, found.st_mtime_ns, content)
+        return cls(entries)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the names and contents."""
+        found = hashlib.sha256()
+        for name, entry in sorted(self.entries.items()):
+            found.update(repr((name, stat.S_IFMT(entry.mode), len(entry.content))).encode() + entry.content)
+        return found.hexdigest()
+
+    def restore(self, folder: Path) -> None:
+        """Make a folder as it was."""
+        clear(folder)
+        for name, entry in sorted(self.entries.items()):
+            path = folder / name
+            if stat.S_ISDIR(entry.mode):
+                path.mkdir()
+            elif stat.S_ISLNK(entry.mode):
+                path.symlink_to(os.fsdecode(entry.content))
+            else:
+                path.write_bytes(entry.content)
+        for name, entry in sorted(self.entries.items(), reverse=True):
+            if not stat.S_ISLNK(entry.mode):
+                (folder / name).chmod(stat.S_IMODE(entry.mode))
+                os.utime(folder / name, ns=(entry.changed_ns, entry.changed_ns))
+
+
+def clear(folder: Path) -> None:
+    """Remove what a folder holds; a process that was killed must not write to it any more."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    if folder.exists():
+        for place, names, _ in os.walk(folder):
+            for name in names:
+                (Path(place) / name).chmod(0o700)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def _without(*keys: str) -> Callable[[bytes], bytes]:
+    """Leave keys of a JSON file out."""
+
+    def clean(content: bytes) -> bytes:
+        values = json.loads(content)
+        return json.dumps({key: value for key, value in values.items() if key not in keys}).encode()
+
+    return clean
+
+
+def _nothing(content: bytes) -> bytes:
+    return b""
+
+
+APART: dict[str, Callable[[bytes], bytes]] = {
+    r"seconds\.json": _nothing,
+    r"\.writer": _nothing,
+    r"map\.json": _without("seconds"),
+}
+"""Files that hold wall time or the number of a process, by a pattern of their name, and what to compare of each."""
+
+
+def compared(state: State) -> dict[str, bytes]:
+    """Contents to compare, by path: files without their wall times; a folder ends with a slash."""
+    found: dict[str, bytes] = {}
+    for name, entry in state.entries.items():
+        if stat.S_ISDIR(entry.mode):
+            found[f"{name}/"] = b""
+            continue
+        clean = next((clean for pattern, clean in APART.items() if re.fullmatch(pattern, Path(name).name)), None)
+        try:
+            found[name] = clean(entry.content) if clean else entry.content
+        except ValueError:
+            found[name] = entry.content
+    return found
+
+
+def difference(found: State, expected: State) -> str:
+    """Describe how a folder differs from what is expected; empty if it does not."""
+    one, other = compared(found), compared(expected)
+    missing, more = sorted(other.keys() - one.keys()), sorted(one.keys() - other.keys())
+    changed = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
+    parts = [f"{what}: {', '.join(names[:4])}" for what, names in (("missing", missing), ("left over", more), ("differs", changed)) if names]
+    return "; ".join(parts)
+
+
+def fingerprint(state: State) -> str:
+    """Hash of what is compared, in which the names of temporary files do not tell their process."""
+    named = sorted((re.sub(r"compactnas-\d+-[0-9a-f]+", "temporary", name), content) for name, content in compared(state).items())
+    found = hashlib.sha256()
+    for name, content in named:
+        found.update(repr((name, len(content))).encode() + content)
+    return found.hexdigest()
