@@ -96,6 +96,11 @@ def test_the_half_of_a_killed_process_is_removed_when_its_file_is_written_again(
         half.write_text("half")
     write_bytes(file, b"whole")
     assert names(tmp_path) == sorted([file.name, *(half.name for half in others)])
-    dead.write_text("half")
+    deep = tmp_path / "deep" / dead.name
+    deep.parent.mkdir()
+    for half in (dead, deep):
+        half.write_text("half")
     with sole_writer(tmp_path):  # here all halves are those of killed processes
         assert not dead.exists() and not elsewhere.exists() and others[-1].exists()
+        write_bytes(tmp_path / "deep" / file.name, b"whole")
+    assert not deep.exists()

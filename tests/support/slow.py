@@ -5,7 +5,7 @@ from __future__ import annotations
 SLOW = {
     "benchmarks": ("kept", "scripts"),
     "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
-    "cli": ("cli", "startup"),
+    "cli": ("cli", "interruptions", "startup", "two_writers", "surroundings"),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
@@ -31,6 +31,7 @@ SLOW = {
 """Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
 
 LONGEST = (
+    *("surroundings", "interruptions", "two_writers"),
     *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -28,6 +29,7 @@ MACHINE_FAULTS = {
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
 }
 """Errors of the system that are not ours: its disk, its rights, its names of files and its limits."""
+HDF5_NUMBER = re.compile(r"\berrno = ([0-9]{1,4})\b")
 OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "not enough memory")
 
 PEER_GONE = ("Connection closed by peer", "Connection reset by peer", "DistBackendError", "DistNetworkError")
@@ -116,9 +118,10 @@ def _machine_fault(error: Exception, how: str) -> str | None:
         how: Advice on how to continue the command.
     """
     text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
-        where = f"{error.filename}: " if error.filename else ""
-        what = (error.strerror or text).lower()
+    number = _number(error, text)
+    if number in MACHINE_FAULTS:
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        what = os.strerror(number).lower()
         return f"{where}{what}; {_remedy(what, how)}"
     if _says(text, PEER_GONE):
         return f"another process of this run has ended; {how or 'start it again'}"
@@ -127,6 +130,14 @@ def _machine_fault(error: Exception, how: str) -> str | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says(text, OUT_OF_MEMORY):
         return "out of memory; lower the batch size (search.batch_size, train.batch_size) or data.preload_gib"
     return None
+
+
+def _number(error: Exception, text: str) -> int:
+    """Number of the system's error, 0 if there is none. HDF5 has it only in its text."""
+    if not isinstance(error, OSError):
+        return 0
+    found = HDF5_NUMBER.search(text)
+    return error.errno or (int(found[1]) if found else 0)
 
 
 def _says(text: str, signs: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         UserError: The file lies in a folder that this process had locked, and that is another folder now.
     """
     if not require_own(path):
-        clear_temporary_of(path)  # in a folder that is locked, the first process after a killed one has done it
+        clear_temporary_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = temporary_name(path)
     try:

@@ -103,15 +103,14 @@ def require_own(path: Path) -> bool:
     """Check that a path which is about to be written still leads into the folder that this process has locked.
 
     Returns:
-        Whether the path leads into such a folder.
+        Whether the file lies in such a folder itself, from which the temporary files of killed processes were removed.
 
     Raises:
         UserError: The locked folder was renamed, removed or replaced.
     """
-    whole, own = _absolute(path), False
+    whole = _absolute(path)
     for folder, (lock, identity) in _HELD.items():
         if whole.is_relative_to(folder):
-            own = True
             try:
                 same = _identity(lock) == identity
             except OSError:
@@ -121,7 +120,7 @@ def require_own(path: Path) -> bool:
                     f"{folder}: was moved, removed or replaced while this process wrote to it; put it back and resume, "
                     "or choose another folder"
                 )
-    return own
+    return whole.parent in _HELD
 
 
 def _absolute(path: Path) -> Path:

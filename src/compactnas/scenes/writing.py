@@ -1,4 +1,4 @@
-"""Write cloud-optimised GeoTIFFs: a plain file first, then its conversion, which is read once as a check."""
+"""Write GeoTIFFs through GDAL, and read each once as a check: GDAL may not report a full disk when it closes a file."""
 
 from __future__ import annotations
 
@@ -14,36 +14,68 @@ TILE = 256
 
 
 @contextmanager
-def cloud_optimised(file: Path, profile: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Any]:
-    """Open a GeoTIFF to fill, and convert it to a cloud-optimised one at the end.
+def geotiff(file: Path, profile: Mapping[str, Any]) -> Iterator[Any]:
+    """Open a new GeoTIFF to fill.
 
     Args:
-        file: File to write. The file `plain_NAME` beside it is used meanwhile.
+        file: File to write.
         profile: Size, number format and georeference, for `rasterio.open`.
-        options: Options of GDAL's COG driver.
 
     Raises:
         UserError: GDAL cannot write the file, for example on a full disk.
     """
     import rasterio
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
+
+    file.unlink(missing_ok=True)  # a killed process may have left a half, which rasterio would try to open
+    with _one_line(file):
+        with rasterio.open(file, "w", driver="GTiff", **profile) as raster:
+            yield raster
+        _read(file)
+
+
+@contextmanager
+def cloud_optimised(file: Path, profile: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Any]:
+    """Open a GeoTIFF to fill, and convert it to a cloud-optimised one at the end.
+
+    Args:
+        file: File to write. The file `plain_NAME` beside it is used meanwhile.
+        profile: As for `geotiff`.
+        options: Options of GDAL's COG driver.
+
+    Raises:
+        UserError: As for `geotiff`.
+    """
     from rasterio.shutil import copy
 
     plain = file.with_name(f"plain_{file.name}")
-    for left in (plain, file):  # a killed process may have left a half, which rasterio would try to open
-        left.unlink(missing_ok=True)
-    tiles = {"driver": "GTiff", "tiled": True, "blockxsize": TILE, "blockysize": TILE}
-    try:
-        with rasterio.open(plain, "w", **tiles | dict(profile)) as raster:
-            yield raster
+    with geotiff(plain, {"tiled": True, "blockxsize": TILE, "blockysize": TILE} | dict(profile)) as raster:
+        yield raster
+    file.unlink(missing_ok=True)
+    with _one_line(file):
         copy(
             plain, file, driver="COG", **{"compress": "deflate", "predictor": "yes", "blocksize": TILE} | dict(options)
         )
         plain.unlink()
-        with rasterio.open(file) as raster:  # GDAL may not report that the disk was full when it closed the file
-            for _, window in raster.block_windows(1):
-                raster.read(window=window)
+        _read(file)
+
+
+def _read(file: Path) -> None:
+    """Read each block of a file."""
+    import rasterio
+
+    with rasterio.open(file) as raster:
+        for _, window in raster.block_windows(1):
+            raster.read(window=window)
+
+
+@contextmanager
+def _one_line(file: Path) -> Iterator[None]:
+    """Turn an error of GDAL about a file into a `UserError`."""
+    from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio does not always convert
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
     except (RasterioError, CPLE_BaseError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from compactnas.lcz import CLASSES
 from compactnas.scenes.files import require_rasterio
+from compactnas.scenes.writing import geotiff
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.scene import CityScene
 
@@ -21,12 +22,10 @@ def write_scene(scene: CityScene, folder: Path) -> None:
         UserError: rasterio is not installed.
     """
     require_rasterio("scenes")
-    import rasterio
     from rasterio.transform import Affine
 
     folder.mkdir(parents=True, exist_ok=True)
     place = {
-        "driver": "GTiff",
         "crs": f"EPSG:{scene.epsg}",
         "transform": Affine(*scene.transform),
         "height": scene.lcz.shape[0],
@@ -34,12 +33,12 @@ def write_scene(scene: CityScene, folder: Path) -> None:
         "compress": "deflate",
     }
     numbers = np.rint(scene.reflectance * 10000).astype(np.uint16)
-    with rasterio.open(folder / f"{scene.name}.tif", "w", count=len(BANDS), dtype="uint16", **place) as image:
+    with geotiff(folder / f"{scene.name}.tif", place | {"count": len(BANDS), "dtype": "uint16"}) as image:
         image.write(numbers)
         image.descriptions = BANDS
         image.scales = (0.0001,) * len(BANDS)
         image.update_tags(MADE="compactnas, a procedural world: no real place")
-    with rasterio.open(folder / f"{scene.name}_lcz.tif", "w", count=1, dtype="uint8", nodata=0, **place) as truth:
+    with geotiff(folder / f"{scene.name}_lcz.tif", place | {"count": 1, "dtype": "uint8", "nodata": 0}) as truth:
         truth.write(scene.lcz, 1)
         truth.set_band_description(1, "lcz")
         truth.write_colormap(1, {lcz.number: _rgba(lcz.colour) for lcz in CLASSES})

@@ -6,7 +6,7 @@ import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from compactnas.errors import UserError
 from compactnas.io.appearing import appearing
 from compactnas.scenes.files import require_rasterio
 from compactnas.synthetic.geotiff import write_scene
+from compactnas.synthetic.hdf5 import Hdf5Writer
 from compactnas.synthetic.materials import BANDS
 from compactnas.synthetic.patches import Patches, Side, cut_patches
 from compactnas.synthetic.plan import CLASSES, PATCH_PX, SMALLEST_PX
@@ -64,9 +65,12 @@ def write_world(
     if scenes:
         require_rasterio("scenes")
     sizes = {part: _shares(total, number) for part, total, number in _parts(cities, test_cities, patches)}
-    with appearing(path, empty=True) as folder, _full_disk(path):
+    with appearing(path, empty=True) as folder, _full_disk(path), ExitStack() as stack:
         _require_room(path.parent, sum(map(sum, sizes.values())), np.dtype(dtype).itemsize)
-        files = {part: _Part(folder, part, sum(counts), dtype) for part, counts in sizes.items()}
+        files = {
+            part: stack.enter_context(closing(_Part(folder, part, sum(counts), dtype)))
+            for part, counts in sizes.items()
+        }
         names = []
         for index in range(cities + test_cities):
             scene = make_city(city_seed(seed, index), scene_px)
@@ -80,7 +84,7 @@ def write_world(
             if progress is not None:
                 progress(scene.name, index + 1, cities + test_cities)
         for file in files.values():
-            file.close()
+            file.finish()
         _write_description(folder, seed, scene_px, names[:cities], names[cities:], sizes)
 
 
@@ -133,8 +137,7 @@ def _full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # HDF5 hides the number in its text when a flush fails.
-        if error.errno == errno.ENOSPC or "No space left" in str(error):
+        if error.errno == errno.ENOSPC:
             raise UserError(f"{path}: the disk is full; free some room or choose another place") from error
         raise
 
@@ -153,14 +156,14 @@ class _Part:
     """`PART.h5` and `PART_geo.h5`, filled city by city."""
 
     def __init__(self, folder: Path, name: str, patches: int, dtype: str) -> None:
-        self._patches = h5py.File(folder / f"{name}.h5", "w")
-        self._geo = h5py.File(folder / f"{name}_geo.h5", "w")
+        self._writers = Hdf5Writer(folder / f"{name}.h5"), Hdf5Writer(folder / f"{name}_geo.h5")
+        pixels, geo = (writer.file for writer in self._writers)
         self._columns: dict[str, h5py.Dataset] = {
-            "sen2": self._patches.create_dataset("sen2", (patches, PATCH_PX, PATCH_PX, len(BANDS)), dtype),
-            "label": self._patches.create_dataset("label", (patches, CLASSES), "float64"),
-            "epsg": self._geo.create_dataset("epsg", (patches, 1), "int32"),
-            "tfw": self._geo.create_dataset("tfw", (patches, 6), "float64"),
-            "city": self._geo.create_dataset("city", (patches, 1), "S32"),
+            "sen2": pixels.create_dataset("sen2", (patches, PATCH_PX, PATCH_PX, len(BANDS)), dtype),
+            "label": pixels.create_dataset("label", (patches, CLASSES), "float64"),
+            "epsg": geo.create_dataset("epsg", (patches, 1), "int32"),
+            "tfw": geo.create_dataset("tfw", (patches, 6), "float64"),
+            "city": geo.create_dataset("city", (patches, 1), "S32"),
         }
         self._filled = 0
 
@@ -176,8 +179,23 @@ class _Part:
         for key, value in values.items():
             self._columns[key][rows] = value
         self._filled = rows.stop
+        self._check()
+
+    def finish(self) -> None:
+        """Close the files of a whole part.
+
+        Raises:
+            OSError: They could not be written.
+        """
+        assert self._filled == len(self._columns["label"])
+        self.close()
+        self._check()
 
     def close(self) -> None:
-        assert self._filled == len(self._columns["label"])
-        self._patches.close()
-        self._geo.close()
+        """Close the files, also after an error."""
+        for writer in self._writers:
+            writer.close()
+
+    def _check(self) -> None:
+        for writer in self._writers:
+            writer.check()

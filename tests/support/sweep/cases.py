@@ -25,8 +25,9 @@ class Case:
         name: Name of the command.
         call: The command.
         place: Folder that it writes to, with everything beside its output.
-        again: Words that are added when the command is given again.
         output: What the command makes, below the place.
+        again: Words that are added when the command is given again.
+        prime: Python that the warm process runs once, so that each command needs less time.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     place: Path
     output: str
     again: tuple[str, ...] = ()
+    prime: str = ""
 
     @property
     def resumed(self) -> Call:
@@ -52,7 +54,9 @@ def _patches(folder: Path) -> Path:
 
 
 def _search(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
-    return nullcontext((f"search --recipe paper --data.path {_patches(folder)} {MACHINE} {EACH_STEP} {SEARCH}", "run", ""))
+    return nullcontext(
+        (f"search --recipe paper --data.path {_patches(folder)} {MACHINE} {EACH_STEP} {SEARCH}", "run", "")
+    )
 
 
 def _train(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
@@ -116,7 +120,9 @@ def _searched(folder: Path, *seeds: int) -> list[Path]:
 
     data = write_patches(folder / "patches.npz")
     for seed in seeds:
-        config = tiny_config(data, space={"nodes": 3, "blocks": 2}, search={"epochs": 2, "alpha_learning_rate": 0.3}, seed=seed)
+        config = tiny_config(
+            data, space={"nodes": 3, "blocks": 2}, search={"epochs": 2, "alpha_learning_rate": 0.3}, seed=seed
+        )
         search_stage(config, folder / f"seed{seed}")
     return [folder / f"seed{seed}" for seed in seeds]
 
@@ -169,6 +175,11 @@ MAKERS: dict[str, Maker] = {
     "adopt": _adopt,
     "report": _report,
 }
+PRIMES = {
+    "synth": "from functools import cache\nfrom compactnas.synthetic import write\n"
+    "write.make_city = cache(write.make_city)\nfor index in range(2): write.make_city(write.city_seed(0, index), 264)"
+}
+"""Cities are drawn once, because drawing one takes longer than all the rest."""
 RESUMED = ("search", "train", "run", "select", "pareto")
 """Commands with the option `--resume`; the others are given again as they are."""
 
@@ -183,4 +194,4 @@ def made(name: str, home: Path) -> Iterator[Case]:
         words, output, code = stack.enter_context(MAKERS[name](folder))
         words = words if "{output}" in words else f"{words} --output {{output}}"
         call = Call(tuple(words.format(output=place / output).split()), folder, code)
-        yield Case(name, call, place, output, ("--resume",) if name in RESUMED else ())
+        yield Case(name, call, place, output, ("--resume",) if name in RESUMED else (), PRIMES.get(name, ""))

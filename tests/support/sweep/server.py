@@ -17,6 +17,8 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 
@@ -72,10 +74,9 @@ def learnt(asked: dict[str, Any]) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in asked["names"]:
-            try:
+            with suppress(Exception):
                 importlib.import_module(name)
-            except BaseException:
-                continue
+    exec(asked["prime"], {"__name__": "primed"})
     for name, asked_for in asked["built"].items():
         BUILT[name].make(asked_for)
     return {"modules": len(sys.modules), "threads": threading.active_count()}
@@ -94,14 +95,14 @@ def start(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> dict[str, i
             descriptor = os.open(file, flags, 0o600)
             os.dup2(descriptor, number)
             os.close(descriptor)
-        sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))
+        sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, range(3), "rww")
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["env"])
         code = run(asked, shim, channel)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  an interpreter prints any error, too
         traceback.print_exc()
     finally:
         leave(code, asked["modules"])
@@ -137,7 +138,7 @@ def leave(code: int, modules: str) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         if modules:
-            with open(modules, "w") as file:
+            with Path(modules).open("w") as file:
                 built = {name: one.asked for name, one in BUILT.items() if one.asked}
                 json.dump({"names": list(sys.modules), "built": built}, file)
     finally:
@@ -147,7 +148,10 @@ def leave(code: int, modules: str) -> None:
 def wait(asked: dict[str, Any]) -> dict[str, Any]:
     """Wait until a process ends or stops."""
     _, status = os.waitpid(asked["pid"], os.WUNTRACED)
-    return {"stopped": os.WIFSTOPPED(status), "code": None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)}
+    return {
+        "stopped": os.WIFSTOPPED(status),
+        "code": None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status),
+    }
 
 
 if __name__ == "__main__":

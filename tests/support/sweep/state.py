@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """File, link or folder: its mode, the moment of its last change, and what it holds (bytes, or the link's target)."""
+    """File, link or folder: its mode, the moment of its last change, and its content or the target of the link."""
 
     mode: int
     changed_ns: int
@@ -123,13 +123,20 @@ def difference(found: State, expected: State) -> str:
     one, other = compared(found), compared(expected)
     missing, more = sorted(other.keys() - one.keys()), sorted(one.keys() - other.keys())
     changed = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
-    parts = [f"{what}: {', '.join(names[:4])}" for what, names in (("missing", missing), ("left over", more), ("differs", changed)) if names]
+    parts = [
+        f"{what}: {', '.join(names[:4])}"
+        for what, names in (("missing", missing), ("left over", more), ("differs", changed))
+        if names
+    ]
     return "; ".join(parts)
 
 
 def fingerprint(state: State) -> str:
     """Hash of what is compared, in which the names of temporary files do not tell their process."""
-    named = sorted((re.sub(r"compactnas-\d+-[0-9a-f]+", "temporary", name), content) for name, content in compared(state).items())
+    named = sorted(
+        (re.sub(r"compactnas-[0-9a-f]+-\d+-[0-9a-f]+", "temporary", name), content)
+        for name, content in compared(state).items()
+    )
     found = hashlib.sha256()
     for name, content in named:
         found.update(repr((name, len(content))).encode() + content)
