@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,26 @@ def test_nothing_is_written_into_a_folder_that_is_another_one_now(change: object
             assert not file.exists()
         write_bytes(tmp_path / "beside", b"free")
     write_bytes(folder.with_name("fresh") / "after", b"")
+
+
+@pytest.mark.parametrize(
+    ("locked", "said"), [(True, "was moved, removed or replaced"), (False, "was moved or removed")]
+)
+def test_a_folder_that_vanishes_while_a_file_is_written_is_one_error(
+    locked: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, fsync = tmp_path / "run", os.fsync
+
+    def vanish(descriptor: int) -> None:
+        fsync(descriptor)
+        folder.rename(tmp_path / "elsewhere")
+
+    folder.mkdir()
+    with sole_writer(folder) if locked else nullcontext():
+        monkeypatch.setattr(os, "fsync", vanish)
+        with pytest.raises(UserError, match=said):
+            write_bytes(folder / "file", b"")
+    assert not folder.exists()
 
 
 def test_only_what_a_killed_process_of_ours_left_is_cleared(tmp_path: Path) -> None:

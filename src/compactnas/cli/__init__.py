@@ -26,7 +26,17 @@ USAGE, STOPPED, INTERRUPTED, BROKEN_PIPE = 2, 75, 130, 141
 """Exit codes; 75 is EX_TEMPFAIL of sysexits.h, which means: try again later."""
 MACHINE_FAULTS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
+    *(
+        errno.ENOENT,
+        errno.ENOTEMPTY,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EMFILE,
+        errno.ENFILE,
+    ),
 }
 """Errors of the system that are not ours: its disk, its rights, its names of files and its limits."""
 HDF5_NUMBER = re.compile(r"\berrno = ([0-9]{1,4})\b")
@@ -149,6 +159,8 @@ def _remedy(what: str, how: str) -> str:
         return f"free some space and {how or 'try again'}"
     if "too many open files" in what:
         return f"raise the limit (ulimit -n 1024) and {how or 'try again'}"
+    if "no such file" in what or "not empty" in what:
+        return f"was it moved, removed or replaced meanwhile? Put it back and {how or 'try again'}"
     if "input/output" in what or "stale" in what:
         return f"check the disk and {how or 'try again'}"
     return "name a writable folder with --output"

@@ -21,7 +21,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically.
 
     Raises:
-        UserError: The file lies in a folder that this process had locked, and that is another folder now.
+        UserError: The folder was moved or removed meanwhile, or this process had locked it and it is another one now.
     """
     if not require_own(path):
         clear_temporary_of(path)
@@ -33,6 +33,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except FileNotFoundError as error:
+        require_own(path)
+        raise UserError(f"{path.parent}: was moved or removed meanwhile; put it back, and try again") from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -118,7 +118,7 @@ def _searched(folder: Path, *seeds: int) -> list[Path]:
     from compactnas.pipeline import search_stage
     from support.tiny import tiny_config, write_patches
 
-    data = write_patches(folder / "patches.npz")
+    data = write_patches(folder / "patches.npz", 48)
     for seed in seeds:
         config = tiny_config(
             data, space={"nodes": 3, "blocks": 2}, search={"epochs": 2, "alpha_learning_rate": 0.3}, seed=seed
@@ -129,8 +129,8 @@ def _searched(folder: Path, *seeds: int) -> list[Path]:
 
 def _select(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
     (run,) = _searched(folder, 0)
-    few = "--candidates 3 --initialisations 1 --epochs 1 --eta 2 --rungs 2"
-    return nullcontext((f"select {run} --by parameters,naswot,supernet,halving {few}", "selected", ""))
+    few = "--candidates 2 --initialisations 1 --epochs 1 --eta 2 --rungs 2"
+    return nullcontext((f"select {run} --by parameters,supernet,halving {few}", "selected", ""))
 
 
 def _pareto(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
