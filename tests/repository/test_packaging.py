@@ -72,7 +72,7 @@ def test_the_unpacked_wheel_runs_from_an_empty_folder(wheel: zipfile.ZipFile, tm
     empty.mkdir()
     wheel.extractall(site)
     ask = f"import compactnas; assert compactnas.__file__.startswith({str(site)!r}); from compactnas.cli import main; "
-    ask += "assert main(['--help']) == 0; sys.exit(main(['run', '--print-config']))"
+    ask += "assert main(['--help']) == 0; sys.exit(main(['init', '-o', 'run.yaml']))"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {ask}"],
         cwd=empty,
@@ -81,7 +81,7 @@ def test_the_unpacked_wheel_runs_from_an_empty_folder(wheel: zipfile.ZipFile, tm
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert list(empty.iterdir()) == []
+    assert [file.name for file in empty.iterdir()] == ["run.yaml"]
 
 
 @needs_hatchling

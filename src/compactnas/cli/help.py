@@ -92,6 +92,17 @@ def negated(option: str) -> str:
     return f"--{start}{dot}no-{last}"
 
 
+def choices_of(action: argparse.Action) -> tuple[str, ...]:
+    """List the names that an option takes; empty if it takes other values."""
+    kind = getattr(action, "_typehint", None)
+    return tuple(map(str, get_args(kind) if get_origin(kind) is Literal else CHOICES.get(action.dest, ())))
+
+
+def takes_path(action: argparse.Action) -> bool:
+    """Check whether the value of an option is a file or folder."""
+    return action.dest.rpartition(".")[2] in PLACES
+
+
 def _grouped(actions: Iterable[argparse.Action]) -> dict[str, list[argparse.Action]]:
     groups: dict[str, list[argparse.Action]] = {title: [] for title in ("Other options", *TITLES.values())}
     for action in actions:
@@ -132,9 +143,8 @@ def label(action: argparse.Action) -> str:
 def _value(action: argparse.Action) -> str:
     """Name the value of an option in the help."""
     kind, name = getattr(action, "_typehint", None), action.dest.rpartition(".")[2]
-    choices = get_args(kind) if get_origin(kind) is Literal else CHOICES.get(action.dest, ())
-    if choices:
-        return "{" + ",".join(map(str, choices)) + "}"
+    if choices := choices_of(action):
+        return "{" + ",".join(choices) + "}"
     if name in PLACES:
         return PLACES[name]
     if action.dest == "print_config":

@@ -45,7 +45,6 @@ def add_alias(parser: Parser, name: str, targets: tuple[str, ...], kind: type, t
 def add_run_options(parser: Parser, recipe: Recipe) -> None:
     """Add the options of a whole run; a recipe gives the defaults."""
     parser.add_argument("--config", action="config", help="YAML file with values of these options.")
-    parser.add_argument("--recipe", type=Recipe, default=recipe, help="Set of defaults for the options you leave out.")
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the run.")
     parser.add_argument("--resume", action="store_true", help="Continue the run in the output folder.")
     parser.add_argument("--json", action="store_true", help=JSON)
@@ -53,6 +52,12 @@ def add_run_options(parser: Parser, recipe: Recipe) -> None:
     for name in ("devices", "nodes", "threads"):
         add_alias(parser, f"--{name}", (f"--machine.{name}",), int, f"Short for --machine.{name}.")
     add_budgets(parser)
+    add_config_options(parser, recipe)
+
+
+def add_config_options(parser: Parser, recipe: Recipe) -> None:
+    """Add the recipe, and the keys of a `RunConfig` with the recipe's values as defaults."""
+    parser.add_argument("--recipe", type=Recipe, default=recipe, help="Set of defaults for the options you leave out.")
     parser.add_class_arguments(RunConfig, None)
     parser.set_defaults(asdict(RECIPES[recipe]()))
 
