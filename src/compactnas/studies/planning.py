@@ -17,6 +17,7 @@ from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.search.perturbation import measurements
 from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies import STRATEGIES
+from compactnas.space.search_space import Space
 from compactnas.studies.config import StudyConfig
 from compactnas.studies.estimating import Shape, measure_steps
 from compactnas.studies.jobs import StudyJob, expand
@@ -92,8 +93,8 @@ def plan(study: StudyConfig, root: Path) -> StudyPlan:
             needs = [planned[need] for need in job.needs]
             seconds, count_ = sum(need.seconds for need in needs), sum(need.steps for need in needs)
         else:
-            count_ = _steps(job, known.parts["train"])
-            seconds = step.seconds * (count_ + _evaluations(job, known.parts))
+            count_ = steps_of(job, known.parts["train"])
+            seconds = step.seconds * (count_ + evaluations_of(job, known.parts))
         planned[job] = PlannedJob(job, job.done(root), count_, _macs(job, known.facts), seconds, memory)
     return StudyPlan(tuple(planned.values()), {names[config]: known.parts for config, known in data.items()})
 
@@ -117,13 +118,24 @@ def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
     if job.method in BASELINES or job.genotype is not None:
         spec = _spec(job, sizes)
     else:
-        depths = (study.search.initial_depth,) * study.space.blocks
-        found = random_genotype(study.space, torch.Generator().manual_seed(0), depths)
-        spec, config = ModelSpec(SEARCHED, *sizes, found), replace(config, space=study.space, train=study.train)
+        spec = typical_network(study.space, study.search.initial_depth, sizes)
+        config = replace(config, space=study.space, train=study.train)
     return Shape(config, spec, *sizes)
 
 
-def _steps(job: StudyJob, patches: int) -> int:
+def typical_network(space: Space, depth: int, sizes: tuple[int, int, int]) -> ModelSpec:
+    """Describe a random network, whose time stands for that of a network which is not found yet.
+
+    Args:
+        space: Search space.
+        depth: Depth of each block.
+        sizes: Number of bands, of classes, and of pixels of a side.
+    """
+    found = random_genotype(space, torch.Generator().manual_seed(0), (depth,) * space.blocks)
+    return ModelSpec(SEARCHED, *sizes, found)
+
+
+def steps_of(job: StudyJob, patches: int) -> int:
     """Count the steps of all epochs of a search or a training.
 
     A search uses only whole batches of each half. A training uses all patches, unless the last batch has only one.
@@ -135,7 +147,7 @@ def _steps(job: StudyJob, patches: int) -> int:
     return job.config.train.epochs * (whole + (rest > 1))
 
 
-def _evaluations(job: StudyJob, parts: dict[str, int]) -> float:
+def evaluations_of(job: StudyJob, parts: dict[str, int]) -> float:
     """Convert forward passes to training steps: evaluations of a training, or of the candidates of a search."""
     if job.kind == "search":
         search = job.config.search

@@ -32,6 +32,7 @@ def build(recipe: Recipe = "paper") -> Parser:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.forecast import announce
     from compactnas.cli.options import listener, open_data, parse
     from compactnas.distributed.launch import is_rank_zero
 
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     from compactnas.reporting.run.page import write_report
 
     data = open_data(config, options.recipe)
+    announce(options, config, data, retrain=True)
     folder = Path(options.output)
     evaluation = pipeline.run(config, folder, resume=options.resume, listener=listener(options, config), data=data)
     if not is_rank_zero(config.machine):

@@ -34,6 +34,7 @@ def build(recipe: Recipe = "paper") -> Parser:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.forecast import announce
     from compactnas.cli.options import listener, open_data, parse
     from compactnas.distributed.launch import is_rank_zero
 
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     from compactnas import pipeline
 
     data = open_data(config, options.recipe)
+    announce(options, config, data, retrain=False)
     folder = Path(options.output)
     genotype = pipeline.search_stage(
         config, folder, resume=options.resume, listener=listener(options, config), data=data
