@@ -26,6 +26,9 @@ Starter = Literal["torchrun", "srun", "itself"]
 WATCH_S = 1.0
 """Seconds between two checks that the parent process is alive."""
 
+LOOPBACKS = {"linux": "lo", "darwin": "lo0"}
+"""System -> network interface of the machine itself; on others, Gloo chooses one."""
+
 
 def starter() -> Starter:
     """Detect how the processes are started. A Slurm batch script without srun counts as a plain shell."""
@@ -94,8 +97,8 @@ def join(machine: MachineConfig, device: str) -> Fabric:
     _require_devices(machine, device)
     if device == "cpu" and not machine.threads and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(_cores()) // machine.devices))
-    if machine.nodes == 1:  # communicate within the machine only
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+    if machine.nodes == 1 and sys.platform in LOOPBACKS:  # communicate within the machine only
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACKS[sys.platform])
     if "OMP_NUM_THREADS" not in os.environ:  # else fabric sets its own number
         os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -243,7 +243,8 @@ def _running() -> str:
 def _temp_folder() -> str:
     """Make a temporary folder for sockets and logs."""
     base = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= LONGEST_TEMP else "/tmp")  # noqa: S108  # short
+    fits = os.name != "posix" or len(base) <= LONGEST_TEMP  # only POSIX has sockets with a path, and /tmp
+    return tempfile.mkdtemp(prefix="ray-", dir=base if fits else "/tmp")  # noqa: S108  # short
 
 
 def _secret() -> dict[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -60,12 +61,12 @@ class Step:
 def measure_steps(shapes: list[Shape]) -> list[Step]:
     """Measure time and memory of a step of each shape, one after the other.
 
-    Each shape has its own process, because a process does not give back memory. If the system can fork, the processes
-    are forked from one that has already imported the libraries.
+    Each shape has its own process, because a process does not give back memory. On Linux, the processes are forked from
+    one that has already imported the libraries; on macOS its frameworks may abort a forked process.
     """
-    forks = "forkserver" in get_all_start_methods()
-    context = get_context("forkserver" if forks else "spawn")
-    context.set_forkserver_preload([__name__])
+    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         return list(pool.map(measure_step, shapes))
 

@@ -293,8 +293,8 @@ class ResumableLoop:
     def _estimate(self) -> str:
         times = sorted(later - sooner for sooner, later in pairwise(self.step_times))
         median = times[len(times) // 2]
-        total = duration(median * self.epochs * self.steps)
+        total, gib = duration(median * self.epochs * self.steps), peak_memory_gib()
         return (
             f"{self.name}: stopped after {self.steps_run} steps of {median:.3f} s (median); all {self.epochs} epochs "
-            f"of {self.steps} steps would take about {total} and {peak_memory_gib():.2f} GiB of memory"
+            f"of {self.steps} steps would take about {total}" + f" and {gib:.2f} GiB of memory" * bool(gib)
         )

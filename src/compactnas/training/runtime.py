@@ -17,6 +17,9 @@ from compactnas.io.jsonl import Row
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+STATUS = Path("/proc/self/status")
+"""File in which Linux describes this process."""
+
 
 @runtime_checkable
 class Listener(Protocol):
@@ -149,12 +152,13 @@ def duration(seconds: float) -> str:
 
 
 def peak_memory_gib() -> float:
-    """Peak memory of this process in GiB: GPU memory if it uses a GPU, else main memory."""
+    """Peak memory of this process in GiB: GPU memory if it uses a GPU, else main memory; 0 if unknown (Windows)."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**30
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux, getrusage includes the memory of the parent at the start
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**20
-    import resource  # absent on Windows
-
+    if STATUS.exists():  # on Linux, getrusage includes the memory of the parent at the start
+        return int(STATUS.read_text().split("VmHWM:")[1].split()[0]) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30  # macOS counts bytes
