@@ -22,7 +22,7 @@ SECTIONS: dict[str, list[str]] = {
     "Notebooks": ["notebooks/*"],
     "Reference": [
         *("cli", "config", "api", "inputs", "output-files", "metrics", "exit-codes", "glossary"),
-        "troubleshooting",
+        *("troubleshooting", "platforms"),
     ],
     "Explanation": ["method", "strategies", "dense", "performance", "world", "gallery"],
     "Results": ["results"],
