@@ -12,6 +12,7 @@ import pytest
 from support.forking import finish
 
 from compactnas.cli import main
+from compactnas.cli.command import COMMANDS
 from compactnas.data.source import Facts
 from compactnas.data.split_csv import read_split_csv
 from compactnas.errors import UserError
@@ -22,6 +23,13 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert main([str(word) for word in words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
+
+
+def outputs_of(command: str) -> list[str]:
+    """Arguments of a command that must be given in order, and its output."""
+    given = command in ("run", "search", "train")
+    actions = (COMMANDS[command].build("paper") if given else COMMANDS[command].build())._actions
+    return [one.dest for one in actions if not one.option_strings or one.dest == "output"]
 
 
 @pytest.fixture
@@ -41,6 +49,40 @@ def test_an_output_that_cannot_be_made_is_one_line(
     for output in (tmp_path / "file" / "run", tmp_path / ("a" * 300), tmp_path / "loop" / "run"):
         line = refused(capsys, *words, output)
         assert line.startswith("compactnas: error: ") and str(tmp_path) in line, line
+
+
+WRITERS = sorted(name for name in COMMANDS if "output" in outputs_of(name) or "destination" in outputs_of(name))
+
+
+def test_all_commands_that_write_are_known() -> None:
+    assert {"run", "study", "map", "predict", "synth", "prepare", "export", "assess", "scene", "demo"} <= set(WRITERS)
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_what_cannot_be_written_is_found_before_the_work(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The inputs do not exist, and each command would say so next."""
+    (tmp_path / "file").touch()
+    full = tmp_path / "full"
+    full.mkdir()
+    inputs = ["no such input"] * (len(outputs_of(command)) - 1)
+    option = [] if "destination" in outputs_of(command) else ["--output"]
+    assert "file/x: not a directory; name a writable folder" in refused(
+        capsys, command, *inputs, *option, tmp_path / "file" / "x"
+    )
+    monkeypatch.setattr("os.access", lambda path, how: Path(path) != full)
+    assert f"{full}: permission denied" in refused(capsys, command, *inputs, *option, full / "deep" / "x")
+    monkeypatch.undo()
+    monkeypatch.setattr("compactnas.io.writable._is_full", lambda folder: folder == full)
+    assert f"{full}: no space left on device; free some" in refused(capsys, command, *inputs, *option, full / "x")
+    assert not any(full.iterdir())
+
+
+@pytest.mark.parametrize("command", ["predict", "report", "bench", "leakage", "latency"])
+def test_a_folder_is_no_file_for_a_result(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = ["no such input"] * (len(outputs_of(command)) - 1)
+    assert "is a folder; name a file with --output" in refused(capsys, command, *inputs, "--output", tmp_path)
 
 
 def test_every_error_of_the_system_is_one_line(

@@ -75,13 +75,13 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
     """
     parser = build("paper")
     argv = parser.words(argv)
-    first = parser.parse_args([word for word in argv if not _ends_parsing(word)])
+    first = parser.parsed([word for word in argv if not _ends_parsing(word)])
     own = Path(first.output or ".") / "config.yaml"
     if first.resume and first.output and own.is_file():
         argv = ["--config", str(own), *argv]
     if first.recipe != "paper":
         parser = build(first.recipe)
-    options = parser.parse_args(argv)
+    options = parser.parsed(argv)
     config = run_config(options)
     if not options.output:
         raise UserError("no folder for the run; name one with --output")
@@ -167,7 +167,7 @@ def parse_with_run(
     """
     parser = build()
     argv = parser.words(argv)
-    first = parser.parse_args(argv)
+    first = parser.parsed(argv)
     from compactnas.adopted.manifest import is_adopted
     from compactnas.runs.folder import read_config
 
@@ -180,7 +180,7 @@ def parse_with_run(
         return first, data
     own = read_config(Path(first.run)).data
     parser.set_defaults({f"data.{field.name}": getattr(own, field.name) for field in fields(own)})
-    options = parser.parse_args(argv)
+    options = parser.parsed(argv)
     data = instance(DataConfig, options.data)
     return options, None if data == own else data
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from compactnas.cli.help import help_text, is_switch, negated, spellings
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.config.values import in_plain_words, unknown_key
 from compactnas.errors import UserError
 from compactnas.io.untrusted import parse_yaml, read_yaml, require_plain
+from compactnas.io.writable import require_writable
 from compactnas.space.search_space import Space
 
 PARTS = {
@@ -81,6 +82,7 @@ class Parser(ArgumentParser):
         aliases: Option -> options that get its value.
         common: Options that `--help` shows; `--help-all` shows the others too. If empty, `--help` shows all.
         required: Options that the user must give.
+        writes_file: Whether `--output` is a file; otherwise, it is a folder.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class Parser(ArgumentParser):
         aliases: Mapping[str, Sequence[str]] | None = None,
         common: Sequence[str] = (),
         required: Sequence[str] = (),
+        writes_file: bool = False,
     ) -> None:
         self.aliases, self.common, self.required = dict(aliases or {}), set(common), set(required)
+        self.writes_file = writes_file
         super().__init__(
             prog=f"compactnas {command}",
             usage=f"compactnas {command} {arguments}",
@@ -104,6 +108,13 @@ class Parser(ArgumentParser):
         )
         self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         self.add_argument("--help-all", action=_HelpAll, help="Show all options and exit.")
+
+    def parsed(self, words: Sequence[str]) -> Namespace:
+        """Parse words of `words`, and check that the output can be written, before any work is done for it."""
+        options = self.parse_args(list(words))
+        if output := options.get("output") or options.get("destination"):
+            require_writable(Path(output), is_file=self.writes_file)
+        return options
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
         """Write the help that `--help` prints; argparse's formatter is not used."""

@@ -48,7 +48,7 @@ def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[N
     """Parse the options, and return them with the config of the first search as they change it."""
     parser = build()
     argv = parser.words(argv)
-    first = parser.parse_args(argv)
+    first = parser.parsed(argv)
     if not first.output:
         raise UserError("no folder for the result; name one with --output")
     from compactnas.runs.folder import read_config
@@ -59,7 +59,7 @@ def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[N
     if "search" in first:
         before["search"] = {key: asdict(own.search)[key] for key in sorted(LIMITS)}
     parser.set_defaults({f"{name}.{key}": value for name, part in before.items() for key, value in part.items()})
-    options = parser.parse_args(argv)
+    options = parser.parsed(argv)
     given: dict[str, Any] = {name: instance(kind, options[name]) for name, kind in INHERITED.items()}
     search = replace(own.search, **options.search.as_dict()) if "search" in first else own.search
     return options, replace(own, **given, search=search, seed=options.seed)

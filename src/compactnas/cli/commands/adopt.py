@@ -52,7 +52,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     if not options.output:
         raise UserError("no folder for the network; name one with --output")
     described = describe(options)

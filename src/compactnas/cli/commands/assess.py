@@ -39,6 +39,7 @@ def build() -> Parser:
         "Measure a map of Local Climate Zones against a reference: a raster (GeoTIFF with cells of any size, in any "
         "coordinate system) or polygons with a field `lcz` or `class` (GeoJSON, KML, GeoPackage, shapefile, ...). With "
         "the geo_em file of a WRF domain instead of a reference, measure how much of the domain the map covers.",
+        writes_file=True,
     )
     parser.add_argument("map", type=str, help="GeoTIFF of LCZ 1 to 17, with 0 as no data.")
     parser.add_argument("truth", type=str, help="GeoTIFF or polygons of the reference, or geo_em file of a WRF domain.")
@@ -57,7 +58,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv)).as_dict()
+    options = parser.parsed(parser.words(argv)).as_dict()
     map_file, truth_file = Path(options.pop("map")), Path(options.pop("truth"))
     as_json, output = options.pop("json"), Path(options.pop("output") or ".")
     suffix = output.suffix.lower()

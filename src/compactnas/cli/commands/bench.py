@@ -22,6 +22,7 @@ def build() -> Parser:
         "EXPORT [-o FILE.json] [--rounds N] [--seconds N] [--threads N] [--json]",
         "Measure latency, throughput and peak memory of an export at batch 1 and 256, and compare it with untrained "
         "ResNet-8, 20 and 110 for the same patches. Networks take turns, and each turn has its own process.",
+        writes_file=True,
     )
     parser.add_argument("export", type=str, help="Folder of an export.")
     parser.add_argument("-o", "--output", type=str, default="", help="Also write the figures to this JSON file.")
@@ -35,7 +36,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     from compactnas.export.bench import bench_export
     from compactnas.io.atomic import write_json
     from compactnas.reporting.progress import Counter

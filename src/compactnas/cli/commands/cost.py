@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     from compactnas.cli.options import require_model
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     require_model(options.model)
     import torch
 

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     from compactnas.config import DataConfig
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     from compactnas.data import open_streamed
     from compactnas.data.formats import FORMATS, format_of
     from compactnas.data.inspection import look, mosaic

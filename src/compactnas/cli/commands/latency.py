@@ -29,6 +29,7 @@ def build() -> Parser:
             *("--rounds", "--json", "--space.layout", "--space.channels"),
         ),
         required=("--output",),
+        writes_file=True,
     )
     parser.add_argument("-o", "--output", type=str, default="", help="JSON file of the table.")
     parser.add_argument("--bands", type=int, default=10, help="Number of bands of a patch.")
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
     from compactnas.space.search_space import Space
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     for name, most in MOST.items():
         if not 1 <= options[name] <= most:
             option = f"--{name.replace('_', '-')}"

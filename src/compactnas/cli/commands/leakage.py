@@ -25,6 +25,7 @@ def build() -> Parser:
         "Report how many test patches overlap a training patch, and by how much. Patches are compared on the ground "
         "if their places are known, otherwise by the pixels that they share.",
         common=("--output", "--json", "--data.split", "--data.split-csv", "--data.test-fraction", "--data.block-m"),
+        writes_file=True,
     )
     parser.add_argument("path", type=str, help="So2Sat data, .npz file, folder of images, scene or packed set.")
     parser.add_argument("-o", "--output", type=str, default="", help="Also write the result with all pairs as JSON.")
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     from compactnas.config import DataConfig
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     from compactnas.data.leakage import measure_leakage
     from compactnas.data.opening import open_streamed
     from compactnas.data.part_checks import blocks_words

@@ -25,6 +25,7 @@ def build() -> Parser:
         "Write a CSV file with the class and probability of each patch: row, key, class, name, probability.",
         common=(*COMMON_DATA, "--output", "--part"),
         required=("--output",),
+        writes_file=True,
     )
     add_data_options(parser)
     parser.add_argument("-o", "--output", type=str, default="", help="CSV file of the predictions.")

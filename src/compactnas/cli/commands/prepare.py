@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     from compactnas.config import DataConfig
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     if not options.destination:
         raise UserError("no folder for the packed set; name one after the source")
     from compactnas.data.packing.pack import prepare

@@ -19,6 +19,7 @@ def build() -> Parser:
         "report",
         "RUN [RUN ...] [-o FILE.html] [--title TEXT]",
         "Write an HTML page with the results, search curves, cells and confusion matrices of runs. It works offline.",
+        writes_file=True,
     )
     parser.add_argument("runs", type=str, nargs="+", help="Folders of runs.")
     parser.add_argument("-o", "--output", type=str, default="report.html", help="HTML file.")
@@ -29,7 +30,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     from compactnas.reporting.run.page import write_report
 
     print(f"report: {write_report([Path(run) for run in options.runs], Path(options.output), options.title)}")

@@ -31,6 +31,7 @@ def build() -> Parser:
             *("--pixel-m", "--composite", "--threads", "--json"),
         ),
         required=("--output", "--dates"),
+        writes_file=True,
     )
     parser.add_argument("place", type=str, help="Bounding box, file of polygons, or WRF domain.")
     parser.add_argument(
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
     parser = build()
     # A box of the western hemisphere starts with a minus sign; after a space it is not taken for an option.
     words = [f" {word}" if word.startswith("-") and is_box(word) else word for word in parser.words(argv)]
-    options = parser.parse_args(words)
+    options = parser.parsed(words)
     if not options.output:
         raise UserError("no file for the scene; name one with --output")
     if not 1 <= options.threads <= 64:

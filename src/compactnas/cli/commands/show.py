@@ -37,7 +37,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     from compactnas.space.genotype import Genotype
 
     path = Path(options.run)

@@ -108,7 +108,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     if not options.output:
         raise UserError("no folder for the study; name one with --output")
     from compactnas.studies import plan, read_study

@@ -31,7 +31,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
-    options = parser.parse_args(parser.words(argv)).as_dict()
+    options = parser.parsed(parser.words(argv)).as_dict()
     out = options.pop("output")
     if not out:
         raise UserError("no folder for the world; name one with --output")
