@@ -23,7 +23,7 @@ from support.fuzz import running
 from support.fuzz.running import Result, run
 from support.fuzz.targets import TARGETS, Harness, Target, packed, unpacked
 
-INPUTS = {"config": 40, "report": 25}
+INPUTS = {"config": 40, "report": 25, "geopackage": 100, "catalogue": 150, "shapefile": 200}
 
 
 def quickly(target: Target, keep: Path, inputs: int, told: list[str]) -> Result:

@@ -262,3 +262,11 @@ def test_a_polygon_of_thousands_of_holes_is_refused_before_they_are_compared(tmp
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [one]}))
     with pytest.raises(UserError, match="feature 1: its polygon has 2999 holes, more than 500; draw it again"):
         read(file)
+
+
+def test_a_coordinate_system_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    file = write_polygons(tmp_path / "p.shp", RINGS, COLUMNS)
+    prj = file.with_suffix(".prj")
+    prj.write_bytes(prj.read_bytes().replace(b"D_WGS_1984", b"D_WGS_198\x8c"))
+    with pytest.raises(UserError, match=r"p\.shp: its coordinate system is not text; export the polygons again"):
+        read(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def read_features(file: Path) -> Features:
 
     with staged(file) as copy, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # GDAL's remarks on single rings and fields; what matters is checked here
-        if copy.driver not in pyogrio.list_drivers():
+        if copy.driver not in _drivers():
             title = TITLES.get(copy.driver, copy.driver)
             raise UserError(f"{file}: GDAL cannot read {title} here; export the polygons as GeoPackage or GeoJSON")
         try:
@@ -80,11 +81,21 @@ def read_features(file: Path) -> Features:
             if len(layers) > MOST_LAYERS:
                 raise UserError(f"{file}: has {len(layers)} layers; keep one")
             return _joined(file, copy, layers, _layers(file, copy, layers))
+        except NameError:  # a fault of pyogrio 0.13: it forgets to set the text that it could not decode
+            raise UserError(f"{file}: its coordinate system is not text; export the polygons again") from None
         except (RuntimeError, ValueError, OSError, LookupError, TypeError, MemoryError) as error:
             if isinstance(error, UserError):
                 raise
             text = " ".join(str(error).replace(str(copy.path), file.name).split()) or type(error).__name__
             raise UserError(f"{file}: cannot be read ({text}); export the polygons again") from error
+
+
+@cache
+def _drivers() -> frozenset[str]:
+    """Names of the formats that GDAL can read here."""
+    import pyogrio
+
+    return frozenset(pyogrio.list_drivers())
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""Changes that leave HDF5, TIFF and YAML files readable by their libraries, and say odd things in them."""
+"""Changes that leave HDF5, TIFF, GeoPackage and YAML files readable by their libraries, and say odd things in them."""
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from io import BytesIO
 from random import Random
 from typing import Any
@@ -104,6 +106,46 @@ def tiff(random: Random, content: bytes) -> bytes:
         new = struct.pack("<d", float(number(random))) if size == 8 else random.randbytes(size)
         data[place : place + size] = new
     return bytes(data)
+
+
+def geopackage(random: Random, content: bytes) -> bytes:
+    """A cell given another value, or a table changed by what SQLite can say."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(content)
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        table = random.choice(tables)
+        columns = [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
+        column = random.choice(columns)
+        if random.random() < 0.8:
+            old = database.execute(f'SELECT "{column}" FROM "{table}" LIMIT 1').fetchone()
+            database.execute(f'UPDATE "{table}" SET "{column}" = ?', (_cell(random, old[0] if old else None),))
+        else:
+            database.execute(
+                random.choice(
+                    (
+                        f'DELETE FROM "{table}"',
+                        f'DROP TABLE "{table}"',
+                        f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "{random.choice(("x", "geom", "fid"))}"',
+                        f'ALTER TABLE "{table}" ADD COLUMN "lcz2" {random.choice(("BLOB", "TEXT", "DATE", "JSON"))}',
+                        f'INSERT INTO "{table}" SELECT * FROM "{table}"',
+                        f'CREATE VIEW "v{random.randrange(9)}" AS SELECT * FROM "{table}"',
+                    )
+                )
+            )
+        database.commit()
+        return database.serialize()
+
+
+def _cell(random: Random, old: Any) -> Any:
+    """Another value for a cell; bytes, such as a geometry, are changed in one place."""
+    if isinstance(old, bytes) and old and random.random() < 0.7:
+        changed = bytearray(old)
+        changed[random.randrange(len(changed))] = random.choice((0, 1, 2, 3, 6, 7, 0x7F, 0xFF, random.randrange(256)))
+        return bytes(changed)
+    value = random.choice((*EXTREMES, *TEXTS, None, b"", b"GP\0\1", b"\xff" * 40))
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return value if not isinstance(value, int) or abs(value) < 2**63 else float(number(random))
 
 
 def yaml_text(random: Random, content: bytes, changed: Callable[[Random, Any], Any]) -> bytes:

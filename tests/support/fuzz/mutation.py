@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
-from support.fuzz.formats import hdf5, tiff, yaml_text
+from support.fuzz.formats import geopackage, hdf5, tiff, yaml_text
 from support.fuzz.values import EXTREMES, TOKENS, number, value
 
 Mutation = Callable[[Random, bytes], bytes]
@@ -71,10 +71,22 @@ def _wrapped(whole: float, form: str, size: int) -> bytes:
     return (int(whole) % 2 ** (8 * size)).to_bytes(size, order)
 
 
+PARTS = (
+    re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"),
+    re.compile(r'"[^"\n]*"'),
+    re.compile(r"^[^\n]*\n", re.MULTILINE),
+    re.compile(r"\w+"),
+    re.compile(r"[\[\]{}:,]"),
+)
+"""Parts of a text that are replaced."""
+
+
 def _text(random: Random, content: bytes) -> bytes:
     """Numbers, quoted words and lines of a text replaced, doubled or left out."""
     text = content.decode("utf-8", "surrogateescape")
-    pattern = random.choice((r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", r'"[^"\n]*"', r"[^\n]*\n", r"\w+", r"[\[\]{}:,]"))
+    pattern = random.choice(
+        (r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", r'"[^"\n]*"', r"(?m)^[^\n]*\n", r"\w+", r"[\[\]{}:,]")
+    )
     places = list(re.finditer(pattern, text))
     if not places:
         return _bits(random, content)
@@ -96,7 +108,8 @@ def json_changed(random: Random, values: Any) -> Any:
     if kind == 0:
         del holder[key]
     elif kind == 1 and isinstance(holder, list):
-        holder.extend([holder[key]] * random.choice((1, 3, 2000)))
+        most = MOST // len(json.dumps(holder[key]))  # more would be cut off, and leave no JSON
+        holder.extend([holder[key]] * min(random.choice((1, 3, 2000)), most))
     elif kind == 1:
         holder[str(value(random))[:50]] = holder[key]
     elif kind == 2:
@@ -182,6 +195,10 @@ BY_SUFFIX: dict[str, Mutation] = {
     "safetensors": _safetensors,
     "npy": _npy,
     "npz": _zip,
+    "kmz": _zip,
+    "zip": _zip,
+    "kml": _text,
+    "gpkg": geopackage,
     "pt": _zip,
     "h5": hdf5,
     "tif": tiff,

@@ -201,6 +201,7 @@ def _listen(reading: int, child: int, progress: mmap.mmap) -> tuple[list[str], b
 def _read(harness: Harness, indices: range, progress: mmap.mmap, report: Callable[[str], object]) -> None:
     """Try inputs in this process."""
     harness.begin()
+    tempfile.tempdir = str(harness.temporary)
     limit_memory()
     begins = peak_bytes()  # that of the process it comes from, which may be a large one
     warnings.simplefilter("error")

@@ -206,6 +206,11 @@ def adopted(folder: Path) -> list[Files]:
     return made
 
 
+def foreign(folder: Path) -> list[Files]:
+    """The same networks without a manifest."""
+    return [{"x.onnx": files["model.onnx"]} for files in adopted(folder)]
+
+
 def run_folders(folder: Path) -> list[Files]:
     """All that a report shows."""
     found = []

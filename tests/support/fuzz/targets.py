@@ -33,7 +33,7 @@ from compactnas.runs import folder as runs
 from compactnas.space.genotype import Genotype
 from compactnas.studies import expand
 from compactnas.studies.config import read_study
-from support.fuzz import seeds
+from support.fuzz import catalogue_inputs, label_inputs, seeds
 from support.fuzz.mutation import mutated
 
 Files = dict[str, bytes]
@@ -93,13 +93,15 @@ class Harness:
         self.seeds = target.seeds(folder / "seeds")
         self._known = {name for files in self.seeds for name in files}
         self._there: Files = {}
-        self.inputs = folder / "inputs"
+        self.inputs, self.temporary = folder / "inputs", folder / "temporary"
         self.inputs.mkdir()
+        self.temporary.mkdir()
 
     def begin(self) -> None:
         """Begin in an empty folder: what another process left in it is not known here."""
-        shutil.rmtree(self._folder)
-        self._folder.mkdir()
+        for emptied in (self._folder, self.temporary):
+            shutil.rmtree(emptied)
+            emptied.mkdir()
         self._there = {}
 
     def input(self, random: Random) -> bytes:
@@ -232,7 +234,19 @@ def _adopted(folder: Path) -> None:
         network.scores(np.full((2, taken.bands, taken.patch_px, taken.patch_px), 0.2, np.float32))
 
 
+def _onnx(folder: Path) -> None:
+    """Adopt a file, as the command does."""
+    from compactnas.adopted.adopting import Description, adopt
+
+    out = folder.parent / "adopted"
+    try:
+        adopt(folder / "x.onnx", out, Description(("B02", "B03", "B04", "B08"), tuple("abcd"), False, 0.0001))
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
 TARGETS = {
+    "onnx": Target(_onnx, seeds.foreign, needs="onnxruntime"),
     "adopted": Target(_adopted, seeds.adopted, needs="onnxruntime"),
     "genotype": Target(_genotype, seeds.genotypes),
     "manifest": Target(_manifest, seeds.packed_sets),
@@ -244,4 +258,13 @@ TARGETS = {
     "pictures": Target(_pictures, seeds.pictures),
     "checkpoint": Target(_checkpoint, seeds.checkpoints),
     "report": Target(_report, seeds.run_folders, inputs=10_000),
+    "split": Target(label_inputs.read_split, label_inputs.splits),
+    "table": Target(label_inputs.read_table, label_inputs.tables),
+    "geojson": Target(label_inputs.read_vector, label_inputs.geojson, needs="pyogrio"),
+    "kml": Target(label_inputs.read_vector, label_inputs.kml, needs="pyogrio"),
+    "geopackage": Target(label_inputs.read_vector, label_inputs.geopackage, needs="pyogrio"),
+    "shapefile": Target(label_inputs.read_vector, label_inputs.shapefile, needs="pyogrio"),
+    "flatgeobuf": Target(label_inputs.read_vector, label_inputs.flatgeobuf, needs="pyogrio"),
+    "item": Target(catalogue_inputs.read_items, catalogue_inputs.items, needs="rasterio"),
+    "catalogue": Target(catalogue_inputs.read_answers, catalogue_inputs.answers, needs="pystac_client"),
 }
