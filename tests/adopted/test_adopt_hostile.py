@@ -73,6 +73,12 @@ def claims(shape: list[int], *, held: int = 1) -> Any:
     return model
 
 
+def untyped() -> Any:
+    model = claims([])
+    model.graph.initializer[0].data_type = 0
+    return model
+
+
 def sparse() -> Any:
     model = means()
     model.graph.sparse_initializer.add()
@@ -154,18 +160,19 @@ FILES: dict[str, tuple[Make, str]] = {
     "weights of a negative size": (lambda: claims([-1]), "says that it has -1 values, but holds 1"),
     "weights of an overflowing size": (lambda: claims([2**62, 4]), "says that it has .* but holds 1"),
     "sparse weights": (sparse, "has sparse weights"),
+    "weights of no type": (untyped, "holds no plain numbers"),
     "texts as weights": (odd_numbers, "holds no plain numbers"),
-    "a trillion values by Expand": (lambda: grown("Expand", e=np.array([10**12, 4])), "at most 256 million"),
-    "a trillion values by Tile": (lambda: grown("Tile", t=np.array([10**6, 10**6])), "at most 256 million"),
+    "a trillion values by Expand": (lambda: grown("Expand", e=np.array([10**12, 4])), "at most 128 million"),
+    "a trillion values by Tile": (lambda: grown("Tile", t=np.array([10**6, 10**6])), "at most 128 million"),
     "a trillion values by padding": (
         lambda: grown("Pad", p=np.array([0, 0, 10**6, 10**6])),
-        "at most 256 million",
+        "at most 128 million",
     ),
     "a trillion values by ConstantOfShape": (
         lambda: means(node("ConstantOfShape", "s", "big"), node("Identity", "logits", "scores"), s=BIG),
-        "at most 256 million",
+        "at most 128 million",
     ),
-    "doubling sixty times": (doubled, "at most 256 million|do not fit together"),
+    "doubling sixty times": (doubled, "at most 128 million|do not fit together"),
     "a shape out of pixels": (from_pixels, "cannot tell the size of 'big'"),
     "shapes that do not fit": (
         lambda: means(node("Add", "logits five", "scores"), five=np.ones(5, np.float32)),
@@ -218,6 +225,12 @@ def test_a_file_that_is_no_classifier_is_one_line(
 def test_a_file_that_is_not_onnx(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
     refused(tmp_path, capsys, "adopt", str(tmp_path / "model.onnx"), "-o", str(tmp_path / "theirs"), *FOUR)
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.onnx").touch()
+    said = refused(tmp_path, capsys, "adopt", str(tmp_path / "x.onnx"), "-o", str(tmp_path / "theirs"), *FOUR)
+    assert "x.onnx: is empty; export the network again, in one file" in said
 
 
 def test_a_file_that_is_cut_off_anywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,7 +350,7 @@ def test_a_file_that_was_exchanged_is_checked_again(
     assert "does not match its checksum" in refused(tmp_path, capsys, *words)
     raw = json.loads((theirs / "adopted.json").read_text()) | {"sha256": hashlib.sha256(content).hexdigest()}
     (theirs / "adopted.json").write_text(json.dumps(raw))
-    assert "at most 256 million" in refused(tmp_path, capsys, *words)
+    assert "at most 128 million" in refused(tmp_path, capsys, *words)
     (theirs / "model.onnx").rename(tmp_path / "outside.onnx")
     (theirs / "model.onnx").symlink_to(tmp_path / "outside.onnx")
     assert "is a link" in refused(tmp_path, capsys, *words)

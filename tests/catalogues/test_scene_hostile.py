@@ -121,3 +121,19 @@ def test_files_of_other_numbers_than_declared_are_one_line(
     assets["blue"]["raster:bands"][0]["nodata"] = -9999
     said = refused(capsys, words(catalogue, tmp_path / "c.tif", "--cloud-classes", "-"))
     assert "B02: declares -9999 as no data, but holds numbers of type uint16" in said
+
+
+@pytest.mark.parametrize("harm", ["a geometry without end", "a corner beyond the Earth", "a corner of 400 digits"])
+def test_numbers_and_shapes_of_an_item_are_bounded(harm: str, tmp_path: Path) -> None:
+    from support.fuzz.catalogue_inputs import items, read_items
+
+    made = json.loads(items(tmp_path)[0]["items.json"])
+    if harm.startswith("a geometry"):
+        made[0]["bbox"], deep = None, [[13.5, 52.5]]
+        for _ in range(900):
+            deep = [deep]
+        made[0]["geometry"]["coordinates"] = deep
+    for asset in made[0]["assets"].values() if "corner" in harm else ():
+        asset["proj:transform"][2] = 1e308 if "Earth" in harm else 10**17
+    (tmp_path / "items.json").write_text(json.dumps(made))
+    read_items(tmp_path)

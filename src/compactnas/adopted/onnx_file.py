@@ -30,6 +30,8 @@ def parse_onnx(content: bytes, file: Path, advice: str) -> Any:
         UserError: The file is not ONNX, or refers to other files.
     """
     require_onnx("onnx", "onnxruntime")
+    if not content:
+        raise UserError(f"{file}: is empty; {advice}")
     import onnx
     from google.protobuf.message import DecodeError
 

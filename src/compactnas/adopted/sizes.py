@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from compactnas.adopted.onnx_file import reason_of, tensors_of
 from compactnas.errors import UserError
 
-MOST_VALUES = 2**28
-"""Largest number of values in all tensors of a batch together: 1 GiB in float32."""
+MOST_VALUES = 2**27
+"""Largest number of values in all tensors of a batch together: 512 MiB in float32."""
 SMALL = 64
 """Largest number of values of a tensor that can be a part of a shape."""
 ROUNDS = 100
@@ -64,8 +64,9 @@ def require_whole(graph: Any, file: Path) -> None:
             raise UserError(f"{file}: has an operation {node.op_type} without input or output; export it again")
     if graph.sparse_initializer:
         raise UserError(f"{file}: has sparse weights; convert them to dense ones")
+    weights = {tensor.name for tensor in graph.initializer}
     for tensor in tensors_of(graph):
-        if not tensor.data_type and not tensor.dims:
+        if not tensor.data_type and not tensor.dims and tensor.name not in weights:
             continue  # an attribute without a tensor
         if tensor.data_type not in [getattr(onnx.TensorProto, form) for form in FORMS]:
             raise UserError(f"{file}: {tensor.name[:80]!r} holds no plain numbers; export the network in float32")

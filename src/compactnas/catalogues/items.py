@@ -20,6 +20,8 @@ CLOUDS = "clouds"
 """Name of the asset with the cloud mask."""
 MINUTES_PER_DEGREE = 4
 """Solar time moves on by this much per degree of longitude."""
+FARTHEST_M = 1e8
+"""Largest coordinate of a corner in metres, more than the Earth's circumference."""
 LONGEST = 4096
 """Longest address of a file."""
 
@@ -98,7 +100,7 @@ def choose(
     for item in items:
         try:
             reason, observation = _judged(item, area, config, sensor, bands, missing)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             if isinstance(error, UserError):
                 raise
             reason, observation = "malformed", None
@@ -231,7 +233,9 @@ def _corner(
     for place in (*files.values(), item["properties"]):
         transform = place.get("proj:transform")
         if isinstance(transform, list) and len(transform) >= 6 and transform[0] == -transform[4] == pixel_m:
-            return float(transform[2]), float(transform[5])
+            corner = float(transform[2]), float(transform[5])
+            if max(map(abs, corner)) <= FARTHEST_M:  # and not NaN
+                return corner
     return None
 
 
