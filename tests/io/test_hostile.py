@@ -150,14 +150,18 @@ IMAGES, LABELS = npy("<u2", (8, 1, 2, 2), bytes(64)), npy("<i8", (8,), bytes(64)
 FAR = npy("<i8", (8,), struct.pack("<8q", *[TRILLION] * 8))
 
 
-def bomb_of_zeros(where: Path) -> Path:
-    """A megabyte that unpacks to a thousand."""
+def bomb_of_zeros(where: Path, mib: int = 1024) -> Path:
+    """A small file that unpacks to a thousand times its size."""
     path = where / "set.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made, made.open("images.npy", "w") as member:
-        member.write(npy("<u2", (2**29, 1, 1, 1), b""))
-        for _ in range(1024):
+        member.write(npy("<u2", (mib * 2**19, 1, 1, 1), b""))
+        for _ in range(mib):
             member.write(bytes(2**20))
     return path
+
+
+def bomb_within_the_limit(where: Path) -> Path:
+    return bomb_of_zeros(where, 400)
 
 
 def pickle_in_an_archive(where: Path) -> Path:
@@ -205,7 +209,11 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "labels without end": (archive(images=IMAGES, labels=npy("<i8", (TRILLION, 0))), "array `labels` cannot be read"),
     "text of nothing without end": (archive(images=npy("<U0", (TRILLION,)), labels=LABELS), "it holds empty text"),
     "a class without end": (archive(images=IMAGES, labels=FAR), "a class 1000000000000 without a name"),
-    "a bomb of zeros": (bomb_of_zeros, "its images take 1.0 GiB of memory; raise data.preload_gib, now 0.5"),
+    "a bomb of zeros": (bomb_of_zeros, "its images take 1.0 GiB of memory; raise --data.preload-gib, now 0.5"),
+    "a bomb within the limit": (
+        bomb_within_the_limit,
+        "times its size, as no images do; if it is yours, write",
+    ),
     "a pickle in an archive": (pickle_in_an_archive, "array `group` cannot be read"),
     "HDF5 without end": (endless_hdf5, "says that it holds 1000000000000 patches"),
     "HDF5 of maps": (wide_hdf5, "are too large for a patch"),

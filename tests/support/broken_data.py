@@ -180,6 +180,14 @@ BROKEN: dict[str, tuple[Callable[[Path], DataConfig], str]] = {
     "unknown layout": (arrays(layout=np.array("CHWN")), "`layout` is 'CHWN'"),
     "complex images": (arrays(images=PICTURES * 1j), "of dtype complex128"),
     "no patches": (arrays(images=PICTURES[:0]), "hold no patch"),
+    "NaN in labels": (
+        arrays(images=PICTURES, labels=np.where(np.arange(40) == 9, np.nan, np.arange(40) % 3)),
+        "`labels`, row 9: is not a whole number",
+    ),
+    "float64 beyond float32": (
+        arrays(images=np.where(np.arange(40)[:, None, None, None] == 9, 1e39, PICTURES.astype(np.float64))),
+        "`images`, row 9: holds pixels of more than 3.4e+38, the largest number of float32; repair it",
+    ),
     "NaN in images": (
         arrays(images=np.where(np.arange(40)[:, None, None, None] == 9, np.nan, PICTURES)),
         "row 9: holds",

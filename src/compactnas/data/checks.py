@@ -17,6 +17,9 @@ MOST_PATCHES = 2**22
 MOST_VALUES = 2**24
 """Maximum number of values in a patch: 1024 x 1024 pixels with 16 bands."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number of float32."""
+
 MOST_NAME_BYTES = 2**28
 """Maximum memory for the names of all patches, in bytes."""
 
@@ -50,14 +53,22 @@ def classes_of_one_hot(matrix: NDArray[np.generic], where: str, first: int = 0) 
 
 
 def require_finite(images: NDArray[Any], rows: Indices, where: str) -> None:
-    """Refuse NaN and infinite pixels; `rows` are the row numbers for the error message."""
+    """Refuse pixels that float32, in which networks compute, cannot hold; `rows` are the row numbers for the error."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if images.dtype.kind == "f" and np.isfinite(
-            np.vdot(images, images)
-        ):  # fast; an overflow falls through to the exact check
+        # Fast: if the sum of squares is small enough, so is each pixel. Otherwise the exact check decides.
+        square = np.vdot(images, images) if images.dtype.kind == "f" else np.inf
+        if np.isfinite(square) and (images.dtype.itemsize <= 4 or square <= LARGEST**2):
             return
-    finite = np.isfinite(images).reshape(len(images), -1).all(1)
-    if not finite.all():
-        raise UserError(
-            f"{where}, row {rows[int(finite.argmin())]}: holds NaN or infinite pixels; repair it or leave it out"
-        )
+    fine = np.array([wrong_pixels(image) == "" for image in images])
+    if not fine.all():
+        row = int(fine.argmin())
+        raise UserError(f"{where}, row {rows[row]}: holds {wrong_pixels(images[row])}; repair it or leave it out")
+
+
+def wrong_pixels(images: NDArray[Any]) -> str:
+    """Say which pixels float32 cannot hold: NaN and infinite ones, or too large ones; empty if it can hold all."""
+    if not np.isfinite(images).all():
+        return "NaN or infinite pixels"
+    if images.dtype.kind == "f" and images.dtype.itemsize > 4 and (np.abs(images) > LARGEST).any():
+        return f"pixels of more than {LARGEST:.2g}, the largest number of float32"
+    return ""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.checks import wrong_pixels
 from compactnas.data.formats.packed import open_packed
 from compactnas.data.source import Facts, Images, Indices
 from compactnas.errors import UserError
@@ -84,8 +85,8 @@ class SamplesSource:
             image = self._image(row)
             if image.shape != self._shape:
                 raise UserError(f"{self._name}, sample {row}: has shape {image.shape}, the first one {self._shape}")
-            if image.dtype.kind == "f" and not np.isfinite(image).all():
-                raise UserError(f"{self._name}, sample {row}: holds NaN or infinite pixels; leave it out")
+            if image.dtype.kind == "f" and (wrong := wrong_pixels(image)):
+                raise UserError(f"{self._name}, sample {row}: holds {wrong}; leave it out")
             images[place] = image
         return images, self.facts.labels[indices]
 

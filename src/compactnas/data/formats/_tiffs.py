@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.checks import wrong_pixels
 from compactnas.data.footprints import Footprints
 from compactnas.errors import UserError
 from compactnas.scenes.bands import band_names
@@ -46,8 +47,8 @@ class Tiffs:
                     f"{self.numbers}; convert it, or leave it out"
                 )
             values = reflectance(raster.read(), raster)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise UserError(f"{file}: holds NaN or infinite pixels; repair or leave it out")
+        if values.dtype.kind == "f" and (wrong := wrong_pixels(values)):
+            raise UserError(f"{file}: holds {wrong}; repair or leave it out")
         return values
 
     def footprints(self, files: list[Path]) -> Footprints | None:

@@ -32,6 +32,9 @@ from compactnas.lcz import BUILT, NAMES
 Array = NDArray[np.generic]
 
 CHUNK = 1024
+MOST_RATIO = 100
+"""Largest ratio of an archive's content to its size, above `SMALL_GIB`. Satellite images compress two- to tenfold."""
+SMALL_GIB = 0.25
 MOST_CLASSES = 10_000
 
 
@@ -51,6 +54,12 @@ class _Archive:
         if gib > limit_gib:
             raise UserError(
                 f"{path}: its images take {gib:.1f} GiB of memory; raise data.preload_gib, now {limit_gib:g}"
+            )
+        ratio = gib * 2**30 / max(1, path.stat().st_size)
+        if gib > SMALL_GIB and ratio > MOST_RATIO:
+            raise UserError(
+                f"{path}: unpacks to {gib:.1f} GiB, {ratio:.0f} times its size, as no images do; if it is yours, write "
+                "it with np.savez, without compression"
             )
 
     def read(self, name: str) -> Array:
@@ -146,7 +155,8 @@ def _labels(archive: _Archive, patches: int) -> tuple[NDArray[np.int64], tuple[s
     if values.ndim == 2:
         labels = classes_of_one_hot(values, where)
     else:
-        labels = values.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # NaN is refused next, by its row
+            labels = values.astype(np.int64)
         if (labels != values).any():
             raise UserError(f"{where}, row {int((labels != values).argmax())}: is not a whole number")
     named = "class_names" in archive.sizes

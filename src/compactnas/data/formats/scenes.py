@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compactnas.config.reading import Reading
-from compactnas.data.checks import require_patch
+from compactnas.data.checks import require_patch, wrong_pixels
 from compactnas.data.footprints import Footprints
 from compactnas.data.formats import DataFormat
 from compactnas.data.formats._labelled_scenes import LabelledScene, read_scenes
@@ -71,9 +71,9 @@ class SceneSource:
     def _window(self, scene: LayeredScene, path: Path, index: np.int64) -> NDArray[Any]:
         (row, column), side = self.corners[index].tolist(), self.window_px
         pixels = scene.values(Window(row, column, side, side))
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        if pixels.dtype.kind == "f" and (wrong := wrong_pixels(pixels)):
             where = f"{path}, window at row {row}, column {column}"
-            raise UserError(f"{where}: holds NaN or infinite pixels; declare them as no data, or leave it out")
+            raise UserError(f"{where}: holds {wrong}; declare them as no data, or leave it out")
         return pixels
 
 
