@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from preparing import checksums, make_file, packed, start
+
+from compactnas.config import DataConfig
+from compactnas.data.packing import pack
+from compactnas.errors import UserError
 
 PATCHES = 3000
 SLOWLY = """
@@ -40,3 +48,51 @@ def test_killed_with_9_half_way_it_ends_with_the_same_checksums(tmp_path: Path) 
     assert start(source, tmp_path / "cut").wait() == 0
     assert checksums(tmp_path / "cut") == checksums(tmp_path / "whole")
     assert not (tmp_path / "cut.part").exists()
+
+
+def test_killed_at_any_point_after_the_set_is_complete_it_can_be_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill during the removal of the work folder leaves a part of it; the state is there to the last."""
+    source, cut = tmp_path / "training.h5", tmp_path / "cut"
+    make_file(source, 40)
+
+    class Killed(BaseException):
+        """Stands for a kill; nothing may catch it."""
+
+    for spared in range(4):
+        calls = [0]
+
+        def remove(path: Path, *, last: int = spared, seen: list[int] = calls) -> None:
+            inside = path.parent == cut.with_name("cut.part") and cut.exists()
+            seen[0] += inside
+            if inside and seen[0] > last:
+                raise Killed
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108 (`unlink` of a path is this function)
+
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(Path, "unlink", lambda path, missing_ok=False: remove(path))
+            pack.prepare(DataConfig(str(source)), cut)
+        assert cut.exists()
+        if cut.with_name("cut.part").exists():
+            # Once the state is gone, the set is like any other that is there already.
+            there = (
+                contextlib.nullcontext()
+                if (cut.with_name("cut.part") / "state.json").exists()
+                else pytest.raises(UserError, match="exists already")
+            )
+            with there:
+                pack.prepare(DataConfig(str(source)), cut)
+        assert not cut.with_name("cut.part").exists()
+        shutil.rmtree(cut)
+
+
+def test_an_empty_work_folder_beside_a_set_is_removed(tmp_path: Path) -> None:
+    source, cut = tmp_path / "training.h5", tmp_path / "cut"
+    make_file(source, 40)
+    pack.prepare(DataConfig(str(source)), cut)
+    cut.with_name("cut.part").mkdir()
+    with pytest.raises(UserError, match="exists already"):
+        pack.prepare(DataConfig(str(source)), cut)
+    assert not cut.with_name("cut.part").exists()

@@ -81,13 +81,17 @@ def sole_writer(folder: Path, *, wait_s: float = 0.0, also: Sequence[Path] = ())
         lock.release()
 
 
-def remove_workplace(folder: Path) -> None:
+def remove_workplace(folder: Path, last: str = "") -> None:
     """Remove a folder of unfinished work that this process has locked, with everything in it.
 
     The lock file goes last. If the process is killed before, the next one still finds a folder of ours.
+
+    Args:
+        folder: Folder of unfinished work.
+        last: Name of a file that goes after all others but the lock, because it describes the work.
     """
     require_own(folder / LOCK)
-    for inner in folder.iterdir():
+    for inner in sorted(folder.iterdir(), key=lambda inner: inner.name == last):
         if inner.name == LOCK:
             continue
         if inner.is_dir() and not inner.is_symlink():

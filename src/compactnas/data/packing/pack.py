@@ -32,7 +32,7 @@ from compactnas.data.reflectance_checks import is_scaled_twice
 from compactnas.data.source import Facts, Images, Indices, Progress, Source
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_json
-from compactnas.io.sole_writer import remove_workplace, require_own, workplace
+from compactnas.io.sole_writer import LOCK, OWNER, remove_workplace, require_own, workplace
 
 CHUNK_BYTES = 2 * 2**20
 """Size of a chunk of patches as float32: small enough for the cache of a core."""
@@ -100,7 +100,7 @@ def pack(
                         f"{source.facts.name}: has values that do not fit {dtype}; use --dtype auto"
                     ) from None
                 _pack(source, work, destination, fingerprint, "float32", progress)
-        remove_workplace(work)
+        remove_workplace(work, last=STATE)
     return destination
 
 
@@ -129,6 +129,9 @@ def _is_finished(destination: Path, fingerprint: str) -> bool:
 
 def _require_free(destination: Path, fingerprint: str = "") -> None:
     if destination.exists() and not _is_finished(destination, fingerprint):
+        work = _work_of(destination)
+        if work.is_dir() and {file.name for file in work.iterdir()} <= {LOCK, OWNER}:
+            shutil.rmtree(work, ignore_errors=True)  # left by a call that was killed at its very end
         raise UserError(f"{destination}: exists already; remove it, or choose another folder")
 
 
