@@ -16,6 +16,7 @@ from support.slow import SLOW, rank
 # Every annotated argument and result of the package is checked while tests run, shapes included.
 check_annotations("compactnas")
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("support.hostile")  # so that its asserts hold under `python -O`, too
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

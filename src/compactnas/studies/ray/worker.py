@@ -223,5 +223,6 @@ def unpack(files: Files, root: Path) -> None:
     """Write packed files, each whole or not at all. The file that marks a job as done comes last."""
     for name in sorted(files, key=lambda name: PurePosixPath(name).name == LAST):
         path = PurePosixPath(name)
-        assert not path.is_absolute() and ".." not in path.parts, name
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(f"a worker sent the file {name[:100]!r}, which lies outside the study; start its job again")
         write_bytes(root / path, files[name])
