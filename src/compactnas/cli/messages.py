@@ -13,6 +13,9 @@ from compactnas.io.untrusted import read_yaml
 KEYS = re.compile(r"([a-z_]+(?:\.[a-z_]+)?(?:, [a-z_]+(?:\.[a-z_]+)?)*): ")
 """Start of a message about one or more options: `search.epochs: ...`."""
 
+OPTION = re.compile(r"(?<![\w./-])(?:--)?((?:data|space|search|train|machine)\.[a-z]+(?:_[a-z]+)*)(?![\w./])")
+"""A key inside a message, with or without the dashes of an option."""
+
 CONFIG_OPTIONS = {"--config": "", "--data": "data.", "--space": "space.", "--search": "search.", "--train": "train."}
 """Option that takes a YAML file -> prefix of the keys in the file."""
 
@@ -25,6 +28,9 @@ def as_typed(message: str, words: Sequence[str]) -> str:
         words: Arguments of the command line.
     """
     match = KEYS.match(message)
+    start = match.end() if match else 0
+    if not set(words) & {"study", *CONFIG_OPTIONS}:  # whose keys are in a file
+        message = message[:start] + OPTION.sub(lambda found: _dashed(found[1]), message[start:])
     if match is None:
         return message
     typed = {word.partition("=")[0].lstrip("-").replace("-", "_") for word in words if word.startswith("--")}
@@ -33,10 +39,14 @@ def as_typed(message: str, words: Sequence[str]) -> str:
     return f"{keys}: {message[match.end() :]}"
 
 
+def _dashed(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
 def _typed(key: str, typed: set[str], files: dict[str, dict[str, Any]]) -> str:
     for name in (key, key.rpartition(".")[2]):
         if name in typed:
-            return f"--{name.replace('_', '-')}"
+            return _dashed(name)
     for file, values in files.items():
         if _holds(values, key.split(".")):
             return f"{key} in {file}"

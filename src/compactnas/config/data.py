@@ -46,11 +46,11 @@ class DataConfig:
         bands: Names of the bands to keep, in this order; all bands if empty.
         downsample: Side of the blocks of pixels to average: 2 makes 32 px of 64 px.
         labels: File with the labels of a scene, or of all scenes of a folder (LCZ raster, or polygons as GeoJSON, KML,
-            KMZ, GeoPackage, shapefile or FlatGeobuf); if empty, the file beside each scene.
+            KMZ, GeoPackage, shapefile, FlatGeobuf or GeoParquet); if empty, the file beside each scene.
         label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`. With
             a field that holds no LCZ, the classes are its values.
-        label_band: Band of a raster of labels that holds the classes, by number or description; if empty, `lcz` or the
-            first.
+        label_band: Band of a raster of labels that holds the classes, by number or description; if empty, `lcz`,
+            `lczFilter` or the first.
         window_px: Side of the window at each label of a scene, in pixels.
         stride_px: Distance between neighbouring windows of a scene, in pixels; 0 means about 100 m.
         scene_bands: Names of the bands of a scene in order, B02,B03,..., or a preset: s2-13, s2-12, s2-10, eurosat,

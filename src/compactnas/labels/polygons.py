@@ -18,7 +18,7 @@ from compactnas.labels.geojson import LON_LAT
 from compactnas.labels.reading import Features, counted, read_features
 from compactnas.labels.shapes import Bounds, faults, meets, shapes_of
 
-OPTION = "--data.label_field"
+OPTION = "--data.label-field"
 IDENTITIES = ("id", "fid", "objectid", "ogcfid", "uuid", "globalid", "polygonid")
 """Usual names of fields that identify features, in lower case and without underscores."""
 LONGEST_NAME = 60

@@ -151,8 +151,8 @@ def assess(
     Args:
         map_file: GeoTIFF of LCZ numbers with 0 declared as no data.
         truth_file: GeoTIFF with cells of any size, in any coordinate system, or polygons with a field `lcz` or `class`:
-            GeoJSON, KML, KMZ, GeoPackage, shapefile or FlatGeobuf.
-        band: Band of the map, by number or description; if empty, `lcz` or the first.
+            GeoJSON, KML, KMZ, GeoPackage, shapefile, FlatGeobuf or GeoParquet.
+        band: Band of the map, by number or description; if empty, `lcz`, `lczFilter` or the first.
         truth_band: Band of a reference raster, likewise.
         label_field: Field of the polygons that holds their class; if empty, a usual one such as `lcz` or `class`.
         held_out: Folder of the run that was trained on the reference; if given, only the polygons or areas of its test

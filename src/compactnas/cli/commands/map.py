@@ -1,4 +1,4 @@
-"""`compactnas map`: map a whole city from a Sentinel-2 scene."""
+"""`compactnas map`: map a whole city from a satellite scene."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def build() -> Parser:
     parser = Parser(
         "map",
         "MODEL SCENE [SCENE ...] -o DIR [options]",
-        "Map the Local Climate Zones of a Sentinel-2 scene with the network of a run, an export or `adopt`. Writes "
+        "Map the Local Climate Zones of a scene (Sentinel-2, Landsat, HLS) with the network of a run, an export or "
+        "`adopt`. Writes "
         "GeoTIFFs of the classes, the filtered classes and the probabilities, a picture, and a page to open in a "
         "browser. Several scenes of the same place (seasons) vote. To continue an interrupted map, give the same "
         "command again.",
@@ -109,7 +110,7 @@ def _given(kind: type[Config], options: Namespace) -> Config:
 
 COMMAND = Command(
     group="Use a network",
-    summary="map a city from a Sentinel-2 scene",
+    summary="map a city from a satellite scene",
     examples=(
         "compactnas map run scene.tif -o city",
         "compactnas map export spring.tif summer.tif -o city --lonlat",
