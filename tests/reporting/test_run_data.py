@@ -135,12 +135,12 @@ def test_an_older_run_is_shown_with_what_it_has(landsat: Path, tmp_path: Path) -
 
 
 def write_data(run: Path, format_: str = "packed", **part: Any) -> Path:
-    """Add `data.json` and `task.json`, as a run on patches of 30 m writes them."""
+    """Add `data_summary.json` and `task.json`, as a run on patches of 30 m writes them."""
     test = {"patches": 170, "groups": 9, "classes": [10] * 17} | part
     summary = {"name": "mine", "format": format_, "unit": "group", "parts": {"test": test}}
     names = json.loads((run / "evaluation.json").read_text())["classes"]
     task = {"bands": ["a", "b"], "classes": names, "patch_px": 8, "lcz": len(names) == 17, "pixel_m": 30.0}
-    (run / "data.json").write_text(json.dumps(summary), encoding="utf-8")
+    (run / "data_summary.json").write_text(json.dumps(summary), encoding="utf-8")
     (run / "task.json").write_text(json.dumps(task), encoding="utf-8")
     return run
 
@@ -182,9 +182,9 @@ def test_a_network_no_better_than_the_largest_class_is_noted(tmp_path: Path) -> 
 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     run = write_data(write_run(tmp_path / "run", epochs=2))
-    summary = json.loads((run / "data.json").read_text())
+    summary = json.loads((run / "data_summary.json").read_text())
     summary |= {"name": HOSTILE, "unit": HOSTILE, "parts": {HOSTILE: summary["parts"]["test"]}}
-    (run / "data.json").write_text(json.dumps(summary))
+    (run / "data_summary.json").write_text(json.dumps(summary))
     raw = json.loads((run / "evaluation.json").read_text())
     counts = GroupCounts(HOSTILE, (HOSTILE,), (raw["n"],), (0,), 9, {"oa": (0.0, 1.0)})
     (run / "evaluation.json").write_text(json.dumps(raw | {"groups": counts.to_json()}))
@@ -194,10 +194,10 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("data.json", "[1]"),
-        ("data.json", '{"name": "x"}'),
-        ("data.json", '{"name": "x", "format": "", "unit": "", "parts": {"test": 3}}'),
-        ("data.json", '{"name": "x", "format": "", "unit": "", "parts": []}'),
+        ("data_summary.json", "[1]"),
+        ("data_summary.json", '{"name": "x"}'),
+        ("data_summary.json", '{"name": "x", "format": "", "unit": "", "parts": {"test": 3}}'),
+        ("data_summary.json", '{"name": "x", "format": "", "unit": "", "parts": []}'),
         ("task.json", "{}"),
     ],
 )

@@ -95,6 +95,6 @@ def test_resuming_with_other_data_is_refused_and_other_versions_are_told(
 
 
 def test_a_broken_record_is_one_line(project: Path) -> None:
-    Path("run/data_source.json").write_text('{"other": 1}')
-    with pytest.raises(UserError, match=r"run/data_source\.json: not a record of data; remove it"):
+    Path("run/data_fingerprint.json").write_text('{"other": 1}')
+    with pytest.raises(UserError, match=r"run/data_fingerprint\.json: not a record of data; remove it"):
         read_config(Path("run"))

@@ -38,7 +38,7 @@ FEW = {
 }
 """Two searches, a baseline, the found network and a random one: five jobs."""
 
-OTHERWISE = ("seconds.json", LOG, "data_source.json")
+OTHERWISE = ("seconds.json", LOG, "data_fingerprint.json")
 """What differs between two runs: when it was, how long it took, and where the data lies as seen from the folder."""
 
 # Ray takes 127.0.0.1 for the machine's address in the network; this one stays on the machine.

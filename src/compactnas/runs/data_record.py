@@ -19,7 +19,7 @@ from compactnas.data import Dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 
-FILE = "data_source.json"
+FILE = "data_fingerprint.json"
 SAMPLED = 64
 """Number of patches, spread over the training part, whose pixels count in the fingerprint."""
 PATHS = ("path", "labels", "split_csv")

@@ -12,7 +12,7 @@ from compactnas.data import Dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 
-FILE = "data.json"
+FILE = "data_summary.json"
 
 
 @dataclass(frozen=True)

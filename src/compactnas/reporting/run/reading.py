@@ -64,7 +64,7 @@ class RunFolder:
         train: Rows of `train/metrics.jsonl`.
         evaluation: Values of `evaluation.json`.
         task: Values of `task.json`.
-        data: Values of `data.json`.
+        data: Values of `data_summary.json`.
         warnings: Warnings about the data and about damaged files.
     """
 
