@@ -28,10 +28,19 @@ def _one_line(message: str) -> str:
     if len(message) > MOST_LETTERS:
         half = MOST_LETTERS // 2
         message = f"{message[:half]} ... {message[-half:]}"
-    if message.isprintable():
-        return message
-    line = " ".join(message.split())
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN else c for c in line)
+    return shown(message)
+
+
+def shown(text: str) -> str:
+    """Make a text from a file one line without characters that control a terminal or that XML does not allow."""
+    if text.isprintable():
+        return text
+    line = " ".join(text.split())
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_hidden(c) else c for c in line)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in HIDDEN or character in "\ufffe\uffff"
 
 
 HIDDEN = ("Cc", "Cf", "Cs")

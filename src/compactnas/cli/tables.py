@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from compactnas.errors import shown
 from compactnas.evaluation.evaluation import Evaluation
 from compactnas.reporting.run.evidence import calibration_words, interval_words, majority_words
 
@@ -38,7 +39,7 @@ def print_table(evaluations: Mapping[str, Evaluation]) -> None:
         weighted = (_percent(m.oa_weighted),) if lcz else ()
         cells = [_percent(m.oa), _percent(m.aa), f"{m.kappa:.3f}", _percent(m.macro_f1), *weighted]
         cells += [f"{e.parameters / 1e6:.4f}", f"{e.macs / 1e6:.2f}", "-".join(map(str, e.depths or ("",)))]
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(shown(name)), *cells)
     console().print(table)
     for e in list(evaluations.values())[:1]:
         if e.measures.classes_present < e.measures.classes:

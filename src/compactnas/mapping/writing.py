@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from jaxtyping import UInt8
 
+from compactnas.errors import shown
 from compactnas.io.atomic import write_bytes
 from compactnas.io.sole_writer import require_own
 from compactnas.mapping.block_store import NO_CELL, STEPS, Numbers
@@ -46,7 +47,7 @@ class Writer:
             raster.write(labels, 1)
             raster.set_band_description(1, description)
             raster.write_colormap(1, {entry.number: (*entry.rgb, 255) for entry in self._legend})
-            raster.update_tags(1, **{f"CLASS_{entry.number}": entry.text for entry in self._legend})
+            raster.update_tags(1, **{f"CLASS_{entry.number}": shown(entry.text) for entry in self._legend})
         return self._named(self._out / name)
 
     def lon_lat(self, name: str, source: Path) -> Path:
@@ -84,14 +85,14 @@ class Writer:
                 window = Window(cells.column, cells.row, cells.columns, cells.rows)
                 raster.write(np.moveaxis(numbers, 2, 0), window=window)
             raster.scales = (1 / STEPS,) * count
-            raster.descriptions = tuple(entry.text for entry in self._legend)
+            raster.descriptions = tuple(shown(entry.text) for entry in self._legend)
         return self._out / name
 
     def style(self, name: str) -> Path:
         """Write a QGIS style, which QGIS loads by itself if it has the name of the map."""
         entries = "".join(
             f'<paletteEntry value="{entry.number}" color="{entry.colour.lower()}" alpha="255" '
-            f"label={quoteattr(entry.text)}/>"
+            f"label={quoteattr(shown(entry.text))}/>"
             for entry in self._legend
         )
         text = (
@@ -106,7 +107,7 @@ class Writer:
 
     def _named(self, path: Path) -> Path:
         """Write the class names of a GeoTIFF to its `.aux.xml` file, where GDAL looks for them."""
-        names = ["", *(escape(entry.text) for entry in self._legend)]
+        names = ["", *(escape(shown(entry.text)) for entry in self._legend)]
         categories = "".join(f"    <Category>{name}</Category>\n" for name in names)
         text = (
             '<PAMDataset>\n  <PAMRasterBand band="1">\n    <CategoryNames>\n'

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from compactnas.errors import shown
 from compactnas.reporting.study.folds import FOLD_NOTE, PAIR_COLUMNS, FoldResults, cells_of, fold_results
 from compactnas.reporting.study.tables import Entry, SplitTable, split_table
 from compactnas.reporting.study.view import StudyView
@@ -19,7 +21,13 @@ LATEX = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "→": r"$\to$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # after the end of a row, it would begin the row's distance
 } | {character: "\\" + character for character in "&%$#_{}"}
+MARKUP = re.compile(r"[\\`*_\[\]<>&|@~]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+"""Characters that begin markup or a link in Markdown, as GitHub reads it."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,7 @@ class Table:
         """Table as Markdown."""
 
         def line(cells: list[str]) -> str:
-            escaped = (" ".join(cell.replace("|", r"\|").split()) for cell in cells)
-            return f"| {' | '.join(escaped)} |"
+            return f"| {' | '.join(map(_markdown, cells))} |"
 
         lines = [line([self.split, *self.columns]), "|---|" + "---|" * len(self.columns)]
         return "\n".join([*lines, *(line([title, *cells]) for title, cells in self.rows)]) + "\n"
@@ -61,7 +68,7 @@ class Table:
         """Table as a LaTeX tabular."""
 
         def line(cells: list[str]) -> str:
-            return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+            return " & ".join("".join(LATEX.get(c, c) for c in shown(cell)) for cell in cells) + r" \\"
 
         return "\n".join(
             [
@@ -90,9 +97,9 @@ def tables_of(view: StudyView) -> list[Table]:
 def table_files(tables: list[Table]) -> dict[str, str]:
     """Write the text of each file, by its suffix."""
     notes = list(dict.fromkeys(note for table in tables for note in table.notes))
-    comments = "".join(f"% {note}\n" for note in notes)
+    comments = "".join(f"% {shown(note)}\n" for note in notes)
     return {
-        "md": "\n".join([*(table.markdown() for table in tables), *(f"{note}  \n" for note in notes)]),
+        "md": "\n".join([*(table.markdown() for table in tables), *(f"{_markdown(note)}  \n" for note in notes)]),
         "csv": "\n".join(table.csv() for table in tables),
         "tex": comments + "\n".join(table.latex() for table in tables),
     }
@@ -121,6 +128,11 @@ def _fold_tables(results: FoldResults) -> list[Table]:
         pairs = tuple((f"{pair.one.name} minus {pair.other.name}", cells_of(pair)) for pair in results.pairs)
         made.append(Table(f"{results.ground}, differences", PAIR_COLUMNS, pairs))
     return made
+
+
+def _markdown(text: str) -> str:
+    """Escape a text for Markdown, so that a name shows as it is and contains no link, picture or HTML."""
+    return MARKUP.sub(lambda found: "\\" + found[0], shown(text))
 
 
 def _text(entry: Entry) -> str:

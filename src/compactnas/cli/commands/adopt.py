@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from compactnas.cli.command import Command
-from compactnas.errors import UserError
+from compactnas.errors import UserError, shown
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     from compactnas.adopted.adopting import adopt
 
     for note in adopt(Path(options.file), Path(options.output), described):
-        print(note)
+        print(shown(note))
     print(f"adopted: {options.output}; next: compactnas map {options.output} scene.tif -o map")
     return 0
 

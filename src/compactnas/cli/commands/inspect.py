@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactnas.cli.command import Command
+from compactnas.errors import shown
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -74,23 +75,23 @@ def _show(seen: Look) -> None:
     console, facts = Console(), seen.facts
     side = facts.patch_px
     console.print(
-        Text(f"{facts.name}: {len(facts.labels)} patches of {len(facts.bands)} x {side} x {side}, {seen.dtype}")
+        Text(f"{shown(facts.name)}: {len(facts.labels)} patches of {len(facts.bands)} x {side} x {side}, {seen.dtype}")
     )
     table = Table("band", *("mean", "std", "min", "max"), title=f"bands, over {seen.sampled} patches")
     for band, values in seen.bands.items():
-        table.add_row(Text(band), *(f"{values[key]:.4g}" for key in ("mean", "std", "min", "max")))
+        table.add_row(Text(shown(band)), *(f"{values[key]:.4g}" for key in ("mean", "std", "min", "max")))
     console.print(table)
     for title, counts in (("class", seen.classes), ("group", seen.groups), ("part", seen.parts)):
         if counts:
             groups = seen.class_groups if title == "class" else {}
             table = Table(title, "patches", *(["groups"] if groups else []))
             for name, count in list(counts.items())[:MOST_SHOWN]:
-                table.add_row(Text(name), str(count), *([str(groups[name])] if groups else []))
+                table.add_row(Text(shown(name)), str(count), *([str(groups[name])] if groups else []))
             if len(counts) > MOST_SHOWN:
                 table.add_row(f"and {len(counts) - MOST_SHOWN} more", str(sum(list(counts.values())[MOST_SHOWN:])))
             console.print(table)
     for warning in seen.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        console.print(Text(f"warning: {shown(warning)}", style="yellow"))
 
 
 COMMAND = Command(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactnas.cli.command import Command
+from compactnas.errors import shown
 from compactnas.io.jsonl import Row
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def main(argv: list[str]) -> int:
 def _show(rows: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     accuracies = [name for name in ("supernet_oa", "validation_oa", "test_oa") if name in rows[0]]
     table = Table("network", "M MACs", "M parameters", "depths", *accuracies, "on the front")
@@ -74,7 +76,7 @@ def _show(rows: list[Row]) -> None:
         depths = "-".join(map(str, row["genotype"]["depths"]))
         figures = (f"{100 * row[name]:.2f} %" for name in accuracies)
         sizes = (f"{row['macs'] / 1e6:.3f}", f"{row['parameters'] / 1e6:.4f}")
-        table.add_row(str(row["name"]), *sizes, depths, *figures, "yes" if row["front"] else "no")
+        table.add_row(Text(shown(str(row["name"]))), *sizes, depths, *figures, "yes" if row["front"] else "no")
     Console().print(table)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactnas.cli.command import Command
+from compactnas.errors import shown
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -63,6 +64,7 @@ def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
     """Print the candidates, best first, and how well each ranking agrees with the deciding one."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     rows, last = selected.rows, by[-1]
     others = [name for name in by[:-1] if name not in ("parameters", "macs")]
@@ -73,7 +75,12 @@ def _show(selected: Selected, by: Sequence[str], folder: Path) -> None:
     )
     for row in sorted(rows, key=lambda row: -float(row["scores"][last])):
         places = (1 + sum(other["scores"][name] > row["scores"][name] for other in rows) for name in others)
-        own = (str(row["candidate"]), Path(row["search"]).name, row["origin"], f"{row['macs'] / 1e6:.2f}")
+        own = (
+            str(row["candidate"]),
+            Text(shown(Path(row["search"]).name)),
+            Text(shown(row["origin"])),
+            f"{row['macs'] / 1e6:.2f}",
+        )
         table.add_row(*own, *map(str, places), f"{row['scores'][last]:.6g}")
     Console().print(table)
     for found in selected.agreements:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compactnas.cli.command import Command
-from compactnas.errors import UserError
+from compactnas.errors import UserError, shown
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(map(shown, _lines(found))))
     return 0
 
 
