@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     from compactnas.errors import UserError
 
     parser = build()
-    options = parser.parse_args(parser.words(argv))
+    options = parser.parsed(parser.words(argv))
     if not options.output:
         raise UserError("no folder for the result; name one with --output")
     from compactnas.reporting.progress import RichListener

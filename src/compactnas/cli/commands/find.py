@@ -104,13 +104,13 @@ def _parse(argv: list[str]) -> tuple[Namespace, RunConfig, FindConfig]:
 
     parser = build()
     words = parser.words(argv)
-    options = parser.parse_args(words)
+    options = parser.parsed(words)
     if not options.output:
         raise UserError("no folder for the find; name one with --output")
     own = Path(options.output) / "find"
     if options.resume and (own / "config.yaml").is_file():
         parser.set_defaults(_before(own))
-        options = parser.parse_args(words)
+        options = parser.parsed(words)
     choice = FindConfig(**{field.name: options[field.name] for field in fields(FindConfig)})
     parts: dict[str, Any] = {name: instance(kind, options[name]) for name, kind in PARTS.items()}
     return options, RunConfig(**parts, seed=options.seed), choice

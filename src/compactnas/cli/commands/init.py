@@ -31,6 +31,7 @@ def build(recipe: Recipe = "paper") -> Parser:
         "Write a config file with a comment for each key, to edit and to give to `compactnas run --config FILE`. It "
         "holds the common keys, those that the recipe changes, and the options that you give here.",
         common=("--output", "--recipe", "--all", "--seed", *COMMON_DATA, *COMMON_SEARCH, *COMMON_TRAIN),
+        writes_file=True,
     )
     parser.add_argument("-o", "--output", type=str, default=FILE, help="File to write.")
     parser.add_argument("--all", action="store_true", help="Write all keys, not only the common ones.")
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
     words = build().words(argv)
     recipe = build().parse_args([word for word in words if word not in ("-h", "--help", "--help-all")]).recipe
     parser = build(recipe)
-    options = parser.parse_args(words)
+    options = parser.parsed(words)
     out = Path(options.output)
     if out.exists() or out.is_symlink():
         raise UserError(f"{out}: exists already; name a new file with --output")
