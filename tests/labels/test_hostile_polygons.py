@@ -270,3 +270,16 @@ def test_a_coordinate_system_that_is_no_text_is_one_line(tmp_path: Path) -> None
     prj.write_bytes(prj.read_bytes().replace(b"D_WGS_1984", b"D_WGS_198\x8c"))
     with pytest.raises(UserError, match=r"p\.shp: its coordinate system is not text; export the polygons again"):
         read(file)
+
+
+def test_a_corner_at_the_end_of_numbers_is_no_warning(tmp_path: Path) -> None:
+    """Found by `scripts/fuzz --target geojson`: comparing outlines overflowed."""
+    corners = [[384240.0, 1e308], [384540.0, 5820120.0], [384540.0, 5819820.0], [384240.0, 5819820.0]]
+    far = {"type": "MultiPolygon", "coordinates": [[[*corners, [384240.0, 5820120.0]]]]}
+    square = [[384740.0, 5820020.0], [384940.0, 5820020.0], [384940.0, 5819820.0], [384740.0, 5820020.0]]
+    near = {"type": "Polygon", "coordinates": [square]}
+    shapes = [{"type": "Feature", "properties": {"lcz": 2}, "geometry": shape} for shape in (far, near)]
+    crs = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{EPSG}"}}
+    file = tmp_path / "polygons.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": shapes}))
+    assert len(read(file).each) == 2

@@ -101,7 +101,7 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
 
 def test_a_cell_of_a_table_cannot_end_it() -> None:
     table = Table("a|b\nc", ("x_1 & 50 %", "\\end{document}"), (("OA %", ("1.0 ± 0.1", "#1 ~ ^")),))
-    assert table.markdown().splitlines()[0] == r"| a\|b c | x_1 & 50 % | \end{document} |"
+    assert table.markdown().splitlines()[0] == r"| a\|b c | x\_1 \& 50 % | \\end{document} |"
     rows = list(csv.reader(StringIO(table.csv())))
     assert rows[0] == ["a|b\nc", "x_1 & 50 %", "\\end{document}"]
     lines = table.latex().splitlines()

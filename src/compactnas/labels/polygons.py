@@ -119,7 +119,8 @@ def _without_copies(polygons: list[Polygon]) -> list[Polygon]:
     """Drop polygons with the class and the outline of an earlier one."""
     import shapely
 
-    plain = shapely.to_wkb(shapely.normalize([polygon.geometry for polygon in polygons]))
+    with np.errstate(over="ignore"):  # a corner may lie at 1e308 m; the comparison is of its bytes
+        plain = shapely.to_wkb(shapely.normalize([polygon.geometry for polygon in polygons]))
     first: dict[tuple[bytes, int], Polygon] = {}
     for content, polygon in zip(plain, polygons, strict=True):
         first.setdefault((content, polygon.label), polygon)

@@ -58,8 +58,9 @@ COMMAND = Command(
     group="Search and train",
     summary="average the weights of several trainings of one network",
     examples=(
-        "compactnas train --model found --data.path world --train.start-from run --seed 1 -o run1",
+        "compactnas average run1 run2 -o averaged",
         "compactnas average run1 run2 run3 -o averaged",
+        "compactnas average run1 run2 run3 -o averaged --json",
     ),
     build=build,
     run=main,

@@ -80,6 +80,7 @@ COMMAND = Command(
     examples=(
         "compactnas completion bash > ~/.local/share/bash-completion/completions/compactnas",
         "compactnas completion zsh > ~/.zfunc/_compactnas",
+        "compactnas completion tcsh > ~/.compactnas.tcsh",
     ),
     build=build,
     run=main,

@@ -62,8 +62,7 @@ COMMAND = Command(
     summary="measure a trained network",
     examples=(
         "compactnas evaluate run",
-        "compactnas evaluate run --part validation --tta",
-        "compactnas evaluate run --temperature",
+        "compactnas evaluate run --part validation --tta --temperature",
         "compactnas evaluate run --data.path elsewhere/so2sat --json",
     ),
     build=build,

@@ -10,11 +10,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import Namespace
-
 from compactnas.cli.command import Command
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
     from compactnas.cli.parser import Parser
     from compactnas.config import RunConfig
     from compactnas.finding.config import FindConfig
@@ -173,7 +173,6 @@ COMMAND = Command(
         "compactnas find --data.path world --max-macs 20M --hours 2 --plan -o found",
         "compactnas find --data.path world --max-macs 20M --hours 2 -o found",
         "compactnas find -o found --resume",
-        "compactnas find --data.path world --max-macs 20M --hours 2 --searches 0 -o chance",
     ),
     build=build,
     run=main,
