@@ -17,14 +17,17 @@ SECTIONS: dict[str, list[str]] = {
     "Get started": ["install", "demo", "tutorial", "tutorial-polygons", "classifier", "python"],
     HOW_TO: [
         *("data", "scene", "maps", "assess", "calibration", "budgets", "find", "export", "select", "study", "folds"),
-        *("devices", "interruptions", "so2sat"),
+        *("devices", "so2sat"),
     ],
     "Notebooks": ["notebooks/*"],
     "Reference": [
         *("cli", "config", "api", "inputs", "output-files", "metrics", "exit-codes", "glossary"),
         *("troubleshooting", "platforms"),
     ],
-    "Explanation": ["method", "strategies", "dense", "performance", "world", "gallery"],
+    "Explanation": [
+        *("method", "layouts", "strategies", "cures", "dense", "performance", "world", "gallery"),
+        *("interruptions", "attack"),
+    ],
     "Results": ["results"],
     "Lab notebook": ["log"],
     "Project": ["contributing", "changelog", "security"],

@@ -35,9 +35,9 @@ def test_a_path_that_does_not_exist_is_one_line(name: str, tmp_path: Path, capsy
 def test_a_planted_mistake_is_caught(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def reads_unchecked(words: list[str]) -> int:
-        return len(Path(words[0]).read_text())
+    def ignores_the_path(words: list[str]) -> int:
+        return 0
 
-    monkeypatch.setitem(COMMANDS._entries, "show", replace(COMMANDS["show"], run=reads_unchecked))
-    with pytest.raises(FileNotFoundError):
+    monkeypatch.setitem(COMMANDS._entries, "show", replace(COMMANDS["show"], run=ignores_the_path))
+    with pytest.raises(AssertionError):
         check_missing_path("show", tmp_path, capsys)

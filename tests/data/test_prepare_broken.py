@@ -206,7 +206,7 @@ def test_a_preparation_killed_after_its_last_rename_is_finished(
 ) -> None:
     config = npz(tmp_path).config
     with monkeypatch.context() as patch:
-        patch.setattr("compactnas.data.packing.pack.shutil.rmtree", lambda *_, **__: 1 / 0)
+        patch.setattr("compactnas.data.packing.pack.remove_workplace", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             prepare(config, tmp_path / "set")
     assert (tmp_path / "set").exists() and (tmp_path / "set.part").exists()

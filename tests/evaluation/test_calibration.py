@@ -176,7 +176,7 @@ def test_what_cannot_be_calibrated_is_one_line(tmp_path: Path, capsys: pytest.Ca
     for model in ("resnet8", "sen2lcz_mf"):
         assert main(f"train --model {model} {words} -o {tmp_path / model}".split()) == 0
     capsys.readouterr()
-    assert "--data.validation_fraction" in refused(
+    assert "--data.validation-fraction" in refused(
         tmp_path, capsys, "evaluate", str(tmp_path / "resnet8"), "--temperature"
     )
     assert "four heads" in refused(tmp_path, capsys, "evaluate", str(tmp_path / "sen2lcz_mf"), "--temperature")

@@ -165,7 +165,7 @@ def half_null(where: Path) -> Use:
 
 def no_field(where: Path) -> Use:
     write_geojson(where / "city.geojson", feature(RINGS[0], town="Rome", area=3))
-    return used(where, r"no field is named lcz or class; its fields are town, area; name .* with --data\.label_field")
+    return used(where, r"no field is named lcz or class; its fields are town, area; name .* with --data\.label-field")
 
 
 def named_field(where: Path) -> Use:

@@ -16,8 +16,10 @@ MODULES = ("tests/io/test_hostile.py", "tests/labels/test_hostile_polygons.py")
 @pytest.mark.parametrize("module", MODULES)
 def test_what_is_hostile_is_refused_without_asserts(module: str, repository: Path) -> None:
     """Pytest keeps the asserts of tests, and of the helpers that `conftest.py` names."""
-    words = ["-O", "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore:assertions not in test"]
+    plugins = ["-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    words = ["-O", "-m", "pytest", "-q", *plugins, "-W", "ignore:assertions not in test"]
     environment = os.environ | {"PYTHONPATH": str(repository / "src"), "OMP_NUM_THREADS": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
         [sys.executable, *words, module], cwd=repository, env=environment, capture_output=True, text=True, timeout=900
     )

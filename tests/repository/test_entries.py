@@ -15,6 +15,7 @@ from compactnas.export.formats import FORMATS as EXPORT_FORMATS
 from compactnas.nn.baselines import BASELINES
 from compactnas.search.objectives import OBJECTIVES
 from compactnas.search.strategies import STRATEGIES
+from compactnas.space.layouts import LAYOUTS
 from compactnas.space.operation_specs import OPERATIONS
 
 REGISTRIES: dict[str, Mapping[str, Any]] = {
@@ -25,6 +26,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "nn/baselines": BASELINES,
     "export/formats": EXPORT_FORMATS,
     "cli/commands": COMMANDS,
+    "space/layouts": LAYOUTS,
 }
 
 

@@ -51,7 +51,7 @@ def test_a_run_finds_its_data_from_another_folder_and_after_a_move(
     assert main(["evaluate", "project/run"]) == 2
 
 
-@pytest.mark.parametrize("at", ["environment.json", "data_source.json", "config.yaml"])
+@pytest.mark.parametrize("at", ["environment.json", "data_fingerprint.json", "config.yaml"])
 def test_a_run_killed_in_its_first_files_keeps_its_record(
     at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_run_killed_in_its_first_files_keeps_its_record(
         start(tmp_path / "run", config, data, resume=False, stage="train")
     monkeypatch.undo()
     start(tmp_path / "run", config, data, resume=True, stage="train")
-    for name in ("environment.json", "data_source.json", "config.yaml"):
+    for name in ("environment.json", "data_fingerprint.json", "config.yaml"):
         assert (tmp_path / "run" / name).exists(), name
 
 

@@ -141,7 +141,7 @@ def test_files_travel_whole_and_the_last_one_last(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(worker, "write_bytes", lambda path, content: written.append(path.name))
     unpack(files, tmp_path / "there")
     assert written == ["alpha.json", "z.json", "job.json"]
-    with pytest.raises(AssertionError):
+    with pytest.raises(UserError, match="outside the study"):
         unpack({"../outside": b""}, tmp_path / "there")
 
 
