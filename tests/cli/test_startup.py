@@ -24,6 +24,9 @@ print(json.dumps([code, time.process_time(), sorted(sys.modules)]), file=sys.std
 TORCH = "import time, torch; print(time.process_time())"
 COMPILER = {"torch._dynamo", "lightning_fabric"}
 
+ATTEMPTS = 3
+"""Most starts of a command; the shortest one counts, as for torch, because a busy machine only adds time."""
+
 BUDGETS = {
     "cost --model resnet20": (2.0, COMPILER),
     "show RUN": (2.0, COMPILER),
@@ -64,10 +67,15 @@ def test_a_command_imports_what_it_uses(command: str, places: dict[str, str], to
     most, forbidden = BUDGETS[command]
     for name, path in places.items():
         command = command.replace(name, path)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, *command.split()], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    code, seconds, modules = json.loads(done.stderr.splitlines()[-1])
-    assert code == (2 if "nosuch" in command else 0), done.stderr
-    assert not forbidden & set(modules)
-    assert seconds < most * torch_s, f"{seconds:.2f} s, import torch {torch_s:.2f} s"
+    least_s = float("inf")
+    for _ in range(ATTEMPTS):
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *command.split()], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        code, seconds, modules = json.loads(done.stderr.splitlines()[-1])
+        assert code == (2 if "nosuch" in command else 0), done.stderr
+        assert not forbidden & set(modules)
+        least_s = min(least_s, seconds)
+        if least_s < most * torch_s:
+            return
+    pytest.fail(f"{least_s:.2f} s, import torch {torch_s:.2f} s")

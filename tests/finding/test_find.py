@@ -203,10 +203,11 @@ def test_without_searches_everything_is_random(setting: Setting, tmp_path: Path)
     assert not (tmp_path / "chance" / "find" / "ranking.jsonl").exists()
 
 
-def test_the_plan_of_this_machine_fits(setting: Setting) -> None:
+def test_the_plan_of_this_machine_fits(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     """The measured speed of a tiny network: the plan is the same twice only if it is stored, but always fits."""
     import time
 
+    monkeypatch.setattr("compactnas.finding.speed.MOST_TIMED_S", 0.5)  # enough for a tiny network
     timed = plan_for(replace(setting, choice=replace(CHOICE, hours=30.0)), time.perf_counter())
     assert 0 < timed.total <= 3600 * 30
     assert timed.speed.search_step > 0 and timed.speed.train_step > 0 and timed.speed.forward > 0

@@ -23,7 +23,7 @@ from support.fuzz import running
 from support.fuzz.running import Result, run
 from support.fuzz.targets import TARGETS, Harness, Target, packed, unpacked
 
-INPUTS = {"config": 40, "report": 25, "geopackage": 100, "catalogue": 150, "shapefile": 200}
+INPUTS = {"config": 40, "report": 25, "geopackage": 60, "catalogue": 80, "shapefile": 80}
 
 
 def quickly(target: Target, keep: Path, inputs: int, told: list[str]) -> Result:
@@ -35,7 +35,7 @@ def test_a_changed_file_is_read_or_refused_in_one_line(name: str, tmp_path: Path
     target, told = TARGETS[name], []
     if target.missing:
         pytest.skip(f"{name}: {target.missing}")
-    inputs = INPUTS.get(name, 300)
+    inputs = INPUTS.get(name, 200)
     result = quickly(target, tmp_path / "failed", inputs, told)
     assert not result.failures, "\n".join(told)
     assert result.inputs == inputs and inputs / 4 < result.refused

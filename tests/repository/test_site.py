@@ -131,8 +131,8 @@ def test_how_to_and_reference_pages_are_short(repository: Path, monkeypatch: pyt
 def test_a_new_page_finds_its_place(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(repository / "docs" / "_ext")
     navigation = importlib.import_module("site_navigation")
-    pages = {"index", "data", "data-new", "cures", "lab/2026-01-02-a", "log", "results", "notebooks/a"}
-    assert navigation.pages_of("How-to", pages) == ["data", "cures"]
+    pages = {"index", "data", "data-new", "mosaics", "lab/2026-01-02-a", "log", "results", "notebooks/a"}
+    assert navigation.pages_of("How-to", pages) == ["data", "mosaics"]
     assert navigation.children_of("data", pages) == ["data-new"]
     assert navigation.children_of("log", pages) == ["lab/2026-01-02-a"]
     assert navigation.pages_of("Notebooks", pages) == ["notebooks/a"]

@@ -22,7 +22,8 @@ def build() -> Parser:
         "completion",
         "SHELL",
         f"Print a script that completes commands, options, their choices and file names in {', '.join(SHELLS)} (needs "
-        "`[completion]`). The shell reads it at its start.",
+        "`[completion]`). Write it where the shell reads it at its start, for bash to "
+        "~/.local/share/bash-completion/completions/compactnas.",
     )
     parser.add_argument("shell", type=str, help=f"Name of the shell: {', '.join(SHELLS)}.")
     return parser
@@ -78,9 +79,9 @@ COMMAND = Command(
     group="Look at results",
     summary="print a script that completes commands in your shell",
     examples=(
-        "compactnas completion bash > ~/.local/share/bash-completion/completions/compactnas",
-        "compactnas completion zsh > ~/.zfunc/_compactnas",
-        "compactnas completion tcsh > ~/.compactnas.tcsh",
+        "compactnas completion bash",
+        "compactnas completion zsh",
+        "compactnas completion tcsh",
     ),
     build=build,
     run=main,
