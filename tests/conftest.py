@@ -11,7 +11,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 from support.checking import check_annotations
-from support.slow import SLOW, rank
+from support.slow import SLOW, SWEEPS, rank
 
 # Every annotated argument and result of the package is checked while tests run, shapes included.
 check_annotations("compactnas")
@@ -41,14 +41,15 @@ def shared() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out the slow test modules")
+    parser.addoption("--sweep", action="store_true", help="also interrupt every command at many points, for an hour")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave slow modules out of a quick run."""
-    name = collection_path.stem.removeprefix("test_")
-    if config.getoption("quick") and name in SLOW.get(collection_path.parent.name, ()):
-        return True
-    return None
+    """Leave slow modules out of a quick run, and sweeps out of every run that does not ask for them."""
+    name, folder = collection_path.stem.removeprefix("test_"), collection_path.parent.name
+    slow = config.getoption("quick") and name in SLOW.get(folder, ())
+    sweeps = not config.getoption("sweep") and name in SWEEPS.get(folder, ())
+    return True if slow or sweeps else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,11 +1,11 @@
-"""Test modules that `scripts/test --quick` leaves out."""
+"""Test modules that take long: `scripts/test --quick` leaves them out, or only `--sweep` runs them."""
 
 from __future__ import annotations
 
 SLOW = {
     "benchmarks": ("kept", "scripts"),
     "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
-    "cli": ("cli", "interruptions", "startup", "two_writers", "surroundings"),
+    "cli": ("cli", "startup"),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
@@ -30,8 +30,10 @@ SLOW = {
 }
 """Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
 
+SWEEPS = {"cli": ("interruptions", "surroundings", "two_writers")}
+"""Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
+
 LONGEST = (
-    *("surroundings", "interruptions", "two_writers"),
     *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
