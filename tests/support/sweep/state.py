@@ -92,6 +92,11 @@ def _without(*keys: str) -> Callable[[bytes], bytes]:
     return clean
 
 
+def _without_times(content: bytes) -> bytes:
+    """Leave the section with the times of jobs out of a study's page."""
+    return re.sub(rb'<section class="card" id="time">.*?</section>', b"", content, flags=re.DOTALL)
+
+
 def _nothing(content: bytes) -> bytes:
     return b""
 
@@ -100,6 +105,7 @@ APART: dict[str, Callable[[bytes], bytes]] = {
     r"seconds\.json": _nothing,
     r"\.writer": _nothing,
     r"map\.json": _without("seconds"),
+    r"report\.html": _without_times,
 }
 """Files that hold wall time or the number of a process, by a pattern of their name, and what to compare of each."""
 
