@@ -188,7 +188,8 @@ def test_files_and_page_show_the_folds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("done", [0.0, 0.6])
 def test_half_a_study_shows_only_pairs_that_are_there(tmp_path: Path, done: float) -> None:
     study = fake(tmp_path, done)
-    page_of(study, tmp_path)
+    if done:
+        page_of(study, tmp_path)
     view = study_view(study, tmp_path)
     for table in study_tables(study, tmp_path):
         if table.split != "places, differences":

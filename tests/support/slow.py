@@ -9,22 +9,25 @@ SLOW = {
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
+    "estimator": ("classifier",),
+    "evaluation": ("calibration",),
     "export": ("export", "export_hostile", "format_conformance"),
     "finding": ("find",),
     "golden": ("golden",),
     "inputs": ("scene_inputs",),
-    "io": ("fuzz",),
+    "io": ("fuzz", "optimised"),
     "mapping": (
         *("dense", "held_out", "map_kill", "map_memory", "map_ray", "mapping", "other_grids", "own_city", "smoothing"),
         "training_data",
     ),
     "nn": ("equal", "network", "slimmable"),
-    "reporting": ("hostile_report", "report"),
+    "reporting": ("hostile_report", "injection", "report"),
+    "repository": ("site",),
     "runs": ("kill", "survive"),
     "scripts": ("torture",),
-    "search": ("budget", "budget_search", "search", "strategies", "strategy_conformance"),
+    "search": (*("budget", "budget_search", "mobile", "perturbation", "search", "strategies", "strategy_conformance"),),
     "selection": ("pareto", "select"),
-    "studies": ("study", "study_figures", "study_kill", "study_ray", "study_report"),
+    "studies": ("study", "study_folds", "study_figures", "study_kill", "study_ray", "study_report"),
     "synthetic": ("synthetic",),
     "training": ("precision", "trainer"),
 }
@@ -34,6 +37,7 @@ SWEEPS = {"cli": ("interruptions", "surroundings", "two_writers")}
 """Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
 
 LONGEST = (
+    *("site", "study_folds", "find"),
     *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
