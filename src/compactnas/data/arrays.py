@@ -24,7 +24,7 @@ def checked_images(images: Any, where: str = "images") -> NDArray[Any]:
     Raises:
         UserError: The shape is another one, the patches are not square, or a pixel is no finite real number.
     """
-    found = _array(images)
+    found = as_array(images, where)
     if found.ndim != 4 or found.shape[2] != found.shape[3] or not found.size:
         raise UserError(
             f"{where}: has shape {found.shape}; give square patches as (patches, bands, rows, columns), at least one"
@@ -89,19 +89,23 @@ def array_source(
     return ArraySource(facts, pixels)
 
 
-def _array(values: Any) -> NDArray[Any]:
-    """Convert to an array; a tensor is copied to the CPU."""
+def as_array(values: Any, where: str) -> NDArray[Any]:
+    """Convert to an array; a tensor is copied to the CPU.
+
+    Raises:
+        UserError: The values are not of one shape; `where` names the argument.
+    """
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     try:
         return np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"images: cannot be made an array ({error}); give one array of numbers") from None
+        raise UserError(f"{where}: cannot be made an array ({error}); give one array") from None
 
 
 def _of_patches(values: Any, patches: int, where: str) -> NDArray[Any]:
     """Convert to an array with one value for each patch."""
-    found = _array(values)
+    found = as_array(values, where)
     if found.shape != (patches,):
         raise UserError(f"{where}: have shape {found.shape}; give one for each of {patches} patches")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compactnas.data.arrays import as_array
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 from compactnas.lcz import NAMES
@@ -95,7 +96,7 @@ def _alike(values: list[Any]) -> bool:
 
 def _array(labels: Any) -> NDArray[Any]:
     """Convert labels to an array; text in an object array, as of pandas, becomes text."""
-    found = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
+    found = as_array(labels, "y")
     if found.dtype == object and all(isinstance(value, str) for value in found.flat):
         found = found.astype(np.str_)
     if found.dtype.kind not in "iubfU":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,18 +43,13 @@ def probabilities(
         tta: Average over the 8 symmetries of each patch (test-time augmentation), at eight times the cost.
         temperature: Divisor of the logits.
     """
-    network.eval()
     elements = range(SYMMETRIES if tta else 1)
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    batches = Batches(source, indices, BATCH, seed=0, stream=Stream.EVALUATION, shuffle=False)
-    with torch.inference_mode():
-        parts = [
-            torch.stack([(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements])
-            .mean(dim=0)
-            .cpu()
-            for x, _ in prefetched(batches.epoch(0), device, memory)
-        ]
-    return torch.cat(parts)
+
+    def answer(x: Tensor) -> Tensor:
+        turned = [(network(symmetry(x, element)) / temperature).softmax(dim=-1).float() for element in elements]
+        return torch.stack(turned).mean(dim=0)
+
+    return _outputs(network, answer, source, indices, device, channels_last=channels_last)
 
 
 class Predictions(NamedTuple):
@@ -88,12 +84,27 @@ def logits_of(
     network: nn.Module, source: Source, indices: Indices, device: torch.device, *, channels_last: bool = True
 ) -> Float32[np.ndarray, "patches classes"]:
     """Compute the logits of patches, to fit a temperature. Leaves the network in eval mode."""
+    logits: NDArray[np.float32] = _outputs(
+        network, lambda x: network(x).float(), source, indices, device, channels_last=channels_last
+    ).numpy()
+    return logits
+
+
+def _outputs(
+    network: nn.Module,
+    answer: Callable[[Tensor], Tensor],
+    source: Source,
+    indices: Indices,
+    device: torch.device,
+    *,
+    channels_last: bool,
+) -> Tensor:
+    """Collect the answers of a network in eval mode to batches of patches, on the CPU."""
     network.eval()
     memory = torch.channels_last if channels_last else torch.contiguous_format
     batches = Batches(source, indices, BATCH, seed=0, stream=Stream.EVALUATION, shuffle=False)
     with torch.inference_mode():
-        parts = [network(x).float().cpu().numpy() for x, _ in prefetched(batches.epoch(0), device, memory)]
-    return np.concatenate(parts)
+        return torch.cat([answer(x).cpu() for x, _ in prefetched(batches.epoch(0), device, memory)])
 
 
 def confusion_of(predicted: NDArray[np.int64], facts: Facts, indices: Indices) -> NDArray[np.int64]:

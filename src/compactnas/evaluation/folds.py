@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Interval = tuple[float, float]
+from compactnas.evaluation.bootstrap import Interval
 
 LEVEL = 0.95
 DRAWS = 10_000

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from compactnas.errors import UserError
 
+Config = TypeVar("Config")
 ModeName = Literal["exact", "dense"]
 Edges = Literal["mirror", "leave"]
 
@@ -54,3 +57,8 @@ class Outputs:
     def __post_init__(self) -> None:
         if self.name != Path(self.name).name or self.name.startswith("."):
             raise UserError(f"--name: {self.name!r} cannot start a file name; give a name without folders")
+
+
+def config_of(kind: type[Config], options: Mapping[str, Any]) -> Config:
+    """Make a config from its values among the options of a map."""
+    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})

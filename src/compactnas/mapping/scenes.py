@@ -14,7 +14,7 @@ from compactnas.config.engine import EngineName
 from compactnas.config.reading import Reading
 from compactnas.data.source import Progress
 from compactnas.errors import UserError, suggestion
-from compactnas.mapping.config import MapConfig, Outputs
+from compactnas.mapping.config import MapConfig, Outputs, config_of
 from compactnas.mapping.job import MapJob, Warn
 from compactnas.mapping.mapping import make_map
 
@@ -75,7 +75,7 @@ def _config(kind: Any, options: dict[str, Any]) -> Any:
     for name in options:
         if name not in known:
             raise UserError(f"{name[:80]}: unknown option of a map; {suggestion(name, known)}")
-    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})
+    return config_of(kind, options)
 
 
 def _array(file: Path, about: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -22,6 +22,8 @@ from compactnas.search.sampling import DepthMode, expected_backbone
 from compactnas.search.strategy import TrainedSearch
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
+
+Derivation = Literal["alpha", "perturbation"]
 
 POINTS = 100.0
 """Scores of an accuracy of one: a point of accuracy counts as much as a factor of e in the probability of a depth."""
@@ -81,8 +83,10 @@ def perturbation_scores(
     return scores
 
 
-def conclude_by_perturbation(search: TrainedSearch, mode: DepthMode) -> Derived:
-    """Derive the network with the largest sum of scores within the budgets and the skip limit."""
+def conclude_mixture(search: TrainedSearch, derivation: Derivation, mode: DepthMode) -> Derived:
+    """Derive the network by alpha, or the one with the largest sum of scores; within the budgets and the skip limit."""
+    if derivation == "alpha":
+        return search.derive()
     scores = perturbation_scores(search.architecture, mode, search.accuracies)
     derived = search.derive(scores)
     rows = [[round(float(value), 4) for value in row] for row in scores]

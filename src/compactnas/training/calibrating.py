@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from compactnas.adopted.manifest import is_adopted
 from compactnas.adopted.opening import machine_of
@@ -36,12 +37,12 @@ def calibrate_stage(
     """
     if is_adopted(folder):
         raise UserError(f"{folder}: an adopted network keeps its probabilities; fit a temperature where it was trained")
-    require_one_head(load(folder, calibrated=False))
+    network = _network(folder)
     data = data_of(folder, config)
-    return fit_on(folder, data.source, rows_of(data, part), part, machine)
+    return _fit(folder, network, data.source, rows_of(data, part), part, machine)
 
 
-def fit_on(folder: Path, source: Source, rows: Indices, part: str, machine: MachineConfig | None = None) -> Temperature:
+def fit_on(folder: Path, source: Source, rows: Indices, part: str) -> Temperature:
     """Fit the temperature of a run's network on patches that it was not trained on. Writes `temperature.json`.
 
     Args:
@@ -49,11 +50,21 @@ def fit_on(folder: Path, source: Source, rows: Indices, part: str, machine: Mach
         source: Patches.
         rows: Rows to fit on.
         part: Name of these rows, for the record.
-        machine: Machine config; by default, that of the run with one device.
     """
-    machine, network = machine or machine_of(folder), load(folder, calibrated=False)
+    return _fit(folder, _network(folder), source, rows, part, None)
+
+
+def _network(folder: Path) -> nn.Module:
+    """Load the network of a run without a temperature, and require that it can have one."""
+    network = load(folder, calibrated=False)
     require_one_head(network)
-    spec = load_spec(folder)
+    return network
+
+
+def _fit(
+    folder: Path, network: nn.Module, source: Source, rows: Indices, part: str, machine: MachineConfig | None
+) -> Temperature:
+    spec, machine = load_spec(folder), machine or machine_of(folder)
     require_fit(source.facts, spec.bands, spec.classes)
     session = Session(machine, folder)
     logits = logits_of(network.to(session.device), source, rows, session.device, channels_last=machine.channels_last)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from compactnas.cli.command import Command
 from compactnas.errors import UserError
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
     from compactnas.mapping.executor import Executor
     from compactnas.mapping.job import MapJob
-
-Config = TypeVar("Config")
 
 
 def build() -> Parser:
@@ -66,11 +63,11 @@ def main(argv: list[str]) -> int:
     if options.threads < 0:
         raise UserError(f"--threads: {options.threads} is negative; give 0 (all cores) or more")
     out = Path(options.output)
-    from compactnas.mapping.config import Outputs
+    from compactnas.mapping.config import Outputs, config_of
     from compactnas.mapping.mapping import make_map
     from compactnas.reporting.progress import Counter, RichListener
 
-    job, outputs = job_of(options), _given(Outputs, options)
+    job, outputs = job_of(options), config_of(Outputs, vars(options))
     with Counter("cells") as counter:
         about = make_map(job, out, outputs, counter.at, RichListener().warn, executor_of(options))
     cells = about["cells"]
@@ -95,17 +92,14 @@ def executor_of(options: Namespace) -> Executor:
 def job_of(options: Namespace) -> MapJob:
     """Build the job that the options describe."""
     from compactnas.config.reading import Reading
-    from compactnas.mapping.config import MapConfig
+    from compactnas.mapping.config import MapConfig, config_of
     from compactnas.mapping.job import MapJob
 
     scenes = tuple(Path(scene) for scene in options.scene)
-    readings = _given(Reading, options).for_scenes(len(scenes))
-    return MapJob(Path(options.model), options.engine, options.threads, scenes, readings, _given(MapConfig, options))
-
-
-def _given(kind: type[Config], options: Namespace) -> Config:
-    """Make a config from its values among the options."""
-    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})
+    readings = config_of(Reading, vars(options)).for_scenes(len(scenes))
+    return MapJob(
+        Path(options.model), options.engine, options.threads, scenes, readings, config_of(MapConfig, vars(options))
+    )
 
 
 COMMAND = Command(

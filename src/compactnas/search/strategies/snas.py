@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from torch import Tensor
 from compactnas.config import SearchConfig
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import Derived
-from compactnas.search.perturbation import conclude_by_perturbation
+from compactnas.search.perturbation import Derivation, conclude_mixture
 from compactnas.search.sampling import DepthMode, Draw, gumbel_softmax
 from compactnas.search.strategies._beta_decay import beta_decay
 from compactnas.search.strategies._mixture import draw_mixture
@@ -33,7 +33,7 @@ class Snas(Strategy):
 
     depth_mode: DepthMode = "mixture"
     beta_decay: float = 0.0
-    derivation: Literal["alpha", "perturbation"] = "alpha"
+    derivation: Derivation = "alpha"
 
     @classmethod
     def build(cls, config: SearchConfig) -> Snas:
@@ -52,9 +52,7 @@ class Snas(Strategy):
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Choose by alpha or by perturbation."""
-        if self.derivation == "alpha":
-            return search.derive()
-        return conclude_by_perturbation(search, self.depth_mode)
+        return conclude_mixture(search, self.derivation, self.depth_mode)
 
 
 STRATEGY = Snas
