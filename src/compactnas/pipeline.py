@@ -54,7 +54,10 @@ def search_stage(
         data: Dataset of the config, if it is open already.
     """
     data = data or open_dataset(config.data)
-    session = Session(config.machine, folder, listener)
+    return _search(Session(config.machine, folder, listener), config, data, resume=resume)
+
+
+def _search(session: Session, config: RunConfig, data: Dataset, *, resume: bool) -> Genotype:
     parts = cut_halves(data, config.search.halves, config.seed)
     normalisation = session.on_rank_zero(measure_normalization, data.source, data.parts["train"])
     search = Searcher(
@@ -68,11 +71,11 @@ def search_stage(
 
     def begin() -> None:
         session.begin(config, data, normalisation, resume=resume, stage="search")
-        write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
+        write_splits(session.folder / "search", {"weights": parts[0], "architecture": parts[1]})
 
     with session.writing():
         session.on_rank_zero(begin)
-        return search.run(folder, session.listener, resume=resume, policy=session.checkpoint_policy)
+        return search.run(session.folder, session.listener, resume=resume, policy=session.checkpoint_policy)
 
 
 def train_stage(
@@ -98,7 +101,13 @@ def train_stage(
         data: Dataset of the config, if it is open already.
     """
     data = data or open_dataset(config.data)
-    session, facts = Session(config.machine, folder, listener), data.source.facts
+    _train(Session(config.machine, folder, listener), config, data, model, like=like, resume=resume)
+
+
+def _train(
+    session: Session, config: RunConfig, data: Dataset, model: str | Genotype, *, like: str = "", resume: bool
+) -> None:
+    folder, facts = session.folder, data.source.facts
     genotype = session.on_rank_zero(_genotype, model, like, config, data)
     spec = ModelSpec(
         str(model) if genotype is None else SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, genotype
@@ -118,7 +127,9 @@ def train_stage(
         config.seed,
         session.fabric,
         channels_last=config.machine.channels_last,
-        teacher_probabilities=predict_by_teachers(config.train, data, session.device),
+        teacher_probabilities=predict_by_teachers(
+            config.train.teachers, data, session.device, temperature=config.train.teacher_temperature
+        ),
     )
 
     def begin() -> None:
@@ -153,18 +164,20 @@ def evaluate_stage(
         machine: Machine config; by default, that of the run with one device; an adopted network takes the CPU.
         tta: Whether to average over the 8 symmetries of each patch (test-time augmentation), at 8 times the cost.
     """
-    machine = machine or machine_of(folder)
-    data = data or data_of(folder, config)
+    session = Session(machine or machine_of(folder), folder)
+    return _evaluate(session, data or data_of(folder, config), part, tta=tta)
+
+
+def _evaluate(session: Session, data: Dataset, part: str = "test", *, tta: bool = False) -> Evaluation:
     facts = data.source.facts
-    trained = trained_for(folder, facts)
+    trained = trained_for(session.folder, facts)
     rows = rows_of(data, part)
-    session = Session(machine, folder)
     predicted = predict_best(
         trained.network.to(session.device),
         data.source,
         rows,
         session.device,
-        channels_last=machine.channels_last,
+        channels_last=session.machine.channels_last,
         tta=tta,
         processes=session.processes,
     )
@@ -183,7 +196,7 @@ def evaluate_stage(
         groups=_group_counts(data, rows, predicted.classes),
     )
     with session.writing():
-        session.on_rank_zero(write_json, folder / "evaluation.json", evaluation.to_json())
+        session.on_rank_zero(write_json, session.folder / "evaluation.json", evaluation.to_json())
     return evaluation
 
 
@@ -197,12 +210,13 @@ def run(
 ) -> Evaluation:
     """Search, train the found network from scratch, and measure it on the test part, all in one folder."""
     data = data or open_dataset(config.data)
-    found = Session(config.machine, folder).on_rank_zero((folder / "genotype.json").exists)
+    session = Session(config.machine, folder, listener)
+    found = session.on_rank_zero((folder / "genotype.json").exists)
     if not (resume and found):
-        search_stage(config, folder, resume=resume, listener=listener, data=data)
+        _search(session, config, data, resume=resume)
     # The folder now holds a search with this config; `resume` lets the training use the same folder.
-    train_stage(config, folder, str(folder / "genotype.json"), resume=True, listener=listener, data=data)
-    return evaluate_stage(folder, data=data, machine=config.machine)
+    _train(session, config, data, str(folder / "genotype.json"), resume=True)
+    return _evaluate(session, data)
 
 
 def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -> int:

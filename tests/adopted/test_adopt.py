@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from compactnas.adopted.network import open_adopted
 from compactnas.adopted.operations import OPERATIONS
 from compactnas.cli import main
-from compactnas.config import TrainConfig
 from compactnas.data import open_dataset
 from compactnas.lcz import NAMES
 from compactnas.pipeline import train_stage
@@ -109,8 +108,7 @@ def test_soft_targets_are_those_of_a_plain_computation(foreign: tuple[Path, nn.M
     folder, network = foreign
     data = open_dataset(tiny_config(patches).data)
     for temperature in (1.0, 3.0):
-        taught = TrainConfig(teachers=(str(folder),), teacher_temperature=temperature)
-        found = predict_by_teachers(taught, data, CPU)
+        found = predict_by_teachers([str(folder)], data, CPU, temperature=temperature)
         assert found is not None
         images = theirs(np.load(patches)["images"])
         turned = [np.rot90(images, turns, (2, 3)) for turns in range(4)]

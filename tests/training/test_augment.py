@@ -158,9 +158,7 @@ def test_shares_are_the_rows_of_the_batches(patches: Path) -> None:
 
 def test_a_teacher_is_asked_for_all_symmetries_of_its_rows(patches: Path, teacher: Path) -> None:
     data = open_dataset(tiny_config(patches).data)
-    found = predict_by_teachers(
-        TrainConfig(teachers=(str(teacher), str(teacher)), teacher_temperature=2.0), data, torch.device("cpu")
-    )
+    found = predict_by_teachers([str(teacher), str(teacher)], data, torch.device("cpu"), temperature=2.0)
     assert found is not None
     row, network = int(data.parts["train"][5]), load(teacher)
     x = torch.from_numpy(data.source.batch(np.array([row]))[0]).float()
@@ -168,7 +166,7 @@ def test_a_teacher_is_asked_for_all_symmetries_of_its_rows(patches: Path, teache
         one = torch.stack([(network(symmetry(x, e)) / 2).softmax(-1) for e in range(SYMMETRIES)]).mean(0)
     torch.testing.assert_close(found[row], one[0], atol=1e-5, rtol=1e-4)
     assert not found[data.parts["test"]].any()
-    assert predict_by_teachers(TrainConfig(), data, torch.device("cpu")) is None
+    assert predict_by_teachers((), data, torch.device("cpu"), temperature=1.0) is None
 
 
 def test_a_teacher_that_does_not_fit_is_one_line(patches: Path, teacher: Path, tmp_path: Path) -> None:

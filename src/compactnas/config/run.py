@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from compactnas.config.choices import STRATEGIES
 from compactnas.config.data import DataConfig
@@ -59,6 +60,20 @@ class RunConfig:
                 f"machine.precision: search.strategy={name} cannot use the scaled gradients of 16-mixed; "
                 "use bf16-mixed or 32-true",
             )
+
+    def with_whole_paths(self) -> RunConfig:
+        """Make the paths of data, teachers and starting weights independent of the current folder."""
+        data, train = self.data, self.train
+        return replace(
+            self,
+            data=replace(data, path=_whole(data.path), labels=_whole(data.labels), split_csv=_whole(data.split_csv)),
+            train=replace(train, teachers=tuple(map(_whole, train.teachers)), start_from=_whole(train.start_from)),
+        )
+
+
+def _whole(path: str) -> str:
+    """Make a path absolute; an empty one stays empty."""
+    return path and str(Path(path).absolute())
 
 
 def paper() -> RunConfig:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -38,31 +40,53 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         TypeError: A name is unknown, or a value has another type.
         UserError: The config does not allow a value.
     """
-    from jsonargparse import ArgumentError  # imported here: takes 0.2 s that a library user may not need
-
     require_plain(kind, values)
     if unknown := unknown_key(kind, values):
         raise TypeError(unknown)
-    parser = _new_parser(kind) if defaults else _parser(kind)
-    parser.set_defaults(defaults or {})
     try:
-        return kind(**vars(parser.instantiate(parser.parse_object(values))))
-    except ArgumentError as error:
-        raise TypeError(in_plain_words(str(error))) from None
+        return _build(kind, values, defaults or {})
     except RecursionError:
         raise TypeError("a value is nested too deeply") from None
 
 
-def _new_parser(kind: Any) -> ArgumentParser:
+def _build(kind: type[Config], values: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Config:
+    """Make a config from its own values and its parts. Runs share most of their parts, so each is parsed once."""
+    own = dict(defaults) | dict(values)
+    parts: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]  # a dataclass
+        value, part = own.get(field.name), field.default_factory
+        if is_dataclass(part) and isinstance(value, Mapping):
+            known = defaults.get(field.name, {})
+            parts[field.name] = _build(part, values.get(field.name, {}), known, f"{prefix}{field.name}.")
+            del own[field.name]
+    return kind(**_arguments(kind, own, prefix), **parts)
+
+
+def _arguments(kind: Any, values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Check the values of a config's own fields, and convert them to the fields' types."""
+    from jsonargparse import ArgumentError  # imported here: takes 0.2 s that a library user may not need
+
+    try:
+        return deepcopy(_parse(kind, json.dumps(values, default=str)))
+    except ArgumentError as error:
+        raise TypeError(prefix + in_plain_words(str(error))) from None
+
+
+@lru_cache(maxsize=1024)
+def _parse(kind: Any, text: str) -> dict[str, Any]:
+    values = json.loads(text)
+    parsed = _parser(kind).parse_object(values)
+    return {name: parsed[name] for name in values}
+
+
+@lru_cache
+def _parser(kind: Any) -> ArgumentParser:
+    """Make a parser; cached because making one takes longer than using it."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, None)
     return parser
-
-
-_parser: Callable[[Any], ArgumentParser] = lru_cache(_new_parser)
-"""Parsers without defaults, cached because making one takes longer than using it."""
 
 
 def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:

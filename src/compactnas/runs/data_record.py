@@ -10,7 +10,6 @@ import hashlib
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,6 @@ from compactnas.io.atomic import read_json, write_json
 FILE = "data_fingerprint.json"
 SAMPLED = 64
 """Number of patches, spread over the training part, whose pixels count in the fingerprint."""
-PATHS = ("path", "labels", "split_csv")
-"""Fields of a `DataConfig` that hold a path."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,6 @@ class DataRecord:
             raise UserError(
                 f"{folder}: its data {path} has changed since the run began ({what}); bring the old data back, {again}"
             )
-
-
-def with_whole_paths(config: RunConfig) -> RunConfig:
-    """Make the paths of a config independent of the current folder."""
-    given = {name: getattr(config.data, name) for name in PATHS}
-    data: dict[str, Any] = {name: str(Path(value).absolute()) for name, value in given.items() if value}
-    teachers = tuple(str(Path(teacher).absolute()) for teacher in config.train.teachers)
-    start = config.train.start_from and str(Path(config.train.start_from).absolute())
-    train = replace(config.train, teachers=teachers, start_from=start)
-    return replace(config, data=replace(config.data, **data), train=train)
 
 
 def located(config: RunConfig, folder: Path) -> RunConfig:

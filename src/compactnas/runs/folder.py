@@ -27,7 +27,7 @@ from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.runs.data_record import DataRecord, located, with_whole_paths
+from compactnas.runs.data_record import DataRecord, located
 from compactnas.runs.temperature import FILE as TEMPERATURE
 from compactnas.runs.temperature import Temperature, divide_logits
 from compactnas.version import __version__
@@ -60,7 +60,7 @@ def start(folder: Path, config: RunConfig, data: Dataset, *, resume: bool, stage
         UserError: The folder already has this stage and `resume` is off, it holds another config, or the data has
             changed.
     """
-    file, config = folder / "config.yaml", with_whole_paths(config)
+    file, config = folder / "config.yaml", config.with_whole_paths()
     record = DataRecord.of(data, config.data.path, folder)
     if file.exists() and resume:
         before = read_config(folder)

@@ -125,7 +125,10 @@ class HoldOut:
     @cached_property
     def teacher_probabilities(self) -> Float[Tensor, "rows classes"] | None:
         """Probabilities that the teachers predict; None without teachers."""
-        return predict_by_teachers(self.config.train, self.data, self.fabric.device)
+        recipe = self.config.train
+        return predict_by_teachers(
+            recipe.teachers, self.data, self.fabric.device, temperature=recipe.teacher_temperature
+        )
 
     def unseen(self, search: FinishedSearch) -> Indices:
         """Find the held-out rows that a search's weights were not trained on.

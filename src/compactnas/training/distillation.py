@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 
 from compactnas.adopted.fitting import adopted_for
 from compactnas.adopted.manifest import is_adopted
-from compactnas.config import TrainConfig
 from compactnas.data import Dataset, Facts
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import probabilities, require_fit
@@ -20,31 +20,30 @@ CPU = torch.device("cpu")
 
 
 def predict_by_teachers(
-    config: TrainConfig, data: Dataset, device: torch.device
+    teachers: Sequence[str], data: Dataset, device: torch.device, *, temperature: float
 ) -> Float[Tensor, "rows classes"] | None:
-    """Mean probabilities of a config's teachers for each row of the training part; None without teachers.
+    """Mean probabilities of the teachers for each row of the training part; None without teachers.
 
     Each teacher predicts once, averaged over the 8 symmetries of a patch. Augmented patches then share their
     target, and a training step costs no more than without a teacher.
 
     Args:
-        config: Training config with the teachers' folders.
+        teachers: Folders of runs or adopted networks.
         data: Patches.
         device: Device of the teachers; an adopted network runs on the CPU.
+        temperature: Divides the teachers' logits.
 
     Raises:
         UserError: A folder has no trained network, or one with other bands or classes.
     """
-    if not config.teachers:
+    if not teachers:
         return None
     facts, rows = data.source.facts, data.parts["train"]
     found = torch.zeros(len(facts.labels), len(facts.classes))
-    for folder in map(Path, config.teachers):
+    for folder in map(Path, teachers):
         network, place = _teacher(folder, facts, device)
-        found[rows] += probabilities(
-            network, data.source, rows, place, tta=True, temperature=config.teacher_temperature
-        )
-    return found / len(config.teachers)
+        found[rows] += probabilities(network, data.source, rows, place, tta=True, temperature=temperature)
+    return found / len(teachers)
 
 
 def _teacher(folder: Path, facts: Facts, device: torch.device) -> tuple[nn.Module, torch.device]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One stage of a run: its device and processes, its folder, and its listener.
+    """One or several stages of a run: their device and processes, their folder, and their listener.
 
     Args:
         machine: Device, precision and number of processes.
@@ -35,13 +35,14 @@ class Session:
     Attributes:
         device: Device of this process.
         processes: Processes of the run.
+        begun: Whether `begin` was called, so that the folder holds the config and what is known of the data.
 
     Raises:
         UserError: The machine does not have this device, or the device does not support the precision.
     """
 
     def __init__(self, machine: MachineConfig, folder: Path, listener: Listener | None = None) -> None:
-        self.machine, self.folder = machine, folder
+        self.machine, self.folder, self.begun = machine, folder, False
         if machine.world_size == 1:
             self.device, self.processes = prepare_device(machine), SINGLE_PROCESS
         else:
@@ -79,9 +80,14 @@ class Session:
     ) -> None:
         """Write what is known before the first step of a stage: config, splits, task, data, normalisation.
 
+        A later stage of the same session finds all of it written, and adds nothing.
+
         Raises:
             UserError: The folder has this stage already, or holds another config.
         """
+        if self.begun:
+            return
+        self.begun = True
         for text in (*start(self.folder, config, data, resume=resume, stage=stage), *data.warnings):
             self.listener.warn(text)
         write_json(self.folder / "warnings.json", [*data.warnings, *other_versions(self.folder)])
