@@ -75,15 +75,16 @@ def parse_yaml(text: str) -> Any:
     """
     import yaml  # late, because most commands read no YAML
 
+    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # in C, ten times as fast
     depth = 0
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
+        for event in yaml.parse(text, loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
                 raise ValueError(f"*{str(event.anchor)[:40]} is an alias; write out what it repeats")
             if depth > MOST_DEPTH:
                 raise ValueError("it is nested too deeply")
-        values = yaml.safe_load(text)
+        values = loader(text).get_single_data()
     except (yaml.YAMLError, LookupError, AttributeError, TypeError, OverflowError) as error:
         # Besides YAML's own errors, its constructors raise these for a value that does not fit its tag.
         raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from None
