@@ -27,7 +27,7 @@ SLOW = {
     "scripts": ("torture",),
     "search": (*("budget", "budget_search", "mobile", "perturbation", "search", "strategies", "strategy_conformance"),),
     "selection": ("pareto", "select"),
-    "studies": ("study", "study_folds", "study_figures", "study_kill", "study_ray", "study_report"),
+    "studies": ("study", "study_folds", "study_figures", "study_kill", "study_parallel", "study_ray", "study_report"),
     "synthetic": ("synthetic",),
     "training": ("precision", "trainer"),
 }

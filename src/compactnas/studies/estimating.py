@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from multiprocessing import get_context
 
 import numpy as np
 import torch
 
 from compactnas.config import RunConfig
 from compactnas.data import ArraySource, Facts, Normalization
+from compactnas.distributed.fresh_processes import fresh_processes
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.training.cuda_graph import WARM_UP
@@ -61,13 +60,9 @@ class Step:
 def measure_steps(shapes: list[Shape]) -> list[Step]:
     """Measure time and memory of a step of each shape, one after the other.
 
-    Each shape has its own process, because a process does not give back memory. On Linux, the processes are forked from
-    one that has already imported the libraries; on macOS its frameworks may abort a forked process.
+    Each shape has its own process, because a process does not give back memory.
     """
-    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-    if sys.platform == "linux":
-        context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(1, fresh_processes(__name__), max_tasks_per_child=1) as pool:
         return list(pool.map(measure_step, shapes))
 
 

@@ -24,7 +24,7 @@ def build() -> Parser:
 
     parser = Parser(
         "study",
-        "FILE.yaml -o DIR [--plan | --ray | --ray-address HOST:PORT]",
+        "FILE.yaml -o DIR [--plan | --processes N | --ray | --ray-address HOST:PORT]",
         "Run all jobs of a study file (searches, selections, trainings, evaluations) and write its tables and a "
         "report. Finished jobs are kept: to continue a study, give the same command again.",
         required=("--output",),
@@ -33,6 +33,12 @@ def build() -> Parser:
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the study.")
     parser.add_argument("--plan", action="store_true", help="Print the jobs and their estimated times; run nothing.")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=0,
+        help="Number of jobs to run at a time on this machine; 0 runs one for each core, or one on a GPU.",
+    )
     parser.add_argument("--ray", action="store_true", help="Run jobs in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     parser.add_argument(
@@ -84,10 +90,21 @@ def _listener() -> RichListener:
 
 
 def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
-    """Run the jobs on this machine one after the other, or on Ray."""
-    from compactnas.studies import run_study
+    """Run the jobs on this machine, or on Ray."""
+    from compactnas.studies import jobs_at_once, run_study, run_study_in_processes
+
+    out = sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=out, flush=True)  # with Ray, its own output goes to a log meanwhile
 
     if not (options.ray or options.ray_address):
+        processes = options.processes or jobs_at_once(study)
+        if processes > 1:
+            run_study_in_processes(
+                study, root, processes, listener=_listener(), say=say, tensorboard=options.tensorboard
+            )
+            return
 
         def told(number: int, of: int, job: StudyJob) -> None:
             print(f"job {number} of {of}: {job.name}")
@@ -97,11 +114,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     from compactnas.distributed.ray_session import RayOptions
     from compactnas.studies.ray.cluster import run_study_on_ray
 
-    ray, out = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus), sys.stdout
-
-    def say(line: str) -> None:
-        print(line, file=out, flush=True)  # meanwhile, the output of Ray goes to a log
-
+    ray = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus)
     run_study_on_ray(study, root, ray, listener=_listener(), say=say, tensorboard=options.tensorboard)
 
 
@@ -111,6 +124,10 @@ def main(argv: list[str]) -> int:
     options = parser.parsed(parser.words(argv))
     if not options.output:
         raise UserError("no folder for the study; name one with --output")
+    if options.processes < 0:
+        raise UserError(f"--processes: {options.processes} is negative; give 0 (one for each core) or more")
+    if options.processes and (options.ray or options.ray_address):
+        raise UserError("--processes: Ray shares out the jobs itself; leave out --processes, or use --ray-cpus")
     from compactnas.studies import plan, read_study
     from compactnas.studies.reporting import write_study_report
 

@@ -1,0 +1,133 @@
+"""Jobs side by side on this machine: the bytes of one after the other, and one line for what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.study_files import write_study
+
+from compactnas.cli import main
+from compactnas.errors import UserError
+from compactnas.runs.checkpoints import PATTERN
+from compactnas.studies import expand, jobs_at_once, parallel, read_study, run_study_in_processes
+
+FEW: dict[str, Any] = {"splits": ["official"], "methods": ["S+C+D"], "retrainings": 1, "random_search": False}
+"""Two searches, a baseline, the found network and a random one: five jobs."""
+TWO = ["--processes", "2"]
+
+
+def results(root: Path) -> dict[str, bytes]:
+    """Every file of a study but wall times, locks and checkpoints."""
+    files = [*root.glob("tables.*"), *(root / "jobs").rglob("*")]
+    kept = [f for f in files if f.is_file() and f.name not in ("seconds.json", ".writer") and not f.match(PATTERN)]
+    return {str(file.relative_to(root)): file.read_bytes() for file in kept}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the study one job after the other; its file lies beside its folder."""
+    where = tmp_path_factory.mktemp("alone")
+    assert main(["study", str(write_study(where, **FEW)), "--output", str(where / "one"), "--processes", "1"]) == 0
+    return where / "one"
+
+
+def test_two_at_a_time_end_with_the_same_bytes(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = alone.with_name("two")
+    assert main(["study", str(alone.parent / "study.yaml"), "--output", str(root), *TWO]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "5 jobs, 0 done; 2 at a time"
+    assert [line.split(":")[0] for line in said[1:4]] in (["begins"] * 2 + ["1 of 5 done"], ["begins"] * 3)
+    assert sum(bool(re.match(r"[1-5] of 5 done: .*, \d+\.\d s$", line)) for line in said) == 5
+    expected, found = results(alone), results(root)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def processes(session: int) -> dict[int, int]:
+    """Process -> parent, of all processes of a session that still run."""
+    listed = subprocess.run(["ps", "-o", "pid=,ppid=,stat=", "-s", str(session)], capture_output=True, text=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
+def interrupted(alone: Path, name: str, number: int, *, job: bool) -> tuple[Path, int, str]:
+    """Send a signal to the study or to one of its jobs while two jobs run. Returns the folder, exit code and stderr."""
+    root = alone.with_name(name)
+    words = [sys.executable, "-m", "compactnas", "study", alone.parent / "study.yaml", "--output", root, *TWO]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as study:
+        while study.poll() is None and len(list(root.glob("jobs/*/config.yaml"))) < 2:
+            time.sleep(0.02)
+        # The jobs are children of the server that forks, which is a child of the study.
+        jobs = [pid for pid, parent in processes(study.pid).items() if study.pid not in (pid, parent)]
+        os.kill(jobs[0] if job else study.pid, number)
+        code, told = study.wait(60), study.stderr.read() if study.stderr else ""
+    until = time.monotonic() + 20
+    while processes(study.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not processes(study.pid)
+    return root, code, told
+
+
+def test_killed_with_9_its_jobs_end_too_and_it_goes_on_to_the_same_bytes(alone: Path) -> None:
+    root, code, _ = interrupted(alone, "killed", signal.SIGKILL, job=False)
+    assert code == -signal.SIGKILL
+    assert main(["study", str(alone.parent / "study.yaml"), "--output", str(root), "--processes", "1"]) == 0
+    assert results(root) == results(alone)
+
+
+def test_ctrl_c_ends_the_jobs(alone: Path) -> None:
+    _, code, told = interrupted(alone, "stopped", signal.SIGINT, job=False)
+    assert (code, told) == (130, "compactnas: interrupted; give the same command again to continue\n")
+
+
+def test_a_job_that_is_killed_is_one_line(alone: Path) -> None:
+    _, code, told = interrupted(alone, "lost", signal.SIGKILL, job=True)
+    assert code == 2 and re.fullmatch(
+        r"compactnas: error: search S\+C\+D, seed [01]: its process ended with code -9, perhaps for lack of memory; "
+        r"give the same command again with a smaller --processes\n",
+        told,
+    )
+
+
+def test_a_users_mistake_in_a_job_is_one_line(tmp_path: Path) -> None:
+    file = write_study(tmp_path, **FEW)
+    study, said = read_study(file), []
+    (tmp_path / "patches.npz").unlink()
+    with pytest.raises(UserError, match=r"^search S\+C\+D, seed 0: .*patches\.npz"):
+        run_study_in_processes(study, tmp_path / "out", 2, say=said.append)
+    assert said[1:] == [f"begins: {job.name}" for job in expand(study)[:2]]
+
+
+def test_as_many_as_cores_and_memory_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = read_study(write_study(tmp_path, **FEW, machine={"device": "cpu"}))
+    two_threads = read_study(write_study(tmp_path, **FEW, machine={"device": "cpu", "threads": 2}))
+    assert jobs_at_once(study) == torch.get_num_threads() == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    memory = tmp_path / "meminfo"
+    monkeypatch.setattr(parallel, "MEMORY", memory)
+    assert jobs_at_once(study) == 8  # a system that does not tell its memory
+    for gib, jobs in ((100, 8), (5.5, 5), (0.2, 1)):
+        memory.write_text(f"MemTotal: 1 kB\nMemAvailable:  {int(gib * 2**20)} kB\n")
+        assert jobs_at_once(study) == jobs
+    memory.write_text(f"MemAvailable: {100 * 2**20} kB\n")
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    assert jobs_at_once(two_threads) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--processes", "-1"], "negative"), ([*TWO, "--ray"], "Ray shares out the jobs itself")]
+)
+def test_what_makes_no_sense_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["study", str(write_study(tmp_path, **FEW)), "--output", str(tmp_path / "out"), *words]) == 2
+    assert said in capsys.readouterr().err
