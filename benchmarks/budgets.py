@@ -23,7 +23,7 @@ import torch
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig
 from compactnas.cost.counter import genotype_cost
 from compactnas.cost.latency_table import LatencyTable
-from compactnas.export.latency import LatencyEngine, make_call, measure_latency, timed
+from compactnas.exporting.latency import LatencyEngine, make_call, measure_latency, timed
 from compactnas.nn.network import Network
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.pipeline import search_stage

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compactnas.export.engines import TorchEngine
+from compactnas.exporting.engines import TorchEngine
 from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_correction, sample

@@ -81,7 +81,7 @@ def public_names() -> str:
     packages: dict[str, list[str]] = {}
     for name in compactnas.__all__:
         if name != "__version__":
-            packages.setdefault(compactnas._HOMES.get(name, name).partition(".")[0], []).append(name)
+            packages.setdefault(compactnas._HOMES.get(name, (name, name))[0].partition(".")[0], []).append(name)
     lines = []
     for package, names in sorted(packages.items()):
         title = (inspect.getdoc(import_module(f"compactnas.{package}")) or package).splitlines()[0].rstrip(".:")

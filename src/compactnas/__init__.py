@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from compactnas.estimator.classifier import CompactClassifier
     from compactnas.evaluation.evaluation import Evaluation
     from compactnas.evaluation.metrics import Measures, confusion_measures
-    from compactnas.export.writing import export_run
+    from compactnas.exporting.writing import export_run as export
     from compactnas.mapping.assess import assess
-    from compactnas.mapping.scenes import map_scene
+    from compactnas.mapping.scenes import map_scene as map
     from compactnas.nn.network import Network
     from compactnas.nn.registry import ModelSpec, build
     from compactnas.nn.sample import Sample
@@ -69,9 +69,9 @@ _NAMES = {
     "cost.table": "CostTable",
     "data": "Dataset open_dataset open_source",
     "estimator.classifier": "CompactClassifier",
-    "export.writing": "export_run",
+    "exporting.writing": "export_run=export",
     "mapping.assess": "assess",
-    "mapping.scenes": "map_scene",
+    "mapping.scenes": "map_scene=map",
     "data.batches": "Batches",
     "data.packing.pack": "pack prepare",
     "data.samples": "PackedSamples SamplesSource",
@@ -106,9 +106,14 @@ _NAMES = {
     "search.strategies.gdas": "Gdas",
     "nn.supernet": "SuperNet",
 }
-"""Public names by module."""
+"""Public names by module; `NAME_THERE=PUBLIC_NAME` for a name that would hide a builtin or say too little there."""
 
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_HOMES = {
+    name.rpartition("=")[2]: (module, name.partition("=")[0])
+    for module, names in _NAMES.items()
+    for name in names.split()
+}
+"""Module of each public name, and its name there."""
 
 __all__ = [
     "OBJECTIVES",
@@ -155,12 +160,12 @@ __all__ = [
     "derive",
     "derive_within",
     "evaluate_stage",
-    "export_run",
+    "export",
     "genotype_cost",
     "kendall_tau",
     "load",
     "load_search",
-    "map_scene",
+    "map",
     "open_dataset",
     "open_source",
     "pack",
@@ -183,7 +188,8 @@ def __getattr__(name: str) -> Any:
         return import_module("compactnas.datasets")
     if name not in _HOMES:
         raise AttributeError(f"module 'compactnas' has no attribute {name!r}")
-    value = getattr(import_module(f"compactnas.{_HOMES[name]}"), name)
+    module, there = _HOMES[name]
+    value = getattr(import_module(f"compactnas.{module}"), there)
     globals()[name] = value
     return value
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from compactnas.cost.constraints import Budget
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
-from compactnas.export.latency import Call, OperationChain, connected_genotypes, make_call, measure_latency, timed
-from compactnas.export.latency_fit import fit
+from compactnas.exporting.latency import Call, OperationChain, connected_genotypes, make_call, measure_latency, timed
+from compactnas.exporting.latency_fit import fit
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
 from compactnas.space.genotype import Genotype
@@ -187,7 +187,7 @@ def test_a_table_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
             call()
         return np.array([1.5e-6, *(0.5e-6 + 5 * price[name] for name in ("skip_connect", "sep_conv_3x3")), *whole])
 
-    monkeypatch.setattr("compactnas.export.latency.timed", made)
+    monkeypatch.setattr("compactnas.exporting.latency.timed", made)
     said: list[str] = []
     table = measure_latency(
         space, **SIZES, engine="torch", networks=12, tell=lambda what, done, of: said.append(f"{what} {done}/{of}")
@@ -199,7 +199,7 @@ def test_a_table_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_device_on_which_operations_cost_nothing_is_too_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     space = replace(SPACE, blocks=1, operations=("skip_connect", "sep_conv_3x3"))
-    monkeypatch.setattr("compactnas.export.latency.timed", lambda calls, rounds, tell: np.full(len(calls), 1e-3))
+    monkeypatch.setattr("compactnas.exporting.latency.timed", lambda calls, rounds, tell: np.full(len(calls), 1e-3))
     with pytest.raises(UserError, match="repeat on an idle machine"):
         measure_latency(space, **SIZES, engine="torch", networks=6)
 

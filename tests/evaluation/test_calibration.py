@@ -135,7 +135,7 @@ def test_a_fitted_temperature_is_used_wherever_the_run_is_loaded(
 def test_an_export_has_the_temperature(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the `export` extra is not installed")
     pytest.importorskip("onnxscript", reason="the `export` extra is not installed")
-    from compactnas.export.engines import open_engine
+    from compactnas.exporting.engines import open_engine
 
     Temperature(2.5, "validation", 10, 0.2, 0.1).write(run)
     assert main(["export", str(run), "--without-data", "-o", str(tmp_path / "export")]) == 0

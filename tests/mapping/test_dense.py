@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from compactnas.errors import UserError
-from compactnas.export.engines import TorchEngine
+from compactnas.exporting.engines import TorchEngine
 from compactnas.mapping import dense
 from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import learn

@@ -271,7 +271,7 @@ def test_odd_widths_of_a_genotype_are_refused(widths: tuple[int, ...], layout: s
 
 
 def test_a_table_of_latencies_and_another_space_are_refused() -> None:
-    from compactnas.export.latency import measure_latency
+    from compactnas.exporting.latency import measure_latency
 
     with pytest.raises(UserError, match=r"space\.widths"):
         measure_latency(SPACE, **SIZES, engine="torch")

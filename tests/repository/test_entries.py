@@ -11,7 +11,7 @@ import pytest
 
 from compactnas.cli.command import COMMANDS
 from compactnas.data.formats import FORMATS as DATA_FORMATS
-from compactnas.export.formats import FORMATS as EXPORT_FORMATS
+from compactnas.exporting.formats import FORMATS as EXPORT_FORMATS
 from compactnas.nn.baselines import BASELINES
 from compactnas.search.objectives import OBJECTIVES
 from compactnas.search.strategies import STRATEGIES
@@ -24,7 +24,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "search/objectives": OBJECTIVES,
     "data/formats": DATA_FORMATS,
     "nn/baselines": BASELINES,
-    "export/formats": EXPORT_FORMATS,
+    "exporting/formats": EXPORT_FORMATS,
     "cli/commands": COMMANDS,
     "space/layouts": LAYOUTS,
 }

@@ -11,7 +11,7 @@ SLOW = {
     "distributed": ("ddp",),
     "estimator": ("classifier",),
     "evaluation": ("calibration",),
-    "export": ("export", "export_hostile", "format_conformance"),
+    "exporting": ("export", "export_hostile", "format_conformance"),
     "finding": ("find",),
     "golden": ("golden",),
     "inputs": ("scene_inputs",),

@@ -1,7 +1,7 @@
 """Latency as a cost: a table of the latency of each operation at each shape of a space, measured on a device.
 
-`compactnas.export.latency` measures the table, and a search with `search.max_latency_ms` reads it. The search may run
-on another device.
+`compactnas.exporting.latency` measures the table, and a search with `search.max_latency_ms` reads it. The search may
+run on another device.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from compactnas.estimator.history import History
 from compactnas.estimator.labels import ClassLabels
 from compactnas.estimator.settings import BUDGETS, run_config
 from compactnas.evaluation.evaluate import probabilities
-from compactnas.export.writing import export_run
+from compactnas.exporting.writing import export_run
 from compactnas.io.appearing import appearing
 from compactnas.mapping.scenes import map_scene
 from compactnas.pipeline import search_stage, train_stage

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from compactnas.export.engines import Engine
+from compactnas.exporting.engines import Engine
 from compactnas.mapping.blocks import Block
 
 BlockProbabilities = Float32[np.ndarray, "rows columns classes"]

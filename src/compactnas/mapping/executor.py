@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
-from compactnas.export.engines import Engine, open_engine
+from compactnas.exporting.engines import Engine, open_engine
 from compactnas.io.atomic import read_json, write_json
 from compactnas.mapping.block_store import BlockStore, Numbers
 from compactnas.mapping.boundary_correction import BoundaryCorrection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from compactnas.export.engines import Engine, TorchEngine, open_engine
+from compactnas.exporting.engines import Engine, TorchEngine, open_engine
 from compactnas.mapping.blocks import Block, read_block
 from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.dense import Dense, learn_correction, sample

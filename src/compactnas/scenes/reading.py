@@ -128,6 +128,11 @@ def _names(
     known = reading.caller == "data" or wanted == EUROSAT_BANDS
     if eurosat and known:
         return own, (f"{path}: {EUROSAT_NOTE.format(reading.key('bands'))}",)
+    if own == described and reading.caller == "map" and _counted(own, wanted):
+        return _counted(own, wanted), (
+            f"{path}: the network's {len(wanted)} bands have no names; it takes those of the scene in their order "
+            f"({', '.join(name for name in own if name != SCL)})",
+        )
     if own == described or reading.caller == "data":
         return own, ()
     counted = tuple(f"band{number}" for number in range(1, raster.count + 1))
@@ -142,6 +147,18 @@ def _names(
         f"{path}: says nothing of the order of its {raster.count} bands; name them with {key} (as in {key} "
         f"{','.join(wanted)}){hint}"
     )
+
+
+def _counted(names: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Names band1, band2, ... for a file's bands if a network takes just these, and the file has as many; else empty.
+
+    A scene classification keeps its name.
+    """
+    bands = [name for name in names if name != SCL]
+    numbered = tuple(f"band{number}" for number in range(1, len(bands) + 1))
+    if wanted != numbered or set(wanted) <= set(names):
+        return ()
+    return tuple(SCL if name == SCL else numbered[bands.index(name)] for name in names)
 
 
 def _mask(files: ExitStack, reading: Reading) -> Any:

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     parser = build()
     options = parser.parsed(parser.words(argv))
-    from compactnas.export.bench import bench_export
+    from compactnas.exporting.bench import bench_export
     from compactnas.io.atomic import write_json
     from compactnas.reporting.progress import Counter
 

@@ -11,7 +11,7 @@ from compactnas.errors import UserError
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
-    from compactnas.export.parity import Parity
+    from compactnas.exporting.parity import Parity
 
 
 def build() -> Parser:
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     options, data = parse_with_run(build, argv, adopted=False)
     if not options.output:
         raise UserError("no folder for the export; name one with --output")
-    from compactnas.export.writing import export_run
+    from compactnas.exporting.writing import export_run
     from compactnas.reporting.progress import Counter
 
     with Counter("patches") as counter:

@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     out = Path(options.output)
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file for the table")
-    from compactnas.export.latency import measure_latency
+    from compactnas.exporting.latency import measure_latency
 
     table = measure_latency(
         instance(Space, options.space),

@@ -18,8 +18,8 @@ import numpy as np
 
 from compactnas.adopted.onnx_file import require_onnx
 from compactnas.data import Indices, Source
-from compactnas.export.graphs import described
-from compactnas.export.manifest import INPUT
+from compactnas.exporting.graphs import described
+from compactnas.exporting.manifest import INPUT
 
 METHODS = ("MinMax", "Percentile", "Entropy")
 """Methods to calibrate the range of an activation, by onnxruntime's names."""

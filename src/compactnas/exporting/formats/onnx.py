@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.export.engines import OnnxEngine, open_session
-from compactnas.export.formats import ExportFormat, TrainedNetwork
-from compactnas.export.graphs import onnx_bytes
-from compactnas.export.manifest import ONNX
-from compactnas.export.parity import LIMIT
+from compactnas.exporting.engines import OnnxEngine, open_session
+from compactnas.exporting.formats import ExportFormat, TrainedNetwork
+from compactnas.exporting.graphs import onnx_bytes
+from compactnas.exporting.manifest import ONNX
+from compactnas.exporting.parity import LIMIT
 from compactnas.io.atomic import write_bytes
 from compactnas.runs.task import Task
 

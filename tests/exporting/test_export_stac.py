@@ -15,9 +15,9 @@ import torch
 from support.exported import SPECS, TASK
 
 from compactnas import lcz
-from compactnas.export.manifest import INT8, ONNX, PROGRAM, WEIGHTS
-from compactnas.export.parity import Parity, Rows
-from compactnas.export.stac import CLASSIFICATION, MLM, write_item
+from compactnas.exporting.manifest import INT8, ONNX, PROGRAM, WEIGHTS
+from compactnas.exporting.parity import Parity, Rows
+from compactnas.exporting.stac import CLASSIFICATION, MLM, write_item
 from compactnas.nn.registry import build
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)

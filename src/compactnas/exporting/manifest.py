@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compactnas.errors import UserError
-from compactnas.export.formats import FORMATS
+from compactnas.exporting.formats import FORMATS
 from compactnas.io.atomic import read_json, write_json
 from compactnas.runs.task import Task
 

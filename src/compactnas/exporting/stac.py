@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from compactnas.export.formats import FORMATS, ExportFormat
-from compactnas.export.manifest import CARD, INPUT, ITEM, OUTPUT
-from compactnas.export.parity import Parity
+from compactnas.exporting.formats import FORMATS, ExportFormat
+from compactnas.exporting.manifest import CARD, INPUT, ITEM, OUTPUT
+from compactnas.exporting.parity import Parity
 from compactnas.io.atomic import write_json
 from compactnas.lcz import CLASSES
 from compactnas.nn.baselines import BASELINES

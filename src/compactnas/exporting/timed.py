@@ -1,4 +1,4 @@
-"""Time one network in its own process: `python -m compactnas.export.timed`, called by `compactnas bench`.
+"""Time one network in its own process: `python -m compactnas.exporting.timed`, called by `compactnas bench`.
 
 The process imports no more than a program that uses the file, so that it needs as much memory as such a program.
 """
@@ -52,7 +52,7 @@ def _onnx(path: Path, threads: int) -> Callable[[np.ndarray], object]:
 
 
 def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:
-    from compactnas.export.engines import open_engine
+    from compactnas.exporting.engines import open_engine
 
     return open_engine(path, "torch", threads).probabilities
 

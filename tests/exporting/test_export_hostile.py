@@ -15,7 +15,7 @@ from support.hostile import Trap
 
 from compactnas.cli import main
 from compactnas.errors import UserError
-from compactnas.export.engines import open_engine
+from compactnas.exporting.engines import open_engine
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")
 pytest.importorskip("onnxscript", reason="the `export` extra is not installed")

@@ -21,9 +21,9 @@ from support.tiny import BANDS, CLASSES, PATCHES, SIDE
 
 from compactnas.cli import main
 from compactnas.errors import UserError
-from compactnas.export.engines import open_engine
-from compactnas.export.manifest import GENOTYPE, INPUT, NAME, OUTPUT, Manifest, known_files
-from compactnas.export.parity import LIMIT
+from compactnas.exporting.engines import open_engine
+from compactnas.exporting.manifest import GENOTYPE, INPUT, NAME, OUTPUT, Manifest, known_files
+from compactnas.exporting.parity import LIMIT
 from compactnas.io.sole_writer import sole_writer
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")
@@ -125,7 +125,7 @@ def test_the_folder_stands_alone(run: Path) -> None:
 
 def test_calibration_and_choice_share_no_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from compactnas.data import open_dataset
-    from compactnas.export import checking
+    from compactnas.exporting import checking
     from compactnas.runs.folder import load, read_config
 
     run = write_run(tmp_path / "run", SPECS["resnet8"])
@@ -155,7 +155,7 @@ def test_calibration_and_choice_share_no_patch(tmp_path: Path, monkeypatch: pyte
 def test_a_difference_stops_the_export_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from compactnas.export.formats import onnx as onnx_format
+    from compactnas.exporting.formats import onnx as onnx_format
 
     run = write_run(tmp_path / "run", SPECS["resnet8"])
     honest = onnx_format.onnx_bytes
@@ -167,7 +167,7 @@ def test_a_difference_stops_the_export_and_leaves_nothing(
         return model.SerializeToString()
 
     monkeypatch.setattr(onnx_format, "onnx_bytes", wrong)
-    monkeypatch.setattr("compactnas.export.checking.METHODS", ("MinMax",))
+    monkeypatch.setattr("compactnas.exporting.checking.METHODS", ("MinMax",))
     said = refused(tmp_path, capsys, "export", str(run), "--output", str(tmp_path / "export"))
     assert "model.onnx: its probabilities differ from the network's by up to 0.00" in said
 
@@ -175,7 +175,7 @@ def test_a_difference_stops_the_export_and_leaves_nothing(
 KILLED = """
 import os, signal, sys
 from compactnas.cli import main
-from compactnas.export import writing
+from compactnas.exporting import writing
 writing.write_card = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
@@ -201,7 +201,7 @@ def test_a_killed_export_is_cleared_away_by_the_next(tmp_path: Path, capsys: pyt
 
 
 def test_an_answer_that_is_no_number_is_no_agreement() -> None:
-    from compactnas.export.parity import FileAgreement, require_parity
+    from compactnas.exporting.parity import FileAgreement, require_parity
 
     with pytest.raises(UserError, match=r"model\.onnx"):
         require_parity({"model.onnx": FileAgreement(float("nan"), 0.0, 1.0, None)}, {"model.onnx": LIMIT})
@@ -260,7 +260,7 @@ def test_a_missing_library_is_named_with_its_command(
 
 
 def test_auto_falls_back_to_torch(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compactnas.export.engines.find_spec", lambda name: None)
+    monkeypatch.setattr("compactnas.exporting.engines.find_spec", lambda name: None)
     assert type(open_engine(small)).__name__ == "TorchEngine"
 
 
@@ -299,7 +299,9 @@ def test_a_run_of_an_older_version_takes_names_from_its_data(tmp_path: Path) -> 
 def test_bench_measures_all_beside_resnets(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("compactnas.export.bench.BESIDE", ("resnet8", "resnet32"))  # ResNet-110 takes long to convert
+    monkeypatch.setattr(
+        "compactnas.exporting.bench.BESIDE", ("resnet8", "resnet32")
+    )  # ResNet-110 takes long to convert
     words = ["--rounds", "1", "--seconds", "0", "--threads", "1", "--output", str(tmp_path / "bench.json")]
     assert main(["bench", str(small), *words]) == 0
     table = capsys.readouterr().out

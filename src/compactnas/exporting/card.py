@@ -14,9 +14,9 @@ from torch import nn
 
 from compactnas.cost.counter import count
 from compactnas.errors import HIDDEN
-from compactnas.export.formats import FORMATS
-from compactnas.export.manifest import CARD, GENOTYPE, INPUT, ITEM, MODEL, OUTPUT, PARITY
-from compactnas.export.parity import Parity
+from compactnas.exporting.formats import FORMATS
+from compactnas.exporting.manifest import CARD, GENOTYPE, INPUT, ITEM, MODEL, OUTPUT, PARITY
+from compactnas.exporting.parity import Parity
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import ModelSpec, normalise_of
 from compactnas.runs.task import Task
@@ -90,7 +90,7 @@ def plain(name: str) -> str:
 
 def _environment() -> Environment:
     made = Environment(
-        loader=PackageLoader("compactnas.export", "."),
+        loader=PackageLoader("compactnas.exporting", "."),
         autoescape=False,  # noqa: S701  # Markdown: names go through `plain`
         undefined=StrictUndefined,
         keep_trailing_newline=True,

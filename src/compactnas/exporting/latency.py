@@ -26,8 +26,8 @@ from compactnas.adopted.onnx_file import require_onnx
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
-from compactnas.export.graphs import OPSET, quiet
-from compactnas.export.latency_fit import fit, left_out
+from compactnas.exporting.graphs import OPSET, quiet
+from compactnas.exporting.latency_fit import fit, left_out
 from compactnas.nn.network import Network
 from compactnas.nn.norms import final_norm
 from compactnas.nn.operations import build_operation

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from compactnas.export.formats import ExportFormat, TrainedNetwork
-from compactnas.export.graphs import program_bytes
-from compactnas.export.manifest import PROGRAM
-from compactnas.export.parity import LIMIT
+from compactnas.exporting.formats import ExportFormat, TrainedNetwork
+from compactnas.exporting.graphs import program_bytes
+from compactnas.exporting.manifest import PROGRAM
+from compactnas.exporting.parity import LIMIT
 from compactnas.io.atomic import write_bytes
 from compactnas.runs.task import Task
 

@@ -12,13 +12,13 @@ from compactnas.config import DataConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import require_fit
-from compactnas.export.card import write_card
-from compactnas.export.checking import Checking, Progress
-from compactnas.export.engines import task_of
-from compactnas.export.formats import FORMATS, TrainedNetwork
-from compactnas.export.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
-from compactnas.export.parity import Parity, require_parity
-from compactnas.export.stac import write_item
+from compactnas.exporting.card import write_card
+from compactnas.exporting.checking import Checking, Progress
+from compactnas.exporting.engines import task_of
+from compactnas.exporting.formats import FORMATS, TrainedNetwork
+from compactnas.exporting.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
+from compactnas.exporting.parity import Parity, require_parity
+from compactnas.exporting.stac import write_item
 from compactnas.io.appearing import appearing, require_new
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec

@@ -12,7 +12,7 @@ from support.exported import SPECS, write_run
 from support.injection import HOST, NAMES, on_page
 
 from compactnas.cli import main
-from compactnas.export.writing import export_run
+from compactnas.exporting.writing import export_run
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.task import Task
 

@@ -39,7 +39,7 @@ class TrainedNetwork:
     @cached_property
     def program(self) -> ExportedProgram:
         """Network with its softmax, traced once for all formats."""
-        from compactnas.export.graphs import trace
+        from compactnas.exporting.graphs import trace
 
         return trace(self.network, self.task)
 
@@ -74,6 +74,6 @@ class ExportFormat:
 
 
 FORMATS: Registry[ExportFormat] = Registry(
-    "export format", "compactnas.export.formats", "FORMAT", first=("onnx", "int8", "torch_export")
+    "export format", "compactnas.exporting.formats", "FORMAT", first=("onnx", "int8", "torch_export")
 )
 """Formats by name, in the order in which cards and manifests list them; further ones follow alphabetically."""

@@ -9,9 +9,9 @@ import pytest
 from support.exported import TASK, exported
 from support.tiny import BANDS, CLASSES, SIDE
 
-from compactnas.export.engines import open_engine
-from compactnas.export.formats import FORMATS
-from compactnas.export.manifest import Manifest, known_files
+from compactnas.exporting.engines import open_engine
+from compactnas.exporting.formats import FORMATS
+from compactnas.exporting.manifest import Manifest, known_files
 
 for module in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(module, reason="the `export` extra is not installed")

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from compactnas.data import ArraySource, Dataset, Facts, Indices, Source
-from compactnas.export.engines import OnnxEngine, TorchEngine, open_session
-from compactnas.export.formats import FORMATS
-from compactnas.export.manifest import INT8, ONNX
-from compactnas.export.parity import Ask, FileAgreement, Parity, Quantisation, Rows, answers
-from compactnas.export.quantise import METHODS, quantised
+from compactnas.exporting.engines import OnnxEngine, TorchEngine, open_session
+from compactnas.exporting.formats import FORMATS
+from compactnas.exporting.manifest import INT8, ONNX
+from compactnas.exporting.parity import Ask, FileAgreement, Parity, Quantisation, Rows, answers
+from compactnas.exporting.quantise import METHODS, quantised
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task

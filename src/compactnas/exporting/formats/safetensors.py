@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.export.engines import TorchEngine
-from compactnas.export.formats import ExportFormat, TrainedNetwork
-from compactnas.export.manifest import WEIGHTS
-from compactnas.export.parity import LIMIT
+from compactnas.exporting.engines import TorchEngine
+from compactnas.exporting.formats import ExportFormat, TrainedNetwork
+from compactnas.exporting.manifest import WEIGHTS
+from compactnas.exporting.parity import LIMIT
 from compactnas.runs.folder import load, save_model
 from compactnas.runs.task import Task
 

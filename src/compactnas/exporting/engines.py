@@ -20,8 +20,8 @@ from compactnas.config import DataConfig
 from compactnas.config.engine import EngineName
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
-from compactnas.export.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
-from compactnas.export.reading import AGAIN, read_onnx
+from compactnas.exporting.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
+from compactnas.exporting.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, load_spec, read_config
 from compactnas.runs.task import FILE, Task

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnas.export.engines import OnnxEngine, open_session
-from compactnas.export.formats import ExportFormat
-from compactnas.export.manifest import INT8
+from compactnas.exporting.engines import OnnxEngine, open_session
+from compactnas.exporting.formats import ExportFormat
+from compactnas.exporting.manifest import INT8
 from compactnas.runs.task import Task
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from compactnas.adopted.onnx_file import require_onnx
 from compactnas.errors import UserError
-from compactnas.export.engines import open_session, task_of
-from compactnas.export.graphs import onnx_bytes, trace
-from compactnas.export.manifest import INT8, ONNX, WEIGHTS, Manifest
+from compactnas.exporting.engines import open_session, task_of
+from compactnas.exporting.graphs import onnx_bytes, trace
+from compactnas.exporting.manifest import INT8, ONNX, WEIGHTS, Manifest
 from compactnas.nn.baselines import compared_baselines
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.folder import load_spec
@@ -146,7 +146,7 @@ def _parameters(spec: ModelSpec) -> int:
 
 def _turn(subject: _Subject, batch: int, task: Task, threads: int, seconds: int) -> dict[str, Any]:
     numbers = [batch, len(task.bands), task.patch_px, threads, seconds]
-    words = [sys.executable, "-m", "compactnas.export.timed", subject.engine, str(subject.path), *map(str, numbers)]
+    words = [sys.executable, "-m", "compactnas.exporting.timed", subject.engine, str(subject.path), *map(str, numbers)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own module
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["the process ended without a message"]
