@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # pytest does this itself; the command that writes options does not
 from support.tiny import tiny_config, write_patches
@@ -559,12 +561,16 @@ def test_a_demo_compares_three_networks_and_goes_on(
         assert name in first.out
     assert "test part, 34 patches" in first.out
     assert (tmp_path / "demo" / "report.html").read_text().count("<svg") > 3
+    assert "tells nothing about which" in first.out and "map.png" in first.out.splitlines()[-1]
+    picture = (tmp_path / "demo" / "map.png").read_bytes()
+    assert Image.open(BytesIO(picture)).width > 1000
     assert main(words) == 2
     made = (tmp_path / "demo" / "world" / "training.h5").stat().st_mtime_ns
     capsys.readouterr()
     assert main([*words, "--resume"]) == 0
     assert capsys.readouterr().out.splitlines()[:-1] == first.out.splitlines()[:-1]  # the last line has the time
     assert (tmp_path / "demo" / "world" / "training.h5").stat().st_mtime_ns == made
+    assert (tmp_path / "demo" / "map.png").read_bytes() == picture
 
 
 def test_a_pipe_that_closes_is_no_traceback(finished: Path) -> None:

@@ -82,7 +82,9 @@ def read_overview(scenes: Sequence[Path], reading: Reading, bands: Sequence[str]
         parts = _read(scene, place, step, times)
     first = f"{path.resolve().name}" + (f", the first of {len(scenes)} scenes" if len(scenes) > 1 else "")
     height, width = parts.valid.shape
-    return Overview(_stretched(parts), width * times / step, height * times / step, f"{first}: {shown}")
+    return Overview(
+        stretched(parts.means, parts.valid), width * times / step, height * times / step, f"{first}: {shown}"
+    )
 
 
 def _true_colour(bands: Sequence[str]) -> tuple[str, ...]:
@@ -127,15 +129,17 @@ def _sums(values: Float32[np.ndarray, "bands height width"], times: int) -> NDAr
     return sums
 
 
-def _stretched(parts: _Part) -> UInt8[np.ndarray, "height width 3"]:
-    """Stretch each band between two percentiles of its valid pixels."""
-    known = np.isfinite(parts.means[0])
-    used = known & parts.valid if (known & parts.valid).any() else known
+def stretched(
+    means: Float32[np.ndarray, "bands height width"], valid: Bool[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Stretch each band between two percentiles of its valid pixels; pixels that are NaN become grey."""
+    known = np.isfinite(means[0])
+    used = known & valid if (known & valid).any() else known
     colour = np.full((*known.shape, 3), NOTHING, np.uint8)
     if not used.any():
         return colour
     for channel in range(3):
-        band = parts.means[channel % len(parts.means)]
+        band = means[channel % len(means)]
         low, high = (float(value) for value in np.percentile(band[used], STRETCH))
         share = (band[known] - low) / max(high - low, 1e-6)
         colour[known, channel] = np.rint(255 * share.clip(0, 1)).astype(np.uint8)

@@ -57,7 +57,7 @@ def picture(
             spine.set(linewidth=0.6, color=QUIET)
         caption = _short(caption, width)
         figure.text(left / whole[0], 1 - (HEAD_IN - 0.12) / whole[1], caption, size=8, color=QUIET)
-    figure.text(MARGIN_IN / whole[0], 1 - 0.33 / whole[1], _printable(title), size=12, weight="bold", color=INK)
+    figure.text(MARGIN_IN / whole[0], 1 - 0.33 / whole[1], printable(title), size=12, weight="bold", color=INK)
     _scale(figure, whole, width, place)
     _legend(figure, whole, 3 * MARGIN_IN + 2 * width, labels, legend)
     buffer = BytesIO()
@@ -78,7 +78,7 @@ def _resized(overview: Overview, place: Place, shape: tuple[int, int]) -> UInt8[
 def _short(caption: str, width: float) -> str:
     """Cut a caption to the width of its image."""
     most = max(3, int(width / CAPTION_IN))
-    return _printable(caption if len(caption) <= most else f"{caption[: most - 1]}\N{HORIZONTAL ELLIPSIS}")
+    return printable(caption if len(caption) <= most else f"{caption[: most - 1]}\N{HORIZONTAL ELLIPSIS}")
 
 
 def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) -> None:
@@ -86,7 +86,7 @@ def _scale(figure: Any, whole: tuple[float, float], width: float, place: Place) 
     from matplotlib.lines import Line2D
 
     across_m = place.width * place.transform.a
-    length_m = _round_length(across_m * BAR_SHARE)
+    length_m = round_length(across_m * BAR_SHARE)
     inches = width * length_m / across_m
     y = 0.24 / whole[1]
     left, right = MARGIN_IN / whole[0], (MARGIN_IN + inches) / whole[0]
@@ -134,18 +134,18 @@ def _legend(
             y -= 0.4 * row  # gap between built and natural classes
         count = int(counts[entry.number])
         share = f"{100 * count / total:.1f} %" if count else "-"
-        line(entry.colour, entry.label, _printable(entry.name)[:32], share, INK if count else "#AAAAAA")
+        line(entry.colour, entry.label, printable(entry.name)[:32], share, INK if count else "#AAAAAA")
     if counts[0]:
         y -= 0.4 * row
         line(NOTHING, "", f"no class ({100 * counts[0] / labels.size:.1f} % of all cells)", "", QUIET)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape a text for matplotlib, which reads dollar signs as formulas."""
     return "".join(c for c in text if c.isprintable()).replace("$", r"\$")
 
 
-def _round_length(most_m: float) -> float:
+def round_length(most_m: float) -> float:
     """Largest length of 1, 2 or 5 times a power of ten up to `most_m`."""
     power = 10.0 ** np.floor(np.log10(most_m))
     return float(max(n * power for n in (1, 2, 5) if n * power <= most_m))
