@@ -154,6 +154,24 @@ def test_calibration_of_given_patches(fitted: cn.CompactClassifier) -> None:
     np.testing.assert_array_equal(model.predict(images), before)
 
 
+def test_pixels_are_checked_once(fitted: cn.CompactClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compactnas.data import arrays
+    from compactnas.estimator import classifier
+
+    checked: list[int] = []
+    monkeypatch.setattr(arrays, "require_finite", lambda pixels, rows, where: checked.append(len(rows)))
+    fitted.predict_proba(stripes(7)[0])
+    assert checked == [7]
+
+    def stop(*words: Any, **options: Any) -> None:
+        raise cn.UserError("the data is open")
+
+    monkeypatch.setattr(classifier, "search_stage", stop)
+    with pytest.raises(cn.UserError, match="the data is open"):
+        cn.CompactClassifier(recipe="smoke").fit(*stripes(9))
+    assert checked == [7, 9]
+
+
 X, Y = stripes(12)
 BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "images of two dimensions": ({}, X.reshape(12, -1), Y, "X: has shape"),

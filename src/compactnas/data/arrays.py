@@ -62,7 +62,20 @@ def array_source(
     Raises:
         UserError: An argument has a wrong shape, or a value is out of range.
     """
-    pixels = checked_images(images)
+    return checked_source(checked_images(images), labels, groups, classes=classes, bands=bands, parts=parts, name=name)
+
+
+def checked_source(
+    pixels: NDArray[Any],
+    labels: Any,
+    groups: Any = None,
+    *,
+    classes: Sequence[str] = (),
+    bands: Sequence[str] = (),
+    parts: dict[str, Indices] | None = None,
+    name: str = "arrays",
+) -> ArraySource:
+    """Make a source of patches that `checked_images` returned, without another pass over them; see `array_source`."""
     codes = _of_patches(labels, len(pixels), "labels")
     if codes.dtype.kind not in "iub":
         raise UserError(f"labels: have dtype {codes.dtype}; give whole numbers from 0")

@@ -60,6 +60,15 @@ class Dataset:
             UserError: An argument has a wrong shape, a value is out of range, or groups cannot be cut into parts.
         """
         source = array_source(images, labels, groups, classes=classes, bands=bands, name=name)
+        return cls.of_training(source, validation_fraction)
+
+    @classmethod
+    def of_training(cls, source: Source, validation_fraction: float) -> Dataset:
+        """Split a source into a training part and, with a share above 0, a validation part of whole groups.
+
+        Raises:
+            UserError: The groups cannot be cut into parts.
+        """
         parts = training_parts(source.facts, DataConfig(validation_fraction=validation_fraction))
         return cls(source, parts, (), source.facts.groups)
 
