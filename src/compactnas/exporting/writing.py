@@ -28,8 +28,8 @@ from compactnas.runs.temperature import Temperature
 
 
 def export_run(
-    run: Path,
-    out: Path,
+    run: str | Path,
+    out: str | Path,
     *,
     data: DataConfig | None = None,
     without_data: bool = False,
@@ -48,6 +48,7 @@ def export_run(
         UserError: `out` exists or is being written, the `export` extra is not installed, there is no trained network
             or no data, or a float32 file differs from the network by more than rounding.
     """
+    run, out = Path(run), Path(out)
     require_onnx(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
     spec, network, seed = load_spec(run), load(run), read_config(run).seed
     require_new(out)

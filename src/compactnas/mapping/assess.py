@@ -133,8 +133,8 @@ class Assessment:
 
 
 def assess(
-    map_file: Path,
-    truth_file: Path,
+    map_file: str | Path,
+    truth_file: str | Path,
     *,
     band: str = "",
     truth_band: str = "",
@@ -167,6 +167,7 @@ def assess(
         UserError: A file is not such a map or reference, they lie in different places, they have no cell to compare, or
             the run did not hold out whole polygons or areas of this reference.
     """
+    map_file, truth_file = Path(map_file), Path(truth_file)
     require_rasterio(str(map_file))
     if purity and not 0.5 < purity <= 1:
         raise UserError(f"--purity: {purity} is not above 0.5 and up to 1; one class has to be most of a window")

@@ -29,7 +29,7 @@ _SIDES: dict[str, Side] = {"training": "all", "validation": "west", "testing": "
 
 
 def write_world(
-    path: Path,
+    path: str | Path,
     *,
     cities: int = 9,
     test_cities: int = 3,
@@ -61,6 +61,7 @@ def write_world(
         UserError: The numbers do not fit together, the folder is in use, the disk is full, or rasterio
             is missing for `scenes`.
     """
+    path = Path(path)
     _check(cities, test_cities, patches, scene_px, seed)
     if scenes:
         require_rasterio("scenes")
