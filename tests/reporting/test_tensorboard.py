@@ -51,5 +51,5 @@ def test_events_are_the_metrics(tmp_path: Path) -> None:
 def test_without_the_package_one_line_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
         monkeypatch.setattr(f"lightning_fabric.loggers.tensorboard.{name}", False)
-    with pytest.raises(UserError, match=r"pip install 'compactnas\[cluster\]'"):
+    with pytest.raises(UserError, match=r"pip install 'compactnas\[tensorboard\]'"):
         TensorBoard(Silent(), tmp_path)

@@ -24,7 +24,7 @@ Config = TypeVar("Config")
 
 OUTPUT, RESUME = "Folder of the results.", "Continue what is in the output folder."
 JSON = "Print the result as JSON."
-TENSORBOARD = "Also write the figures of each epoch for TensorBoard (needs `[cluster]`)."
+TENSORBOARD = "Also write the figures of each epoch for TensorBoard (needs `[tensorboard]`)."
 
 COMMON_RUN = (
     *("--data.path", "--output", "--recipe", "--config", "--resume", "--seed", "--json", "--max-steps"),

@@ -55,7 +55,7 @@ class TensorBoard:
             return TensorBoardLogger(self.folder, name="", version="", sub_dir=stage)
         except ModuleNotFoundError:
             raise UserError(
-                "--tensorboard: needs tensorboardX; install it with `pip install 'compactnas[cluster]'`"
+                "--tensorboard: needs tensorboardX; install it with `pip install 'compactnas[tensorboard]'`"
             ) from None
 
 
