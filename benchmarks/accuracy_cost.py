@@ -39,6 +39,8 @@ MARKERS = {"reference": "s", "by hand": "^", "random search": "o", "SNAS": "D"}
 BELOW = {"ResNet-8", "ResNet-20", "by hand, 12 channels", "SNAS at 8 %"}
 """Labels that stand below their bar, because another network is beside it."""
 ABOVE = {"by hand, 16 channels"}
+NARROW = {"random search"}
+"""Labels in two lines, because the bar of another network is at their right."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ def draw(networks: list[Point]) -> bytes:
             markersize=6,
         )
         below, above = point.label in BELOW, point.label in ABOVE
+        text = f"{point.label} ({len(point.accuracies)})"
         axes.annotate(
-            f"{point.label} ({len(point.accuracies)})",
+            text.replace(" ", "\n", 1) if point.label in NARROW else text,
             (point.macs / 1e6, min(point.accuracies) if below else max(point.accuracies) if above else point.mean),
             xytext=(0, -5 if below else 5) if below or above else (8, 0),
             textcoords="offset points",
