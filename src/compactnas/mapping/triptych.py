@@ -53,7 +53,7 @@ class Triptych:
         grid = figure.add_gridspec(
             1, 3, left=0.008, right=0.992, top=1 - 0.27 / height, bottom=below / height, wspace=0.03
         )
-        axes = [figure.add_subplot(cell) for cell in grid]
+        axes = [figure.add_subplot(grid[0, place]) for place in range(3)]
         colours = np.array([_rgb(NOTHING), *(entry.rgb for entry in self.legend)], np.uint8)
         axes[0].imshow(self.scene, extent=(0, self.extent[0], self.extent[1], 0))
         axes[1].imshow(colours[self.labels], interpolation="nearest", extent=(0, columns, rows, 0))
