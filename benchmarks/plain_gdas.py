@@ -19,10 +19,7 @@ from compactnas.nn.cell import Cell
 from compactnas.nn.layer import Layer, SearchedReduction
 from compactnas.nn.operations._inverted import InvertedResidual
 from compactnas.nn.operations._separable import Separable, Unit
-from compactnas.nn.operations.avg_pool_3x3 import AveragePool
-from compactnas.nn.operations.max_pool_3x3 import MaxPool
-from compactnas.nn.operations.none import Zero
-from compactnas.nn.operations.skip_connect import Skip
+from compactnas.nn.operations._weightless import AveragePool, MaxPool, Skip, Zero
 from compactnas.nn.reductions import BasicReduction, FactorizedReduction
 from compactnas.nn.separable import DepthwiseConv
 from compactnas.nn.supernet import SuperNet

@@ -7,7 +7,7 @@ torch. A module is imported when its entry is first used. Modules whose names st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -74,6 +74,23 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __len__(self) -> int:
         return len(tuple(iter(self)))
+
+
+def deferred(module: str, name: str, **options: Any) -> Callable[..., Any]:
+    """Make a function that calls something of a module, and imports the module only then.
+
+    Entries of operations and baselines are read for their labels and colours, which must not import torch.
+
+    Args:
+        module: Name of the module.
+        name: Name of the function or class in the module.
+        options: Keyword arguments of each call.
+    """
+    return partial(_called, module, name, **options)
+
+
+def _called(module: str, name: str, *values: Any, **options: Any) -> Any:
+    return getattr(import_module(module), name)(*values, **options)
 
 
 DRAWINGS: Registry[Callable[[Any], str]] = Registry("drawing", "compactnas.reporting.drawings", "DRAWING")

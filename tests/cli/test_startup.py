@@ -31,7 +31,7 @@ BUDGETS = {
     "cost --model resnet20": (2.0, COMPILER),
     "show RUN": (2.0, COMPILER),
     "evaluate RUN": (3.0, COMPILER),
-    "report RUN -o RUN/page.html": (2.0, COMPILER),
+    "report RUN -o RUN/page.html": (0.5, {"torch", *COMPILER}),
     "train --model resnet8 --data.path nosuch.npz -o RUN": (2.0, COMPILER),
     "inspect PATCHES": (0.8, {"torch", *COMPILER}),
     "leakage PATCHES --data.split random": (0.9, {"torch", *COMPILER}),

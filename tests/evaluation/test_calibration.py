@@ -149,10 +149,11 @@ def test_an_export_has_the_temperature(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_training_removes_the_temperature_of_older_weights(run: Path, tmp_path: Path) -> None:
-    from compactnas.runs.folder import load_spec, save_model
+    from compactnas.nn.registry import ModelSpec
+    from compactnas.runs.folder import save_model
 
     Temperature(2.5, "validation", 10, 0.2, 0.1).write(tmp_path)
-    save_model(tmp_path, load_spec(run), cn.load(run))
+    save_model(tmp_path, ModelSpec.read(run), cn.load(run))
     assert Temperature.read(tmp_path) is None
 
 

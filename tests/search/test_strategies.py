@@ -20,7 +20,7 @@ from compactnas.cost.table import CostTable
 from compactnas.distributed.process_group import SINGLE_PROCESS
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
-from compactnas.nn.operations.none import Zero
+from compactnas.nn.operations._weightless import Zero
 from compactnas.nn.sample import Sample
 from compactnas.nn.supernet import SuperNet
 from compactnas.pipeline import search_stage

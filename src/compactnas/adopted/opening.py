@@ -14,7 +14,8 @@ from compactnas.config import MachineConfig
 from compactnas.cost.counter import Cost, count
 from compactnas.data import Facts
 from compactnas.evaluation.evaluate import require_fit
-from compactnas.runs.folder import load, load_spec, read_config
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import load, read_config
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def trained_for(folder: Path, facts: Facts, *, labelled: bool = True) -> Trained
         module = adopted_for(folder, facts, torch.get_num_threads(), own_classes=not labelled)
         classes = facts.classes if labelled else module.network.task.classes
         return Trained("adopted", module, classes, module.network.cost)
-    spec, network = load_spec(folder), load(folder)
+    spec, network = ModelSpec.read(folder), load(folder)
     require_fit(facts, spec.bands, spec.classes if labelled else len(facts.classes))
     depths = None if spec.genotype is None else spec.genotype.depths
     return Trained(spec.name, network, facts.classes, count(network, spec.bands, facts.patch_px), depths)

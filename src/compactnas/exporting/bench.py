@@ -22,7 +22,6 @@ from compactnas.exporting.graphs import onnx_bytes, trace
 from compactnas.exporting.manifest import INT8, ONNX, WEIGHTS, Manifest
 from compactnas.nn.baselines import compared_baselines
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.runs.folder import load_spec
 from compactnas.runs.task import Task
 from compactnas.version import __version__
 
@@ -115,7 +114,7 @@ def bench_export(
 
 def _of_export(export: Path, task: Task) -> list[_Subject]:
     """List the files of an export with the engine of each, and check each file before it runs."""
-    manifest, spec = Manifest.read(export), load_spec(export)
+    manifest, spec = Manifest.read(export), ModelSpec.read(export)
     parameters = _parameters(spec)
     subjects = []
     for name in (ONNX, INT8, WEIGHTS):

@@ -23,7 +23,7 @@ from compactnas.errors import UserError
 from compactnas.exporting.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
 from compactnas.exporting.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load, load_spec, read_config
+from compactnas.runs.folder import load, read_config
 from compactnas.runs.task import FILE, Task
 
 Patches = Float32[np.ndarray, "batch bands height width"]
@@ -116,7 +116,7 @@ def task_of(path: Path, data: DataConfig | None = None) -> Task:
     Raises:
         UserError: Bands and classes are not found, or do not match the network.
     """
-    spec = load_spec(path)
+    spec = ModelSpec.read(path)
     if is_export(path):
         task = Manifest.read(path).task
     elif (path / FILE).exists():

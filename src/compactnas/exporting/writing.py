@@ -22,7 +22,7 @@ from compactnas.exporting.stac import write_item
 from compactnas.io.appearing import appearing, require_new
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load, load_spec, read_config
+from compactnas.runs.folder import load, read_config
 from compactnas.runs.task import Task
 from compactnas.runs.temperature import Temperature
 
@@ -50,7 +50,7 @@ def export_run(
     """
     run, out = Path(run), Path(out)
     require_onnx(*dict.fromkeys(module for known in FORMATS.values() for module in known.modules))
-    spec, network, seed = load_spec(run), load(run), read_config(run).seed
+    spec, network, seed = ModelSpec.read(run), load(run), read_config(run).seed
     require_new(out)
     dataset = None if without_data else _open(run, data)
     task = task_of(run, data)

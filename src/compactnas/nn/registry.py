@@ -1,18 +1,23 @@
-"""Descriptions of models, and the networks that they describe."""
+"""Descriptions of models, and the networks that they describe. Torch is imported only to build a network."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
-
-from torch import nn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from compactnas.errors import UserError
-from compactnas.nn.backbone import Normalise
+from compactnas.io.atomic import read_json
 from compactnas.nn.baselines import BASELINES
-from compactnas.nn.network import Network
 from compactnas.space.genotype import Genotype
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from compactnas.nn.backbone import Normalise
+
+FILE = "model.json"
 
 SEARCHED = "genotype"
 LIMITS = {"bands": 1024, "classes": 10_000, "patch_px": 4096}
@@ -52,6 +57,12 @@ class ModelSpec:
         return {key: getattr(self, key) for key in ("name", *LIMITS)} | {"genotype": genotype}
 
     @classmethod
+    def read(cls, folder: Path) -> ModelSpec:
+        """Read the description of a run's trained network."""
+        file = folder / FILE
+        return cls.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
+
+    @classmethod
     def from_json(cls, raw: Any, where: str) -> ModelSpec:
         """Read and check a description; `where` names its origin in error messages."""
         keys = {"name", *LIMITS, "genotype"}
@@ -66,6 +77,8 @@ class ModelSpec:
 
 def build(spec: ModelSpec) -> nn.Module:
     """Build the untrained network: raw patches (batch, bands, height, width) in, logits (batch, classes) out."""
+    from compactnas.nn.network import Network
+
     if spec.genotype is not None:
         return Network(spec.genotype, spec.bands, spec.classes)
     return BASELINES[spec.name].build(spec.bands, spec.classes)
@@ -73,6 +86,8 @@ def build(spec: ModelSpec) -> nn.Module:
 
 def normalise_of(network: nn.Module) -> Normalise:
     """Return the layer that normalises a network's input."""
+    from compactnas.nn.backbone import Normalise
+
     module = network.normalise
     assert isinstance(module, Normalise)
     return module

@@ -26,6 +26,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
+from compactnas.nn.registry import FILE as MODEL
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.data_record import DataRecord, located
 from compactnas.runs.temperature import FILE as TEMPERATURE
@@ -167,13 +168,7 @@ def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
     (folder / TEMPERATURE).unlink(missing_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(folder / "model.safetensors", save_tensors(tensors))
-    write_json(folder / "model.json", spec.to_json())
-
-
-def load_spec(folder: Path) -> ModelSpec:
-    """Read the description of a run's trained network."""
-    file = folder / "model.json"
-    return ModelSpec.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
+    write_json(folder / MODEL, spec.to_json())
 
 
 def load(folder: str | Path, *, calibrated: bool = True) -> nn.Module:
@@ -190,7 +185,7 @@ def load(folder: str | Path, *, calibrated: bool = True) -> nn.Module:
         UserError: The folder has no trained network, or the weights do not match its description.
     """
     folder = Path(folder)
-    spec, file = load_spec(folder), folder / "model.safetensors"
+    spec, file = ModelSpec.read(folder), folder / "model.safetensors"
     network = build(spec)
     load_weights(network, file)
     if calibrated and (found := Temperature.read(folder)):
@@ -214,9 +209,7 @@ def load_weights(network: nn.Module, file: Path) -> None:
         if not file.is_file():
             raise UserError(f"{file}: no such file; train a model here first with `compactnas train`")
         if file.stat().st_size > expected + HEADER_BYTES:
-            raise UserError(
-                f"{file}: is larger than the weights of {file.with_name('model.json')}; train the model again"
-            )
+            raise UserError(f"{file}: is larger than the weights of {file.with_name(MODEL)}; train the model again")
         found = load_tensors(file.read_bytes())
         odd = [name for name in found if name not in wanted or found[name].dtype != wanted[name].dtype]
         if odd:
@@ -227,5 +220,5 @@ def load_weights(network: nn.Module, file: Path) -> None:
     except (SafetensorError, RuntimeError, LookupError, TypeError) as error:  # an unknown dtype is a KeyError
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{file}: not the weights of {file.with_name('model.json')} ({reason}); train the model again"
+            f"{file}: not the weights of {file.with_name(MODEL)} ({reason}); train the model again"
         ) from None

@@ -22,7 +22,7 @@ from compactnas.evaluation.evaluate import measure, require_fit
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row
 from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load, load_spec, load_weights, read_config, save_model
+from compactnas.runs.folder import load, load_weights, read_config, save_model
 from compactnas.training.norm_statistics import CALIBRATION, recalibrate
 from compactnas.training.runtime import Listener
 from compactnas.training.session import Session
@@ -35,7 +35,7 @@ def start_from(network: nn.Module, spec: ModelSpec, folder: Path) -> None:
         UserError: The run has no trained network, or another one.
     """
     try:
-        same = load_spec(folder) == spec
+        same = ModelSpec.read(folder) == spec
     except UserError as error:
         raise UserError(f"train.start_from: {error}") from None
     if not same:
@@ -72,9 +72,9 @@ def average_runs(folders: Sequence[Path], folder: Path, listener: Listener, data
     """
     if len(set(folders)) < 2:
         raise UserError("average: needs the folders of two runs or more; name each once")
-    spec = load_spec(folders[0])
+    spec = ModelSpec.read(folders[0])
     for other in folders[1:]:
-        if load_spec(other) != spec:
+        if ModelSpec.read(other) != spec:
             raise UserError(f"{other}: has trained another network than {folders[0]}; name runs of one network")
     config = read_config(folders[0])
     config = replace(config, machine=replace(config.machine, devices=1, nodes=1))

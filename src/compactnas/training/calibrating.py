@@ -14,7 +14,8 @@ from compactnas.data import Dataset, Indices, Source, open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.calibration import fit_temperature, reliability_of_logits
 from compactnas.evaluation.evaluate import logits_of, require_fit
-from compactnas.runs.folder import load, load_spec, read_config, require_data
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import load, read_config, require_data
 from compactnas.runs.temperature import Temperature, require_one_head
 from compactnas.training.session import Session
 
@@ -64,7 +65,7 @@ def _network(folder: Path) -> nn.Module:
 def _fit(
     folder: Path, network: nn.Module, source: Source, rows: Indices, part: str, machine: MachineConfig | None
 ) -> Temperature:
-    spec, machine = load_spec(folder), machine or machine_of(folder)
+    spec, machine = ModelSpec.read(folder), machine or machine_of(folder)
     require_fit(source.facts, spec.bands, spec.classes)
     session = Session(machine, folder)
     logits = logits_of(network.to(session.device), source, rows, session.device, channels_last=machine.channels_last)

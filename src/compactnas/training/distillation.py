@@ -14,7 +14,8 @@ from compactnas.adopted.manifest import is_adopted
 from compactnas.data import Dataset, Facts
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import probabilities, require_fit
-from compactnas.runs.folder import load, load_spec
+from compactnas.nn.registry import ModelSpec
+from compactnas.runs.folder import load
 
 CPU = torch.device("cpu")
 
@@ -51,7 +52,7 @@ def _teacher(folder: Path, facts: Facts, device: torch.device) -> tuple[nn.Modul
     try:
         if is_adopted(folder):
             return adopted_for(folder, facts, torch.get_num_threads()), CPU
-        spec = load_spec(folder)
+        spec = ModelSpec.read(folder)
         require_fit(facts, spec.bands, spec.classes)
     except UserError as error:
         named = str(error) if str(folder) in str(error) else f"{folder}: {error}"

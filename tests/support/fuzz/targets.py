@@ -175,7 +175,7 @@ SMALL = 2**24
 
 
 def _weights(folder: Path) -> None:
-    spec = runs.load_spec(folder)
+    spec = ModelSpec.read(folder)
     genotype = spec.genotype
     if genotype is not None:
         genotype.require_size()

@@ -1,6 +1,7 @@
 """Baselines: hand-designed networks to compare searched networks with. Module NAME holds the baseline NAME.
 
 A baseline takes raw physical values, normalises them itself and returns logits. To add a baseline, add a module.
+Its `build` is `deferred`, so that reports can read the label without torch.
 `test_baselines.py`, `test_baseline_conformance.py` and `test_stages.py` in `tests/nn` check every module here.
 """
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from compactnas.nn.baselines import Baseline
-from compactnas.nn.baselines._resnet import ResNet
+from compactnas.registry import deferred
 
 BASELINE = Baseline(
-    build=partial(ResNet, n=5),
+    build=deferred("compactnas.nn.baselines._resnet", "ResNet", n=5),
     label="ResNet-32",
     architecture="ResNet",
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from compactnas.nn.baselines import Baseline
-from compactnas.nn.baselines._sen2lcz import Sen2LCZNet
+from compactnas.registry import deferred
 
-BASELINE = Baseline(build=partial(Sen2LCZNet, fusion=True), label="Sen2LCZ-Net-MF")
+BASELINE = Baseline(
+    build=deferred("compactnas.nn.baselines._sen2lcz", "Sen2LCZNet", fusion=True),
+    label="Sen2LCZ-Net-MF",
+)

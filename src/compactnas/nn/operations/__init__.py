@@ -1,7 +1,8 @@
 """Candidate operations: module NAME holds the operation NAME. To add an operation, add a module.
 
 Source of the built-in set: DARTS (Liu et al. 2019). Maps are (batch, channels, height, width); an operation keeps the
-shape. `tests/nn/test_operation_conformance.py` checks every module here.
+shape. Modules import torch only through `deferred`, so that reports read labels and colours without it.
+`tests/nn/test_operation_conformance.py` checks every module here.
 """
 
 from __future__ import annotations

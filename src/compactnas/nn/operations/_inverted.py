@@ -9,7 +9,6 @@ the ranges instead.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -19,7 +18,6 @@ from torch.nn import functional as F
 from compactnas.nn.norms import Norm, normalised
 from compactnas.nn.separable import DepthwiseConv
 from compactnas.nn.state import EdgeWeight, Map, State
-from compactnas.space.operation_specs import Operation
 
 
 class InvertedResidual(nn.Module):
@@ -70,40 +68,6 @@ def _first(layer: nn.Conv2d, x: Map, outputs: int) -> Float[Tensor, "batch outpu
     return F.conv2d(x, layer.weight[:outputs, : x.shape[1]], None, layer.stride, layer.padding)
 
 
-def inverted_operation(
-    *, size: int, expansion: int, fused: bool = False, colours: tuple[str, str], line: str = ""
-) -> Operation:
-    """Describe an inverted residual as a candidate operation."""
-    kind: dict[str, Any] = {"size": size, "expansion": expansion, "fused": fused}
-    name = "fused" if fused else "mb"
-    return Operation(
-        build=partial(InvertedResidual, **kind),
-        build_reduction=partial(_reduction, **kind),
-        label=f"{name} {size}x{size} e{expansion}",
-        colours=colours,
-        line=line,
-        family=name,
-        macs=partial(_macs, **kind),
-        parameters=partial(_parameters, **kind),
-    )
-
-
-def _reduction(channels: int, outputs: int, norm: Norm, **kind: Any) -> InvertedResidual:
+def reduction(channels: int, outputs: int, norm: Norm, **kind: Any) -> InvertedResidual:
+    """Build an inverted residual of stride 2."""
     return InvertedResidual(channels, norm, halved=outputs, **kind)
-
-
-def _filters(size: int, expansion: int, fused: bool, channels: int) -> int:
-    """Count the weights before the projection."""
-    inner = expansion * channels
-    return size**2 * inner * channels if fused else size**2 * inner + (expansion > 1) * channels * inner
-
-
-def _macs(channels: int, height: int, width: int, *, size: int, expansion: int, fused: bool) -> int:
-    """Count the multiply-accumulates in closed form."""
-    return height * width * (_filters(size, expansion, fused, channels) + expansion * channels**2)
-
-
-def _parameters(channels: int, *, size: int, expansion: int, fused: bool) -> int:
-    """Count the weights in closed form, with scale and shift of each normalisation."""
-    inner, norms = expansion * channels, 1 + (expansion > 1 and not fused)
-    return _filters(size, expansion, fused, channels) + inner * channels + 2 * (norms * inner + channels)

@@ -36,13 +36,3 @@ class Separable(nn.Module):
             y = F.relu(unit(y), inplace=True)
         result: Tensor = last(y, weight)
         return result
-
-
-def separable_macs(channels: int, height: int, width: int, *, size: int, units: int) -> int:
-    """Count the multiply-accumulates of `Separable` in closed form."""
-    return units * height * width * channels * (size**2 + channels)
-
-
-def separable_parameters(channels: int, *, size: int, units: int) -> int:
-    """Count the weights of `Separable` in closed form, with scale and shift of each normalisation."""
-    return units * channels * (size**2 + channels + 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compactnas.nn.operations._inverted import inverted_operation
+from compactnas.nn.operations._inverted_operation import inverted_operation
 
 OPERATION = inverted_operation(
     size=3,

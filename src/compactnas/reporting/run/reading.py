@@ -18,7 +18,6 @@ from compactnas.io.jsonl import Row, read_valid_rows
 from compactnas.io.untrusted import MOST_BYTES, MOST_YAML_BYTES, parse_yaml, read_text
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.data_summary import DataSummary
-from compactnas.runs.folder import load_spec
 from compactnas.runs.task import Task
 from compactnas.space.genotype import Genotype
 
@@ -98,7 +97,7 @@ def read_run(folder: Path) -> RunFolder:
         config=_config(text, folder / "config.yaml"),
         config_text=text,
         environment=_object(folder / "environment.json"),
-        spec=load_spec(folder) if (folder / "model.json").exists() else None,
+        spec=ModelSpec.read(folder) if (folder / "model.json").exists() else None,
         genotype=Genotype.load(folder) if (folder / "genotype.json").exists() else None,
         search=_rows(folder / "search" / "metrics.jsonl", warnings),
         alpha=_alpha(folder / "search" / "alpha.json"),
