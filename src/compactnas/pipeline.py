@@ -19,6 +19,7 @@ from compactnas.errors import UserError
 from compactnas.evaluation.calibration import Reliability
 from compactnas.evaluation.evaluate import confusion_of, predict_best, probabilities
 from compactnas.evaluation.evaluation import Evaluation
+from compactnas.evaluation.examples import fingerprint, write_examples
 from compactnas.evaluation.groups import GroupCounts
 from compactnas.evaluation.metrics import confusion_measures
 from compactnas.io.atomic import read_json, write_bytes, write_json
@@ -154,7 +155,9 @@ def evaluate_stage(
     machine: MachineConfig | None = None,
     tta: bool = False,
 ) -> Evaluation:
-    """Measure a run's or an adopted network on a part of the data: accuracy, calibration. Writes `evaluation.json`.
+    """Measure a run's or an adopted network on a part of the data: accuracy, calibration.
+
+    Writes `examples.json`, which holds some patches as pictures, and then `evaluation.json`.
 
     Args:
         folder: Folder of the run or adopted network.
@@ -196,6 +199,9 @@ def _evaluate(session: Session, data: Dataset, part: str = "test", *, tta: bool 
         groups=_group_counts(data, rows, predicted.classes),
     )
     with session.writing():
+        session.on_rank_zero(
+            write_examples, session.folder, data.source, rows, *predicted, fingerprint(part, confusion)
+        )
         session.on_rank_zero(write_json, session.folder / "evaluation.json", evaluation.to_json())
     return evaluation
 

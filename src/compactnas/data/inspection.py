@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw
 from compactnas.data.normalization import Moments
 from compactnas.data.reflectance_checks import count_faults, reflectance_faults
 from compactnas.data.source import Facts, Images, Indices, Source
+from compactnas.data.true_colour import shown_bands, stretched
 
 SAMPLE = 512
 """Number of patches to read for statistics and warnings; labels are counted over all patches."""
 SAMPLE_VALUES = 2**25
 """Maximum number of values to read for them, over all bands."""
 
-TRUE_COLOUR = (("B04", "B03", "B02"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"), ("red", "green", "blue"))
 MOSAIC_COLUMNS, MOSAIC_PX, MARGIN_PX = 12, 48, 150
 
 
@@ -136,10 +136,7 @@ def _warnings(facts: Facts, counts: NDArray[np.int64], images: NDArray[Any], row
 def mosaic(source: Source, seed: int = 0) -> Image.Image:
     """Draw a row of random patches for each class, in true colour if the bands are known, with one common stretch."""
     facts = source.facts
-    colours = next((names for names in TRUE_COLOUR if set(names) <= set(facts.bands)), None)
-    bands = (
-        [facts.bands.index(name) for name in colours] if colours else [min(i, len(facts.bands) - 1) for i in range(3)]
-    )
+    bands = shown_bands(facts.bands)
     step, rng = MOSAIC_PX + 2, np.random.default_rng(seed)
     everywhere, _ = sample(source, rng)
     low, high = np.percentile(everywhere[:, bands].astype(np.float32), (1, 99), axis=(0, 2, 3))
@@ -150,13 +147,7 @@ def mosaic(source: Source, seed: int = 0) -> Image.Image:
         rows = rng.permutation(np.flatnonzero(facts.labels == place))[:MOSAIC_COLUMNS]
         images = source.batch(rows)[0] if len(rows) else ()
         for column, image in enumerate(images):
-            tile = Image.fromarray(_stretched(image[bands], low, high))
+            tile = Image.fromarray(stretched(image[bands], low, high))
             tile = tile.resize((MOSAIC_PX, MOSAIC_PX), Image.Resampling.NEAREST)
             picture.paste(tile, (MARGIN_PX + column * step, place * step))
     return picture
-
-
-def _stretched(image: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.uint8]:
-    """Stretch three bands from `low` (0) to `high` (255); return (row, column, band)."""
-    shares = np.clip((image.transpose(1, 2, 0) - low) / np.maximum(high - low, 1e-6), 0, 1)
-    return np.asarray(shares * 255, np.uint8)
