@@ -47,8 +47,8 @@ def announce(options: Namespace, config: RunConfig, data: Dataset, *, retrain: b
 
 def text(run: dict[str, float], quick: dict[str, float]) -> str:
     """Write both estimates in one line, each from the seconds of its stages."""
+    from compactnas.io.durations import duration
     from compactnas.studies.estimating import TIMED
-    from compactnas.training.runtime import duration
 
     stages = ", ".join(f"{NAMES[stage]} {duration(seconds)}" for stage, seconds in run.items())
     line = f"recipe paper: about {duration(sum(run.values()))} on this machine ({stages}; from {TIMED} steps of each)"

@@ -13,7 +13,7 @@ from compactnas.finding.plan import Plan, Speed, make_plan, stage_seconds
 from compactnas.finding.setting import Setting
 from compactnas.finding.speed import measure_speed
 from compactnas.io.atomic import read_json, write_json
-from compactnas.training.runtime import duration
+from compactnas.io.durations import duration
 
 FORMAT = "compactnas-find/1"
 AGAIN = "name the plan.json of a find, or leave the option out"

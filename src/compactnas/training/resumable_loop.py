@@ -17,11 +17,12 @@ from compactnas.data import Indices
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
+from compactnas.io.durations import duration
 from compactnas.io.jsonl import Row, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy, Checkpoints
 from compactnas.training.optim import DivergedError
-from compactnas.training.runtime import Listener, Means, duration, peak_memory_gib
+from compactnas.training.runtime import Listener, Means, peak_memory_gib
 
 CHECK_EVERY_STEPS = 50
 """Steps between two checks of the losses on a GPU, because reading a loss waits for the device."""

@@ -142,15 +142,6 @@ class Means:
         return means
 
 
-def duration(seconds: float) -> str:
-    """Format a duration in seconds, minutes or hours."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def peak_memory_gib() -> float:
     """Peak memory of this process in GiB: GPU memory if it uses a GPU, else main memory; 0 if unknown (Windows)."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():

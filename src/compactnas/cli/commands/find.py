@@ -160,7 +160,7 @@ def _tell(setting: Setting, timed: TimedPlan, source: str) -> None:
 
 
 def _show_times(planned: Mapping[str, float], taken: Mapping[str, float], total: float) -> None:
-    from compactnas.training.runtime import duration
+    from compactnas.io.durations import duration
 
     pairs = (f"{name} {duration(taken[name])} ({duration(planned[name])})" for name in planned if name in taken)
     print(f"Time, with the plan's in brackets: {', '.join(pairs)}; this call {duration(total)}")

@@ -54,8 +54,8 @@ def build() -> Parser:
 
 
 def _show(planned: StudyPlan) -> None:
+    from compactnas.io.durations import duration
     from compactnas.studies.estimating import TIMED
-    from compactnas.training.runtime import duration
 
     for split, parts in planned.parts.items():
         print(f"{split}: {', '.join(f'{part} {patches:,}' for part, patches in parts.items() if patches)}")
