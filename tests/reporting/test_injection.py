@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.browser import headless
-from support.fake_run import PAPER_CELL, write_run
+from support.fake_run import PAPER_CELL, write_examples, write_run
 from support.fake_study import fake_study, write_fake_study
 from support.injection import HOST, MARK, NAMES, assert_inert, on_page
 
@@ -29,6 +29,7 @@ def browser() -> Iterator[Any]:
 
 def test_the_page_of_a_run(browser: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", PAPER_CELL, epochs=3, classes=NAMES)
+    write_examples(run)
     assert_inert(browser, write_report([run], tmp_path / "report.html", NAMES[0]))
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.fake_run import write_evaluation, write_run
 from support.map_files import EPSG, LEFT, TOP, write_raster
 from support.pages import HOSTILE, Page, assert_stands_alone
 
 from compactnas.cli import main
+from compactnas.data import open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.groups import GroupCounts
+from compactnas.pipeline import predict
 from compactnas.reporting.run.data import split_words
 from compactnas.reporting.run.page import write_report
+from compactnas.runs.folder import read_config
 
 LANDSAT = ("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")
 CLASSES = (6, 6, 6, 6, 14, 14, 11, 11, 17)
@@ -107,6 +114,35 @@ def test_the_evaluation_shows_the_largest_class_and_intervals_by_polygon(
     assert "1000 bootstrap samples of the 9 groups of the test part" in printed and interval in printed
     text = report(tmp_path, landsat).text
     assert f"Always answering LCZ 6, Open low-rise would give an OA of {share}." in text and interval in text
+
+
+def test_kept_patches_are_those_of_the_predictions(landsat: Path, tmp_path: Path) -> None:
+    config = read_config(landsat).data
+    data = open_dataset(config)
+    predict(landsat, config, tmp_path / "rows.csv", part="test")
+    with (tmp_path / "rows.csv").open() as file:
+        answers = {int(line["row"]): (int(line["class"]), float(line["probability"])) for line in csv.DictReader(file)}
+    kept = json.loads((landsat / "examples.json").read_text())
+    assert kept["bands"] == "true colour (SR_B4, SR_B3, SR_B2)"
+    rows = [one["row"] for one in kept["patches"]]
+    assert len(rows) == len(set(rows)) > 0 and set(rows) <= set(answers)
+    truth = data.source.facts.labels
+    for number in set(truth[list(answers)].tolist()):
+        wrong = sorted(sure for row, (answer, sure) in answers.items() if truth[row] == number != answer)
+        shown = [one for one in kept["patches"] if one["true"] == number]
+        hits = sum(answer == truth[row] == number for row, (answer, _) in answers.items())
+        assert [one["predicted"] == number for one in shown] == [True] * min(hits, 3) + [False] * min(len(wrong), 3)
+        assert [one["confidence"] for one in shown if one["predicted"] != number] == pytest.approx(wrong[::-1][:3])
+    images = data.source.batch(np.array(rows))[0][:, [3, 2, 1]].astype(np.float32)
+    flat = images.transpose(1, 0, 2, 3).reshape(3, -1)
+    low, high = (np.percentile(flat, share, axis=1)[:, None, None] for share in (2, 98))
+    for one, image in zip(kept["patches"], images, strict=True):
+        assert (one["true"], one["predicted"]) == (truth[one["row"]], answers[one["row"]][0])
+        drawn = np.asarray(Image.open(BytesIO(b64decode(one["png"]))), np.int64)
+        by_hand = 255 * np.clip((image - low) / (high - low), 0, 1)
+        assert np.abs(drawn - by_hand.transpose(1, 2, 0)).max() <= 1
+    page = report(tmp_path, landsat)
+    assert len(page.values("src")) == len(rows) and "true colour (SR_B4, SR_B3, SR_B2)" in page.text
 
 
 def test_show_prints_pixel_size_split_and_groups(landsat: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,7 +118,9 @@ def test_a_spread_of_equal_values_is_exactly_none() -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.floats(0.01, 300), st.floats(20, 99), st.floats(0, 3)), min_size=2, max_size=9))
 def test_no_label_of_the_plane_stands_on_a_dot_or_a_label(points: list[tuple[float, float, float]]) -> None:
-    dots = [Dot(f"method {i}", x, y, i % 6, error) for i, (x, y, error) in enumerate(points)]
+    dots = [
+        Dot(f"method {i}", x, y, i % 6, (y - bar, y + bar) if bar else None) for i, (x, y, bar) in enumerate(points)
+    ]
     figure = plane(dots, "t", ("MACs (M)", "M MACs"), Size(430.0, 320.0, 300.0), pareto_front([p[:2] for p in points]))
     assert figure is not None
     width, height = (float(v) for v in figure.attrib["viewBox"].split()[2:])

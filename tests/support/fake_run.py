@@ -6,15 +6,18 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from PIL import Image
 
 from compactnas import lcz
 from compactnas.config import RunConfig, SearchConfig
+from compactnas.evaluation.examples import Example, Examples, fingerprint
 from compactnas.evaluation.metrics import confusion_measures
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import DARTS_OPERATIONS
@@ -81,6 +84,21 @@ def write_evaluation(
         "n": int(counts.sum()),
     }
     (folder / "evaluation.json").write_text(json.dumps(raw), encoding="utf-8")
+
+
+def write_examples(folder: Path) -> None:
+    """Write `examples.json` of a folder with an evaluation: a right and a wrong patch of each of its classes."""
+    raw = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    buffer = BytesIO()
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(buffer, "PNG")
+    count = len(raw["classes"])
+    patches = [
+        Example(2 * true + wrong, true, (true + wrong) % count, 0.9, buffer.getvalue())
+        for true in range(count)
+        for wrong in (0, 1)
+    ]
+    evaluation = fingerprint(raw["part"], np.array(raw["confusion"], dtype=np.int64))
+    Examples(evaluation, "true colour (B04, B03, B02)", tuple(patches)).write(folder)
 
 
 def write_training(folder: Path, epochs: int = 105, final: float = 0.97) -> None:

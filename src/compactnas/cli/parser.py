@@ -114,6 +114,8 @@ class Parser(ArgumentParser):
         options = self.parse_args(list(words))
         if output := options.get("output") or options.get("destination"):
             require_writable(Path(output), is_file=self.writes_file)
+        if figures := options.get("figures"):
+            require_writable(Path(figures), is_file=False)
         return options
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:

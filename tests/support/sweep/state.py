@@ -93,7 +93,8 @@ def _without(*keys: str) -> Callable[[bytes], bytes]:
 
 
 def _without_times(content: bytes) -> bytes:
-    """Leave the section with the times of jobs out of a study's page."""
+    """Leave the section with the times of jobs out of a study's page, and dates and durations out of a run's."""
+    content = re.sub(rb'<dd class="time">[^<]*</dd>', b"", content)
     return re.sub(rb'<section class="card" id="time">.*?</section>', b"", content, flags=re.DOTALL)
 
 

@@ -12,7 +12,6 @@ from compactnas.errors import UserError, shown
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
     from compactnas.reporting.run.reading import RunFolder
-    from compactnas.space.genotype import Genotype
 
 STAGES = {"search": "genotype.json", "train": "model.safetensors"}
 """Stage of a run -> file that it writes at its end."""
@@ -143,11 +142,15 @@ def _parts(file: Path) -> dict[str, int]:
 
 
 def _evidence(run: RunFolder) -> list[str]:
-    """Say how far the figures of the evaluation can be relied on."""
+    """Say how far the figures of the evaluation can be relied on, and which confusions cost most."""
+    from compactnas.reporting.confusions import costliest
     from compactnas.reporting.run.evidence import interval_words, majority_words
 
     e = run.evaluation
-    return [words for words in (majority_words(e), interval_words(e)) if words] if e and e.n else []
+    if e is None or not e.n:
+        return []
+    costly = [one.words for one in costliest(e.confusion, e.classes)]
+    return [words for words in (majority_words(e), interval_words(e), *costly) if words]
 
 
 def _stage(run: RunFolder, name: str) -> dict[str, Any]:
@@ -176,11 +179,12 @@ def _cost(run: RunFolder) -> dict[str, int] | None:
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
+    from compactnas.reporting.figures.words import genotype_words
     from compactnas.space.genotype import Genotype
 
     lines = _run_lines(found) if "run" in found else []
     if found["genotype"]:
-        lines += drawn(Genotype.from_values(found["genotype"]))
+        lines += genotype_words(Genotype.from_values(found["genotype"]))
     if found.get("cost"):
         lines.append(
             f"cost: {found['cost']['parameters'] / 1e6:.4f} M parameters, {found['cost']['macs'] / 1e6:.3f} M MACs"
@@ -220,40 +224,6 @@ def _run_lines(found: dict[str, Any]) -> list[str]:
         state = "finished" if stage["finished"] else "not finished; continue with --resume"
         lines.append(f"{name}: {stage['epochs_done']} of {stage['epochs']} epochs, {state}")
     return lines + [f"network: {found['model']}"] * bool(found["model"])
-
-
-def drawn(genotype: Genotype) -> list[str]:
-    """Draw a genotype as text, one line for each node of the cell or for each block of layers."""
-    from compactnas.space.layouts import LAYOUTS
-
-    if LAYOUTS[genotype.layout].residual:
-        return _drawn_layers(genotype)
-    inputs = LAYOUTS[genotype.layout].inputs
-    states = ["input"] if inputs == 1 else [f"input {number + 1}" for number in range(inputs)]
-    states += [f"node {number + 1}" for number in range(len(genotype.nodes))]
-    widths = f", widths {'-'.join(map(str, genotype.widths))}" if genotype.widths else ""
-    depths = "-".join(map(str, genotype.depths))
-    lines = [f"genotype: layout {genotype.layout}, {genotype.channels} channels, depths {depths}{widths}"]
-    for number, edges in enumerate(genotype.nodes):
-        terms = [f"{name}({states[source]})" for name, source in edges]
-        lines.append(f"  {states[inputs + number]} = {' + '.join(terms) or '0'}")
-    last = LAYOUTS[genotype.layout].output == "last"
-    lines.append(f"  output = {states[-1]}" if last else "  output = concatenation of all nodes")
-    return lines
-
-
-def _drawn_layers(genotype: Genotype) -> list[str]:
-    from compactnas.reporting.figures.layers import operations_by_block
-
-    depths = "-".join(map(str, genotype.depths))
-    channels = "-".join(map(str, genotype.block_channels))
-    lines = [f"genotype: layout {genotype.layout}, channels {channels}, depths {depths} behind the reductions"]
-    for block, names in enumerate(operations_by_block(genotype)):
-        first = f"reduction {names[0]}, " if block else ""
-        layers = names[1:] if block else names
-        same = f"{len(layers)} x {layers[0]}" if len(set(layers)) == 1 else ", ".join(layers)
-        lines.append(f"  block {block + 1}: {first}layers {same}")
-    return lines
 
 
 COMMAND = Command(

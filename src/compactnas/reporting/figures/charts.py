@@ -108,16 +108,27 @@ def _alike(ticks: Sequence[float]) -> list[str]:
     return [f"{tick:.{digits}f}" for tick in ticks]
 
 
-def nice_ticks(values: Sequence[float], count: int, *, whole: bool = False) -> list[float]:
-    """Find at least two round values that span the data."""
-    from matplotlib.ticker import MaxNLocator  # slow to import, and only the report needs it
+STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+"""Round distances between ticks, in powers of ten."""
 
+
+def nice_ticks(values: Sequence[float], count: int, *, whole: bool = False) -> list[float]:
+    """Find at least two round values that span the data, with at most about `count` steps."""
     low, high = min(values), max(values)
-    if low == high:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         margin = 0.5 if whole else abs(low) * 0.1 or 1.0
         low, high = low - margin, high + margin
-    locator = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10], integer=whole, min_n_ticks=2)
-    return [float(t) for t in locator.tick_values(low, high)]
+    power = 10.0 ** (math.floor(math.log10((high - low) / count)))
+    sizes = [size * scale for scale in (power, 10 * power) for size in STEPS]
+    sizes = [size for size in sizes if not whole or size.is_integer()] or [1.0]
+    step = next((size for size in sizes if _steps(low, high, size) <= count), sizes[-1])
+    first = math.floor(low / step + 1e-9)
+    return [step * (first + i) for i in range(_steps(low, high, step) + 1)]
+
+
+def _steps(low: float, high: float, step: float) -> int:
+    """Count the steps between the ticks that span the data."""
+    return max(1, math.ceil(high / step - 1e-9) - math.floor(low / step + 1e-9))
 
 
 def _range(ticks: Sequence[float], points: Sequence[tuple[float, float]], axis: int) -> tuple[float, float]:

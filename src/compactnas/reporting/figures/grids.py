@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -24,20 +23,17 @@ LABELS_UP_TO = 80
 """Largest number of classes whose names are still readable."""
 
 
-@cache
-def _colours() -> tuple[str, ...]:
-    """List 256 colours from blue to yellow, with even lightness for every kind of colour vision (cividis)."""
-    import matplotlib as mpl  # slow to import, and only the report needs it
-    from matplotlib.colors import to_hex
-
-    return tuple(to_hex(colour) for colour in mpl.colormaps["cividis"](np.linspace(0, 1, 256)))
+DARK_FROM = 0.62
+"""Share from which a cell is so strong that its figure has the colour of the page."""
 
 
-def colour(share: float) -> str:
-    """Find the colour of a share from 0 to 1. NaN, which a search with a NaN loss leaves, has the colour of 0."""
-    if math.isnan(share):
-        share = 0.0
-    return _colours()[round(255 * min(max(share, 0.0), 1.0))]
+def strength(share: float) -> float:
+    """Find the opacity of a cell from a share from 0 to 1: 0 is blank, and the smallest share can just be seen.
+
+    NaN, which a search with a NaN loss leaves, counts as 0.
+    """
+    share = 0.0 if math.isnan(share) else min(max(share, 0.0), 1.0)
+    return 0.06 + 0.94 * share if share else 0.0
 
 
 def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> ET.Element:
@@ -55,8 +51,8 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> ET
         left += CHARACTER_PX * (len(str(count)) + 2)
     top, grid = 46.0, side * count
     support = confusion.sum(axis=1)
-    right = max(len(f"{n:,}") for n in support) * CHARACTER_PX + 14
-    parts = [element("rect", x=left, y=top, width=grid, height=grid, fill=colour(0.0))]
+    right = max(len("patches"), *(len(f"{n:,}") for n in support)) * CHARACTER_PX + 18
+    parts = [element("rect", x=left, y=top, width=grid, height=grid, class_="cn-frame")]
     parts += [
         element("rect", x=left, y=top + row * side, width=grid, height=side, class_="cn-absent")
         for row in np.flatnonzero(support == 0)
@@ -90,7 +86,7 @@ def compact_confusion(confusion: NDArray[np.int64], classes: Sequence[str], titl
     lcz = tuple(classes) == facts.NAMES
     left, top, grid = 46.0, 62.0, side * count
     support = confusion.sum(axis=1)
-    parts = [text(0, 15, title, "cn-big"), element("rect", x=left, y=top, width=grid, height=grid, fill=colour(0.0))]
+    parts = [text(0, 15, title, "cn-big"), element("rect", x=left, y=top, width=grid, height=grid, class_="cn-frame")]
     parts += [
         element("rect", x=left, y=top + row * side, width=grid, height=side, class_="cn-absent")
         for row in np.flatnonzero(support == 0)
@@ -107,7 +103,7 @@ def compact_confusion(confusion: NDArray[np.int64], classes: Sequence[str], titl
     parts.append(_sideways(12.0, top + grid / 2, "true"))
     parts += _scale(left, top + grid + 14, grid)
     label = f"{title}: confusion matrix of {count} classes, {int(support.sum())} patches"
-    made = drawing(left + grid + 8, top + grid + 48, label, *parts, grow=1.1)
+    made = drawing(left + grid + 20, top + grid + 48, label, *parts, grow=1.1)
     made.set("class", "cn-figure cn-compact")
     return made
 
@@ -212,10 +208,12 @@ def _cells(
 
 def _cell(x: float, y: float, width: float, height: float, share: float, digits: str, tip: str) -> ET.Element:
     cell = element(
-        "g", element("title", tip), element("rect", x=x, y=y, width=width, height=height, fill=colour(share))
+        "g",
+        element("title", tip),
+        element("rect", x=x, y=y, width=width, height=height, class_="cn-heat", fill_opacity=f"{strength(share):.3f}"),
     )
     if digits:
-        ink = "cn-digit cn-on-light" if share > 0.55 else "cn-digit cn-on-dark"
+        ink = "cn-digit cn-on-heat" if share > DARK_FROM else "cn-digit"
         cell.append(text(x + width / 2, y + height / 2 + 4, digits, ink, "middle"))
     return cell
 
@@ -240,19 +238,26 @@ def _sideways(x: float, y: float, content: str) -> ET.Element:
 
 
 def _scale(x: float, y: float, grid: float) -> list[ET.Element]:
-    """Draw the colour bar, from 0 to 100 % of a row."""
+    """Draw the colour bar, from 0 to 100 % of a row; 0 is blank."""
     width = min(220.0, grid * 0.6)
     steps = 44
     start = x + grid - width
     bar = [
         element(
-            "rect", x=start + i * width / steps, y=y, width=width / steps + 0.4, height=9, fill=colour(i / (steps - 1))
+            "rect",
+            x=start + i * width / steps,
+            y=y,
+            width=width / steps,
+            height=9,
+            class_="cn-heat",
+            fill_opacity=f"{strength(i / (steps - 1)):.3f}",
         )
         for i in range(steps)
     ]
     return [
         *bar,
-        text(start, y + 24, "0", "cn-small", "middle"),
-        text(start + width, y + 24, "100 %", "cn-small", "middle"),
+        element("rect", x=start, y=y, width=width, height=9, class_="cn-frame"),
+        text(start, y + 24, "0", "cn-small"),
+        text(start + width, y + 24, "100 %", "cn-small", "end"),
         text(start + width / 2, y + 24, "of the true class", "cn-small", "middle"),
     ]

@@ -11,11 +11,14 @@ from xml.etree import ElementTree as ET
 from compactnas.reporting.figures.charts import LEFT, Axes, drawable, frame, heading, leader, nice_ticks, number
 from compactnas.reporting.figures.svg import drawing, element, line, text, text_px
 
-WIDTH, HEIGHT, BOTTOM, RIGHT = 720.0, 320.0, 30.0, 84.0
+BOTTOM, RIGHT = 30.0, 84.0
 LABEL_PX, LONGEST, DOT_PX, CAP_PX = 16.0, 32, 5.5, 4.0
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in px."""
+
+MACS, PARAMETERS = ("MACs (M)", "M MACs"), ("params (M)", "M parameters")
+"""Name of each cost's axis, and the unit after a figure."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class Dot:
         x: Cost, above 0.
         y: Accuracy in per cent.
         colour: Number of the colour, 0 to 5.
-        error: Half the length of the error bar; 0 for none.
+        bar: Lower and upper end of the error bar; None for none.
     """
 
     name: str
     x: float
     y: float
     colour: int
-    error: float = 0.0
+    bar: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,8 @@ class Size:
     inset: float = 0.0
 
 
-def scatter(points: Sequence[tuple[str, float, float]]) -> ET.Element | None:
-    """Draw OA in per cent over MACs in millions, on a logarithmic axis; None for fewer than two runs.
-
-    Args:
-        points: Name, MACs in millions and OA in per cent of each run.
-    """
-    dots = [Dot(name, x, y, index % 6) for index, (name, x, y) in enumerate(points)]
-    return plane(dots, "Accuracy against cost", ("MACs (M)", "M MACs"), Size(WIDTH, HEIGHT, 560.0))
+HALF = Size(430.0, 320.0, 300.0, 0.3)
+"""Size of two figures side by side; it also fits a phone."""
 
 
 def plane(
@@ -82,10 +79,11 @@ def plane(
     decades = [math.log10(dot.x) for dot in known.values()]
     low, high = min(decades), max(decades)
     low, high = low - max(0.12, size.inset * (high - low)), high + 0.12
-    ends = [dot.y + sign * dot.error for dot in known.values() for sign in (-1, 1)]
-    y_ticks = nice_ticks(ends, 6)
+    ends = [end for dot in known.values() for end in (dot.y, *(dot.bar or ()))]
+    room = 0.04 * (max(ends) - min(ends))  # so that no dot lies on the axis
+    y_ticks = nice_ticks([min(ends) - room, max(ends) + room], 6)
     axes = Axes((low, high), (y_ticks[0], y_ticks[-1]), size.width - RIGHT, size.height - BOTTOM)
-    stops = [m * 10.0**e for e in range(-9, 7) for m in (1, 2, 5) if low <= math.log10(m) + e <= high]
+    stops = _stops(low, high)
     parts = [heading(title, f"OA in %, by {cost[1].replace('M ', 'millions of ')}")]
     parts += frame(axes, [math.log10(x) for x in stops], y_ticks, cost[0], [number(x) for x in stops])
     places = {index: axes.at(math.log10(dot.x), dot.y) for index, dot in known.items()}
@@ -95,9 +93,9 @@ def plane(
     for (x, y), (x_next, y_next) in pairwise(steps):
         taken += [(x, y - 1, x_next, y + 1), (x_next - 1, y_next, x_next + 1, y)]
     for dot in known.values():
-        if dot.error:
-            x, top = axes.at(math.log10(dot.x), dot.y + dot.error)
-            bottom = axes.at(math.log10(dot.x), dot.y - dot.error)[1]
+        if dot.bar:
+            x, bottom = axes.at(math.log10(dot.x), dot.bar[0])
+            top = axes.at(math.log10(dot.x), dot.bar[1])[1]
             taken.append((x - CAP_PX, top, x + CAP_PX, bottom))
             parts.append(_error(x, top, bottom, dot.colour))
     for index, dot in sorted(known.items(), key=lambda item: places[item[0]][1]):  # from the top, so fewer lines cross
@@ -106,6 +104,15 @@ def plane(
         [cost[0], *(f"{dot.name} {dot.y:.2f} % at {number(dot.x)} {cost[1]}" for dot in known.values())]
     )
     return drawing(size.width, size.height, label, *parts, least=size.least, grow=1.25)
+
+
+def _stops(low: float, high: float) -> list[float]:
+    """List round costs between two decades: 1, 2 and 5, or all digits if that would be fewer than three."""
+    coarse, fine = (
+        [m * 10.0**e for e in range(-9, 7) for m in digits if low <= math.log10(m) + e <= high]
+        for digits in ((1, 2, 5), range(1, 10))
+    )
+    return coarse if len(coarse) > 2 else fine
 
 
 def _front(places: Sequence[tuple[float, float]]) -> list[ET.Element]:
@@ -133,8 +140,8 @@ def _dot(
     parts = []
     if abs(label_y - y) > LABEL_PX * 0.6:
         parts.append(_to_label(x, y, label_x + (3 if anchor == "end" else -3), label_y, dot.colour))
-    error = f" ± {dot.error:.2f}" if dot.error else ""
-    tip = element("title", f"{dot.name}: OA {dot.y:.2f}{error} %, {number(dot.x)} {unit}")
+    bar = f" ({dot.bar[0]:.2f} to {dot.bar[1]:.2f})" if dot.bar else ""
+    tip = element("title", f"{dot.name}: OA {dot.y:.2f} %{bar}, {number(dot.x)} {unit}")
     kind = "cn-hollow" if hollow else "cn-dot"
     parts.append(element("circle", tip, cx=x, cy=y, r=DOT_PX - hollow, class_=f"{kind} cn-c{dot.colour}"))
     parts.append(text(label_x, label_y + 4, shown, "cn-halo", anchor))

@@ -37,12 +37,16 @@ def data_facts(run: RunFolder) -> tuple[tuple[str, str], ...]:
         found.append(("source", name + f", read as {_format(run)}" * bool(_format(run))))
     if run.task:
         bands = ", ".join(run.task.bands[:SHOWN_NAMES]) + ", ..." * (len(run.task.bands) > SHOWN_NAMES)
-        found += [("patches", patch_words(run.task.patch_px, run.task.pixel_m))]
+        found += [("window of a patch", patch_words(run.task.patch_px, run.task.pixel_m))]
         found += [(f"{len(run.task.bands)} bands", bands)]
         kind = "Local Climate Zones" if run.task.lcz else "classes"
         found += [("classes", f"{len(run.task.classes)} {kind}{_present(run)}")]
     if split := split_words(config):
         found.append(("split", split))
+    for part, words in (("train", "trained on"), ("test", "tested on")):
+        if run.data and (here := run.data.parts.get(part)):
+            groups = "" if here.groups is None else f" in {here.groups:,} {run.data.unit}{'s' * (here.groups != 1)}"
+            found.append((words, f"{here.patches:,} patches{groups}"))
     return tuple(found)
 
 

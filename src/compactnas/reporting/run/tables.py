@@ -13,6 +13,7 @@ from compactnas.evaluation.metrics import class_measures
 from compactnas.nn.baselines import baseline_label
 from compactnas.nn.registry import SEARCHED
 from compactnas.reporting.figures.cell import state_name
+from compactnas.reporting.run.colours import class_colours
 from compactnas.reporting.run.evidence import doubts
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.space.genotype import Genotype
@@ -148,11 +149,11 @@ class ClassRow:
 def class_rows(evaluation: Evaluation) -> tuple[ClassRow, ...]:
     """Make a row for each class with its recall, precision and F1."""
     each = class_measures(evaluation.confusion)
-    lcz = evaluation.classes == facts.NAMES
+    lcz, colours = evaluation.classes == facts.NAMES, class_colours(evaluation.classes)
     return tuple(
         ClassRow(
             name=f"{facts.CLASSES[i].label} {name}" if lcz else name,
-            colour=facts.CLASSES[i].colour if lcz else "",
+            colour=colours[i],
             patches=int(each.support[i]),
             recall=_per_cent(each.recall[i]),
             precision=_per_cent(each.precision[i]),

@@ -15,17 +15,16 @@ from compactnas.reporting.figures.bars import Bar, Part, bars
 from compactnas.reporting.figures.charts import Series, curves
 from compactnas.reporting.figures.grids import compact_confusion
 from compactnas.reporting.figures.operations import operation_label
-from compactnas.reporting.figures.scatter import Dot, Size, plane
+from compactnas.reporting.figures.scatter import HALF, MACS, PARAMETERS, Dot, plane
 from compactnas.reporting.study.compare import mean_oa
 from compactnas.reporting.study.seeds import SeedStats, pareto_front
 from compactnas.reporting.study.view import Method, StudyView, TrainingView, colour_of
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import OPERATIONS
 
-PLANE = Size(430.0, 320.0, 300.0, 0.3)
 COSTS: tuple[tuple[str, tuple[str, str], Callable[[TrainingView], float]], ...] = (
-    ("Accuracy and computation", ("MACs (M)", "M MACs"), lambda run: run.evaluation.macs / 1e6),
-    ("Accuracy and size", ("params (M)", "M parameters"), lambda run: run.evaluation.parameters / 1e6),
+    ("Accuracy and computation", MACS, lambda run: run.evaluation.macs / 1e6),
+    ("Accuracy and size", PARAMETERS, lambda run: run.evaluation.parameters / 1e6),
 )
 QUANTITIES: tuple[tuple[str, str, str, float], ...] = (
     ("Accuracy on D_V", "% of a batch", "accuracy_alpha", 100.0),
@@ -45,9 +44,9 @@ def cost_figures(view: StudyView, split: str) -> list[ET.Element]:
             oa = mean_oa(view, method, split)
             assert oa is not None, "a shown method has runs"
             x = SeedStats.of([cost(run) for run in view.runs(method.key, split)]).mean
-            dots.append(Dot(method.name, x, oa.mean, colour_of(method, view.methods), oa.deviation))
+            dots.append(Dot(method.name, x, oa.mean, colour_of(method, view.methods), oa.bar))
         front = pareto_front([(dot.x, dot.y) for dot in dots])
-        if (figure := plane(dots, title, axis, PLANE, front)) is not None:
+        if (figure := plane(dots, title, axis, HALF, front)) is not None:
             figures.append(figure)
     return figures
 

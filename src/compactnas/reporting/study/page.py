@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas import lcz
+from compactnas.reporting.confusions import costliest, share_of_errors
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.html import markup, write_page
 from compactnas.reporting.study.compare import chosen_method, comparisons
@@ -93,5 +94,8 @@ def _confusion(view: StudyView) -> dict[str, Any]:
         if figure is None or counts is None:
             continue
         runs = view.runs(method.key, split.name)
-        shown.append((split.name, len(runs), markup(figure), built_natural(counts, runs[0].evaluation.classes)))
+        classes = runs[0].evaluation.classes
+        costly = costliest(counts, classes)
+        share = share_of_errors(counts, costly)
+        shown.append((split.name, len(runs), markup(figure), built_natural(counts, classes), costly, share))
     return {"method": method.name, "searched": method.kind == "searched", "decided": decided, "shown": shown}

@@ -49,6 +49,11 @@ class SeedStats:
         """Check whether the values differ."""
         return self.low < self.high
 
+    @property
+    def bar(self) -> tuple[float, float] | None:
+        """Mean minus and plus the standard deviation; None if the values do not differ."""
+        return (self.mean - self.deviation, self.mean + self.deviation) if self.deviation else None
+
 
 def standings(values: Sequence[float]) -> list[int]:
     """Rank each value, 1 for the largest; equal values share the better rank."""
