@@ -259,5 +259,5 @@ def _scale(x: float, y: float, grid: float) -> list[ET.Element]:
         element("rect", x=start, y=y, width=width, height=9, class_="cn-frame"),
         text(start, y + 24, "0", "cn-small"),
         text(start + width, y + 24, "100 %", "cn-small", "end"),
-        text(start + width / 2, y + 24, "of the true class", "cn-small", "middle"),
+        text(start + 0.43 * width, y + 24, "of the true class", "cn-small", "middle"),
     ]
