@@ -40,10 +40,11 @@ from torch import Tensor
 from compactnas.exporting.engines import TorchEngine
 from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import BoundaryCorrection
-from compactnas.mapping.dense import MOST_TILES, Dense, features, learn_correction, sample
+from compactnas.mapping.dense import Dense, features, learn_correction, sample
 from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import levels_of
+from compactnas.mapping.shared_maps import Shared
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import State
 from compactnas.runs.folder import load
@@ -52,7 +53,7 @@ from compactnas.synthetic.scene import make_city
 from compactnas.synthetic.write import city_seed
 from compactnas.training.runtime import peak_memory_gib
 
-STEP, WINDOW, BATCH = 10, 32, 128
+STEP, WINDOW, BATCH, TILES = 10, 32, 128, 96
 LARGE = 300 * 300
 """Cells of a scene of 3000 x 3000 px."""
 Labels = np.ndarray
@@ -95,15 +96,11 @@ def some_shared(levels: Stages, shared: int) -> Way:
     return way
 
 
-def all_shared(levels: Stages) -> Way:
+def all_shared(shared: Shared) -> Way:
     """All levels on the strip, the network's own last layer."""
 
     def way(block: Block) -> Labels:
-        width = levels.linear.in_features
-        shared = features(levels, block)
-        inner = (WINDOW // 2 ** (len(levels.stages) - 1)) > 2  # the last level has means without a frame too
-        own = shared[..., -2 * width : -width] if inner else shared[..., -width:]
-        return levels.linear(own).argmax(-1).numpy()
+        return shared.own_logits(features(shared, block)).argmax(-1)
 
     return way
 
@@ -132,40 +129,46 @@ SAMPLED = ("learnt", "dense")
 """Ways that need a correction."""
 
 
-def ways_of(levels: Stages, exact: Exact, correction: BoundaryCorrection | None) -> dict[str, Way]:
+def ways_of(levels: Stages, shared: Shared, exact: Exact, correction: BoundaryCorrection | None) -> dict[str, Way]:
     """Every way by its name; those of `SAMPLED` where there is a correction."""
     ways: dict[str, Way] = {
         "exact": lambda block: exact(block).argmax(-1),
         "level 1": some_shared(levels, 1),
         "levels 1-2": some_shared(levels, 2),
-        "all": all_shared(levels),
+        "all": all_shared(shared),
         "grid 8": nearest(levels, 8),
         "grid 12": nearest(levels, 12),
     }
     if correction is not None:
-        dense = Dense(levels, exact, correction)
-        ways["learnt"] = lambda block: correction(features(levels, block))[0].argmax(-1).numpy()
+        dense = Dense(shared, exact, correction)
+
+        def learnt(block: Block) -> Labels:
+            found = features(shared, block)
+            own = shared.own_logits(found)
+            return correction(torch.from_numpy(found), torch.from_numpy(own))[0].argmax(-1).numpy()
+
+        ways["learnt"] = learnt
         ways["dense"] = lambda block: dense(block).argmax(-1)
     return ways
 
 
-def opened(pixels: np.ndarray, run: Path) -> tuple[Stages, Exact, Grid]:
+def opened(pixels: np.ndarray, run: Path) -> tuple[Stages, Shared, Exact, Grid]:
     """A network by its levels, in the exact mode, and the grid of a scene."""
     network = load(run)
     levels = levels_of(network)
     task = Task(tuple(map(str, range(len(pixels)))), tuple(map(str, range(levels.linear.out_features))), WINDOW, False)
     rows, columns = ((side - WINDOW) // STEP + 1 for side in pixels.shape[1:])
-    return levels, Exact(TorchEngine(task, network), BATCH), Grid(rows, columns, STEP, WINDOW, 0)
+    return levels, Shared.of(network), Exact(TorchEngine(task, network), BATCH), Grid(rows, columns, STEP, WINDOW, 0)
 
 
 def show_peak(file: Path, run: Path, name: str, tiles: int) -> None:
     """What a process of its own does: map two blocks in one way, and print the peak of its memory in MB."""
     pixels = np.load(file, mmap_mode="r")
-    levels, exact, grid = opened(pixels, run)
+    levels, shared, exact, grid = opened(pixels, run)
     correction = None
     if name in SAMPLED:
-        correction = learn_correction(levels, exact, sample(lambda cells: block_of(pixels, cells), grid, tiles))
-    way = ways_of(levels, exact, correction)[name]
+        correction = learn_correction(shared, exact, sample(lambda cells: block_of(pixels, cells), grid, tiles))
+    way = ways_of(levels, shared, exact, correction)[name]
     for cells in list(grid.blocks())[:2]:
         with torch.inference_mode():
             way(block_of(pixels, cells))
@@ -183,7 +186,7 @@ def peaks_mb(pixels: np.ndarray, run: Path, names: list[str], tiles: int) -> dic
 
 def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: int, tiles: int) -> dict[str, Any]:
     """Times, memory and agreement of every way on one scene."""
-    levels, exact, grid = opened(pixels, run)
+    levels, shared, exact, grid = opened(pixels, run)
     rows, columns = grid.rows, grid.columns
     outside = np.ones((rows, columns), np.bool_)
 
@@ -196,10 +199,10 @@ def measured(pixels: np.ndarray, truth: np.ndarray | None, run: Path, rounds: in
         return block_of(pixels, cells)
 
     began = time.process_time()
-    correction = learn_correction(levels, exact, sample(read, grid, tiles))
+    correction = learn_correction(shared, exact, sample(read, grid, tiles))
     sampling = time.process_time() - began
     assert correction is not None, "a larger scene"
-    ways = ways_of(levels, exact, correction)
+    ways = ways_of(levels, shared, exact, correction)
     blocks = list(grid.blocks())
     labels: dict[str, list[Labels]] = {name: [] for name in ways}
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -249,7 +252,7 @@ def main() -> None:
     parser.add_argument("--city", type=int, default=30, help="number of the made city")
     parser.add_argument("--scene-px", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3, help="blocks on which the simpler ways take part")
-    parser.add_argument("--tiles", type=int, default=MOST_TILES, help="of the sample")
+    parser.add_argument("--tiles", type=int, default=TILES, help="of the sample")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak", nargs=2, metavar=("SCENE.npy", "WAY"), help="print the peak memory of one way alone")
     options = parser.parse_args()

@@ -12,14 +12,18 @@ from torch import nn
 
 from compactnas.errors import UserError
 from compactnas.exporting.engines import TorchEngine
-from compactnas.mapping import dense
+from compactnas.mapping import dense, levels
 from compactnas.mapping.blocks import Block
 from compactnas.mapping.boundary_correction import learn
 from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import CellRectangle, Grid
-from compactnas.mapping.levels import levels_of, window_means
+from compactnas.mapping.levels import FRAMES, LevelMap, levels_of, window_means
+from compactnas.mapping.shared_maps import Shared
+from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
+from compactnas.nn.stages import Stages
+from compactnas.nn.state import State
 from compactnas.runs.task import Task
 from compactnas.space.genotype import Genotype
 
@@ -62,45 +66,95 @@ def block_of(pixels: np.ndarray, valid: np.ndarray | None = None) -> Block:
     return Block(pixels, valid, np.ones(shape, np.bool_), STEP, WINDOW)
 
 
+def tiles_from(pixels: np.ndarray) -> list[Block]:
+    """Tiles of a sample, from the whole scene."""
+    places = [(row * STEP, column * STEP) for row in range(0, 25, 6) for column in range(0, 25, 4)]
+    side = (dense.TILE - 1) * STEP + WINDOW
+    return [block_of(np.ascontiguousarray(pixels[:, top : top + side, left : left + side])) for top, left in places]
+
+
 def exact_of(network: nn.Module) -> Exact:
     names = tuple(f"band {i}" for i in range(BANDS)), tuple(f"class {i}" for i in range(CLASSES))
     return Exact(TorchEngine(Task(*names, WINDOW, False), network), 64)
 
 
 @pytest.mark.parametrize("name", ["paper", "nasnet", "mobile", "resnet8", "resnet20"])
-def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str) -> None:
-    network, pixels = network_of(name), torch.from_numpy(scene(WINDOW, WINDOW))[None]
-    levels, corner = levels_of(network), torch.zeros(1)
+def test_a_window_that_is_the_whole_strip_gets_the_networks_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levels, "FRAMES", (0,))  # there are no pixels around
+    network, pixels = network_of(name), scene(WINDOW, WINDOW)
+    shared, corner = Shared.of(network), np.zeros(1)
+    found = shared.own_logits(window_means(shared.maps(pixels), corner, corner, WINDOW))
     with torch.inference_mode():
-        whole = window_means(levels, pixels, corner, corner, WINDOW)[-2]
-        torch.testing.assert_close(levels.linear(whole)[0], network(pixels), rtol=1e-4, atol=1e-5)
+        wanted = network(torch.from_numpy(pixels)[None]).numpy()
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["paper", "nasnet", "mobile", "resnet8"])
-def test_the_last_level_is_pooled_at_each_window(name: str) -> None:
-    levels = levels_of(network_of(name))
-    strip = torch.from_numpy(scene(64, 96))[None]
-    with torch.inference_mode():
-        states = levels.enter(strip)
-        for level in levels.stages:
-            states = level(states)
-        last = levels.leave(states[-1].x)[0]
-        found = window_means(levels, strip, torch.tensor([0.0, 10.0, 20.0]), torch.tensor([0.0, 10.0]), WINDOW)[-2]
-    on_grid = last[:, 5:13, 0:8].mean(dim=(1, 2))  # 20 px are five pixels of stride 4; 10 px are two and a half
-    between = (last[:, 5:13, 2:10].mean(dim=(1, 2)) + last[:, 5:13, 3:11].mean(dim=(1, 2))) / 2
-    torch.testing.assert_close(found[2, 0], on_grid, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found[2, 1], between, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_means_are_those_of_the_pixels_with_shares_of_those_that_are_cut(stride: int) -> None:
+    """Against plain means over a map in which each pixel is repeated, so that no window cuts one."""
+    values = np.random.default_rng(0).random((3, 128 // stride, 160 // stride)).astype(np.float32)
+    rows, columns = np.array([16.0, 26, 36]), np.array([16.0, 26, 86])
+    found = window_means([LevelMap(values, stride)], rows, columns, WINDOW)
+    large = values.repeat(stride, axis=1).repeat(stride, axis=2).astype(np.float64)
+    for i, row in enumerate(rows.astype(int)):
+        for j, column in enumerate(columns.astype(int)):
+            wanted = [
+                large[:, row + f : row + WINDOW - f, column + f : column + WINDOW - f].mean((1, 2))
+                for f in (frame * stride for frame in FRAMES)
+            ]
+            np.testing.assert_allclose(found[i, j], np.concatenate(wanted), rtol=1e-5)
 
 
 def test_parts_of_a_block_have_the_features_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    levels, block = levels_of(network_of("shallow")), block_of(scene(62, 232))
-    with torch.inference_mode():
-        whole = dense.features(levels, block)
-        monkeypatch.setattr(dense, "COLUMNS", 4)
-        parts = dense.features(levels, block)
-        lower = dense.features(levels, block_of(block.pixels[:, 20:]))
-    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(lower[1:], whole[3:], rtol=1e-4, atol=1e-5)  # a first row stands at the mirrored border
+    shared, block = Shared.of(network_of("shallow")), block_of(scene(62, 232))
+    whole = dense.features(shared, block)
+    monkeypatch.setattr(dense, "COLUMNS", 4)
+    parts = dense.features(shared, block)
+    lower = dense.features(shared, block_of(block.pixels[:, 20:]))
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(lower[1:], whole[3:], rtol=1e-4, atol=1e-5)  # a first row stands at the mirrored border
+
+
+class Pointwise(nn.Module):
+    """A network of 1x1 convolutions, which sees no padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalise = Normalise(BANDS)
+        self.convolutions = nn.Sequential(nn.Conv2d(BANDS, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.ReLU())
+        self.linear = nn.Linear(8, CLASSES)
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.convolutions(self.normalise(x))
+        return found
+
+    def stages(self) -> Stages:
+        def enter(x: torch.Tensor) -> list[State]:
+            return [State(self.forward_features(x))]
+
+        return Stages(self.normalise, enter, (lambda states: states,), lambda x: x, self.linear)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.linear(self.forward_features(x).mean((2, 3)))
+        return found
+
+
+def test_a_network_without_padding_gets_the_exact_map_without_doubt() -> None:
+    torch.manual_seed(2)
+    network, pixels = Pointwise().eval(), scene(332, 332)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(pixels).unfold(1, 32, 50).unfold(2, 32, 50).flatten(1, 2).transpose(0, 1))
+        network.linear.bias -= logits.mean(dim=0)
+        for parameter in network.linear.parameters():
+            parameter *= 5 / logits.std()
+    shared, exact = Shared.of(network), exact_of(network)
+    correction = dense.learn_correction(shared, exact, tiles_from(pixels))
+    assert correction is not None and correction.alone == 0 and correction.agreement == 1
+    block = block_of(pixels)
+    found, wanted = dense.Dense(shared, exact, correction)(block), exact(block)
+    assert len(np.unique(wanted.argmax(-1))) == CLASSES
+    np.testing.assert_array_equal(found.argmax(-1), wanted.argmax(-1))
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
 def test_a_network_that_is_no_map_of_maps_is_refused_in_one_line() -> None:
@@ -117,17 +171,18 @@ def test_doubt_is_as_wide_as_the_agreement_needs() -> None:
     features = torch.randn(3000, 6, generator=generator)
     logits = features @ torch.randn(6, CLASSES, generator=generator)
     noisy = features + 0.2 * torch.randn(3000, 6, generator=generator)
+    own = 0.5 * logits + torch.randn(1, CLASSES, generator=generator)
     learnt, unseen = slice(0, 1500), slice(1500, 3000)
     shares = []
     for agreement in (0.5, 0.95, 0.99):
-        correction = learn(noisy[learnt], logits[learnt], torch.arange(1500) // 25, agreement)
-        probabilities, doubt = correction(noisy[unseen])
+        correction = learn(noisy[learnt], logits[learnt], own[learnt], torch.arange(1500) // 25, agreement)
+        probabilities, doubt = correction(noisy[unseen], own[unseen])
         same = probabilities.argmax(dim=-1) == logits[unseen].argmax(dim=-1)
         assert correction.agreement >= agreement
         assert float((same | doubt).float().mean()) > agreement - 0.01
         shares.append(float(doubt.float().mean()))
     assert shares[0] == 0 and 0 < shares[1] < shares[2] < 0.5
-    clean = learn(features[learnt], logits[learnt], torch.arange(1500) // 25, 0.99)
+    clean = learn(features[learnt], logits[learnt], own[learnt], torch.arange(1500) // 25, 0.99)
     assert clean.alone == 0 and clean.agreement > 0.99
 
 
@@ -135,21 +190,17 @@ def test_doubt_is_as_wide_as_the_agreement_needs() -> None:
 def learnt() -> tuple[dense.Dense, Exact]:
     """A dense mode that learnt from a made scene."""
     network, pixels = network_of("resnet8"), scene(332, 332)
-    levels, exact = levels_of(network), exact_of(network)
+    shared, exact = Shared.of(network), exact_of(network)
     with torch.no_grad():  # classes about as frequent, and far apart
         logits = network(torch.from_numpy(pixels).unfold(1, 32, 50).unfold(2, 32, 50).flatten(1, 2).transpose(0, 1))
-        levels.linear.bias -= logits.mean(dim=0)
-        for parameter in levels.linear.parameters():
+        network.head.bias -= logits.mean(dim=0)
+        for parameter in network.head.parameters():
             parameter *= 5 / logits.std()
-    tiles = []
-    for row in range(0, 25, 6):
-        for column in range(0, 25, 4):
-            top, left, side = row * STEP, column * STEP, (dense.TILE - 1) * STEP + WINDOW
-            tiles.append(block_of(np.ascontiguousarray(pixels[:, top : top + side, left : left + side])))
-    correction = dense.learn_correction(levels, exact, tiles)
+    tiles = tiles_from(pixels)
+    correction = dense.learn_correction(shared, exact, tiles)
     assert correction is not None
-    assert dense.learn_correction(levels, exact, tiles[:3]) is None
-    return dense.Dense(levels, exact, correction), exact
+    assert dense.learn_correction(shared, exact, tiles[:3]) is None
+    return dense.Dense(shared, exact, correction), exact
 
 
 def test_most_cells_get_the_class_of_the_exact_mode(learnt: tuple[dense.Dense, Exact]) -> None:
@@ -191,12 +242,12 @@ def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time() -> None:
 
         tiles = list(dense.sample(read, grid))
         assert all(tile.valid.all() for tile in tiles)
-        assert len(tiles) == sum(wanted.column >= 30 for wanted in cells) <= dense.FEWEST_TILES
+        assert len(tiles) == sum(wanted.column >= 30 for wanted in cells) <= dense.USUAL_TILES
         return cells
 
     grid = Grid(60, 90, STEP, WINDOW, 0)
     cells = asked(grid)
-    assert sum(wanted.column >= 30 for wanted in cells) == dense.FEWEST_TILES < len(cells) == len(set(cells))
+    assert sum(wanted.column >= 30 for wanted in cells) == dense.USUAL_TILES < len(cells) == len(set(cells))
     assert all(one.row + one.rows <= grid.rows and one.column + one.columns <= grid.columns for one in cells)
     assert asked(grid) == cells
     assert not asked(Grid(6, 90, STEP, WINDOW, 0))

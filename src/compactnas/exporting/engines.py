@@ -1,4 +1,4 @@
-"""Engines that compute a network's probabilities: torch, or onnxruntime with the files of an export."""
+"""Engines that compute a network's probabilities: torch, or onnxruntime or OpenVINO with the files of an export."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from compactnas.config.engine import EngineName
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
 from compactnas.exporting.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
+from compactnas.exporting.openvino import OpenVinoEngine, compile_openvino
 from compactnas.exporting.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec
 from compactnas.runs.folder import load, read_config
@@ -80,8 +81,8 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
 
     Args:
         path: Folder of the run, export or adopted network.
-        engine: `torch`; `onnx` or `int8` for an export; `auto` takes `onnx` for an export if onnxruntime is installed,
-            else `torch`.
+        engine: `torch`; `onnx`, `int8` or `openvino` for an export; `auto` takes `onnx` for an export if onnxruntime
+            is installed, else `torch`.
         threads: Number of threads of the engine; 0 lets the engine choose. Torch has one number per process.
 
     Raises:
@@ -102,6 +103,10 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
     if not is_export(path):
         raise UserError(f"{path}: engine {engine} needs an export; make one with `compactnas export`, or use torch")
     manifest = Manifest.read(path)
+    if engine == "openvino":
+        content = manifest.content(path, ONNX)
+        read_onnx(content, manifest.task, path / ONNX)
+        return OpenVinoEngine(manifest.task, compile_openvino(content, path / ONNX, threads, AGAIN))
     file = INT8 if engine == "int8" else ONNX
     return OnnxEngine(manifest.task, open_session(manifest.content(path, file), manifest.task, path / file, threads))
 

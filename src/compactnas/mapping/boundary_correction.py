@@ -1,9 +1,9 @@
-"""Map shared features to the logits of each window computed alone: a linear map, learnt on some windows.
+"""Predict the logits of each window computed alone from shared features: a linear map, learnt on some windows.
 
 If a window is computed alone, every layer pads it with zeros; in a strip, it is surrounded by its neighbours. So the
 shared features differ from the window's own features near its border. This changes the logits of similar windows in
-much the same way: ridge regression learns the change from a sample of the scene's windows, computed both ways. It needs
-no labels.
+much the same way: ridge regression learns what must be added to the logits that the network's last layer gives for the
+shared features, from a sample of the scene's windows that are computed both ways. It needs no labels.
 
 If the result is uncertain, the window is computed alone. A window is uncertain if the margin between its two highest
 probabilities is small. The threshold is chosen on windows of the sample that the regression was not fitted to.
@@ -12,7 +12,7 @@ probabilities is small. The threshold is chosen on windows of the sample that th
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -55,7 +55,7 @@ class BoundaryCorrection:
     """Predict the logits of windows from shared features, and mark uncertain windows.
 
     Attributes:
-        ridge: Linear map from features to logits.
+        ridge: Linear map from features to what is added to the logits of the network's last layer.
         least_margin: Smallest margin between the two highest probabilities; below it, a window is uncertain.
         agreement: Share of the sample's windows that get the class of the exact mode if uncertain windows are computed
             alone; measured on windows that were left out of the fit.
@@ -68,10 +68,15 @@ class BoundaryCorrection:
     alone: float
 
     def __call__(
-        self, features: Float[Tensor, "*windows features"]
+        self, features: Float[Tensor, "*windows features"], own: Float[Tensor, "*windows classes"]
     ) -> tuple[Float[Tensor, "*windows classes"], Bool[Tensor, "*windows"]]:
-        """Class probabilities, and which windows are uncertain."""
-        probabilities = self.ridge(features).softmax(dim=-1)
+        """Class probabilities, and which windows are uncertain.
+
+        Args:
+            features: Shared features of the windows.
+            own: Logits of the network's last layer for these features.
+        """
+        probabilities = (own + self.ridge(features)).softmax(dim=-1)
         return probabilities, _margins(probabilities) < self.least_margin
 
     @property
@@ -103,31 +108,51 @@ class BoundaryCorrection:
 
 
 def learn(
-    features: Features, logits: Logits, groups: Int64[Tensor, " windows"], agreement: float
+    features: Features, logits: Logits, own: Logits, groups: Int64[Tensor, " windows"], agreement: float
 ) -> BoundaryCorrection:
     """Learn a correction from windows that were computed both ways.
 
     Args:
         features: Features of the strip at each window.
-        logits: Logits of each window computed alone.
+        logits: Logits of each window computed alone, up to a constant for each window.
+        own: Logits of the network's last layer for the features of the strip.
         groups: Number of each window's neighbourhood; cross-validation leaves out whole neighbourhoods.
         agreement: Share of windows that should get the same class as if they were computed alone.
     """
-    found = [(_tried(features, logits, groups, ridge, agreement), ridge) for ridge in RIDGES]
+    missing = logits - own
+    missing = missing - missing.mean(dim=-1, keepdim=True)
+    sample = Sample(features, missing, own, groups)
+    found = [(_tried(sample, ridge, agreement), ridge) for ridge in RIDGES]
     (alone, margin, reached), ridge = min(found)
-    return BoundaryCorrection(Ridge.fit(features, logits, ridge), margin, reached, alone)
+    return BoundaryCorrection(Ridge.fit(features, missing, ridge), margin, reached, alone)
 
 
-def _tried(
-    features: Features, logits: Logits, groups: Int64[Tensor, " windows"], ridge: float, agreement: float
-) -> tuple[float, float, float]:
+class Sample(NamedTuple):
+    """Windows that were computed both ways.
+
+    Attributes:
+        features: Shared features.
+        missing: What must be added to `own`.
+        own: Logits of the network's last layer for the shared features.
+        groups: Number of each window's neighbourhood.
+    """
+
+    features: Features
+    missing: Logits
+    own: Logits
+    groups: Int64[Tensor, " windows"]
+
+
+def _tried(sample: Sample, ridge: float, agreement: float) -> tuple[float, float, float]:
     """Share of windows that must be computed alone, the margin below which they are, and the agreement reached."""
-    said = torch.empty_like(logits)
+    features, missing, own, groups = sample
+    said = own.clone()
     for fold in range(FOLDS):
         left_out = groups % FOLDS == fold
-        said[left_out] = Ridge.fit(features[~left_out], logits[~left_out], ridge)(features[left_out])
+        said[left_out] += Ridge.fit(features[~left_out], missing[~left_out], ridge)(features[left_out])
+    wanted = (own + missing).argmax(dim=-1)
     margins, order = _margins(said.softmax(dim=-1)).sort()
-    differs = (said.argmax(dim=-1) != logits.argmax(dim=-1))[order].long()
+    differs = (said.argmax(dim=-1) != wanted)[order].long()
     left = differs.sum() - differs.cumsum(0)  # differences that remain if all windows up to this one are computed alone
     left = torch.cat([differs.sum()[None], left])
     alone = int((left > (1 - agreement) * len(differs)).sum())

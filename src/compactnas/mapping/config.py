@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from compactnas.errors import UserError
 
 Config = TypeVar("Config")
-ModeName = Literal["exact", "dense"]
+ModeName = Literal["exact", "dense", "auto"]
 Edges = Literal["mirror", "leave"]
 
 
@@ -20,7 +20,8 @@ class MapConfig:
     """Options of a map.
 
     Attributes:
-        mode: Mode: `exact` classifies each window on its own; `dense` shares the work of overlapping windows.
+        mode: Mode: `exact` classifies each window on its own; `dense` shares the work of overlapping windows; `auto`
+            takes `dense` where it is clearly faster.
         stride_px: Distance between neighbouring windows and side of a map cell, in pixels; 0 makes cells of about
             100 m.
         edges: Treatment of the edges: `mirror` mirrors the scene so that the map covers all of it, `leave` maps only

@@ -44,6 +44,9 @@ class MapPlan:
     correction: BoundaryCorrection | None = None
 
 
+EXACT = "exact"
+"""Key of the reason why a map is exact, in the file of the correction."""
+
 Executor = Callable[[MapPlan, Sequence[int], Warn], Generator[tuple[int, Numbers], None, None]]
 """Function that computes blocks by number, and yields the number and the probabilities of each, in any order."""
 
@@ -60,7 +63,8 @@ def plan_map(job: MapJob) -> MapPlan:
     scene, notes = _survey(job, engine.task)
     grid = Grid.of(scene, job.config.stride_px, engine.task.patch_px, job.config.edges)
     notes = tuple(dict.fromkeys((*notes, *found, *grid.notes(scene))))
-    return MapPlan(job, engine, grid, grid.place(scene), tuple(grid.blocks()), notes)
+    blocks = tuple(grid.blocks(tall=job.config.mode != "exact"))
+    return MapPlan(job, engine, grid, grid.place(scene), blocks, notes)
 
 
 def _with_gaps(job: MapJob, task: Task) -> tuple[MapJob, tuple[str, ...]]:
@@ -115,26 +119,32 @@ def fill(
 
 
 def _correction(store: BlockStore, plan: MapPlan, warn: Warn) -> BoundaryCorrection | None:
-    """Load or learn the dense mode's boundary correction for the scenes."""
+    """Load or learn the dense mode's boundary correction for the scenes; None if the map is exact."""
     if plan.job.config.mode == "exact":
         return None
-    correction = _stored_correction(store) or learnt(plan.job, plan.engine, plan.grid)
-    if correction is None:
-        warn("--mode dense: too few neighbourhoods without missing pixels to learn from; using the exact mode")
+    found = _stored(store)
+    if found is None:
+        found = learnt(plan.job, plan.engine, plan.grid)
+        write_json(store.correction, {EXACT: found} if isinstance(found, str) else found.to_json())
+    if isinstance(found, str):
+        warn(f"--mode {plan.job.config.mode}: {found}; using the exact mode")
         return None
-    write_json(store.correction, correction.to_json())
     warn(
-        f"--mode dense: {100 * correction.alone:.1f} % of cells will be judged alone; about "
-        f"{100 * correction.agreement:.1f} % of all cells will get the class of the exact mode"
+        f"--mode {plan.job.config.mode}: {100 * found.alone:.1f} % of cells will be judged alone; about "
+        f"{100 * found.agreement:.1f} % of all cells will get the class of the exact mode"
     )
-    return correction
+    return found
 
 
-def _stored_correction(store: BlockStore) -> BoundaryCorrection | None:
+def _stored(store: BlockStore) -> BoundaryCorrection | str | None:
+    """Load the correction of an unfinished map, or the reason why it is exact."""
     if not store.correction.exists():
         return None
     again = f"remove {store.correction.parent} to start again"
+    raw = read_json(store.correction, again)
+    if isinstance(raw, dict) and isinstance(raw.get(EXACT), str):
+        return str(raw[EXACT])
     try:
-        return BoundaryCorrection.from_json(read_json(store.correction, again))
+        return BoundaryCorrection.from_json(raw)
     except ValueError as error:
         raise UserError(f"{store.correction}: {error}; {again}") from None
