@@ -231,7 +231,9 @@ def test_cells_in_doubt_and_those_with_pixels_that_are_not_valid_are_judged_alon
     np.testing.assert_array_equal(wary(block), wanted)
 
 
-def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time() -> None:
+def test_tiles_of_the_sample_lie_inside_and_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "USUAL_TILES", 48)
+
     def asked(grid: Grid) -> list[CellRectangle]:
         cells: list[CellRectangle] = []
 

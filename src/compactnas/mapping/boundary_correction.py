@@ -155,7 +155,8 @@ def _tried(sample: Sample, ridge: float, agreement: float) -> tuple[float, float
     differs = (said.argmax(dim=-1) != wanted)[order].long()
     left = differs.sum() - differs.cumsum(0)  # differences that remain if all windows up to this one are computed alone
     left = torch.cat([differs.sum()[None], left])
-    alone = int((left > (1 - agreement) * len(differs)).sum())
+    chance = left.sqrt()  # standard deviation of the number in a sample of this size
+    alone = int((left + chance > (1 - agreement) * len(differs)).sum())
     margin = 0.0 if alone == 0 else float(margins[alone]) if alone < len(margins) else 2.0
     return alone / len(margins), margin, 1 - float(left[alone]) / len(margins)
 

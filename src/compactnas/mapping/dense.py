@@ -23,13 +23,13 @@ from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import window_means
 from compactnas.mapping.shared_maps import MULTIPLE, Shared
 
-AGREEMENT = 0.985
-"""Share of the sample that should get the class of the exact mode: half a point above the target for a map, 98 %."""
+AGREEMENT = 0.98
+"""Share of a map's cells that should get the class of the exact mode."""
 TILE = 7
 """Number of cells along the side of a tile of the sample; every second cell is used, and none at the border."""
 USED = 9
 """Number of cells of a tile that are used."""
-MOST_TILES, USUAL_TILES, FEWEST_TILES, CELLS_A_TILE = 240, 48, 24, 900
+MOST_TILES, USUAL_TILES, FEWEST_TILES, CELLS_A_TILE = 240, 96, 24, 900
 """Tiles of a sample: one for so many map cells, between two limits; with fewer than the fewest, nothing is learnt."""
 BORDER_PX = 16
 """Width of the border around a strip, in pixels: a multiple of every stride. At the edge of a block it is mirrored."""

@@ -29,7 +29,7 @@ class LevelMap(NamedTuple):
     """Last map of a level over a strip.
 
     Attributes:
-        values: Values of the map, none of them negative.
+        values: Values of the map.
         stride: Side of one of its pixels, in pixels of the strip.
     """
 
