@@ -13,10 +13,10 @@ from support.map_files import job, numbers
 
 from compactnas.adopted.onnx_file import open_onnx
 from compactnas.errors import UserError
-from compactnas.export.engines import OnnxEngine, TorchEngine, open_engine
-from compactnas.export.graphs import onnx_bytes, trace
-from compactnas.export.manifest import INPUT, ONNX, Manifest
-from compactnas.export.openvino import OpenVinoEngine, compile_openvino
+from compactnas.exporting.engines import OnnxEngine, TorchEngine, open_engine
+from compactnas.exporting.graphs import onnx_bytes, trace
+from compactnas.exporting.manifest import INPUT, ONNX, Manifest
+from compactnas.exporting.openvino import OpenVinoEngine, compile_openvino
 from compactnas.mapping.graph_maps import GraphMaps, graph_maps
 from compactnas.mapping.scene_graph import scene_graph
 from compactnas.mapping.shared_maps import Shared
