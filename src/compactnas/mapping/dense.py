@@ -111,7 +111,8 @@ def learn_correction(
     found = np.concatenate(together)
     logits = np.log(np.maximum(np.concatenate(alone), np.float32(SMALLEST)))  # the network's, up to a constant
     groups = torch.arange(len(alone)).repeat_interleave(USED)
-    return learn(*map(torch.from_numpy, (found, logits, shared.own_logits(found))), groups, agreement)
+    own = torch.from_numpy(shared.own_logits(found))
+    return learn(torch.from_numpy(found), torch.from_numpy(logits), own, groups, agreement)
 
 
 def tiles_of(grid: Grid) -> int:
