@@ -11,7 +11,7 @@ import pytest
 from compactnas.mapping import modes
 from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.dense import COLUMNS, TILE, USED, tiles_of
-from compactnas.mapping.gain import LEAST_GAIN, gain
+from compactnas.mapping.gain import LEARNING, LEAST_GAIN, gain
 from compactnas.mapping.grid import Grid, block_shape
 
 
@@ -26,7 +26,7 @@ def test_the_gain_is_the_work_of_the_exact_mode_over_that_of_the_dense_mode() ->
     assert gain(grid_of(200_000), 0.0) == pytest.approx(rows * columns / windows, rel=0.01)
     assert gain(grid_of(200_000), 0.25) == pytest.approx(1 / (0.25 + windows / (rows * columns)), rel=0.01)
     small, tile = grid_of(1200), (10 * TILE + 22 + 32) ** 2 / 32**2
-    sampling = tiles_of(small) * (USED + tile) / 120**2
+    sampling = (tiles_of(small) * (USED + tile) + LEARNING) / 120**2
     shared = (10 * 48 + 54) * (10 * 64 + 54) / 32**2 / (48 * 64)
     assert gain(small, 0.1) == pytest.approx(1 / (0.1 + shared + sampling), rel=0.01)
 
@@ -35,6 +35,7 @@ def test_it_falls_with_doubt_with_slow_maps_and_on_small_scenes_and_coarse_cells
     assert gain(grid_of(3000), 0.05) > gain(grid_of(3000), 0.3) > gain(grid_of(3000), 0.9)
     assert gain(grid_of(6000), 0.05) > gain(grid_of(3000), 0.05) > gain(grid_of(600), 0.05)
     assert gain(grid_of(3000), 0.05) > gain(grid_of(3000), 0.05, slower=3.0)
+    assert gain(grid_of(1200), 0.05) < LEAST_GAIN < gain(grid_of(3000), 0.2)
     assert gain(grid_of(3000, step=32), 0.0) < 1 < LEAST_GAIN < gain(grid_of(3000), 0.05)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from compactnas.mapping.dense import BORDER_PX, COLUMNS, TILE, USED, tiles_of
 from compactnas.mapping.grid import Grid, block_shape
 
-LEAST_GAIN = 1.5
+LEAST_GAIN = 2.0
 """`--mode auto` takes the dense mode if it is at least so many times as fast: it changes the class of some cells."""
+LEARNING = 3000
+"""Windows that take as long as opening the network a second time and fitting the correction (about two seconds)."""
 TORCH = 3.0
 """Time of torch for a strip, as a multiple of that of onnxruntime (docs/lab/2026-11-29-maps.md)."""
 
@@ -27,7 +29,7 @@ def gain(grid: Grid, alone: float, slower: float = 1.0) -> float:
     rows, columns = min(block_shape(tall=True)[0], grid.rows), min(COLUMNS, grid.columns)
     shared = slower * _windows(grid, rows, columns) / (rows * columns)
     sampling = tiles_of(grid) * (USED + slower * _windows(grid, TILE, TILE))
-    return cells / (cells * (shared + alone) + sampling)
+    return cells / (cells * (shared + alone) + sampling + LEARNING)
 
 
 def _windows(grid: Grid, rows: int, columns: int) -> float:

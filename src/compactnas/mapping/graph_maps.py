@@ -57,5 +57,5 @@ def graph_maps(job: MapJob, engine: Engine) -> GraphMaps | None:
     if isinstance(engine, OpenVinoEngine):
         compiled = compile_openvino(graph, file, job.threads, AGAIN)
         return GraphMaps(lambda batch: outputs_of(compiled, batch), strides)
-    session = open_onnx(graph, file, job.threads, AGAIN)
+    session = open_onnx(graph, file, job.threads, AGAIN, spinning=False)  # other work follows each run
     return GraphMaps(lambda batch: session.run(None, {INPUT: batch}), strides)
