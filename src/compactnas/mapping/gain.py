@@ -11,6 +11,8 @@ from compactnas.mapping.grid import Grid, block_shape
 
 LEAST_GAIN = 2.0
 """`--mode auto` takes the dense mode if it is at least so many times as fast: it changes the class of some cells."""
+LIKELY = 0.05
+"""Share of cells computed exactly that is assumed before there is a sample, the smallest that was measured."""
 LEARNING = 3000
 """Windows that take as long as opening the network a second time and fitting the correction (about two seconds)."""
 TORCH = 3.0

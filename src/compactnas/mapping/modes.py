@@ -11,7 +11,7 @@ from compactnas.mapping.blocks import Block, read_block
 from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.dense import Dense, learn_correction, sample
 from compactnas.mapping.exact import Exact, Mode
-from compactnas.mapping.gain import LEAST_GAIN, TORCH, gain
+from compactnas.mapping.gain import LEAST_GAIN, LIKELY, TORCH, gain
 from compactnas.mapping.graph_maps import graph_maps
 from compactnas.mapping.grid import Grid
 from compactnas.mapping.job import MapJob
@@ -54,8 +54,8 @@ def learnt(job: MapJob, engine: Engine, grid: Grid) -> BoundaryCorrection | str:
             return str(error).removeprefix("--mode dense: ").removesuffix("; use --mode exact")
         raise
     slower = TORCH if isinstance(shared.maps, TorchMaps) and not isinstance(engine, TorchEngine) else 1.0
-    if choosing and gain(grid, 0.0, slower) < LEAST_GAIN:
-        return f"on this scene the dense mode is at most {gain(grid, 0.0, slower):.1f} times as fast"
+    if choosing and gain(grid, LIKELY, slower) < LEAST_GAIN:
+        return f"on this scene the dense mode is at most {gain(grid, LIKELY, slower):.1f} times as fast"
 
     def tiles() -> Iterator[Block]:
         for path, reading in zip(job.scenes, job.readings, strict=True):
