@@ -238,9 +238,12 @@ class ResumableLoop:
             "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
             "state": self.trainer.state(),
         }
+        self._write_seconds()  # before the checkpoint, else a kill between them loses the time of this epoch
         self.checkpoints.save(state.epoch, state.step, saved)
         self._write_metrics()
-        # Wall time has a file of its own, so that a repeated run writes the same metrics to the byte.
+
+    def _write_seconds(self) -> None:
+        """Add the wall time since the last checkpoint to a file of its own, so that metrics repeat to the byte."""
         now, file = time.monotonic(), self.folder / "seconds.json"
         before = float(read_json(file, "remove it")) if file.exists() else 0.0
         write_json(file, round(before + now - self.saved_at, 3))

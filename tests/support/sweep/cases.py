@@ -11,7 +11,7 @@ from support.sweep.warm import Call
 
 MACHINE = "--machine.device cpu --machine.threads 1"
 EACH_STEP = "--machine.checkpoint_minutes 1e-9"
-SPACE = "--space.channels 4 --space.max_depth 2"
+SPACE = "--space.channels 4 --space.max_depth 2 --space.nodes 2 --space.blocks 1"
 SEARCH = f"{SPACE} --search.initial_depth 2 --search.batch_size 8 --search.epochs 2 --search.alpha_learning_rate 0.05"
 TRAIN = "--train.epochs 2 --train.batch_size 16 --train.learning_rate 0.05"
 PATCHES = 24
@@ -80,6 +80,7 @@ def _study(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
         searches=1,
         retrainings=1,
         search={"epochs": 1, "batch_size": 16, "alpha_learning_rate": 0.05},
+        space={"channels": 4, "max_depth": 2, "nodes": 2, "blocks": 1},
     )
     return nullcontext((f"study {file}", "study", ""))
 
@@ -121,7 +122,7 @@ def _searched(folder: Path, *seeds: int) -> list[Path]:
     data = write_patches(folder / "patches.npz", 48)
     for seed in seeds:
         config = tiny_config(
-            data, space={"nodes": 3, "blocks": 2}, search={"epochs": 2, "alpha_learning_rate": 0.3}, seed=seed
+            data, space={"nodes": 2, "blocks": 1}, search={"epochs": 2, "alpha_learning_rate": 0.3}, seed=seed
         )
         search_stage(config, folder / f"seed{seed}")
     return [folder / f"seed{seed}" for seed in seeds]

@@ -27,7 +27,7 @@ def undisturbed(warm: Warm, case: Case) -> Undisturbed:
     """Run a command, and clear its place again."""
     writes: list[str] = []
     require_done(warm.finish(case.call, modules=warm.folder / "modules.json"))
-    warm.learn(warm.folder / "modules.json", case.prime)
+    warm.learn(warm.folder / "modules.json", case.prime, case.again)
     clear(case.place)
     require_done(warm.finish(case.call, Interruption(Act.TELL_ALL, case.place, kinds=Kinds.WRITE), writes.append))
     final = State.of(case.place)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -16,10 +18,47 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+
+class Parsed:
+    """Options that are parsed before the fork, because parsing takes as long as the work of most commands here.
+
+    Words with a config file are parsed where they are asked for: the file is different each time.
+    """
+
+    def __init__(self) -> None:
+        from compactnas.cli.parser import Parser
+
+        self.real, defaults = Parser.parse_args, Parser.set_defaults
+        self.asked, self.ready = list[tuple[str, tuple[str, ...]]](), dict[tuple[str, tuple[str, ...]], Any]()
+
+        def set_defaults(parser: Any, *args: Any, **kwargs: Any) -> None:
+            parser.built_by = ""  # what it parses from now on is not known before the fork
+            defaults(parser, *args, **kwargs)
+
+        Parser.set_defaults = set_defaults  # type: ignore[method-assign]
+        Parser.parse_args = lambda parser, words: self.options(parser, words)  # type: ignore[method-assign, assignment]
+
+    def options(self, parser: Any, words: Sequence[str]) -> Any:
+        """Parse words, or copy the options that were parsed from the same words by the same kind of parser."""
+        key = (getattr(parser, "built_by", ""), tuple(words))
+        self.asked.append(key)
+        ready = self.ready.get(key)
+        return ready.clone() if ready is not None else self.real(parser, words)
+
+    def make(self, asked: list[tuple[str, list[str]]], again: list[str]) -> None:
+        """Parse words, and the same with those of a command that is given again."""
+        for how, words in asked:
+            if not how or any("config" in word for word in words):
+                continue
+            name, *rest = json.loads(how)
+            for each in (tuple(words), (*words, *again)):
+                self.ready[how, each] = self.real(BUILT[name].build(*rest), each)
 
 
 class Built:
@@ -28,13 +67,20 @@ class Built:
     Each is used once, as the process that is forked would have built it.
     """
 
-    def __init__(self, build: Callable[..., Any]) -> None:
-        self.build, self.asked, self.ready = build, list[tuple[Any, ...]](), dict[tuple[Any, ...], list[Any]]()
+    def __init__(self, name: str, build: Callable[..., Any]) -> None:
+        self.name, self.real = name, build
+        self.asked, self.ready = list[tuple[Any, ...]](), dict[tuple[Any, ...], list[Any]]()
 
     def __call__(self, *how: Any) -> Any:
         self.asked.append(how)
         ready = self.ready.get(how)
         return ready.pop() if ready else self.build(*how)
+
+    def build(self, *how: Any) -> Any:
+        """Build a parser that knows how it was built."""
+        parser = self.real(*how)
+        parser.built_by = json.dumps([self.name, *how])
+        return parser
 
     def make(self, asked: list[list[Any]]) -> None:
         """Build a parser for each call."""
@@ -51,7 +97,7 @@ def keep_parsers() -> None:
     from compactnas.cli.command import COMMANDS
 
     for name, command in COMMANDS.items():
-        BUILT[name] = Built(command.build)
+        BUILT[name] = Built(name, command.build)
         sys.modules[command.run.__module__].build = BUILT[name]  # type: ignore[attr-defined]
 
 
@@ -60,16 +106,26 @@ def main(library: str, channel: int) -> None:
     shim = ctypes.CDLL(library)
     import compactnas.cli
     import compactnas.pipeline  # noqa: F401  what every command needs
+    from compactnas.config import RunConfig, values
 
     keep_parsers()
-    answers = {"learn": learnt, "start": lambda asked: start(asked, shim, channel), "wait": wait}
+    parsed = Parsed()
+    values._parser(RunConfig)  # it is kept, and every command that reads a run needs it
+    # Fabric reads the files of all installed packages for this.
+    importlib.metadata.entry_points = cache(importlib.metadata.entry_points)
+    importlib.metadata.entry_points(group="lightning_fabric.callbacks_factory")
+    answers = {
+        "learn": lambda asked: learnt(asked, parsed),
+        "start": lambda asked: start(asked, shim, channel, parsed),
+        "wait": wait,
+    }
     print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         print(json.dumps(answers[asked["do"]](asked)), flush=True)
 
 
-def learnt(asked: dict[str, Any]) -> dict[str, Any]:
+def learnt(asked: dict[str, Any], parsed: Parsed) -> dict[str, Any]:
     """Import modules, so that the forked processes need not. A module that fails is left to them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,10 +135,13 @@ def learnt(asked: dict[str, Any]) -> dict[str, Any]:
     exec(asked["prime"], {"__name__": "primed"})
     for name, asked_for in asked["built"].items():
         BUILT[name].make(asked_for)
+    parsed.make(asked["parsed"], asked["again"])
+    gc.collect()
+    gc.freeze()  # else each forked process looks through, and so copies, all that this one holds
     return {"modules": len(sys.modules), "threads": threading.active_count()}
 
 
-def start(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> dict[str, int]:
+def start(asked: dict[str, Any], shim: ctypes.CDLL, channel: int, parsed: Parsed) -> dict[str, int]:
     """Fork a process for a command."""
     pid = os.fork()
     if pid:
@@ -105,7 +164,7 @@ def start(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> dict[str, i
     except BaseException:  # noqa: BLE001  an interpreter prints any error, too
         traceback.print_exc()
     finally:
-        leave(code, asked["modules"])
+        leave(code, asked["modules"], parsed)
 
 
 def run(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> int:
@@ -130,7 +189,7 @@ def run(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> int:
     return 0
 
 
-def leave(code: int, modules: str) -> None:
+def leave(code: int, modules: str, parsed: Parsed) -> None:
     """End as an interpreter does, but without freeing what it holds."""
     try:
         threading._shutdown()
@@ -140,7 +199,7 @@ def leave(code: int, modules: str) -> None:
         if modules:
             with Path(modules).open("w") as file:
                 built = {name: one.asked for name, one in BUILT.items() if one.asked}
-                json.dump({"names": list(sys.modules), "built": built}, file)
+                json.dump({"names": list(sys.modules), "built": built, "parsed": parsed.asked}, file)
     finally:
         os._exit(code)
 

@@ -86,7 +86,7 @@ def record(warm: Warm, case: Case, *, repeats: bool = True) -> Recorded:
     """Run a command undisturbed: to learn its imports, to record it, and, with `repeats`, to measure its time."""
     modules, found = warm.folder / "modules.json", Recorded()
     require_done(warm.finish(case.call, modules=modules))
-    warm.learn(modules, case.prime)
+    warm.learn(modules, case.prime, case.again)
     first = State.of(case.place)
     clear(case.place)
     kinds = {kind.name.lower() for kind in CHANGING if kind.name}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -170,9 +170,9 @@ class Warm:
         assert ended is not None, "it has stopped"
         return ended
 
-    def learn(self, modules: Path, prime: str = "") -> None:
-        """Import and build what a command has imported and built, so that the next ones start faster."""
-        self._ask(do="learn", prime=prime, **json.loads(modules.read_text()))
+    def learn(self, modules: Path, prime: str = "", again: Sequence[str] = ()) -> None:
+        """Import, build and parse what a command has, and its words with those of `again`, to start the next ones faster."""
+        self._ask(do="learn", prime=prime, again=list(again), **json.loads(modules.read_text()))
 
     def _hear(self, told: Told | None) -> None:
         lines = self.channel.recv(2**16).decode(errors="replace").splitlines()
