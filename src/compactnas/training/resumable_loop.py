@@ -230,16 +230,11 @@ class ResumableLoop:
             return
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: the folder is gone; bring it back and resume with --resume")
-        state = self.state
-        saved: dict[str, Any] = {"rows": state.rows, "step": state.step, "means": state.means.state()}
-        saved |= {
-            "factor": state.rate_factor,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-            "state": self.trainer.state(),
-        }
+        state, cuda = self.state, torch.cuda.is_available()
+        saved = {"rows": state.rows, "step": state.step, "means": state.means.state(), "factor": state.rate_factor}
+        random = {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state() if cuda else None}
         self._write_seconds()  # before the checkpoint, else a kill between them loses the time of this epoch
-        self.checkpoints.save(state.epoch, state.step, saved)
+        self.checkpoints.save(state.epoch, state.step, saved | random | {"state": self.trainer.state()})
         self._write_metrics()
 
     def _write_seconds(self) -> None:

@@ -171,7 +171,7 @@ class Warm:
         return ended
 
     def learn(self, modules: Path, prime: str = "", again: Sequence[str] = ()) -> None:
-        """Import, build and parse what a command has, and its words with those of `again`, to start the next ones faster."""
+        """Import, build and parse what a command has, also with the words `again`; the next ones start faster."""
         self._ask(do="learn", prime=prime, again=list(again), **json.loads(modules.read_text()))
 
     def _hear(self, told: Told | None) -> None:
