@@ -24,7 +24,7 @@ from support.sweep.state import State, clear, difference
 from support.sweep.warm import Ended, Warm
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "-")
-LONG = ("search", "train", "run", "study", "prepare", "export", "map", "select", "pareto", "synth", "scene")
+LONG = ("search", "train", "run", "study", "prepare", "export", "map", "select", "pareto", "synth", "scene", "find")
 """Commands that may run for a long time."""
 
 

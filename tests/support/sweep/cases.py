@@ -145,6 +145,17 @@ def _report(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
     return nullcontext((f"report {write_run(folder / 'run', epochs=3)}", "report.html", ""))
 
 
+def _find(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
+    from dataclasses import replace
+
+    from support.find_files import PLAN, TIMED, WORDS, write_places
+
+    few = replace(PLAN, searches=1, search_epochs=1, candidates=4, entrants=2, rungs=(1,), teachers=1, epochs=1)
+    replace(TIMED, plan=few).write(folder / "plan.json")
+    words = f"find --data.path {write_places(folder / 'patches.npz')} --plan-from {folder / 'plan.json'} {WORDS}"
+    return nullcontext((words, "found", ""))
+
+
 @contextmanager
 def _scene(folder: Path) -> Iterator[tuple[str, str, str]]:
     from support.stac_items import KINDS, bounds_of, city, write_item
@@ -170,6 +181,7 @@ MAKERS: dict[str, Maker] = {
     "export": _export,
     "map": _map,
     "select": _select,
+    "find": _find,
     "pareto": _pareto,
     "synth": _synth,
     "scene": _scene,
@@ -181,7 +193,7 @@ PRIMES = {
     "write.make_city = cache(write.make_city)\nfor index in range(2): write.make_city(write.city_seed(0, index), 264)"
 }
 """Cities are drawn once, because drawing one takes longer than all the rest."""
-RESUMED = ("search", "train", "run", "select", "pareto")
+RESUMED = ("search", "train", "run", "select", "pareto", "find")
 """Commands with the option `--resume`; the others are given again as they are."""
 
 

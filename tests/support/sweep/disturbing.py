@@ -112,7 +112,11 @@ if libc.unshare(0x20000):
     raise OSError(ctypes.get_errno(), "unshare")
 mount(None, "/", 0x4000 | 0x40000)
 mount({place!r}, {place!r}, 0x1000)
-mount(None, "/", 0x20 | 0x1000 | 0x1)
+holding = os.path.dirname({outside!r})
+while not os.path.ismount(holding):
+    holding = os.path.dirname(holding)
+for folder in dict.fromkeys(["/", holding]):
+    mount(None, folder, 0x20 | 0x1000 | 0x1)
 os.chdir(os.getcwd())
 try:
     open({outside!r}, "w")

@@ -110,6 +110,9 @@ APART: dict[str, Callable[[bytes], bytes]] = {
 }
 """Files that hold wall time or the number of a process, by a pattern of their name, and what to compare of each."""
 
+TEMPORARY = re.compile(r"^\.(.+)\.compactnas-[0-9a-f]+-\d+-[0-9a-f]+\.part$")
+"""Name under which a file is written first; it tells the process."""
+
 
 def compared(state: State) -> dict[str, bytes]:
     """Contents to compare, by path: files without their wall times; a folder ends with a slash."""
@@ -118,7 +121,8 @@ def compared(state: State) -> dict[str, bytes]:
         if stat.S_ISDIR(entry.mode):
             found[f"{name}/"] = b""
             continue
-        clean = next((clean for pattern, clean in APART.items() if re.fullmatch(pattern, Path(name).name)), None)
+        plain = TEMPORARY.sub(r"\1", Path(name).name)
+        clean = next((clean for pattern, clean in APART.items() if re.fullmatch(pattern, plain)), None)
         try:
             found[name] = clean(entry.content) if clean else entry.content
         except ValueError:
