@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from support.exported import SPECS, TASK
+from support.injection import HOST, NAMES
 
 from compactnas import lcz
 from compactnas.exporting.manifest import INT8, ONNX, PROGRAM, WEIGHTS
@@ -117,3 +118,23 @@ def test_the_extensions_own_classes_take_it(item: dict[str, Any]) -> None:
     item["properties"]["mlm:input"][0]["input"]["shape"] = [-1]
     with pytest.raises(ValueError, match="equal length"):
         schema.MLModelProperties.model_validate(item["properties"])
+
+
+def test_names_of_strangers_are_values_alone(tmp_path: Path) -> None:
+    """Read by a parser of STAC: classes, bands and the data's name change no id, title, link, key or media type."""
+    pystac = pytest.importorskip("pystac", reason="STAC items are read by pystac (the scene extra)")
+    (tmp_path / ONNX).write_bytes(b"x" * 10)
+    spec = replace(SPECS["paper"], classes=len(NAMES))
+    task = replace(TASK, bands=NAMES[: len(TASK.bands)], classes=NAMES)
+    write_item(tmp_path, spec, build(spec), task, Parity(NAMES[0], Rows(NAMES[1], 24), 0.5), MADE)
+    text = (tmp_path / "item.json").read_text()
+    item = pystac.Item.from_dict(json.loads(text))
+    assert item.id == "compactnas-genotype" and item.links == [] and item.common_metadata.title is None
+    assert item.assets.keys() == {ONNX, "card"}
+    for asset in item.assets.values():
+        shown = f"{asset.href} {asset.title} {asset.media_type} {asset.roles}"
+        assert "sprung" not in shown and HOST not in shown
+    (answer,) = item.properties["mlm:output"]
+    assert all(re.fullmatch(r"[0-9A-Za-z_-]+", entry["name"]) for entry in answer["classification:classes"])
+    assert item.properties["mlm:pretrained_source"] == NAMES[0]
+    assert "\x1b" not in text and "\u202e" not in text, "control characters are escaped"

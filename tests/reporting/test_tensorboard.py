@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.injection import NAMES
 from support.tiny import tiny_config, write_patches
 
 from compactnas.errors import UserError
@@ -53,3 +56,38 @@ def test_without_the_package_one_line_names_the_command(tmp_path: Path, monkeypa
         monkeypatch.setattr(f"lightning_fabric.loggers.tensorboard.{name}", False)
     with pytest.raises(UserError, match=r"pip install 'compactnas\[tensorboard\]'"):
         TensorBoard(Silent(), tmp_path)
+
+
+def hostile_files(folder: Path) -> dict[str, set[str]]:
+    """Tags by the folder of each events file."""
+    return {str(file.parent.relative_to(folder)): set(events(file.parent)) for file in folder.rglob("events.*")}
+
+
+def test_names_of_strangers_are_no_tags(tmp_path: Path) -> None:
+    """Classes, bands, groups, files and networks with hostile names leave the tags and folders as they are."""
+    with np.load(write_patches(tmp_path / "patches.npz", 48)) as archive:
+        arrays = dict(archive)
+    rows = np.arange(48)
+    np.savez(
+        tmp_path / "<img src=x onerror=window.sprung=1>.npz",
+        **(arrays | {"labels": rows % len(NAMES), "class_names": np.array(NAMES), "band_names": np.array(NAMES[:4])}),
+        group=np.array([f"{NAMES[row % len(NAMES)]}{row}" for row in rows]),
+    )
+    folder = tmp_path / "run"
+    data = tmp_path / "<img src=x onerror=window.sprung=1>.npz"
+    run(tiny_config(data), folder, listener=TensorBoard(Silent(), folder / "tensorboard"))
+    found = hostile_files(folder / "tensorboard")
+    assert found.keys() == {"search", "train"}
+    for tags in found.values():
+        assert tags and all(re.fullmatch(r"[a-z_0-9]+(/block_[0-9]+)?", tag) for tag in tags), tags
+    for file in (folder / "tensorboard").rglob("events.*"):
+        assert b"sprung" not in file.read_bytes() and b"injected" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_stage_chooses_no_folder(name: str, tmp_path: Path) -> None:
+    board = TensorBoard(Silent(), tmp_path / "tensorboard")
+    board.start(f"train {name}", 1, 1)
+    board.epoch({"epoch": 1, "loss": 0.5})
+    board.end()
+    assert hostile_files(tmp_path / "tensorboard") == {"train": {"loss"}}
