@@ -189,10 +189,36 @@ MAKERS: dict[str, Maker] = {
     "report": _report,
 }
 PRIMES = {
-    "synth": "from functools import cache\nfrom compactnas.synthetic import write\n"
-    "write.make_city = cache(write.make_city)\nfor index in range(2): write.make_city(write.city_seed(0, index), 264)"
+    "synth": """
+from functools import cache
+from compactnas.synthetic import write
+write.make_city = cache(write.make_city)
+for index in range(2):
+    write.make_city(write.city_seed(0, index), 264)
+""",
+    "export": """
+import tempfile
+from functools import cache
+from pathlib import Path
+from compactnas.export import checking, graphs, writing
+from compactnas.export.formats import onnx
+
+class Once:
+    def __init__(self, function, chosen):
+        self.made = cache(lambda key: function(*self.given))
+        self.chosen = chosen
+    def __call__(self, *given):
+        self.given = given
+        return self.made(self.chosen(*given))
+
+graphs.trace = Once(graphs.trace, lambda *given: len(given))
+onnx.onnx_bytes = Once(onnx.onnx_bytes, lambda *given: len(given))
+checking.quantised = Once(checking.quantised, lambda content, method, *rest: method)
+with tempfile.TemporaryDirectory() as folder:
+    writing.export_run(Path("{inputs}") / "model", Path(folder) / "export")
+""",
 }
-"""Cities are drawn once, because drawing one takes longer than all the rest."""
+"""Cities are drawn, and graphs are made, once, because this takes longer than all the rest."""
 RESUMED = ("search", "train", "run", "select", "pareto", "find")
 """Commands with the option `--resume`; the others are given again as they are."""
 
@@ -207,4 +233,11 @@ def made(name: str, home: Path) -> Iterator[Case]:
         words, output, code = stack.enter_context(MAKERS[name](folder))
         words = words if "{output}" in words else f"{words} --output {{output}}"
         call = Call(tuple(words.format(output=place / output).split()), folder, code)
-        yield Case(name, call, place, output, ("--resume",) if name in RESUMED else (), PRIMES.get(name, ""))
+        yield Case(
+            name,
+            call,
+            place,
+            output,
+            ("--resume",) if name in RESUMED else (),
+            PRIMES.get(name, "").replace("{inputs}", str(folder)),
+        )
