@@ -1,4 +1,7 @@
-"""A tenth of the points of `scripts/sweep`: kills and full disks, after which each command goes on."""
+"""A tenth of the points of `scripts/sweep`: kills and full disks, after which each command goes on.
+
+Two commands are tried in every run of the tests, and all with `--sweep`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,12 @@ from support.sweep.warm import Warm
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "-")
 EVERY = 10
+EVERYDAY = ("train", "prepare")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the commands."""
+    metafunc.parametrize("name", MAKERS if metafunc.config.getoption("sweep") else EVERYDAY)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +31,6 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
-@pytest.mark.parametrize("name", MAKERS)
 def test_an_interrupted_command_ends_with_the_same_bytes_or_one_line(name: str, warm: Warm, tmp_path: Path) -> None:
     for module in {"map": ["rasterio"], "scene": ["odc.stac"], "export": ["onnxruntime"], "adopt": ["onnx"]}.get(
         name, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 SLOW = {
     "benchmarks": ("kept", "scripts"),
     "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
-    "cli": ("cli", "startup"),
+    "cli": ("cli", "interruptions", "startup"),
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
@@ -33,11 +33,11 @@ SLOW = {
 }
 """Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
 
-SWEEPS = {"cli": ("interruptions", "surroundings", "two_writers")}
+SWEEPS = {"cli": ("surroundings", "two_writers")}
 """Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
 
 LONGEST = (
-    *("site", "study_folds", "find"),
+    *("site", "study_folds", "find", "interruptions"),
     *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
