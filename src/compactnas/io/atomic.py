@@ -22,6 +22,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises:
         UserError: The folder was moved or removed meanwhile, or this process had locked it and it is another one now.
+        OSError: The system refuses to write the file; the error names it.
     """
     if not require_own(path):
         clear_temporary_of(path)
@@ -36,6 +37,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     except FileNotFoundError as error:
         require_own(path)
         raise UserError(f"{path.parent}: was moved or removed meanwhile; put it back, and try again") from error
+    except OSError as error:  # an error of a descriptor names no file, and the temporary name would say little
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 
