@@ -1,4 +1,7 @@
-"""Write GeoTIFFs through GDAL, and read each once as a check: GDAL may not report a full disk when it closes a file."""
+"""Write GeoTIFFs through GDAL, and compare each with what was written.
+
+GDAL may report neither a full disk nor a failed write when it closes a file.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
+
+import numpy as np
 
 from compactnas.errors import UserError
 
@@ -22,15 +28,18 @@ def geotiff(file: Path, profile: Mapping[str, Any]) -> Iterator[Any]:
         profile: Size, number format and georeference, for `rasterio.open`.
 
     Raises:
-        UserError: GDAL cannot write the file, for example on a full disk.
+        UserError: GDAL cannot write the file, for example on a full disk, or the file does not hold what was written.
     """
     import rasterio
 
     file.unlink(missing_ok=True)  # a killed process may have left a half, which rasterio would try to open
     with _one_line(file):
         with rasterio.open(file, "w", driver="GTiff", **profile) as raster:
+            written = _remembered(raster)
             yield raster
-        _read(file)
+        with rasterio.open(file) as raster:
+            for (indexes, window), known in written.items():
+                _require(_sum(raster.read(indexes, window=window), raster) == known)
 
 
 @contextmanager
@@ -55,17 +64,50 @@ def cloud_optimised(file: Path, profile: Mapping[str, Any], options: Mapping[str
         copy(
             plain, file, driver="COG", **{"compress": "deflate", "predictor": "yes", "blocksize": TILE} | dict(options)
         )
+        _compare(plain, file)
         plain.unlink()
-        _read(file)
 
 
-def _read(file: Path) -> None:
-    """Read each block of a file."""
+def _remembered(raster: Any) -> dict[tuple[Any, Any], int]:
+    """Make a raster remember the sum of the numbers that are written, by band and window."""
+    write, sums = raster.write, dict[tuple[Any, Any], int]()
+
+    def remembering(numbers: Any, indexes: Any = None, window: Any = None, **options: Any) -> None:
+        write(numbers, indexes, window=window, **options)
+        sums[indexes, window] = _sum(numbers, raster)
+
+    raster.write = remembering
+    return sums
+
+
+def _sum(numbers: Any, raster: Any) -> int:
+    return crc32(np.ascontiguousarray(numbers, raster.dtypes[0]).tobytes())
+
+
+def _compare(one: Path, other: Path) -> None:
+    """Compare the numbers and the description of two files, and read the overviews of the second."""
     import rasterio
 
-    with rasterio.open(file) as raster:
-        for _, window in raster.block_windows(1):
-            raster.read(window=window)
+    with rasterio.open(one) as first, rasterio.open(other) as second:
+        for name in ("descriptions", "scales", "offsets", "nodatavals", "transform", "crs"):
+            _require(repr(getattr(first, name)) == repr(getattr(second, name)))  # NaN equals no NaN
+        _require(second.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG")
+        _require(all(first.tags(band) == second.tags(band) for band in range(1, first.count + 1)))
+        for _, window in second.block_windows(1):
+            _require(_sum(first.read(window=window), first) == _sum(second.read(window=window), second))
+        levels = len(second.overviews(1))
+    for level in range(levels):
+        with rasterio.open(other, overview_level=level) as raster:
+            for _, window in raster.block_windows(1):
+                raster.read(window=window)
+
+
+def _require(same: bool) -> None:
+    """Raise an error, which `_one_line` turns into a line, if what was read is not what was written."""
+    from rasterio.errors import RasterioIOError
+
+    if not same:
+        raise RasterioIOError("what was read again is not what was written")
 
 
 @contextmanager
