@@ -19,11 +19,15 @@ language = "en"
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "myst_parser",
+    "myst_nb",
     "site_navigation",
     "site_pages",
 ]
 exclude_patterns = ["_build", "_ext"]
+
+# The notebooks are shown as `scripts/notebooks.py` executed them; NAME.py, their source, is no page.
+nb_execution_mode = "off"
+suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Pages are Markdown as the hosting site shows it: links by file and heading, no roles.
 myst_enable_extensions = ["deflist", "fieldlist"]

@@ -61,6 +61,10 @@ if TYPE_CHECKING:
     from compactnas.selection.run import select_stage
     from compactnas.space.genotype import Genotype
     from compactnas.space.search_space import Space
+    from compactnas.studies.config import read_study
+    from compactnas.studies.reading import study_view
+    from compactnas.studies.running import run_study
+    from compactnas.studies.tables import study_tables
     from compactnas.synthetic import write_world
 
 _NAMES = {
@@ -103,6 +107,10 @@ _NAMES = {
     "selection.config": "SelectConfig",
     "selection.run": "select_stage",
     "space.search_space": "Space",
+    "studies.config": "read_study",
+    "studies.reading": "study_view",
+    "studies.running": "run_study",
+    "studies.tables": "study_tables",
     "search.strategies.gdas": "Gdas",
     "nn.supernet": "SuperNet",
 }
@@ -173,10 +181,14 @@ __all__ = [
     "predict",
     "prepare",
     "quick",
+    "read_study",
     "run",
+    "run_study",
     "search_stage",
     "select_stage",
     "smoke",
+    "study_tables",
+    "study_view",
     "train_stage",
     "write_report",
     "write_world",

@@ -45,7 +45,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the site as `scripts/site` does, and return its folder."""
-    for module, package in (("sphinx", "sphinx"), ("myst_parser", "myst-parser"), ("furo", "furo")):
+    for module, package in (("sphinx", "sphinx"), ("myst_nb", "myst-nb"), ("furo", "furo")):
         pytest.importorskip(module, reason=f"the site needs {package} (the docs extra)")
     out = tmp_path_factory.mktemp("site") / "html"
     command = re.search(r"-m sphinx (.*) \"\$@\"", (repository / "scripts" / "site").read_text())

@@ -9,7 +9,7 @@ SLOW = {
     "cost": ("cost_table",),
     "data": ("leakage", "prepare_kill", "real"),
     "distributed": ("ddp",),
-    "estimator": ("classifier",),
+    "estimator": ("classifier", "ten_lines"),
     "evaluation": ("calibration",),
     "exporting": ("export", "export_hostile", "format_conformance"),
     "finding": ("find",),
@@ -22,7 +22,7 @@ SLOW = {
     ),
     "nn": ("equal", "network", "slimmable"),
     "reporting": ("hostile_report", "injection", "report"),
-    "repository": ("site",),
+    "repository": ("notebooks", "site"),
     "runs": ("kill", "survive"),
     "scripts": ("torture",),
     "search": (*("budget", "budget_search", "mobile", "perturbation", "search", "strategies", "strategy_conformance"),),
@@ -37,7 +37,7 @@ SWEEPS = {"cli": ("surroundings", "two_writers")}
 """Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
 
 LONGEST = (
-    *("site", "study_folds", "find", "interruptions"),
+    *("site", "notebooks", "study_folds", "find", "interruptions"),
     *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),

@@ -35,7 +35,7 @@ def test_processes_are_forked_on_linux_alone(platform: str, method: str, monkeyp
         raise FarEnoughError
 
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(estimating, "get_context", context)
+    monkeypatch.setattr(fresh_processes, "get_context", context)
     with pytest.raises(FarEnoughError):
         estimating.measure_steps([])
     assert asked == [method]

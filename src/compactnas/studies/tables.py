@@ -56,6 +56,9 @@ class Table:
         lines = [line([self.split, *self.columns]), "|---|" + "---|" * len(self.columns)]
         return "\n".join([*lines, *(line([title, *cells]) for title, cells in self.rows)]) + "\n"
 
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
     def csv(self) -> str:
         """Table as CSV."""
         text = StringIO()
