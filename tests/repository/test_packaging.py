@@ -111,6 +111,13 @@ def test_the_citation_names_this_version_and_the_paper(repository: Path) -> None
     assert [author["family-names"] for author in paper["authors"]] == ["Traoré", "Camero", "Zhu"]
 
 
+def test_the_changelog_has_a_section_of_this_version(repository: Path) -> None:
+    lines = (repository / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    assert lines.count("## [Unreleased]") == 1
+    released = [line for line in lines if line.startswith("## [") and line != "## [Unreleased]"]
+    assert released[0].startswith(f"## [{compactnas.__version__}] - ")
+
+
 def test_ci_runs_the_script_of_developers(repository: Path) -> None:
     workflow = yaml.safe_load((repository / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
     commands = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
