@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from compactnas.cli.commands.show import drawn
 from compactnas.config import RunConfig, SearchConfig
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
+from compactnas.reporting.figures.words import genotype_words
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
@@ -24,7 +24,7 @@ def chain(channels: tuple[int, ...], depths: tuple[int, ...], names: tuple[str, 
 @pytest.mark.parametrize("per", PER)
 def test_it_is_drawn_as_text(per: str) -> None:
     space = Space(**SMALL, alpha_per=per)
-    lines = drawn(space.genotype([(("mb_k3_e1", 0),)] * space.computed, (2, 1)))
+    lines = genotype_words(space.genotype([(("mb_k3_e1", 0),)] * space.computed, (2, 1)))
     assert lines == [
         "genotype: layout mobile, channels 4-6, depths 2-1 behind the reductions",
         "  block 1: layers 2 x mb_k3_e1",

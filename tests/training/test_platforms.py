@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from compactnas.distributed import launch, ray_session
+from compactnas.distributed import fresh_processes, launch, ray_session
 from compactnas.studies import estimating
 from compactnas.training import runtime
 

@@ -22,7 +22,8 @@ Warn = Callable[[str], None]
 MODEL_FILES = (".safetensors", ".onnx", ".json")
 """Suffixes of the files that can define a model."""
 BESIDE = (
-    *("evaluation.json", "warnings.json", "environment.json", "data_summary.json", "data_fingerprint.json"),
+    *("evaluation.json", "examples.json", "warnings.json", "environment.json", "data_summary.json"),
+    "data_fingerprint.json",
     *("parity.json", "item.json", "manifest.json"),
 )
 """Files in the folder of a model that describe it and can be rewritten; they do not count in its fingerprint."""
