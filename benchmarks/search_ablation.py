@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from compactnas.config import Precision, SearchConfig
 from compactnas.nn import separable, state
-from compactnas.nn.operations import avg_pool_3x3
+from compactnas.nn.operations import _weightless
 from compactnas.nn.operations._separable import Unit
 from compactnas.nn.state import State, weighed
 from compactnas.search.searcher import Searcher
@@ -62,7 +62,7 @@ def _multiplied(unit: Unit, positive: Tensor, weight: Tensor | None = None) -> T
 
 CHANGES: dict[str, Callable[[], Any]] = {
     "separable convolutions' own gradients": lambda: patch.object(separable, "_separable", _library_separable),
-    "average pooling as a depthwise convolution": lambda: patch.object(avg_pool_3x3, "average_pool", _library_average),
+    "average pooling as a depthwise convolution": lambda: patch.object(_weightless, "average_pool", _library_average),
     "ReLU shared by the edges of a state": lambda: patch.object(State, "positive", property(lambda one: F.relu(one.x))),
     "edge's weight as the normalisation's scale": lambda: patch.object(Unit, "forward", _multiplied),
     "dense gradients at the concatenation": lambda: patch.object(
