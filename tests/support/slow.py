@@ -21,7 +21,7 @@ SLOW = {
         "training_data",
     ),
     "nn": ("equal", "network", "slimmable"),
-    "reporting": ("hostile_report", "injection", "report"),
+    "reporting": ("figure_files", "hostile_report", "injection", "report"),
     "repository": ("notebooks", "site"),
     "runs": ("kill", "survive"),
     "scripts": ("torture",),
