@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 SLOW = {
-    "benchmarks": ("kept", "scripts"),
-    "catalogues": ("scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
-    "cli": ("cli", "interruptions", "startup"),
+    "benchmarks": ("cures", "kept", "layouts", "scripts"),
+    "catalogues": ("injection", "scene", "scene_broken", "scene_hostile", "scene_kill", "scene_sensors"),
+    "cli": ("cli", "interruptions", "machine_faults", "startup"),
     "cost": ("cost_table",),
-    "data": ("leakage", "prepare_kill", "real"),
+    "data": ("leakage", "prepare_broken", "prepare_kill", "real"),
     "distributed": ("ddp",),
     "estimator": ("classifier", "ten_lines"),
     "evaluation": ("calibration",),
@@ -15,15 +15,16 @@ SLOW = {
     "finding": ("find",),
     "golden": ("golden",),
     "inputs": ("scene_inputs",),
-    "io": ("fuzz", "optimised"),
+    "io": ("fuzz", "hostile", "optimised"),
+    "labels": ("hostile_polygons",),
     "mapping": (
         *("dense", "held_out", "map_kill", "map_memory", "map_ray", "mapping", "other_grids", "own_city", "smoothing"),
-        "training_data",
+        *("gain", "map_writers", "page_browser", "scene_graph", "training_data"),
     ),
-    "nn": ("equal", "network", "slimmable"),
-    "reporting": ("figure_files", "hostile_report", "injection", "report"),
-    "repository": ("notebooks", "site"),
-    "runs": ("kill", "survive"),
+    "nn": ("equal", "mobile", "network", "slimmable"),
+    "reporting": ("figure_files", "hostile_report", "injection", "page_browser", "report"),
+    "repository": ("docs", "notebooks", "site"),
+    "runs": ("hostile_runs", "kill", "survive"),
     "scripts": ("torture",),
     "search": (*("budget", "budget_search", "mobile", "perturbation", "search", "strategies", "strategy_conformance"),),
     "selection": ("pareto", "select"),
@@ -31,14 +32,14 @@ SLOW = {
     "synthetic": ("synthetic",),
     "training": ("precision", "trainer"),
 }
-"""Test modules by folder that take about 10 s or more on one AVX2 core; `--quick` leaves them out."""
+"""Test modules by folder that take about 8 s or more on one AVX2 core; `--quick` leaves them out."""
 
 SWEEPS = {"cli": ("surroundings", "two_writers")}
 """Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
 
 LONGEST = (
-    *("site", "notebooks", "study_folds", "find", "interruptions"),
-    *("study_ray", "ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
+    *("study_ray", "site", "notebooks", "study_parallel", "figure_files", "study_folds", "find", "interruptions"),
+    *("ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
     *("strategy_conformance", "mapping", "hostile_report", "study_figures", "golden", "report", "prepare_kill"),
