@@ -39,7 +39,7 @@ def checked_images(images: Any, where: str = "images") -> NDArray[Any]:
 
 
 def array_source(
-    images: Any,
+    pixels: NDArray[Any],
     labels: Any,
     groups: Any = None,
     *,
@@ -51,7 +51,7 @@ def array_source(
     """Make a source of patches in memory; the images are not copied.
 
     Args:
-        images: Patches, (patches, bands, rows, columns).
+        pixels: Patches that `checked_images` returned, (patches, bands, rows, columns).
         labels: Class of each patch, whole numbers from 0.
         groups: Group of each patch (city, polygon), or None.
         classes: Names of the classes; by default 0, 1, 2, ...
@@ -62,20 +62,6 @@ def array_source(
     Raises:
         UserError: An argument has a wrong shape, or a value is out of range.
     """
-    return checked_source(checked_images(images), labels, groups, classes=classes, bands=bands, parts=parts, name=name)
-
-
-def checked_source(
-    pixels: NDArray[Any],
-    labels: Any,
-    groups: Any = None,
-    *,
-    classes: Sequence[str] = (),
-    bands: Sequence[str] = (),
-    parts: dict[str, Indices] | None = None,
-    name: str = "arrays",
-) -> ArraySource:
-    """Make a source of patches that `checked_images` returned, without another pass over them; see `array_source`."""
     codes = _of_patches(labels, len(pixels), "labels")
     if codes.dtype.kind not in "iub":
         raise UserError(f"labels: have dtype {codes.dtype}; give whole numbers from 0")

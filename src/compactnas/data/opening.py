@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compactnas.config import DataConfig
-from compactnas.data.arrays import array_source
+from compactnas.data.arrays import array_source, checked_images
 from compactnas.data.formats import FORMATS, format_of, require_own_options
 from compactnas.data.source import Groups, Parts, Source, in_memory
 from compactnas.data.splits import divide, training_parts
@@ -59,7 +59,7 @@ class Dataset:
         Raises:
             UserError: An argument has a wrong shape, a value is out of range, or groups cannot be cut into parts.
         """
-        source = array_source(images, labels, groups, classes=classes, bands=bands, name=name)
+        source = array_source(checked_images(images), labels, groups, classes=classes, bands=bands, name=name)
         return cls.of_training(source, validation_fraction)
 
     @classmethod

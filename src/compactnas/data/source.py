@@ -128,12 +128,18 @@ def block_mean(images: Images, downsample: int) -> Images:
     return total / np.float32(downsample * downsample)
 
 
+def gib_of(source: Source) -> float:
+    """Return the memory that all patches of a source take, in GiB."""
+    first, _ = source.batch(np.arange(1))
+    return len(source.facts.labels) * first.nbytes / 2**30
+
+
 def in_memory(source: Source, limit_gib: float) -> Source:
     """Read a source into memory if its pixels take at most `limit_gib`; otherwise, return it unchanged."""
+    if gib_of(source) > limit_gib:
+        return source
     facts, rows = source.facts, np.arange(len(source.facts.labels))
     first, _ = source.batch(rows[:1])
-    if len(rows) * first.nbytes > limit_gib * 2**30:
-        return source
     images = np.empty((len(rows), *first.shape[1:]), first.dtype)
     for start in range(0, len(rows), 512):
         images[start : start + 512], _ = source.batch(rows[start : start + 512])

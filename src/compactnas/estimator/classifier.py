@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from compactnas.data import Dataset
-from compactnas.data.arrays import array_source, checked_images, checked_source
+from compactnas.data.arrays import array_source, checked_images
 from compactnas.errors import UserError
 from compactnas.estimator.folder import RunHome
 from compactnas.estimator.history import History
@@ -113,7 +113,7 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         config = run_config(self.recipe, budgets, self.settings, self._seed())
         images = checked_images(X, "X")
         labels = ClassLabels.of(y, len(images))
-        source = checked_source(images, labels.codes(y), groups, classes=labels.names, bands=bands)
+        source = array_source(images, labels.codes(y), groups, classes=labels.names, bands=bands)
         data = Dataset.of_training(source, validation_fraction)
         home = RunHome(None if self.folder is None else Path(self.folder))
         listener = self._listener()
@@ -138,7 +138,7 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         wanted = (len(self._task.bands), self._task.patch_px, self._task.patch_px)
         if images.shape[1:] != wanted:
             raise UserError(f"X: patches have shape {images.shape[1:]}; the model was fitted to {wanted}")
-        source = checked_source(images, np.zeros(len(images), np.int64), bands=self._task.bands)
+        source = array_source(images, np.zeros(len(images), np.int64), bands=self._task.bands)
         device = next(network.parameters()).device
         found: NDArray[np.float32] = probabilities(network, source, np.arange(len(images)), device).numpy()
         return found
@@ -157,7 +157,7 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """
         self._require_fitted()
         codes = self._labels.codes(y)
-        source = array_source(X, codes, classes=self._labels.names, bands=self._task.bands)
+        source = array_source(checked_images(X), codes, classes=self._labels.names, bands=self._task.bands)
         found = fit_on(self.folder_, source, np.arange(len(codes)), "given")
         self._adopt(self._home, self._labels)
         return found

@@ -68,6 +68,10 @@ class StudyJob:
         """Check whether the job is done: its last file exists."""
         return (self.folder(root) / LAST).exists()
 
+    def ready(self, root: Path) -> bool:
+        """Check whether all jobs that the job needs are done."""
+        return all(need.done(root) for need in self.needs)
+
     def finish(self, root: Path) -> None:
         """Mark the job as done by writing its last file, after all others."""
         write_json(self.folder(root) / LAST, {"name": self.name, "needs": [need.key for need in self.needs]})

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -18,19 +17,18 @@ import torch
 
 from compactnas.data import open_dataset
 from compactnas.data.opening import open_streamed
+from compactnas.data.source import gib_of
 from compactnas.distributed.fresh_processes import fresh_processes
 from compactnas.errors import UserError
 from compactnas.studies.config import StudyConfig
 from compactnas.studies.jobs import StudyJob, expand
-from compactnas.studies.running import run_job
+from compactnas.studies.running import Say, run_job
 from compactnas.training.runtime import Listener, Silent, prepare_device
 
 MEMORY = Path("/proc/meminfo")
 """File in which Linux describes the memory of the machine."""
 JOB_GIB = 1.0
 """Memory of a job's process besides its patches, in GiB: torch, and a small network in training."""
-
-Say = Callable[[str], None]
 
 
 def jobs_at_once(study: StudyConfig) -> int:
@@ -77,7 +75,7 @@ def run_study_in_processes(
     say(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done; {processes} at a time")
     try:
         while waiting or running:
-            for job in _ready(waiting, root)[: processes - len(running)]:
+            for job in [job for job in waiting if job.ready(root)][: processes - len(running)]:
                 waiting.remove(job)
                 running.append(_start(job, root, threads, tensorboard))
                 say(f"begins: {job.name}")
@@ -90,10 +88,6 @@ def run_study_in_processes(
         for one in running:
             one.process.kill()  # a job that is killed can be continued
             one.process.join()
-
-
-def _ready(waiting: Sequence[StudyJob], root: Path) -> list[StudyJob]:
-    return [job for job in waiting if all(need.done(root) for need in job.needs)]
 
 
 @dataclass(frozen=True)
@@ -185,6 +179,4 @@ def _free_gib() -> float:
 
 def _patches_gib(study: StudyConfig) -> float:
     """Return the memory that the patches of a job take, in GiB."""
-    facts = open_streamed(study.data_of(study.tested[0])).facts
-    whole = len(facts.labels) * len(facts.bands) * facts.patch_px**2 * 4 / 2**30
-    return min(whole, study.data.preload_gib)
+    return min(gib_of(open_streamed(study.data_of(study.tested[0]))), study.data.preload_gib)

@@ -10,7 +10,7 @@ import torch
 from compactnas.config import DataConfig
 from compactnas.cost.counter import count
 from compactnas.data import open_streamed
-from compactnas.data.source import Facts
+from compactnas.data.source import Facts, gib_of
 from compactnas.data.splits import make_parts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
@@ -103,7 +103,7 @@ def _data(config: DataConfig) -> _Data:
     source = open_streamed(config)
     facts = source.facts
     parts = make_parts(facts, config)[0]
-    gib = len(facts.labels) * source.batch(parts["train"][:1])[0].nbytes / 2**30
+    gib = gib_of(source)
     counts = {part: len(rows) for part, rows in parts.items()}
     return _Data(facts, counts, gib if gib <= config.preload_gib else 0.0)
 

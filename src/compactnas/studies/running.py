@@ -20,6 +20,8 @@ from compactnas.training.runtime import Listener, Silent
 
 Told = Callable[[int, int, StudyJob], None]
 """Function called before each job with its number, the number of jobs, and the job."""
+Say = Callable[[str], None]
+"""Function called with a line about the jobs."""
 
 
 def run_study(

@@ -6,7 +6,7 @@ import inspect
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,11 @@ from compactnas.io.signals import interrupts
 from compactnas.studies.config import StudyConfig
 from compactnas.studies.jobs import StudyJob, expand
 from compactnas.studies.ray.worker import APPEARS_WITHIN_S, Begun, Ended, Order, do_job, pack, unpack
+from compactnas.studies.running import Say
 from compactnas.training.runtime import Listener, Silent
 
 CRASHES, DEATHS = 3, 10
 """Number of times that the process of a job, and its machine, may die before the study gives up."""
-
-Say = Callable[[str], None]
 
 
 def run_study_on_ray(
@@ -126,7 +125,7 @@ class _Board:
         """Submit every job whose needed jobs are done. Jobs that find no room wait in the cluster."""
         waiting, self.waiting = self.waiting, []
         for job in waiting:
-            if not all(need.done(self.root) for need in job.needs):
+            if not job.ready(self.root):
                 self.waiting.append(job)
                 continue
             inputs = [] if self.alone else [self.ray.put(self._inputs(job))]

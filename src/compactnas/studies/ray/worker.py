@@ -143,7 +143,7 @@ def _do(job: StudyJob, order: Order, root: Path, log: Log) -> None:
 def _await(job: StudyJob, root: Path) -> None:
     """Wait until the results of the needed jobs appear on this machine."""
     end = time.monotonic() + APPEARS_WITHIN_S
-    while not all(need.done(root) for need in job.needs) and time.monotonic() < end:
+    while not job.ready(root) and time.monotonic() < end:
         time.sleep(0.5)
 
 
