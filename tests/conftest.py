@@ -10,6 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+from hypothesis import settings
 from support.checking import check_annotations
 from support.slow import SLOW, SWEEPS, rank
 
@@ -17,6 +18,9 @@ from support.slow import SLOW, SWEEPS, rank
 check_annotations("compactnas")
 torch.set_num_threads(1)
 pytest.register_assert_rewrite("support.hostile")  # so that its asserts hold under `python -O`, too
+
+# A commit passes or fails by its code, not by luck: the same examples every time, other ones with `--sweep`.
+settings.register_profile("same examples", derandomize=True)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -42,6 +46,11 @@ def shared() -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out the slow test modules")
     parser.addoption("--sweep", action="store_true", help="also interrupt every command at many points, for an hour")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("sweep"):
+        settings.load_profile("same examples")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

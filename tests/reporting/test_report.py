@@ -412,6 +412,9 @@ def test_no_share_is_blank_and_the_smallest_can_be_seen() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9), st.integers(3, 8), st.booleans())
+@example(0.0, 5e-324, 3, False)
+@example(1e-310, 1e-320, 3, False)
+@example(2e-100, 0.0, 3, False)
 def test_ticks_are_round_and_span_the_data(low: float, width: float, count: int, whole: bool) -> None:
     ticks = nice_ticks([low, low + width], count, whole=whole)
     step = ticks[1] - ticks[0]

@@ -13,9 +13,8 @@ WIDTH, HEIGHT = 400.0, 232.0
 LEFT, TOP, BOTTOM = 48.0, 34.0, 30.0
 LABEL_PX = 15.0
 
-
-MOST = 1e100
-"""Largest value of an axis; beyond it, the distance between ticks may not be finite."""
+MOST, LEAST = 1e100, 1e-100
+"""Largest value of an axis, and smallest range: beyond them, the distance between ticks may overflow or be zero."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 def nice_ticks(values: Sequence[float], count: int, *, whole: bool = False) -> list[float]:
     """Find at least two round values that span the data, with at most about `count` steps."""
     low, high = min(values), max(values)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        margin = 0.5 if whole else abs(low) * 0.1 or 1.0
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), LEAST):
+        margin = 0.5 if whole else abs(low) * 0.1 if abs(low) > LEAST else 1.0
         low, high = low - margin, high + margin
     power = 10.0 ** (math.floor(math.log10((high - low) / count)))
     sizes = [size * scale for scale in (power, 10 * power) for size in STEPS]
