@@ -7,15 +7,18 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # set before torch reads it, for the same bytes on every machine
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15, jobs wait for every other test of the machine
 
 import pytest
 import torch
 from hypothesis import settings
 from support.checking import check_annotations
+from support.conversions import convert_once
 from support.slow import SLOW, SWEEPS, rank
 
 # Every annotated argument and result of the package is checked while tests run, shapes included.
 check_annotations("compactnas")
+convert_once()
 torch.set_num_threads(1)
 pytest.register_assert_rewrite("support.hostile")  # so that its asserts hold under `python -O`, too
 

@@ -78,7 +78,9 @@ def first_epoch(trainer: Trainer, max_steps: int = 0) -> tuple[Row, list[dict[st
 
 def search_case(patches: Path, fabric: Fabric, layout: str, settings: dict[str, object]) -> dict[str, Any]:
     """Run an epoch of a search."""
-    space = {"max_depth": int(settings.get("initial_depth", 2))}  # type: ignore[call-overload]
+    space: dict[str, object] = {"max_depth": settings.get("initial_depth", 2)}
+    if settings.get("strategy") == "darts_second_order":
+        space["nodes"] = 3  # it runs all operations four times a step
     config = tiny_config(patches, layout=layout, search=settings, space=space)  # type: ignore[arg-type]
     data = open_dataset(config.data)
     search = Searcher(
