@@ -33,8 +33,8 @@ from compactnas.data import open_streamed
 from compactnas.data.batches import Batches
 from compactnas.data.formats.packed import PackedSource
 from compactnas.data.packing.pack import prepare
-from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BASELINES
+from compactnas.nn.normalise import Normalise
 from compactnas.training.runtime import make_fabric
 
 BATCH, CLASSES = 256, 17

@@ -34,9 +34,9 @@ from torch import nn
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.cost.counter import genotype_cost
 from compactnas.nn import backbone
-from compactnas.nn.backbone import Normalise, Patches
 from compactnas.nn.baselines import BASELINES, Baseline
 from compactnas.nn.baselines._resnet import ResNet
+from compactnas.nn.normalise import Normalise, Patches
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype

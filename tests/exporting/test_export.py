@@ -22,7 +22,8 @@ from support.tiny import BANDS, CLASSES, PATCHES, SIDE
 from compactnas.cli import main
 from compactnas.errors import UserError
 from compactnas.exporting.engines import open_engine
-from compactnas.exporting.manifest import GENOTYPE, INPUT, NAME, OUTPUT, Manifest, known_files
+from compactnas.exporting.manifest import NAME, Manifest, known_files
+from compactnas.exporting.names import GENOTYPE, INPUT, OUTPUT
 from compactnas.exporting.parity import LIMIT
 from compactnas.io.sole_writer import sole_writer
 

@@ -16,7 +16,7 @@ from support.exported import SPECS, TASK
 from support.injection import HOST, NAMES
 
 from compactnas import lcz
-from compactnas.exporting.manifest import INT8, ONNX, PROGRAM, WEIGHTS
+from compactnas.exporting.names import INT8, ONNX, PROGRAM, WEIGHTS
 from compactnas.exporting.parity import Parity, Rows
 from compactnas.exporting.stac import CLASSIFICATION, MLM, write_item
 from compactnas.nn.registry import build

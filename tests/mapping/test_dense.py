@@ -19,9 +19,9 @@ from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.levels import FRAMES, LevelMap, levels_of, window_means
 from compactnas.mapping.shared_maps import Shared
-from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.network import Network
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import State
 from compactnas.runs.task import Task

@@ -15,7 +15,8 @@ from compactnas.adopted.onnx_file import open_onnx
 from compactnas.errors import UserError
 from compactnas.exporting.engines import OnnxEngine, TorchEngine, open_engine
 from compactnas.exporting.graphs import onnx_bytes, trace
-from compactnas.exporting.manifest import INPUT, ONNX, Manifest
+from compactnas.exporting.manifest import Manifest
+from compactnas.exporting.names import INPUT, ONNX
 from compactnas.exporting.openvino import OpenVinoEngine, compile_openvino
 from compactnas.mapping.graph_maps import GraphMaps, graph_maps
 from compactnas.mapping.scene_graph import scene_graph

@@ -6,8 +6,8 @@ import pytest
 from support.baseline_checks import CHECKS
 from torch import Tensor, nn
 
-from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import BASELINES, Baseline
+from compactnas.nn.normalise import Normalise
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -13,9 +13,10 @@ from support.map_files import BANDS, numbers, write_product, write_raster, write
 
 from compactnas.config.reading import Reading
 from compactnas.errors import UserError
-from compactnas.scenes.gaps import fills_of, find_gaps, in_squares, survey
+from compactnas.scenes.gaps import fills_of, find_gaps, in_squares
 from compactnas.scenes.reading import open_scene, with_gaps
 from compactnas.scenes.scene import Window
+from compactnas.scenes.survey import survey
 
 pytest.importorskip("rasterio", reason="scenes need rasterio (the map extra)")
 

@@ -9,8 +9,8 @@ import pytest
 from compactnas.config.reading import Reading
 from compactnas.errors import UserError
 from compactnas.scenes.bands import PRESETS, sentinel_name
+from compactnas.scenes.finding import find_product
 from compactnas.scenes.kinds import is_scene_folder, scenes_in, stem_of
-from compactnas.scenes.product import find_product
 
 READING = Reading()
 LANDSAT = "LC09_L2SP_193023_20230601_20230607_02_T1"

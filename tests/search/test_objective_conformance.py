@@ -12,7 +12,8 @@ from support.tiny import new_search, write_patches
 from torch import Tensor
 
 from compactnas.config import SearchConfig
-from compactnas.config.choices import OBJECTIVE_OPTION, STRATEGY_OPTION, own_options
+from compactnas.config.choices import OBJECTIVE_OPTION, STRATEGY_OPTION
+from compactnas.config.search import own_options
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive

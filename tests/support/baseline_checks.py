@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines import Baseline
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.stages import StagedNetwork
 
 BANDS, CLASSES, SIDE = 3, 5, 16

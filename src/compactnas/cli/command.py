@@ -6,14 +6,11 @@ all of them.
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from compactnas.registry import Registry
-
-if TYPE_CHECKING:
-    from compactnas.cli.parser import Parser
 
 GROUPS = (
     "Try it",
@@ -42,7 +39,7 @@ class Command:
     group: str
     summary: str
     examples: tuple[str, ...]
-    build: Callable[..., Parser]
+    build: Callable[..., ArgumentParser]
     run: Callable[[list[str]], int]
     after_stop: str = ""
 

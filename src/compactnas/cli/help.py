@@ -6,14 +6,11 @@ import argparse
 import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, Protocol, get_args, get_origin, runtime_checkable
 
 from compactnas.cli.command import COMMANDS
 from compactnas.config import DATA_FORMATS, OBJECTIVES, STRATEGIES
 from compactnas.space.layouts import LAYOUTS
-
-if TYPE_CHECKING:
-    from compactnas.cli.parser import Parser
 
 TITLES = {"data": "Data", "space": "Search space", "search": "Search", "train": "Training", "machine": "Compute"}
 """Part of a config -> heading of its options."""
@@ -49,7 +46,25 @@ CHOICES = {
 WIDEST, INDENT = 100, 26
 
 
-def help_text(parser: Parser, *, everything: bool) -> str:
+@runtime_checkable
+class Described(Protocol):
+    """What the help tells of a command's parser."""
+
+    prog: str
+    usage: str | None
+    description: str | None
+    _actions: list[argparse.Action]
+
+    def is_common(self, action: argparse.Action, /) -> bool:
+        """Check whether `--help` shows an option."""
+        ...
+
+    def is_required(self, action: argparse.Action, /) -> bool:
+        """Check whether the user must give an option."""
+        ...
+
+
+def help_text(parser: Described, *, everything: bool) -> str:
     """Write the help of a command.
 
     Args:
@@ -110,7 +125,7 @@ def _grouped(actions: Iterable[argparse.Action]) -> dict[str, list[argparse.Acti
     return groups
 
 
-def _section(title: str, actions: Sequence[argparse.Action], parser: Parser) -> list[str]:
+def _section(title: str, actions: Sequence[argparse.Action], parser: Described) -> list[str]:
     if not actions:
         return []
     lines = [f"{title}:"]
@@ -157,7 +172,7 @@ def _value(action: argparse.Action) -> str:
     return "N" if int in kinds else "X" if float in kinds else "FILE" if kind is None else "TEXT"
 
 
-def explained(action: argparse.Action, parser: Parser) -> str:
+def explained(action: argparse.Action, parser: Described) -> str:
     """Write the meaning of an option, and its default."""
     text = TEXTS.get(action.dest, " ".join((action.help or "").split()))
     if action.option_strings and parser.is_required(action):

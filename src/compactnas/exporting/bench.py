@@ -19,7 +19,8 @@ from compactnas.adopted.onnx_file import require_onnx
 from compactnas.errors import UserError
 from compactnas.exporting.engines import open_session, task_of
 from compactnas.exporting.graphs import onnx_bytes, trace
-from compactnas.exporting.manifest import INT8, ONNX, WEIGHTS, Manifest
+from compactnas.exporting.manifest import Manifest
+from compactnas.exporting.names import INT8, ONNX, WEIGHTS
 from compactnas.nn.baselines import compared_baselines
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.runs.task import Task

@@ -15,7 +15,7 @@ from torch import nn
 from compactnas.cost.counter import count
 from compactnas.errors import HIDDEN
 from compactnas.exporting.formats import FORMATS
-from compactnas.exporting.manifest import CARD, GENOTYPE, INPUT, ITEM, MODEL, OUTPUT, PARITY
+from compactnas.exporting.names import CARD, GENOTYPE, INPUT, ITEM, MODEL, OUTPUT, PARITY
 from compactnas.exporting.parity import Parity
 from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import ModelSpec, normalise_of

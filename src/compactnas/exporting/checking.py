@@ -13,7 +13,7 @@ from torch import nn
 from compactnas.data import ArraySource, Dataset, Facts, Indices, Source
 from compactnas.exporting.engines import OnnxEngine, TorchEngine, open_session
 from compactnas.exporting.formats import FORMATS
-from compactnas.exporting.manifest import INT8, ONNX
+from compactnas.exporting.names import INT8, ONNX
 from compactnas.exporting.parity import Ask, FileAgreement, Parity, Quantisation, Rows, answers
 from compactnas.exporting.quantise import METHODS, quantised
 from compactnas.io.atomic import write_bytes

@@ -20,7 +20,8 @@ from compactnas.config import DataConfig
 from compactnas.config.engine import EngineName
 from compactnas.data import open_streamed
 from compactnas.errors import UserError
-from compactnas.exporting.manifest import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS, Manifest, is_export
+from compactnas.exporting.manifest import Manifest, is_export
+from compactnas.exporting.names import INPUT, INT8, MODEL, ONNX, OUTPUT, WEIGHTS
 from compactnas.exporting.openvino import OpenVinoEngine, compile_openvino
 from compactnas.exporting.reading import AGAIN, read_onnx
 from compactnas.nn.registry import ModelSpec

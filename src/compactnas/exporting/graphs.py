@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from compactnas.adopted.onnx_file import require_onnx
-from compactnas.exporting.manifest import INPUT, OUTPUT
+from compactnas.exporting.names import INPUT, OUTPUT
 from compactnas.nn.registry import normalise_of
 from compactnas.runs.task import Task
 

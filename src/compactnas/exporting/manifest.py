@@ -8,16 +8,11 @@ from pathlib import Path
 
 from compactnas.errors import UserError
 from compactnas.exporting.formats import FORMATS
+from compactnas.exporting.names import CARD, GENOTYPE, ITEM, MODEL, PARITY
 from compactnas.io.atomic import read_json, write_json
 from compactnas.runs.task import Task
 
 NAME, FORMAT = "manifest.json", "compactnas-export/1"
-
-ONNX, INT8, PROGRAM, WEIGHTS, MODEL = "model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors", "model.json"
-GENOTYPE, PARITY, CARD, ITEM = "genotype.json", "parity.json", "README.md", "item.json"
-
-INPUT, OUTPUT = "reflectance", "probabilities"
-"""Names of the input and the output of a graph."""
 
 MOST_BYTES = 2**30
 """Largest size of a file; the weights of the largest possible network are smaller."""

@@ -19,7 +19,7 @@ import numpy as np
 from compactnas.adopted.onnx_file import require_onnx
 from compactnas.data import Indices, Source
 from compactnas.exporting.graphs import described
-from compactnas.exporting.manifest import INPUT
+from compactnas.exporting.names import INPUT
 
 METHODS = ("MinMax", "Percentile", "Entropy")
 """Methods to calibrate the range of an activation, by onnxruntime's names."""

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from compactnas.exporting.formats import FORMATS, ExportFormat
-from compactnas.exporting.manifest import CARD, INPUT, ITEM, OUTPUT
+from compactnas.exporting.names import CARD, INPUT, ITEM, OUTPUT
 from compactnas.exporting.parity import Parity
 from compactnas.io.atomic import write_json
 from compactnas.lcz import CLASSES

@@ -16,7 +16,8 @@ from compactnas.exporting.card import write_card
 from compactnas.exporting.checking import Checking, Progress
 from compactnas.exporting.engines import task_of
 from compactnas.exporting.formats import FORMATS, TrainedNetwork
-from compactnas.exporting.manifest import GENOTYPE, PARITY, WEIGHTS, Manifest
+from compactnas.exporting.manifest import Manifest
+from compactnas.exporting.names import GENOTYPE, PARITY, WEIGHTS
 from compactnas.exporting.parity import Parity, require_parity
 from compactnas.exporting.stac import write_item
 from compactnas.io.appearing import appearing, require_new

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from compactnas.adopted.onnx_file import open_onnx
 from compactnas.exporting.engines import Engine, OnnxEngine
-from compactnas.exporting.manifest import INPUT, ONNX, Manifest
+from compactnas.exporting.manifest import Manifest
+from compactnas.exporting.names import INPUT, ONNX
 from compactnas.exporting.openvino import OpenVinoEngine, compile_openvino, outputs_of
 from compactnas.exporting.reading import AGAIN, read_onnx
 from compactnas.mapping.job import MapJob

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.nn.cell import Cell, CellPlan
 from compactnas.nn.layer import Layer, SearchedReduction
+from compactnas.nn.normalise import Normalise, Patches
 from compactnas.nn.norms import HalfInstanceNorm
 from compactnas.nn.reductions import BasicReduction, CellReduction
 from compactnas.nn.sample import Sample
@@ -19,29 +19,7 @@ from compactnas.nn.slimmable import combined, first_channels, narrowed
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import Map, State
 
-Patches = Float[Tensor, "batch bands height width"]
-
 Logits = Float[Tensor, "batch classes"]
-
-
-class Normalise(nn.Module):
-    """Standardise each band with mean and deviation of the training part, which are saved with the weights."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, bands: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(bands, 1, 1))
-        self.register_buffer("std", torch.ones(bands, 1, 1))
-
-    def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Set the mean and deviation of each band."""
-        self.mean.copy_(torch.tensor(mean).view(-1, 1, 1))
-        self.std.copy_(torch.tensor(std).view(-1, 1, 1))
-
-    def forward(self, x: Patches) -> Patches:
-        return (x - self.mean) / self.std
 
 
 class Backbone(nn.Module):

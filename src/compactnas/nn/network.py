@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.backbone import Backbone, Normalise
+from compactnas.nn.backbone import Backbone
 from compactnas.nn.cell import CellPlan
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.norms import final_norm
 from compactnas.nn.sample import Sample
 from compactnas.nn.stages import Stages

@@ -15,7 +15,7 @@ from compactnas.space.genotype import Genotype
 if TYPE_CHECKING:
     from torch import nn
 
-    from compactnas.nn.backbone import Normalise
+    from compactnas.nn.normalise import Normalise
 
 FILE = "model.json"
 
@@ -86,7 +86,7 @@ def build(spec: ModelSpec) -> nn.Module:
 
 def normalise_of(network: nn.Module) -> Normalise:
     """Return the layer that normalises a network's input."""
-    from compactnas.nn.backbone import Normalise
+    from compactnas.nn.normalise import Normalise
 
     module = network.normalise
     assert isinstance(module, Normalise)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.state import State
-
-if TYPE_CHECKING:
-    from compactnas.nn.backbone import Normalise
 
 Stage = Callable[[list[State]], list[State]]
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.backbone import Backbone, Normalise
+from compactnas.nn.backbone import Backbone
 from compactnas.nn.cell import CellPlan
 from compactnas.nn.network import Network
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.norms import candidate_norm, fixed_norm
 from compactnas.nn.sample import Sample
 from compactnas.space.genotype import Genotype

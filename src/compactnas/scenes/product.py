@@ -1,11 +1,7 @@
-"""Folders with a file for each band: what all kinds of products share, and which kind a folder is.
-
-Each kind has its own module: `sentinel.py` and `landsat.py` (Landsat and HLS). They recognise files by their names.
-"""
+"""Folders with a file for each band: what all kinds of products share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +11,6 @@ from compactnas.scenes.bands import sentinel_name
 
 DRIVER = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 """Suffix of a band's file -> GDAL's name of its format."""
-MOST_FILES = 10_000
-"""Largest number of files in a folder; a product has about a hundred."""
 
 Files = dict[str, list[tuple[Path, str]]]
 """Name of a band -> its files in all resolutions, each with GDAL's name of its format."""
@@ -82,32 +76,6 @@ class Product:
     def added(self, name: str) -> float:
         """Offset added to the numbers of a band."""
         return float(self.offsets.get(name, 0))
-
-
-def find_product(path: Path, reading: Reading) -> Product:
-    """Find the files of a product, and how their numbers are scaled.
-
-    Raises:
-        UserError: The folder holds too many files, files of several products, or a product that cannot be used.
-    """
-    from compactnas.scenes import landsat, sentinel  # late, because they import this module
-
-    files = list(files_of(path))
-    for kind in (landsat.find_landsat, landsat.find_hls):
-        found = kind(path, files)
-        if found is not None:
-            return found
-    return sentinel.find_sentinel(path, files, reading)
-
-
-def files_of(path: Path) -> Iterator[Path]:
-    """List the files of a folder in a fixed order, without the quality masks of a product."""
-    found = []
-    for file in path.rglob("*"):
-        found.append(file)
-        if len(found) > MOST_FILES:
-            raise UserError(f"{path}: holds more than {MOST_FILES} files; give the folder of one product")
-    yield from sorted(file for file in found if file.is_file() and "QI_DATA" not in file.parts)
 
 
 def driver_of(file: Path) -> str:

@@ -16,13 +16,13 @@ from compactnas.scenes.bands import EUROSAT_BANDS, PRESETS, band_names, position
 from compactnas.scenes.cube import opened_cube
 from compactnas.scenes.cube_files import is_cube
 from compactnas.scenes.files import opened
-from compactnas.scenes.gaps import survey
+from compactnas.scenes.finding import find_product
 from compactnas.scenes.kinds import KINDS, VRT, is_scene_file
 from compactnas.scenes.layers import Bands, LayeredScene, Mask, laid_on
 from compactnas.scenes.numbers import scaling_of
-from compactnas.scenes.product import find_product
 from compactnas.scenes.product_scene import SCL, open_product
 from compactnas.scenes.scene import Place, require_map
+from compactnas.scenes.survey import survey
 
 EUROSAT_NOTE = (
     "13 bands without names, taken in EuroSAT's order (B8A comes last); for the order of ESA's products give {} s2-13"

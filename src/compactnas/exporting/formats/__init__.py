@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
+from compactnas.exporting.graphs import trace
 from compactnas.nn.registry import ModelSpec
 from compactnas.registry import Registry
 from compactnas.runs.task import Task
@@ -39,8 +40,6 @@ class TrainedNetwork:
     @cached_property
     def program(self) -> ExportedProgram:
         """Network with its softmax, traced once for all formats."""
-        from compactnas.exporting.graphs import trace
-
         return trace(self.network, self.task)
 
 

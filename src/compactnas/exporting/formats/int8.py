@@ -9,7 +9,7 @@ import numpy as np
 
 from compactnas.exporting.engines import OnnxEngine, open_session
 from compactnas.exporting.formats import ExportFormat
-from compactnas.exporting.manifest import INT8
+from compactnas.exporting.names import INT8
 from compactnas.runs.task import Task
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from compactnas.exporting.engines import OnnxEngine, open_session
 from compactnas.exporting.formats import ExportFormat, TrainedNetwork
 from compactnas.exporting.graphs import onnx_bytes
-from compactnas.exporting.manifest import ONNX
+from compactnas.exporting.names import ONNX
 from compactnas.exporting.parity import LIMIT
 from compactnas.io.atomic import write_bytes
 from compactnas.runs.task import Task

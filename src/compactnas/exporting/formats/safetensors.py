@@ -9,7 +9,7 @@ import numpy as np
 
 from compactnas.exporting.engines import TorchEngine
 from compactnas.exporting.formats import ExportFormat, TrainedNetwork
-from compactnas.exporting.manifest import WEIGHTS
+from compactnas.exporting.names import WEIGHTS
 from compactnas.exporting.parity import LIMIT
 from compactnas.runs.folder import load, save_model
 from compactnas.runs.task import Task

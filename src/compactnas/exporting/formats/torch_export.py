@@ -11,7 +11,7 @@ import torch
 
 from compactnas.exporting.formats import ExportFormat, TrainedNetwork
 from compactnas.exporting.graphs import program_bytes
-from compactnas.exporting.manifest import PROGRAM
+from compactnas.exporting.names import PROGRAM
 from compactnas.exporting.parity import LIMIT
 from compactnas.io.atomic import write_bytes
 from compactnas.runs.task import Task

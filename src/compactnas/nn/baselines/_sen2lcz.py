@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.backbone import Normalise
 from compactnas.nn.baselines._layers import ConvNorm, Image, Logits, Smaller, initialise, on_last_map, pooled_logits
+from compactnas.nn.normalise import Normalise
 from compactnas.nn.stages import Stages
 from compactnas.nn.state import State
 
