@@ -189,7 +189,7 @@ def _manifest(file: Path) -> dict[str, Any]:
 
 
 def _array(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
-    """Memory-map an array of exactly this shape and dtype; no header can cause an allocation."""
+    """Memory-map an array of exactly this shape and dtype; a forged header cannot make it allocate memory."""
     _require_inside(file)
     try:
         array = mapped(file)
