@@ -59,8 +59,8 @@ def test_a_job_takes_its_threads_and_a_gpu_or_part_of_one(
 @pytest.mark.parametrize(
     ("options", "machine", "nodes", "said"),
     [
-        ({"gpus": 1.5}, AUTO, ON_GPUS, "--ray-gpus: 1.5 is not"),
-        ({"gpus": -2.0}, AUTO, ON_GPUS, "--ray-gpus: -2 is not"),
+        ({"gpus": 1.5}, AUTO, ON_GPUS, "--ray-gpus: 1.5 is neither"),
+        ({"gpus": -2.0}, AUTO, ON_GPUS, "--ray-gpus: -2 is neither"),
         ({"cpus": -1.0}, AUTO, ON_GPUS, "--ray-cpus: -1 is negative"),
         ({"cpus": 17.0}, AUTO, ON_CPUS, "no machine has the 17 CPUs and 0 GPUs of a job (at most 16 and 0)"),
         ({"gpus": 1.0}, AUTO, [node(16.0, 4.0, alive=False), node(8.0, 0.0)], "(at most 8 and 0)"),
