@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.forking import finish
 from support.map_files import contents, numbers, write_model, write_scene
 
 pytest.importorskip("ray", reason="Ray is not installed; `pip install 'compactnas[cluster]'`")
 pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
 
 
-def test_blocks_on_ray_give_the_same_bytes(tmp_path: Path) -> None:
+def test_blocks_on_ray_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ray of its own starts in a process of its own; names of files are relative to where it was called."""
     write_model(tmp_path / "run")
     scene = write_scene(tmp_path / "scene.tif", numbers(640, 200))
 
+    monkeypatch.chdir(tmp_path)
+
     def mapped(out: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "compactnas", "map", "run", "scene.tif", "--output", out, "--threads", "1"]
-        command += ["--mode", "dense"]
-        return subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        command = ["-m", "compactnas", "map", "run", "scene.tif", "--output", out, "--threads", "1"]
+        return finish([*command, "--mode", "dense", *words], check=False)
 
     for out, words in (("here", ()), ("ray", ("--ray",))):
         done = mapped(out, *words)
