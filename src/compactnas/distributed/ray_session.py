@@ -69,7 +69,7 @@ class RayOptions:
             raise UserError(f"--ray-cpus: {self.cpus:g} is negative; 0 takes one CPU for each thread of a job")
         if self.gpus != -1 and (self.gpus < 0 or (self.gpus > 1 and self.gpus % 1)):
             raise UserError(
-                f"--ray-gpus: {self.gpus:g} is neither a whole number nor a fraction below 1; give 0.5 or 2, for example"
+                f"--ray-gpus: {self.gpus:g} is neither a whole number nor a fraction below 1; give 2 or 0.5, say"
             )
 
     def share(self, machine: MachineConfig, nodes: Sequence[Mapping[str, Any]]) -> Share:
