@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from compactnas.evaluation.metrics import Measures, class_measures, confusion_measures
+from compactnas.evaluation.metrics import Measures, class_measures, measure_many
 
 DRAWS = 1000
 """Default number of bootstrap samples."""
@@ -74,34 +74,28 @@ def intervals_of(
         lcz: Whether the classes are the 17 Local Climate Zones.
         each_class: Whether to add the F1 of each class, as `f1_1`, `f1_2`, ...
     """
-    found: dict[str, list[float]] = {}
-    for drawn in _drawn(counts, draws, generator):
-        measures = confusion_measures(drawn, lcz=lcz)
-        for name in MEASURED:
-            found.setdefault(name, []).append(_or_nan(getattr(measures, name)))
-        if each_class:
-            for number, f1 in enumerate(class_measures(drawn).f1.tolist(), 1):
-                found.setdefault(f"f1_{number}", []).append(f1)
-    return {name: _middle(np.array(values)) for name, values in found.items() if np.isfinite(values).any()}
+    drawn = list(_drawn(counts, draws, generator))
+    measured = [measure_many(confusions, lcz) for confusions in drawn]
+    found = {name: np.concatenate([part[name] for part in measured]) for name in MEASURED if name in measured[0]}
+    if each_class:
+        f1 = np.concatenate([class_measures(confusions).f1 for confusions in drawn])
+        found |= {f"f1_{number}": values for number, values in enumerate(f1.T, 1)}
+    return {name: _middle(values) for name, values in found.items() if np.isfinite(values).any()}
 
 
 def _drawn(
     counts: UnitCounts, draws: int, generator: np.random.Generator
-) -> Iterator[Int64[np.ndarray, "true predicted"]]:
-    """Yield the confusion matrix of each bootstrap sample."""
-    units, cells = counts.units, counts.classes**2
+) -> Iterator[Int64[np.ndarray, "samples true predicted"]]:
+    """Yield the confusion matrices of some bootstrap samples at a time."""
+    units, classes = counts.units, counts.classes
     at_once = max(1, min(DRAWN_AT_ONCE, MOST_DRAWN // units))
     for start in range(0, draws, at_once):
-        for often in generator.multinomial(units, np.full(units, 1 / units), min(at_once, draws - start)):
-            # Sums of whole numbers are exact in float64.
-            sums = np.bincount(counts.cell, often[counts.unit] * counts.count, minlength=cells)
-            yield sums.astype(np.int64).reshape(counts.classes, counts.classes)
+        often = generator.multinomial(units, np.full(units, 1 / units), min(at_once, draws - start))
+        # Sums of whole numbers are exact in float64.
+        sums = [np.bincount(counts.cell, own[counts.unit] * counts.count, minlength=classes**2) for own in often]
+        yield np.array(sums).astype(np.int64).reshape(-1, classes, classes)
 
 
 def _middle(values: Float64[np.ndarray, " draws"]) -> Interval:
     low, high = np.percentile(values[np.isfinite(values)], (2.5, 97.5))
     return float(low), float(high)
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value

@@ -72,8 +72,9 @@ class ClassMeasures:
 
 
 def class_measures(confusion: NDArray[np.int64]) -> ClassMeasures:
-    """Compute recall, precision and F1 of each class from a confusion matrix (true, predicted)."""
-    hits, support, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    """Compute recall, precision and F1 of each class from a confusion matrix (true, predicted), or from many."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     return ClassMeasures(
         support=support,
         predicted=predicted,
@@ -94,51 +95,88 @@ def confusion_measures(confusion: NDArray[np.int64], lcz: bool) -> Measures:
     Raises:
         UserError: The matrix is empty.
     """
-    assert confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1], confusion.shape
-    assert confusion.min(initial=0) >= 0, "a count is negative"
-    assert not lcz or len(confusion) == len(facts.CLASSES), confusion.shape
-    total = int(confusion.sum())
-    if total == 0:
-        raise UserError("evaluate: no patch was evaluated; choose a part that has patches")
-    each = class_measures(confusion)
-    present = each.support > 0
-    oa = float(np.trace(confusion) / total)
-    chance = float(each.support.astype(np.float64) @ each.predicted / total**2)
+    assert confusion.ndim == 2, confusion.shape
+    found = {name: float(values[0]) for name, values in measure_many(confusion[None], lcz).items()}
+    zones = {name: None if np.isnan(found.get(name, np.nan)) else found[name] for name in ZONES}
     return Measures(
-        oa=oa,
-        aa=float(each.recall[present].mean()),
-        kappa=1.0 if chance == 1 else (oa - chance) / (1 - chance),
-        macro_f1=float(each.f1[present].mean()),
-        classes_present=int(present.sum()),
+        oa=found["oa"],
+        aa=found["aa"],
+        kappa=found["kappa"],
+        macro_f1=found["macro_f1"],
+        classes_present=int(found["classes_present"]),
         classes=len(confusion),
-        oa_weighted=_ratio((np.array(facts.SIMILARITY) * confusion).sum(), 12 * total) if lcz else None,
-        oa_urban=_urban(confusion) if lcz else None,
-        oa_built_natural=_built_natural(confusion) if lcz else None,
-        accuracy_on_built=_on_built(confusion) if lcz else None,
+        **zones,
     )
 
 
+def measure_many(confusions: NDArray[np.int64], lcz: bool) -> dict[str, NDArray[np.float64]]:
+    """Compute all measures of many confusion matrices at once, with the same numbers as one by one.
+
+    Args:
+        confusions: Number of patches, (matrix, true, predicted).
+        lcz: Whether the classes are the 17 Local Climate Zones in their order.
+
+    Returns:
+        Name of each measure of `Measures` but `classes` -> its values, (matrix,); NaN where there is no patch to count.
+
+    Raises:
+        UserError: A matrix is empty.
+    """
+    assert confusions.ndim == 3 and confusions.shape[1] == confusions.shape[2], confusions.shape
+    assert confusions.min(initial=0) >= 0, "a count is negative"
+    assert not lcz or confusions.shape[1] == len(facts.CLASSES), confusions.shape
+    total = confusions.sum(axis=(1, 2))
+    if not total.all():
+        raise UserError("evaluate: no patch was evaluated; choose a part that has patches")
+    each = class_measures(confusions)
+    present = each.support > 0
+    oa = _hits(confusions) / total
+    chance = (each.support.astype(np.float64) * each.predicted).sum(axis=1) / total.astype(np.float64) ** 2
+    certain = chance == 1
+    found = {
+        "oa": oa,
+        "aa": _mean_of_present(each.recall, present),
+        "kappa": np.where(certain, 1.0, (oa - chance) / np.where(certain, 1.0, 1 - chance)),
+        "macro_f1": _mean_of_present(each.f1, present),
+        "classes_present": present.sum(axis=1).astype(np.float64),
+    }
+    return found | (_zone_measures(confusions, total) if lcz else {})
+
+
+ZONES = ("oa_weighted", "oa_urban", "oa_built_natural", "accuracy_on_built")
+"""Measures of Local Climate Zones alone."""
+SIMILARITY = np.array(facts.SIMILARITY)
+
+
+def _zone_measures(confusions: NDArray[np.int64], total: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    built = facts.BUILT
+    rest = np.delete(np.delete(confusions, facts.BARE_ROCK, axis=1), facts.BARE_ROCK, axis=2)
+    block, rows = confusions[:, :built, :built], confusions[:, :built]
+    same = rest[:, :built, :built].sum(axis=(1, 2)) + rest[:, built:, built:].sum(axis=(1, 2))
+    return {
+        "oa_weighted": _share((SIMILARITY * confusions).sum(axis=(1, 2)), 12 * total),
+        "oa_urban": _share(_hits(block), block.sum(axis=(1, 2))),
+        "oa_built_natural": _share(same, rest.sum(axis=(1, 2))),
+        "accuracy_on_built": _share(_hits(rows), rows.sum(axis=(1, 2))),
+    }
+
+
+def _hits(confusions: NDArray[np.int64]) -> NDArray[np.int64]:
+    hits: NDArray[np.int64] = np.diagonal(confusions, axis1=1, axis2=2).sum(axis=1)
+    return hits
+
+
+def _mean_of_present(values: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Average each row over the classes present; rows with the same classes together, so that sums round alike."""
+    means = np.full(len(values), np.nan)
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        rows = which.reshape(-1) == number
+        means[rows] = np.ascontiguousarray(values[rows][:, pattern]).mean(axis=1)
+    return means
+
+
 def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    shares = np.full(len(whole), np.nan)
+    shares = np.full(whole.shape, np.nan)
     np.divide(part, whole, out=shares, where=whole > 0)
     return shares
-
-
-def _ratio(part: np.int64, whole: int | np.int64) -> float | None:
-    return float(part / whole) if whole else None
-
-
-def _urban(confusion: NDArray[np.int64]) -> float | None:
-    block = confusion[: facts.BUILT, : facts.BUILT]
-    return _ratio(np.trace(block), block.sum())
-
-
-def _built_natural(confusion: NDArray[np.int64]) -> float | None:
-    rest = np.delete(np.delete(confusion, facts.BARE_ROCK, axis=0), facts.BARE_ROCK, axis=1)
-    built, natural = rest[: facts.BUILT, : facts.BUILT], rest[facts.BUILT :, facts.BUILT :]
-    return _ratio(built.sum() + natural.sum(), rest.sum())
-
-
-def _on_built(confusion: NDArray[np.int64]) -> float | None:
-    rows = confusion[: facts.BUILT]
-    return _ratio(np.trace(rows), rows.sum())
