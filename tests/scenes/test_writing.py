@@ -77,6 +77,35 @@ def test_a_copy_that_is_not_as_it_was_written_is_refused(
         fill(raster)
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("level", [None, 0])
+def test_lost_bytes_between_tiles_are_refused(
+    place: str, level: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rasterio import shutil
+
+    original = shutil.copy
+
+    def copy(source: Path, target: Path, **options: Any) -> None:
+        original(source, target, **options)
+        with rasterio.open(target) as raster:
+            assert raster.overviews(1) == [2, 4]
+            offset, size = (
+                int(raster.get_tag_item(f"BLOCK_{what}_0_0", "TIFF", bidx=1, ovr=level)) for what in ("OFFSET", "SIZE")
+            )
+        with target.open("r+b") as file:
+            file.seek(offset - 4 if place == "before" else offset + size)
+            file.write(bytes(4))
+
+    monkeypatch.setattr(shutil, "copy", copy)
+    profile = PROFILE | {"height": 600, "width": 600}
+    with (
+        pytest.raises(UserError, match="what was read again is not what was written"),
+        writing.cloud_optimised(tmp_path / "a.tif", profile, {}) as raster,
+    ):
+        raster.write(np.arange(2 * 600 * 600, dtype=np.uint16).reshape(2, 600, 600))
+
+
 def test_a_plain_file_that_lost_a_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = rasterio.open
 

@@ -17,6 +17,8 @@ from compactnas.errors import UserError
 
 TILE = 256
 """Side of the tiles of a file in pixels."""
+FRAME_BYTES = 4
+"""Bytes before and after a tile of a cloud-optimised file."""
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def _sum(numbers: Any, raster: Any) -> int:
 
 
 def _compare(one: Path, other: Path) -> None:
-    """Compare the numbers and the description of two files, and read the overviews of the second."""
+    """Compare the numbers and the description of two files, and read all parts of the second."""
     import rasterio
 
     with rasterio.open(one) as first, rasterio.open(other) as second:
@@ -96,10 +98,34 @@ def _compare(one: Path, other: Path) -> None:
         for _, window in second.block_windows(1):
             _require(_sum(first.read(window=window), first) == _sum(second.read(window=window), second))
         levels = len(second.overviews(1))
+        _require_frames(second, other)
     for level in range(levels):
         with rasterio.open(other, overview_level=level) as raster:
             for _, window in raster.block_windows(1):
                 raster.read(window=window)
+            _require_frames(raster, other)
+
+
+def _require_frames(raster: Any, file: Path) -> None:
+    """Compare the bytes around each tile of a cloud-optimised file with the tile.
+
+    Its size stands in the four bytes before it, and its last four bytes are repeated (GDAL, COG driver, "header ghost
+    area"). Readers of pixels skip them, so that reading finds no fault there.
+    """
+    bands = 1 if raster.interleaving.name == "pixel" else raster.count
+    with file.open("rb") as content:
+        for band in range(1, bands + 1):
+            for (row, column), _ in raster.block_windows(band):
+                offset, size = (
+                    raster.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=band)
+                    for what in ("OFFSET", "SIZE")
+                )
+                if offset is None:  # a tile without data is not in the file
+                    continue
+                content.seek(int(offset) - FRAME_BYTES)
+                found = content.read(int(size) + 2 * FRAME_BYTES)
+                _require(int.from_bytes(found[:FRAME_BYTES], "little") == int(size))
+                _require(found[-FRAME_BYTES:] == found[-2 * FRAME_BYTES : -FRAME_BYTES])
 
 
 def _require(same: bool) -> None:
