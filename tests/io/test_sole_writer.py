@@ -13,6 +13,7 @@ import pytest
 from support.forking import Forked
 
 from compactnas.errors import UserError
+from compactnas.io import atomic
 from compactnas.io.atomic import write_bytes
 from compactnas.io.sole_writer import LOCK, OWNER, sole_writer, workplace
 from compactnas.io.temporary import temporary_name
@@ -76,6 +77,25 @@ def test_nothing_is_written_into_a_folder_that_is_another_one_now(change: object
             assert not file.exists()
         write_bytes(tmp_path / "beside", b"free")
     write_bytes(folder.with_name("fresh") / "after", b"")
+
+
+def test_nothing_reaches_a_folder_that_gets_the_name_in_the_middle_of_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other, name = tmp_path / "run", tmp_path / "other", atomic.temporary_name
+    other.mkdir()
+
+    def swap(path: Path) -> Path:
+        folder.rename(tmp_path / "elsewhere")
+        other.rename(folder)
+        return name(path)
+
+    with sole_writer(folder):
+        monkeypatch.setattr(atomic, "temporary_name", swap)
+        with pytest.raises(UserError, match="was moved, removed or replaced"):
+            write_bytes(folder / "file", b"ours")
+    assert not list(folder.iterdir())
+    assert (tmp_path / "elsewhere" / "file").read_bytes() == b"ours"
 
 
 @pytest.mark.parametrize(

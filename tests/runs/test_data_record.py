@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -57,14 +58,14 @@ def test_a_run_killed_in_its_first_files_keeps_its_record(
 ) -> None:
     config = tiny_config(write_patches(tmp_path / "patches.npz"))
     data = open_dataset(config.data)
-    replace = Path.replace
+    replace = os.replace
 
-    def die(path: Path, target: Path) -> Path:
+    def die(path: Path, target: Path, **folders: int) -> None:
         if Path(target).name == at:
             raise Killed
-        return replace(path, target)
+        replace(path, target, **folders)
 
-    monkeypatch.setattr(Path, "replace", die)
+    monkeypatch.setattr(os, "replace", die)
     with pytest.raises(Killed):
         start(tmp_path / "run", config, data, resume=False, stage="train")
     monkeypatch.undo()
