@@ -167,7 +167,7 @@ def _scene(folder: Path) -> Iterator[tuple[str, str, str]]:
             write_item(catalogue.folder, KINDS["earth search 1"], city(day, 64), f"2024-06-1{day}", catalogue.url)
             for day in range(2)
         ]
-        code = "from compactnas.catalogues import grid\ngrid.BLOCK_PX = (16,)"
+        code = "from compactnas.catalogues import grid\ngrid.BLOCK_PX = (32,)"
         words = f"scene {box} --dates 2024 --catalogue {catalogue.url} --bands B02"
         yield words, "scenes/a.tif", code
 
@@ -200,8 +200,8 @@ for index in range(2):
 import tempfile
 from functools import cache
 from pathlib import Path
-from compactnas.export import checking, graphs, writing
-from compactnas.export.formats import onnx
+from compactnas.exporting import checking, graphs, writing
+from compactnas.exporting.formats import onnx
 
 class Once:
     def __init__(self, function, chosen):

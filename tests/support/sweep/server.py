@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from support.sweep import keeping
+
 
 class Parsed:
     """Options that are parsed before the fork, because parsing takes as long as the work of most commands here.
@@ -132,6 +134,8 @@ def learnt(asked: dict[str, Any], parsed: Parsed) -> dict[str, Any]:
         for name in asked["names"]:
             with suppress(Exception):
                 importlib.import_module(name)
+    keeping.keep()
+    keeping.learn(asked["kept"])
     exec(asked["prime"], {"__name__": "primed"})
     for name, asked_for in asked["built"].items():
         BUILT[name].make(asked_for)
@@ -199,7 +203,8 @@ def leave(code: int, modules: str, parsed: Parsed) -> None:
         if modules:
             with Path(modules).open("w") as file:
                 built = {name: one.asked for name, one in BUILT.items() if one.asked}
-                json.dump({"names": list(sys.modules), "built": built, "parsed": parsed.asked}, file)
+                told = {"names": list(sys.modules), "built": built, "parsed": parsed.asked, "kept": keeping.learnt()}
+                json.dump(told, file)
     finally:
         os._exit(code)
 

@@ -86,8 +86,11 @@ def record(warm: Warm, case: Case, *, repeats: bool = True) -> Recorded:
     """Run a command undisturbed: to learn its imports, to record it, and, with `repeats`, to measure its time."""
     modules, found = warm.folder / "modules.json", Recorded()
     require_done(warm.finish(case.call, modules=modules))
-    warm.learn(modules, case.prime, case.again)
     first = State.of(case.place)
+    warm.learn(modules, case.prime, case.again)
+    clear(case.place)
+    require_done(warm.finish(case.call, modules=modules))
+    warm.learn(modules, "", case.again)  # what is kept is known only once its modules are imported
     clear(case.place)
     kinds = {kind.name.lower() for kind in CHANGING if kind.name}
     before = f"/{case.place.name}/"
