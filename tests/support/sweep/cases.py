@@ -153,6 +153,7 @@ def _find(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
     few = replace(PLAN, searches=1, search_epochs=1, candidates=4, entrants=2, rungs=(1,), teachers=1, epochs=1)
     replace(TIMED, plan=few).write(folder / "plan.json")
     words = f"find --data.path {write_places(folder / 'patches.npz')} --plan-from {folder / 'plan.json'} {WORDS}"
+    words += " --space.nodes 2 --space.blocks 1 --train.average-last 0"
     return nullcontext((words, "found", ""))
 
 

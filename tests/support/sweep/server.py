@@ -106,11 +106,14 @@ def keep_parsers() -> None:
 def main(library: str, channel: int) -> None:
     """Answer requests until stdin ends."""
     shim = ctypes.CDLL(library)
+    import filelock
+
     import compactnas.cli
     import compactnas.pipeline  # noqa: F401  what every command needs
     from compactnas.config import RunConfig, values
 
     keep_parsers()
+    filelock.BaseFileLock._raise_if_inherited = lambda lock: None  # type: ignore[method-assign]  # for `copies.py`
     parsed = Parsed()
     values._parser(RunConfig)  # it is kept, and every command that reads a run needs it
     # Fabric reads the files of all installed packages for this.
@@ -180,6 +183,7 @@ def run(asked: dict[str, Any], shim: ctypes.CDLL, channel: int) -> int:
     if asked["nofile"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (asked["nofile"], asked["nofile"]))
     if interruption := asked["interruption"]:
+        shim.sweep_printed(*(os.fsencode(f"{file}-copy") for file in asked["files"]))
         shim.sweep_arm(
             os.fsencode(interruption["root"]),
             *(ctypes.c_int(interruption[name]) for name in ("kinds", "act")),

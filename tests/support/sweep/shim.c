@@ -20,16 +20,20 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Kinds of operations; shim.py has the same numbers. */
 enum { OPEN = 1, WRITE = 2, SYNC = 4, RENAME = 8, LINK = 16, UNLINK = 32, MKDIR = 64, RMDIR = 128, RESIZE = 256, LOCK = 512,
        READ = 1024, CHMOD = 2048 };
-/* What happens: at every operation or one of them, or from one on. */
-enum { OFF, TELL_ALL, TELL, KILL, STOP, FAIL, FAIL_FROM, CLOCK_BACK };
+/* What happens: at every operation or one of them, or from one on. ASK lets the listener choose at every operation. */
+enum { OFF, TELL_ALL, TELL, KILL, STOP, FAIL, FAIL_FROM, CLOCK_BACK, ASK };
+/* Answer to ASK: a copy of the process goes on first, in which this operation and all later ones fail. */
+enum { COPY = 'c' };
 
-static char root[PATH_MAX];
+#define COPY_LIMIT_MS 60000
+static char root[PATH_MAX], printed[2][PATH_MAX];
 static size_t root_length;
 static int mode = OFF, kinds, error_number, channel = -1;
 static long at, seen;
@@ -48,6 +52,12 @@ void sweep_arm(const char *folder, int counted, int what, long number, int error
     mode = what;
 }
 
+/* Files for what a copy prints to stdout and stderr. */
+void sweep_printed(const char *out, const char *err) {
+    strncpy(printed[0], out, PATH_MAX - 1);
+    strncpy(printed[1], err, PATH_MAX - 1);
+}
+
 /* Whether a path is the folder or lies below it. */
 static int below(const char *path) {
     return !strncmp(path, root, root_length) && (path[root_length] == '/' || !path[root_length]);
@@ -63,11 +73,47 @@ static const char *absolute(int folder, const char *path, char *buffer) {
     return buffer;
 }
 
-static void tell(const char *kind, const char *path) {
-    char line[PATH_MAX + 64], answer;
+/* Tell the listener, and return its answer. */
+static char tell(const char *kind, const char *path) {
+    char line[PATH_MAX + 64], answer = 0;
     int length = snprintf(line, sizeof line, "%s %s\n", kind, path + (below(path) ? root_length : 0));
     if (syscall(SYS_write, channel, line, (size_t)length) == length)
         while (syscall(SYS_read, channel, &answer, 1) < 0 && errno == EINTR) {}
+    return answer;
+}
+
+#define PYTHON(result, name, parameters) result (*name) parameters = (result (*) parameters)dlsym(RTLD_DEFAULT, #name)
+
+/* Copy the process as Python's os.fork does; 0 in the copy. The other one waits for its end, and tells the status. */
+static int copied(void) {
+    PYTHON(int, PyGILState_Ensure, (void)); PYTHON(void, PyGILState_Release, (int));
+    PYTHON(void, PyOS_BeforeFork, (void)); PYTHON(void, PyOS_AfterFork_Child, (void));
+    PYTHON(void, PyOS_AfterFork_Parent, (void));
+    int state = PyGILState_Ensure();
+    PyOS_BeforeFork();
+    pid_t copy = fork();
+    if (!copy) {
+        PyOS_AfterFork_Child();
+        for (int number = 0; number < 2; number++) {
+            int file = syscall(SYS_openat, AT_FDCWD, printed[number], O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            syscall(SYS_dup3, file, number + 1, 0);
+            syscall(SYS_close, file);
+        }
+        PyGILState_Release(state);
+        return 0;
+    }
+    PyOS_AfterFork_Parent();
+    PyGILState_Release(state);
+    char text[32];
+    int status = 0, ended = 0;
+    for (long waited = 0; !ended && waited < COPY_LIMIT_MS; waited++) {
+        ended = waitpid(copy, &status, WNOHANG) == copy;
+        if (!ended) usleep(1000);
+    }
+    if (!ended) syscall(SYS_kill, copy, SIGKILL), waitpid(copy, &status, 0);
+    snprintf(text, sizeof text, "%d", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+    tell("ended", text);
+    return 1;
 }
 
 /* Count an operation on a path; nonzero if it has to fail with errno. */
@@ -80,6 +126,7 @@ static int counted(int kind, const char *name, const char *path) {
     if (mode == TELL_ALL || (mode == TELL && number == at)) tell(name, path);
     if (mode == KILL && number == at) syscall(SYS_kill, getpid(), SIGKILL);
     if (mode == STOP && number == at) syscall(SYS_kill, getpid(), SIGSTOP);
+    if (mode == ASK && tell(name, path) == COPY && !copied()) mode = FAIL_FROM, at = number;
     if (mode == CLOCK_BACK && number == at) clock_offset = -86400;
     if ((mode == FAIL && number == at) || (mode == FAIL_FROM && number >= at)) fails = 1;
     pthread_mutex_unlock(&turn);

@@ -31,6 +31,8 @@ CHANGING = ~Kinds.READ
 """Operations that may change a folder."""
 NEEDING_SPACE = Kinds.OPEN | Kinds.WRITE | Kinds.SYNC | Kinds.RENAME | Kinds.LINK | Kinds.MKDIR | Kinds.RESIZE
 """Operations that fail on a full disk."""
+COPY = b"c"
+"""Answer at an operation with `Act.ASK`: a copy of the process goes on first, in which everything fails from here."""
 OPENING = Kinds.OPEN | Kinds.READ
 """Operations that need a new descriptor."""
 
@@ -46,6 +48,7 @@ class Act(IntEnum):
     FAIL = 5
     FAIL_FROM = 6
     CLOCK_BACK = 7
+    ASK = 8
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from support.sweep.cases import Case
+from support.sweep.copies import full_at
 from support.sweep.shim import CHANGING, NEEDING_SPACE, OPENING, Act, Interruption, Kinds
 from support.sweep.state import State, clear, difference, fingerprint
 from support.sweep.warm import Ended, Warm
@@ -22,6 +23,7 @@ from support.sweep.warm import Ended, Warm
 MOST = 400
 """Largest number of points of a fault; with more operations they are spread evenly."""
 REAL_KILLS = 5
+"""Points at which what a shortcut gives is compared with what really happens."""
 SPARSE = 8
 """One of so many operations is tried with the rarer faults."""
 
@@ -136,17 +138,25 @@ class Sweep:
         self.warm, self.case, self.recorded = warm, case, recorded
         self.known = {} if known is None else known
         """Outcome of each state that the command was given."""
+        self.copied: dict[int, tuple[Ended, State]] = {}
+        """End and state of copies of one run, by the operation at which the disk became full."""
+        self.checked: set[int] = set()
+        """Operations at which a copy is compared with a run of its own."""
 
     def points(
         self, faults: Sequence[str], every: int = 1, first: int = 0, done: set[tuple[str, int]] = frozenset()
     ) -> Iterator[Point]:  # type: ignore[assignment]
         """Try the points of some faults that are not done."""
         for fault in faults:
-            for at in self.chosen(fault, every, first):
-                if (fault, at) not in done:
-                    began = time.monotonic()
-                    point = self.tried(fault, at)
-                    yield Point(**asdict(point) | {"seconds": round(time.monotonic() - began, 2)})
+            wanted = [at for at in self.chosen(fault, every, first) if (fault, at) not in done]
+            if fault == FULL and wanted:
+                kinds, _ = self.counted(fault)
+                self.checked = set(wanted[:: max(SPARSE, len(wanted) // REAL_KILLS)])
+                self.copied = full_at(self.warm, self.case, kinds, errno.ENOSPC, wanted, self.recorded.final)
+            for at in wanted:
+                began = time.monotonic()
+                point = self.tried(fault, at)
+                yield Point(**asdict(point) | {"seconds": round(time.monotonic() - began, 2)})
 
     def chosen(self, fault: str, every: int, first: int) -> list[int]:
         """Numbers of the operations to interrupt."""
@@ -171,6 +181,22 @@ class Sweep:
             state = self.recorded.states[at]
             outcome, detail, new = self.given(state, restore=True)
             return Point(self.case.name, fault, at, operation, outcome, detail, fingerprint(state), new)
+        copied = self.copied.get(at) if fault == FULL else None
+        ended, state = self.interrupted(fault, at) if copied is None or at in self.checked else copied
+        wrong = self.fault_of(fault, at, ended, state)
+        if copied is not None and (copied[0].code, fingerprint(copied[1])) != (ended.code, fingerprint(state)):
+            wrong = f"a copy left another state: {copied[0].code}, {difference(copied[1], state)}"
+        if wrong:
+            return Point(self.case.name, fault, at, operation, WRONG, wrong)
+        if ended.code == 0:
+            return Point(self.case.name, fault, at, operation, UNNOTICED)
+        outcome, detail, new = self.given(state, restore=fault == FULL, always=fault == REAL_KILL)
+        detail = detail or ended.error
+        return Point(self.case.name, fault, at, operation, outcome, detail, fingerprint(state), new)
+
+    def interrupted(self, fault: str, at: int) -> tuple[Ended, State]:
+        """Interrupt the command, and return its end and the state that it left."""
+        kinds, below = self.counted(fault)
         clear(self.case.place)
         root = self.case.place if below else self.case.place.parent
         act, error = {
@@ -180,15 +206,7 @@ class Sweep:
             OPEN_FILES: (Act.FAIL_FROM, errno.EMFILE),
         }[fault]
         ended = self.warm.finish(self.case.call, Interruption(act, root, at, error, kinds))
-        state = State.of(self.case.place)
-        wrong = self.fault_of(fault, at, ended, state)
-        if wrong:
-            return Point(self.case.name, fault, at, operation, WRONG, wrong)
-        if ended.code == 0:
-            return Point(self.case.name, fault, at, operation, UNNOTICED)
-        outcome, detail, new = self.given(state, always=fault == REAL_KILL)
-        detail = detail or ended.error
-        return Point(self.case.name, fault, at, operation, outcome, detail, fingerprint(state), new)
+        return ended, State.of(self.case.place)
 
     def fault_of(self, fault: str, at: int, ended: Ended, state: State) -> str:
         """Say what is wrong with the end of an interrupted command; empty if nothing is."""

@@ -24,8 +24,8 @@ TESTS = Path(__file__).resolve().parents[2]
 LIMIT_S = 300.0
 """Longest that a command may take."""
 
-Told = Callable[[str], None]
-"""Function that gets the kind and the path of an operation before it happens."""
+Told = Callable[[str], bytes | None]
+"""Function that gets the kind and the path of an operation before it happens. It may answer (`shim.py`)."""
 
 
 @dataclass(frozen=True)
@@ -170,16 +170,26 @@ class Warm:
         assert ended is not None, "it has stopped"
         return ended
 
+    def copied(self, code: int) -> Ended:
+        """End of a copy of the command that was started last (`copies.py`)."""
+        (_, files), *_ = reversed(self.began.values())
+        out, err = (file.with_name(f"{file.name}-copy") for file in files)
+        ended = Ended(code, out.read_text(errors="replace"), err.read_text(errors="replace"), 0.0)
+        for file in (out, err):
+            file.unlink()
+        return ended
+
     def learn(self, modules: Path, prime: str = "", again: Sequence[str] = ()) -> None:
         """Import, build and parse what a command has, also with the words `again`; the next ones start faster."""
         self._ask(do="learn", prime=prime, again=list(again), **json.loads(modules.read_text()))
 
     def _hear(self, told: Told | None) -> None:
         lines = self.channel.recv(2**16).decode(errors="replace").splitlines()
+        answer = None
         for line in lines:
             if told is not None:
-                told(line)
-        self.channel.send(b".")
+                answer = told(line)
+        self.channel.send(answer or b".")
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         self._send(**request)
