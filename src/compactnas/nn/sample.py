@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,23 @@ from torch import Tensor
 
 from compactnas.nn.state import EdgeWeight
 
-Mix = Callable[[Sequence[Tensor], int], Tensor]
-"""Function from the outputs of a block's cells that ran, and the block's index, to the block's output."""
+
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """Copy a few values to a device; on a GPU the copy waits for its turn, and the program does not wait for it."""
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
+@runtime_checkable
+class Mix(Protocol):
+    """Function from the outputs of a block's cells that ran, and the block's index, to the block's output."""
+
+    def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
+        """Compute the block's output."""
+        ...
+
+    def to(self, device: torch.device) -> Mix:
+        """Return the same function with its weights on a device."""
+        ...
 
 
 class Mixture(NamedTuple):
@@ -57,10 +72,18 @@ class Sample(NamedTuple):
     width_weights: Float[Tensor, "blocks drawn"] | None = None
 
     def to(self, device: torch.device) -> Sample:
-        """Move the weights to a device; the mix of depths moves its own when it is called."""
-        mixture = self.mixture and self.mixture._replace(weights=self.mixture.weights.to(device))
-        moved = {name: value.to(device) for name in WEIGHTS if (value := getattr(self, name)) is not None}
-        return self._replace(mixture=mixture, **moved)
+        """Move all weights to a device."""
+
+        def on_device(values: Tensor | None) -> Tensor | None:
+            return None if values is None else moved(values, device)
+
+        return self._replace(
+            weights=on_device(self.weights),
+            silent=on_device(self.silent),
+            mix=self.mix and self.mix.to(device),
+            mixture=self.mixture and self.mixture._replace(weights=moved(self.mixture.weights, device)),
+            width_weights=on_device(self.width_weights),
+        )
 
     def candidates(self, edge: int) -> tuple[int, ...]:
         """Indices of the candidates of an edge that run."""
@@ -77,7 +100,3 @@ class Sample(NamedTuple):
     def is_closed(self, edge: int, index: int) -> bool:
         """Check whether a candidate runs behind a closed gate: for the gradient of the gate alone."""
         return self.mixture is not None and self.mixture.gates and index != self.path[edge]
-
-
-WEIGHTS = ("weights", "silent", "width_weights")
-"""Fields of a sample that hold tensors."""

@@ -63,7 +63,7 @@ def weighed(y: Map, weight: EdgeWeight | None) -> Map:
 
 
 DOT = 2**18
-"""Most products that are summed one after the other; longer sums lose digits."""
+"""Most products that a CPU sums one after the other; longer sums lose digits. A GPU sums in a tree."""
 
 
 class _Weigh(torch.autograd.Function):
@@ -78,7 +78,8 @@ class _Weigh(torch.autograd.Function):
         (y,) = ctx.saved_tensors
         if y.is_contiguous(memory_format=memory_of(grad)):  # their product is summed without being written
             last = (0, 2, 3, 1) if memory_of(grad) == torch.channels_last else (0, 1, 2, 3)
-            parts = [torch.split(m.permute(last).reshape(-1), DOT) for m in (grad, y)]
+            most = DOT if grad.device.type == "cpu" else max(1, grad.numel())
+            parts = [torch.split(m.permute(last).reshape(-1), most) for m in (grad, y)]
             wide = [[m.to(ctx.dtype) for m in part] for part in parts]  # in 16 bits a sum would lose most digits
             return grad, torch.stack([torch.dot(a, b) for a, b in zip(*wide, strict=True)]).sum(dtype=ctx.dtype)
         return grad, (grad.to(ctx.dtype) * y).sum(dtype=ctx.dtype)

@@ -14,6 +14,7 @@ from compactnas.cost.constraints import budgets_of
 from compactnas.cost.table import CostTable
 from compactnas.data import Facts, Normalization
 from compactnas.distributed.sync_layers import use_global_layers
+from compactnas.nn.sample import moved
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
 from compactnas.search.expected_cost import require_possible
@@ -212,8 +213,8 @@ class _AlphaStep:
         self._found = draw, AlphaStepResult(loss.detach(), accuracy, complexity.detach(), own)
         if not bilevel.processes.is_rank_zero:  # cost and penalty are not sums over patches: one process counts them
             return loss
-        loss = loss + complexity.to(loss.device)
-        return loss if penalty is None else loss + penalty.to(loss.device)
+        loss = loss + moved(complexity, loss.device)
+        return loss if penalty is None else loss + moved(penalty, loss.device)
 
     def training_loss(self) -> Float[Tensor, ""]:
         assert self.batch_t is not None, "this strategy needs the batch of D_T"

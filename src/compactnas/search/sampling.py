@@ -7,13 +7,14 @@ Yang 2019) for widths.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from compactnas.nn.sample import Mix, Mixture, Sample
+from compactnas.nn.sample import Mix, Mixture, Sample, moved
 from compactnas.search.architecture import Alpha, Architecture, DepthLogits
 
 DRAWN_WIDTHS = 2
@@ -144,14 +145,22 @@ def straight_through(p: Float[Tensor, "rows choices"], index: Int[Tensor, "rows"
     return hard + (p - p.detach())
 
 
-class _DepthMixture:
+@dataclass(frozen=True)
+class _WeightedDepths(Mix):
+    """Weights of the depths of each block; column d stands for a depth of ``first`` + d."""
+
+    weights: Tensor
+    first: int
+
+    def to(self, device: torch.device) -> Mix:
+        return replace(self, weights=moved(self.weights, device))
+
+
+class _DepthMixture(_WeightedDepths):
     """Block output of the paper: the sum over depths j of Omega_j times the output of cell j."""
 
-    def __init__(self, weights: Tensor, first: int) -> None:
-        self.weights, self.first = weights, first
-
     def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
-        row = self.weights[block].to(outputs[0].device)
+        row = self.weights[block]
         terms = [row[d] * outputs[self.first - 1 + d] for d in range(len(row))]
         total = terms[0]
         for term in terms[1:]:
@@ -159,14 +168,11 @@ class _DepthMixture:
         return total
 
 
-class _DrawnDepth:
+class _DrawnDepth(_WeightedDepths):
     """Output at the drawn depth; the logits of all depths whose cells ran get a gradient."""
 
-    def __init__(self, weights: Tensor, first: int) -> None:
-        self.weights, self.first = weights, first
-
     def __call__(self, outputs: Sequence[Tensor], block: int) -> Tensor:
-        row = self.weights[block].to(outputs[-1].device)
+        row = self.weights[block]
         earlier = [y.detach() for y in outputs[self.first - 1 : -1]]
         return _depth_gate(outputs[-1], row, *earlier)
 
