@@ -9,7 +9,8 @@ that it is also the independent half of the test that the fast step computes the
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +86,7 @@ class PlainGdas(nn.Module):
     ) -> None:
         super().__init__()
         self.published = published
+        self.autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         self.net = copy.deepcopy(supernet.backbone).to(memory_format=torch.contiguous_format)
         for cell in (*(cell for cells in self.net.blocks for cell in cells), *self.net.reductions):
             if isinstance(cell, Layer | SearchedReduction):
@@ -156,7 +158,10 @@ class PlainGdas(nn.Module):
         return loss
 
     def _backward(self, batch: Sequence[Tensor], noise: Tensor, tau: float) -> Tensor:
-        loss = F.cross_entropy(self(batch[0], *self.draw(noise, tau)), batch[1])
+        weights, index = self.draw(noise, tau)
+        with self.autocast():
+            logits = self(batch[0], weights, index)
+        loss = F.cross_entropy(logits.to(weights.dtype), batch[1])
         self.weights.zero_grad()
         self.alphas.zero_grad()
         loss.backward()

@@ -22,7 +22,8 @@ import torch
 from kept import load_genotype
 
 from compactnas.config import MachineConfig, TrainConfig
-from compactnas.data import ArraySource, Facts
+from compactnas.data import ArraySource, Facts, Source
+from compactnas.data.device_cache import on_device
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.training import cuda_graph as replay
 from compactnas.training.runtime import make_fabric
@@ -34,32 +35,38 @@ NETWORKS = {"resnet20": "", "resnet110": "", "found at 8 %": "train_8_percent_on
 """Networks by name: empty for a baseline, else the name of a line of `RESULTS` with a genotype."""
 
 
-def source() -> ArraySource:
+GPU = MachineConfig(device="cuda", threads=1, precision="bf16-mixed")
+
+
+def noise(patches: int) -> ArraySource:
     """Patches of noise: a step costs the same on any."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(CLASSES, size=64 * STEPS)
+    labels = rng.integers(CLASSES, size=patches)
     images = rng.random((len(labels), BANDS, PX, PX), np.float32) + labels[:, None, None, None] / CLASSES
     facts = Facts("noise", tuple("RGB"), tuple(map(str, range(CLASSES))), PX, labels)
     return ArraySource(facts, images)
 
 
-def steps(name: str, *, replayed: bool) -> tuple[float, list[float]]:
+def steps(
+    name: str, *, replayed: bool, machine: MachineConfig = GPU, count: int = STEPS, batch: int = 64
+) -> tuple[float, list[float]]:
     """Milliseconds of a step, and the first losses."""
-    machine = MachineConfig(device="cuda", threads=1, precision="bf16-mixed")
-    fabric, patches = make_fabric(machine), source()
-    rows, losses = np.arange(len(patches.facts.labels)), []
+    fabric, patches = make_fabric(machine), noise(batch * count)
+    source: Source = on_device(patches, fabric.device) if machine.data_on_device else patches
+    rows, losses = np.arange(batch * count), []
     genotype = load_genotype(RESULTS, NETWORKS[name]) if NETWORKS[name] else None
     spec = ModelSpec(SEARCHED if genotype else name, BANDS, CLASSES, PX, genotype)
     torch.manual_seed(0)
-    config = TrainConfig(epochs=100, learning_rate=0.1, augment="dihedral", validate_every=0)
-    training = Training(build(spec), config, patches, rows, rows[:0], 0, fabric, channels_last=True)
+    config = TrainConfig(epochs=100, batch_size=batch, learning_rate=0.1, augment="dihedral", validate_every=0)
+    training = Training(build(spec), config, source, rows, rows[:0], 0, fabric, channels_last=machine.channels_last)
     with patch.object(replay, "WARM_UP", replay.WARM_UP if replayed else sys.maxsize):
         for epoch in range(2):
             began = time.perf_counter()
             for result in training.run_epoch(epoch):
                 losses.append(result.means[0][1]["loss"].clone())
-            torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - began) / STEPS, [float(loss) for loss in losses[:SEEN]]
+            if fabric.device.type == "cuda":
+                torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - began) / count, [float(loss) for loss in losses[:SEEN]]
 
 
 def main() -> int:

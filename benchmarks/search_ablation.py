@@ -14,12 +14,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
 
 import torch
-from search_step import DEPTH, Step, make_search, stepper
+from step_contest import CPU, DEPTH, Step, make_search, stepper
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,8 +75,9 @@ CHANGES: dict[str, Callable[[], Any]] = {
 def ablation(layout: str, batch: int, draws: int, precision: Precision) -> dict[str, float]:
     """Factor of each change; of a step in 32 bits too, where it is not in these."""
     space, config = Space(layout=layout), SearchConfig(search_depth=False, initial_depth=DEPTH)
-    search = make_search(space, batch, config, precision=precision)
-    contiguous = make_search(space, batch, config, channels_last=False, precision=precision)
+    machine = replace(CPU, precision=precision)
+    search = make_search(space, batch, config, machine=machine)
+    contiguous = make_search(space, batch, config, machine=replace(machine, channels_last=False))
     ours, plain = stepper(search), stepper(contiguous)
 
     def without(change: Callable[[], Any]) -> Step:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from search_step import Step, make_search, stepper
+from step_contest import Step, make_search, stepper
 
 from compactnas.config import SearchConfig
 from compactnas.nn.sample import Sample

@@ -8,7 +8,7 @@ from pathlib import Path
 import parts
 import pytest
 import search_ablation
-import search_step
+import step_contest
 
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.space.genotype import Genotype
@@ -28,10 +28,10 @@ def test_each_change_of_the_search_can_be_taken_back(name: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("layout", search_step.LAYOUTS)
+@pytest.mark.parametrize("layout", step_contest.LAYOUTS)
 def test_each_kind_of_step_is_taken(layout: str) -> None:
-    contest = search_step.Contest(layout, 2, search_step.KINDS)
-    assert all(contest.step(kind, 1000) > 0 for kind in search_step.KINDS)
+    contest = step_contest.Contest(layout, 2, step_contest.KINDS, step_contest.Where(side=8))
+    assert all(contest.step(kind, 1000) > 0 for kind in step_contest.KINDS)
 
 
 @pytest.mark.parametrize("row", [*parts.NETWORKS, *parts.RESNETS])
