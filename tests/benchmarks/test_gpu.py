@@ -18,7 +18,7 @@ TINY = gpu_cases.Sizes(
     layouts=("lean",),
     strategies=("uniform",),
     precisions=("32-true",),
-    networks=("found at 8 %",),
+    networks=("resnet20",),
     draws=1,
     steps=2,
 )
@@ -29,7 +29,7 @@ def test_each_case_is_measured_and_what_the_machine_lacks_is_named() -> None:
     assert not found.failed
     assert {section: list(rows) for section, rows in found.figures.items()} == {
         "search": ["gdas, lean, 2, 32-true"],
-        "training": ["found at 8 %, 2, 32-true"],
+        "training": ["resnet20, 2, 32-true"],
         "search with its loader": ["gdas, lean, 2, 32-true"],
         "strategies": ["uniform, lean, 2, 32-true"],
     }

@@ -87,8 +87,10 @@ def _without_values(module: nn.Module) -> nn.Module:
     """Copy a module to the CPU with arbitrary weights.
 
     On the device `meta` nothing would be computed, but torch then loads its compiler, which takes longer than a patch.
+    `to_empty` loads sympy, which takes half a second.
     """
-    return deepcopy(module).to("meta").to_empty(device="cpu").eval()
+    empty: nn.Module = deepcopy(module)._apply(lambda given: torch.empty(given.shape, dtype=given.dtype, device="cpu"))
+    return empty.eval()
 
 
 @torch.no_grad()
