@@ -39,7 +39,7 @@ from compactnas.training.trainer import Training
 
 def search_stage(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     listener: Listener | None = None,
@@ -55,7 +55,7 @@ def search_stage(
         data: Dataset of the config, if it is open already.
     """
     data = data or open_dataset(config.data)
-    return _search(Session(config.machine, folder, listener), config, data, resume=resume)
+    return _search(Session(config.machine, Path(folder), listener), config, data, resume=resume)
 
 
 def _search(session: Session, config: RunConfig, data: Dataset, *, resume: bool) -> Genotype:
@@ -81,10 +81,10 @@ def _search(session: Session, config: RunConfig, data: Dataset, *, resume: bool)
 
 def train_stage(
     config: RunConfig,
-    folder: Path,
-    model: str | Genotype,
+    folder: str | Path,
+    model: str | Path | Genotype,
     *,
-    like: str = "",
+    like: str | Path = "",
     resume: bool = False,
     listener: Listener | None = None,
     data: Dataset | None = None,
@@ -102,7 +102,8 @@ def train_stage(
         data: Dataset of the config, if it is open already.
     """
     data = data or open_dataset(config.data)
-    _train(Session(config.machine, folder, listener), config, data, model, like=like, resume=resume)
+    model = str(model) if isinstance(model, Path) else model
+    _train(Session(config.machine, Path(folder), listener), config, data, model, like=str(like), resume=resume)
 
 
 def _train(
@@ -147,7 +148,7 @@ def _train(
 
 
 def evaluate_stage(
-    folder: Path,
+    folder: str | Path,
     *,
     part: str = "test",
     config: DataConfig | None = None,
@@ -167,6 +168,7 @@ def evaluate_stage(
         machine: Machine config; by default, that of the run with one device; an adopted network takes the CPU.
         tta: Whether to average over the 8 symmetries of each patch (test-time augmentation), at 8 times the cost.
     """
+    folder = Path(folder)
     session = Session(machine or machine_of(folder), folder)
     return _evaluate(session, data or data_of(folder, config), part, tta=tta)
 
@@ -208,14 +210,14 @@ def _evaluate(session: Session, data: Dataset, part: str = "test", *, tta: bool 
 
 def run(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     listener: Listener | None = None,
     data: Dataset | None = None,
 ) -> Evaluation:
     """Search, train the found network from scratch, and measure it on the test part, all in one folder."""
-    data = data or open_dataset(config.data)
+    data, folder = data or open_dataset(config.data), Path(folder)
     session = Session(config.machine, folder, listener)
     found = session.on_rank_zero((folder / "genotype.json").exists)
     if not (resume and found):
@@ -225,7 +227,7 @@ def run(
     return _evaluate(session, data)
 
 
-def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -> int:
+def predict(folder: str | Path, config: DataConfig, output: str | Path, *, part: str = "") -> int:
     """Write the most probable class of each patch to a CSV file, and return the number of rows.
 
     Args:
@@ -234,6 +236,7 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
         output: CSV file, with the columns row, key, class, name and probability.
         part: Part to predict; empty for all patches.
     """
+    folder = Path(folder)
     require_data(folder, config)
     data = open_dataset(config) if part else None
     source = open_source(config) if data is None else data.source
@@ -248,7 +251,7 @@ def predict(folder: Path, config: DataConfig, output: Path, *, part: str = "") -
     for row, label, p in zip(rows.tolist(), best.indices.tolist(), best.values.tolist(), strict=True):
         key = facts.keys[row] if facts.keys is not None else ""
         writer.writerow([row, key, label, trained.classes[label], f"{p:.4f}"])
-    write_bytes(output, text.getvalue().encode())
+    write_bytes(Path(output), text.getvalue().encode())
     return len(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from compactnas.config.paths import paths_as_text
 from compactnas.config.reading import CLOUD_CLASSES, Reading, Resampling
 from compactnas.config.requiring import require
 from compactnas.registry import Registry
@@ -112,6 +113,7 @@ class DataConfig:
     preload_gib: float = 4.0
 
     def __post_init__(self) -> None:
+        paths_as_text(self, "path", "labels", "mask", "split_csv")
         if self.format != "auto":
             DATA_FORMATS.require(self.format, "data.format")
         require(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from compactnas.config.paths import paths_as_text
 from compactnas.config.requiring import require
 
 
@@ -76,6 +77,7 @@ class TrainConfig:
     on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
+        paths_as_text(self, "start_from", "teachers")
         require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1; give 1 or more")
         require(
             self.batch_size >= 2,

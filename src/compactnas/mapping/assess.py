@@ -139,7 +139,7 @@ def assess(
     band: str = "",
     truth_band: str = "",
     label_field: str = "",
-    held_out: str = "",
+    held_out: str | Path = "",
     purity: float = 0.0,
     window_m: float = 320.0,
     draws: int = 1000,
@@ -175,7 +175,7 @@ def assess(
         raise UserError(f"--draws: {draws} is negative; give the number of draws, or 0 for no intervals")
     if not 0 < window_m < MOST_M:
         raise UserError(f"--window-m: {window_m:g} is not between 0 and {MOST_M:,} m; give the side of a window")
-    units = _held_out(Path(held_out), truth_file) if held_out else None
+    units = _held_out(Path(held_out), truth_file) if str(held_out) else None
     with ExitStack() as stack:
         map_ = require_map(stack.enter_context(opened(map_file)), map_file, band)
         how = Use(truth_band, label_field, units, purity, window_m)
@@ -199,7 +199,7 @@ def assess(
         unmapped=counted.unmapped,
         share=counted.hits / counted.pixels if counted.pixels else None,
         covered=inside / total if total else None,
-        warnings=() if held_out else _warnings(map_file, truth_file),
+        warnings=() if str(held_out) else _warnings(map_file, truth_file),
         notes=tuple(dict.fromkeys((*notes, *map_.notes))),
     )
 

@@ -14,6 +14,7 @@ from compactnas.config.engine import EngineName
 from compactnas.config.reading import Reading
 from compactnas.data.source import Progress
 from compactnas.errors import UserError, suggestion
+from compactnas.io.paths import each_path
 from compactnas.mapping.config import MapConfig, Outputs, config_of
 from compactnas.mapping.job import MapJob, Warn
 from compactnas.mapping.mapping import make_map
@@ -56,8 +57,8 @@ def map_scene(
     if folder is None and not arrays:
         raise UserError("folder: is not given; name a folder for the map, or run: pip install 'compactnas[map]'")
     reading, config, outputs = (_config(kind, options) for kind in PARTS)
-    scenes = (scene,) if isinstance(scene, str | Path) else tuple(scene)
-    job = MapJob(Path(model), engine, threads, tuple(map(Path, scenes)), reading.for_scenes(len(scenes)), config)
+    scenes = tuple(each_path(scene))
+    job = MapJob(Path(model), engine, threads, scenes, reading.for_scenes(len(scenes)), config)
     with tempfile.TemporaryDirectory(prefix="compactnas-map-") as temporary:
         out = Path(temporary) / "map" if folder is None else Path(folder)
         about = make_map(job, out, outputs, progress or _ignored, warn or _warned)

@@ -57,9 +57,9 @@ class ModelSpec:
         return {key: getattr(self, key) for key in ("name", *LIMITS)} | {"genotype": genotype}
 
     @classmethod
-    def read(cls, folder: Path) -> ModelSpec:
+    def read(cls, folder: str | Path) -> ModelSpec:
         """Read the description of a run's trained network."""
-        file = folder / FILE
+        file = Path(folder) / FILE
         return cls.from_json(read_json(file, "train a model here first with `compactnas train`"), str(file))
 
     @classmethod

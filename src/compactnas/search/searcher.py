@@ -176,7 +176,9 @@ class Searcher:
             return False
         return same_genotype(rows[-wait - 1 :])
 
-    def run(self, folder: Path, listener: Listener, *, resume: bool, policy: CheckpointPolicy = EACH_EPOCH) -> Genotype:
+    def run(
+        self, folder: str | Path, listener: Listener, *, resume: bool, policy: CheckpointPolicy = EACH_EPOCH
+    ) -> Genotype:
         """Search to the end and write metrics, `alpha.json` and `genotype.json`.
 
         Args:
@@ -185,6 +187,7 @@ class Searcher:
             resume: Start from the newest checkpoint, if there is one.
             policy: When checkpoints are written, and how many are kept.
         """
+        folder = Path(folder)
         loop = ResumableLoop(
             self,
             listener,
@@ -219,7 +222,7 @@ class Searcher:
         return Derived(derive(self.architecture, scores))
 
     def conclude(
-        self, folder: Path | None = None, listener: Listener | None = None, *, resume: bool = False
+        self, folder: str | Path | None = None, listener: Listener | None = None, *, resume: bool = False
     ) -> Derived:
         """Choose the network after the last epoch, by the rule of the strategy.
 
@@ -228,6 +231,7 @@ class Searcher:
             listener: Receives the progress.
             resume: Keep the measurements that the folder holds.
         """
+        folder = None if folder is None else Path(folder)
         return self.strategy.conclude(_Concluding(self, folder, listener or Silent(), resume))
 
     def accuracy(self, genotype: Genotype) -> float:

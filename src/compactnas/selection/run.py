@@ -13,6 +13,7 @@ from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
+from compactnas.io.paths import each_path
 from compactnas.runs.folder import run_writer, start, write_splits
 from compactnas.selection.agreement import agreements
 from compactnas.selection.candidates import Candidate, make_candidates
@@ -45,8 +46,8 @@ class Selected:
 def select_stage(
     config: RunConfig,
     choice: SelectConfig,
-    folders: Sequence[Path],
-    folder: Path,
+    folders: str | Path | Sequence[str | Path],
+    folder: str | Path,
     *,
     resume: bool = False,
     listener: Listener | None = None,
@@ -57,7 +58,7 @@ def select_stage(
     Args:
         config: Config of the data, the budgets (in `search`), the short trainings and the machine.
         choice: Options of candidates and rankings.
-        folders: Folders of the searches.
+        folders: Folders of the searches, or the folder of one.
         folder: Folder of the selection.
         resume: Continue an interrupted selection in this folder; its rankings may differ.
         listener: Receives the progress.
@@ -67,7 +68,7 @@ def select_stage(
         UserError: A folder holds no finished search, the searches or the data do not match, or no patches are held
             out.
     """
-    listener = listener or Silent()
+    listener, folder, folders = listener or Silent(), Path(folder), each_path(folders)
     if (folder / "search").exists():
         raise UserError(f"{folder}: holds a search; name a new folder for the selection")
     searches = read_searches(folders)

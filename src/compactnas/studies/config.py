@@ -262,13 +262,13 @@ def _networks_in(folder: Path) -> dict[str, str]:
     return {file.stem: str(file) for file in files}
 
 
-def read_study(file: Path) -> StudyConfig:
+def read_study(file: str | Path) -> StudyConfig:
     """Read a study from a YAML file. Values that it leaves out are those of its `recipe`, by default `paper`.
 
     Raises:
         UserError: The file does not exist or is not YAML, a name is unknown, or a value is not allowed.
     """
-    values = read_yaml(file, "give names and values, as in examples/paper.yaml")
+    values = read_yaml(Path(file), "give names and values, as in examples/paper.yaml")
     recipe = values.pop("recipe", "paper")
     if not isinstance(recipe, str) or recipe not in RECIPES:
         raise UserError(f"{file}: recipe {recipe!r} is unknown; use one of {', '.join(RECIPES)}")

@@ -36,13 +36,13 @@ APART = ("d1", "group", "fold", "block")
 MIXED = ("d2", "random")
 
 
-def study_view(study: StudyConfig, root: Path, title: str = "") -> StudyView:
+def study_view(study: StudyConfig, root: str | Path, title: str = "") -> StudyView:
     """Read everything that the report shows of a study, as far as it is done.
 
     Raises:
         UserError: A file of a finished job is damaged.
     """
-    jobs = expand(study)
+    jobs, root = expand(study), Path(root)
     runs = {job: read_run(job.folder(root)) for job in jobs if job.done(root)}
     searches = [view for job, run in runs.items() if job.kind != "train" for view in _searches(job, run)]
     return StudyView(

@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 def run_study(
     study: StudyConfig,
-    root: Path,
+    root: str | Path,
     *,
     listener: Listener | None = None,
     told: Told | None = None,
@@ -41,7 +41,7 @@ def run_study(
         told: Function called before each job.
         tensorboard: Whether each job also writes figures for TensorBoard into its folder.
     """
-    jobs, opened = expand(study), _Opened()
+    jobs, opened, root = expand(study), _Opened(), Path(root)
     for number, job in enumerate(jobs, 1):
         if not job.done(root):
             if told is not None:

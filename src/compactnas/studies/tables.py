@@ -85,7 +85,7 @@ class Table:
         )
 
 
-def study_tables(study: StudyConfig, root: Path) -> list[Table]:
+def study_tables(study: StudyConfig, root: str | Path) -> list[Table]:
     """Make the tables of the jobs done so far."""
     return tables_of(study_view(study, root))
 

@@ -47,7 +47,7 @@ SPARE_BYTES = 64 * 2**20
 
 
 def prepare(
-    config: DataConfig, destination: Path, dtype: PixelDtype = "auto", progress: Progress | None = None
+    config: DataConfig, destination: str | Path, dtype: PixelDtype = "auto", progress: Progress | None = None
 ) -> Path:
     """Write the patches that a config names as a packed set; resume an interrupted call.
 
@@ -63,7 +63,7 @@ def prepare(
     """
     how = {name: value for name, value in asdict(config).items() if name not in ("path", "preload_gib", *SPLIT_FIELDS)}
     fingerprint = fingerprint_of(Path(config.path), how | {"dtype": dtype})
-    _require_free(destination, fingerprint)
+    _require_free(Path(destination), fingerprint)
     return pack(open_streamed(config), destination, dtype, progress, fingerprint)
 
 

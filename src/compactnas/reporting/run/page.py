@@ -10,6 +10,7 @@ from typing import Any
 from compactnas import lcz as facts
 from compactnas.errors import UserError
 from compactnas.evaluation.evaluation import Evaluation
+from compactnas.io.paths import each_path
 from compactnas.reporting.confusions import Confusion, costliest, share_of_errors
 from compactnas.reporting.figures.class_scores import MOST_CLASSES
 from compactnas.reporting.figures.grids import compact_confusion
@@ -92,11 +93,12 @@ class Section:
         return [figure for name, figure in self.figures.items() if name.startswith(start)]
 
 
-def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path:
+def write_report(folders: str | Path | Sequence[str | Path], output: str | Path, title: str = "") -> Path:
     """Write one HTML file that shows runs, without scripts or network access.
 
     Args:
-        folders: Folders of the runs, in the order of the results table. A folder of runs stands for them.
+        folders: Folder of a run, or folders of several in the order of the results table. A folder of runs stands for
+            them.
         output: File to write.
         title: Title of the page; if empty, the name of the first run.
 
@@ -105,8 +107,8 @@ def write_report(folders: Sequence[Path], output: Path, title: str = "") -> Path
     """
     if not folders:
         raise UserError("report: no run to show; name at least one run folder")
-    runs = [read_run(folder) for folder in run_folders([Path(folder) for folder in folders])]
-    return write_page("run/page.html.j2", _values(runs, title), output)
+    runs = [read_run(folder) for folder in run_folders(each_path(folders))]
+    return write_page("run/page.html.j2", _values(runs, title), Path(output))
 
 
 def _values(runs: Sequence[RunFolder], title: str) -> dict[str, Any]:
