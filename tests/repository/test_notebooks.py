@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +27,33 @@ def pictures(notebook: Any) -> int:
     return sum("image/png" in data or "data:image/svg+xml" in data.get("text/html", "") for data in shown)
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """One kernel for all notebooks, because it imports torch only once; each begins without names of another."""
+    jupyter_client = pytest.importorskip("jupyter_client", reason="notebooks need jupyter_client (the extra docs)")
+    path = f"{FOLDER.parents[1] / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    manager = jupyter_client.AsyncKernelManager(kernel_name="python3")
+    env = {
+        name: value for name, value in os.environ.items() if name != "MPLBACKEND"
+    }  # the notebook's own shows pictures
+    asyncio.run(manager.start_kernel(env=env | {"COMPACTNAS_NOTEBOOKS": "small", "PYTHONPATH": path}))
+    yield manager
+    asyncio.run(manager.shutdown_kernel(now=True))
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_all_cells_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_cells_run(name: str, kernel: Any, tmp_path: Path) -> None:
     import jupytext
+    import nbformat
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("COMPACTNAS_NOTEBOOKS", "small")
-    monkeypatch.setenv("PYTHONPATH", f"{FOLDER.parents[1] / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     notebook = jupytext.read(FOLDER / f"{name}.py")
-    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {tmp_path}"))
+    client = NotebookClient(notebook, timeout=240, km=kernel)
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()
     assert pictures(notebook) >= 1
     told = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"]
     assert not told, "".join(output["text"] for output in told)
@@ -56,4 +76,4 @@ def test_the_shown_notebook_is_that_of_the_source(name: str) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert {"map-a-city", "fit-a-budget"} <= set(NAMES)
+    assert {"map-a-city", "fit-a-budget", "compare-strategies"} <= set(NAMES)
