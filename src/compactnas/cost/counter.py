@@ -87,10 +87,12 @@ def _without_values(module: nn.Module) -> nn.Module:
     """Copy a module to the CPU with arbitrary weights.
 
     On the device `meta` nothing would be computed, but torch then loads its compiler, which takes longer than a patch.
-    `to_empty` loads sympy, which takes half a second.
+    `to_empty` would load sympy, which takes half a second.
     """
-    empty: nn.Module = deepcopy(module)._apply(lambda given: torch.empty(given.shape, dtype=given.dtype, device="cpu"))
-    return empty.eval()
+    copies: dict[int, Tensor] = {id(old): torch.empty_like(old, device="cpu") for old in module.buffers()}
+    for old in module.parameters():
+        copies[id(old)] = nn.Parameter(torch.empty_like(old, device="cpu"), old.requires_grad)
+    return deepcopy(module, copies).eval()  # takes these for the tensors of the module
 
 
 @torch.no_grad()
@@ -100,8 +102,9 @@ def _pass_a_patch(network: nn.Module, bands: int, patch_px: int) -> None:
 
 def count(module: nn.Module, bands: int, patch_px: int) -> Cost:
     """Count the cost of a module for input of shape (batch, bands, patch_px, patch_px)."""
+    copy = _without_values(module)
     with _Counter() as counter:
-        _pass_a_patch(_without_values(module), bands, patch_px)
+        _pass_a_patch(copy, bands, patch_px)
     return Cost(counter.macs, sum(p.numel() for p in module.parameters()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import torch
@@ -258,6 +258,7 @@ def _table(
         cost: int = getattr(count(module, channels, side), measure)
         return cost
 
+    @cache
     def bare(depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> int:
         return round(measure_bare(space, (bands, classes, patch_px), counted, depths, widths))
 
