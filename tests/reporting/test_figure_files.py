@@ -17,10 +17,29 @@ from compactnas.errors import UserError
 from compactnas.reporting.figures.pdf import pdf_bytes
 from compactnas.reporting.figures.plain import plain_figure
 from compactnas.reporting.figures.svg import element
+from compactnas.reporting.run import figure_files
 from compactnas.reporting.run.figure_files import write_figures
+from compactnas.reporting.run.figures import figures_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 WANTED = {"cell", "network", "confusion", "classes", "reliability", "search-loss", "alpha", "training-accuracy"}
+
+
+EACH_KIND = {"cell", "confusion", "search-loss", "alpha"}
+
+
+def only(monkeypatch: pytest.MonkeyPatch, names: set[str]) -> None:
+    """Draw only these figures: each PDF takes most of a second, for the fonts in it."""
+    monkeypatch.setattr(
+        figure_files, "figures_of", lambda run: {name: one for name, one in figures_of(run).items() if name in names}
+    )
+    monkeypatch.setattr(figure_files, "PLANES", ())
+
+
+@pytest.fixture
+def no_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write empty files for PDF."""
+    monkeypatch.setattr(figure_files, "pdf_bytes", lambda figure: b"")
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +87,22 @@ def test_pdf_files_have_one_page_of_the_size_of_the_figure(figures: Path) -> Non
         assert b"/FontFile2" in content, "the fonts are in the file"
 
 
-def test_the_same_runs_give_the_same_bytes_and_replace_them(run: Path, figures: Path, tmp_path: Path) -> None:
-    before = {file.name: file.read_bytes() for file in figures.iterdir()}
-    (tmp_path / "cell.svg").write_text("old")
+def test_the_same_runs_give_the_same_svg(run: Path, figures: Path, tmp_path: Path, no_pdf: None) -> None:
     write_figures([run], tmp_path)
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert len(list(tmp_path.glob("*.svg"))) == len(list(figures.glob("*.svg")))
+    assert all(file.read_bytes() == (figures / file.name).read_bytes() for file in tmp_path.glob("*.svg"))
+
+
+def test_the_same_runs_give_the_same_pdf_and_replace_it(
+    run: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(monkeypatch, EACH_KIND)
+    (tmp_path / "cell.svg").write_text("old")
+    (tmp_path / "cell.pdf").write_text("old")
+    write_figures([run], tmp_path)
+    names = {f"{name}.{kind}" for name in EACH_KIND for kind in ("svg", "pdf")}
+    assert {file.name for file in tmp_path.iterdir()} == names
+    assert all((tmp_path / name).read_bytes() == (figures / name).read_bytes() for name in names)
 
 
 def test_pdf_draws_what_the_figure_holds() -> None:
@@ -89,7 +119,9 @@ def test_pdf_draws_what_the_figure_holds() -> None:
     assert b"7.5 22.5 m" in drawn and b"15 22.5 l" in drawn and b"15 7.5 l" in drawn and b"11.25 3.75 l" in drawn
 
 
-def test_command_lists_what_it_wrote(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_lists_what_it_wrote(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_pdf: None
+) -> None:
     other = write_baseline(tmp_path / "a b", "resnet8", 0.6, 13_530_000, 79_300)
     write_evaluation(other, model="resnet8", macs=13_530_000)
     page, paper = tmp_path / "page.html", tmp_path / "paper"
@@ -103,7 +135,8 @@ def test_command_lists_what_it_wrote(run: Path, tmp_path: Path, capsys: pytest.C
     assert len(message.splitlines()) == 1 and "file" in message
 
 
-def test_names_from_files_stay_text(tmp_path: Path) -> None:
+def test_names_from_files_stay_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, {"confusion", "classes"})  # the figures with names
     run = write_run(tmp_path / "run", epochs=1, classes=(HOSTILE, "$x^2$ \\frac", "\ud800c"))
     write_figures([run], tmp_path / "paper")
     root = ET.fromstring((tmp_path / "paper" / "confusion.svg").read_bytes())
