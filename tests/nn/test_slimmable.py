@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -64,15 +66,21 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_patches(tmp_path_factory.mktemp("tiny") / "patches.npz")
 
 
-@given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
-def test_the_supernet_at_a_networks_widths_answers_as_that_network(seed: int) -> None:
-    genotype = of_seed(SPACE, seed)
-    torch.manual_seed(seed)
+@pytest.fixture(scope="module")
+def supernet() -> SuperNet:
+    torch.manual_seed(0)
     supernet = SuperNet(SPACE, (2, 2, 2), BANDS, CLASSES).double()
     with torch.no_grad():
         for p in supernet.parameters():
             p.add_(torch.randn_like(p) / 10)  # normalisation that does something
+    return supernet
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_the_supernet_at_a_networks_widths_answers_as_that_network(supernet: SuperNet, seed: int) -> None:
+    genotype = of_seed(SPACE, seed)
+    torch.manual_seed(seed)
     network = Network(genotype, BANDS, CLASSES).double().train()
     copy_weights(supernet, network)
     for module in network.modules():
@@ -159,49 +167,71 @@ def test_a_draw_runs_two_widths_of_each_block_and_both_learn() -> None:
     assert without.width_weights is not None and not without.width_weights.requires_grad
 
 
+FEW = Space(
+    channels=8,
+    nodes=3,
+    blocks=2,
+    max_depth=2,
+    widths=SHARES,
+    operations=("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"),
+    inputs_per_node=1,
+)
+"""A space whose networks can be tried one by one."""
+
+
+@cache
+def each_of_few(measure: Literal["macs", "parameters"]) -> list[tuple[Genotype, int]]:
+    """Every network of the space, with its cost."""
+    names, table = FEW.operations[1:], CostTable.of(FEW, 2, **SIZES, measure=measure)
+    edges = [[(0, name) for name in names], [(source, name) for source in (0, 1) for name in names]]
+    found = []
+    for cell in itertools.product(*edges):
+        for deep, wide in itertools.product(itertools.product((1, 2), repeat=2), itertools.product(*FEW.block_widths)):
+            genotype = Genotype(tuple(((name, source),) for source, name in cell), deep, 8, "paper", wide)
+            found.append((genotype, table.total(FEW, genotype)))
+    return found
+
+
 @pytest.mark.parametrize("measure", ["macs", "parameters"])
 @pytest.mark.parametrize("seed", range(3))
-def test_within_a_budget_it_is_the_most_probable_of_all_networks(measure: str, seed: int) -> None:
+def test_within_a_budget_it_is_the_most_probable_of_all_networks(
+    measure: Literal["macs", "parameters"], seed: int
+) -> None:
     """Every cell of 2 nodes, depth and width, tried one by one."""
-    names = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
-    space = Space(channels=8, nodes=3, blocks=2, max_depth=2, widths=SHARES, operations=names, inputs_per_node=1)
+    space, names = FEW, FEW.operations
     architecture = opinions(space, seed)
     table = CostTable.of(space, 2, **SIZES, measure=measure)
     most = 0.5 * table.total(space, Genotype(((("sep_conv_3x3", 0),),) * 2, (2, 2), 8))
     found = derive_within(architecture, [Budget(measure, most, table)])
-    p, depths = architecture.probabilities().detach(), architecture.depth_probabilities().detach()
     assert architecture.width_logits is not None
-    widths = architecture.width_logits.detach().softmax(dim=-1)
+    rows = architecture.probabilities(), architecture.depth_probabilities(), architecture.width_logits.softmax(dim=-1)
+    p, depths, widths = (row.detach().double().log().tolist() for row in rows)
     best = (-float("inf"), derive(architecture))
-    edges = [[(0, name) for name in names[1:]], [(source, name) for source in (0, 1) for name in names[1:]]]
-    for cell in itertools.product(*edges):
-        for deep, wide in itertools.product(itertools.product((1, 2), repeat=2), itertools.product(range(3), repeat=2)):
-            channels = tuple(row[place] for row, place in zip(space.block_widths, wide, strict=True))
-            genotype = Genotype(tuple(((name, source),) for source, name in cell), deep, 8, "paper", channels)
-            cost = table.total(space, genotype)
-            if all(genotype.live_nodes) and USED * most <= cost <= most:
-                chosen = [
-                    p[space.edges.index((node, source)), names.index(name)] for node, (source, name) in enumerate(cell)
-                ]
-                chosen += [depths[b, d - 1] for b, d in enumerate(deep)] + [widths[b, w] for b, w in enumerate(wide)]
-                best = max(best, (float(torch.stack(chosen).log().sum()), genotype), key=lambda pair: pair[0])
+    for genotype, cost in each_of_few(measure):
+        if all(genotype.live_nodes) and USED * most <= cost <= most:
+            cell = [(node, *edge) for node, (edge,) in enumerate(genotype.nodes)]
+            score = sum(p[space.edges.index((node, source))][names.index(name)] for node, name, source in cell)
+            score += sum(depths[block][deep - 1] for block, deep in enumerate(genotype.depths))
+            score += sum(widths[block][wide] for block, wide in enumerate(space.widths_of(genotype)))
+            best = max(best, (score, genotype), key=lambda pair: pair[0])
     assert found.genotype == best[1] and not found.unused
 
 
 def test_the_cost_makes_networks_narrower(patches: Path) -> None:
-    search = new_search(patches, space={"widths": SHARES}, complexity_weight=50.0, alpha_learning_rate=0.1)
+    space = {"widths": SHARES, "nodes": 3}
+    search = new_search(patches, space=space, complexity_weight=50.0, alpha_learning_rate=0.1)
+    x, y = next(iter(search.alpha_batches.epoch(0)))
     for _ in range(12):
-        x, y = next(iter(search.alpha_batches.epoch(0)))
         search.bilevel.alpha_step(x, y, 1.0, len(y))
     assert search.architecture.derived_widths() == (1, 2, 4)
 
 
 @pytest.mark.parametrize("strategy", ["gdas", "darts", "uniform"])
 def test_a_search_goes_on_to_the_same_bytes(patches: Path, tmp_path: Path, strategy: str) -> None:
-    settings = {"strategy": strategy, "batch_size": 15, "candidates": 5, "max_parameters": 1200.0}
-    config = tiny_config(patches, space={"widths": SHARES}, search=settings)
+    settings = {"strategy": strategy, "batch_size": 15, "candidates": 5, "max_parameters": 500.0}
+    config = tiny_config(patches, space={"widths": SHARES, "nodes": 3, "blocks": 2}, search=settings)
     found = search_stage(config, tmp_path / "whole")
-    assert genotype_cost(found, BANDS, CLASSES, SIDE).parameters <= 1200
+    assert genotype_cost(found, BANDS, CLASSES, SIDE).parameters <= 500
     assert Network(found, BANDS, CLASSES)(torch.randn(2, BANDS, SIDE, SIDE)).shape == (2, CLASSES)
     with pytest.raises(Killed):
         search_stage(config, tmp_path / "cut", listener=Killer(3))
