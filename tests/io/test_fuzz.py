@@ -9,10 +9,11 @@ import faulthandler
 import json
 import mmap
 import os
+import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -137,24 +138,23 @@ def test_the_fuzzer_sees_it(
     assert kind in told[0]
 
 
-def test_the_command_says_what_it_tried(repository: Path, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": f"{repository / 'src'}{os.pathsep}{repository / 'tests'}"}
-    words = [sys.executable, "-m", "support.fuzz", "--target", "genotype"]
+def test_the_command_says_what_it_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
 
-    def said(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*words, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
-        )
+    def said(*more: str) -> tuple[object, str, str]:
+        """Run `python -m support.fuzz` in this process, which has imported what it needs."""
+        monkeypatch.setattr(sys, "argv", ["fuzz", "--target", "genotype", *more])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("support.fuzz", run_name="__main__")
+        return end.value.code, *capfd.readouterr()
 
-    done = said("--inputs", "50", "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("genotype: 50 inputs, ") and "0 kinds of failure" in done.stdout
+    code, out, err = said("--inputs", "50", "--seed", "3")
+    assert code == 0, err
+    assert out.startswith("genotype: 50 inputs, ") and "0 kinds of failure" in out
     (tmp_path / "one").write_bytes(b"[" * 100_000)
-    done = said("--replay", "one")
-    assert (done.returncode, done.stdout) == (0, "one: refused in one line\n")
-    try:
-        import atheris  # noqa: F401
-    except ImportError:
-        done = said("--atheris")
-        assert done.returncode == 2
-        assert done.stderr == "scripts/fuzz: error: atheris is not installed; pip install 'compactnas[fuzz]'\n"
+    assert said("--replay", "one") == (0, "one: refused in one line\n", "")
+    if find_spec("atheris") is None:
+        message = "scripts/fuzz: error: atheris is not installed; pip install 'compactnas[fuzz]'\n"
+        assert said("--atheris") == (2, "", message)
