@@ -140,8 +140,8 @@ def nested_kml(where: Path) -> Path:
 
 
 def bomb(where: Path, name: str, inner: str) -> Path:
-    """A zip file of some hundred kilobytes that unpacks to 300 MiB."""
-    with zipfile.ZipFile(where / name, "w", zipfile.ZIP_DEFLATED) as archive:
+    """A zip file of about a megabyte that unpacks to 300 MiB."""
+    with zipfile.ZipFile(where / name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for suffix in (".shp", ".shx", ".dbf") if inner == "shp" else (inner,):
             with archive.open(f"city{suffix}", "w") as file:
                 for _ in range(100):
