@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import yaml
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # pytest does this itself; the command that writes options does not
+from support.forking import run_file
 from support.tiny import tiny_config, write_patches
 
 from compactnas.cli import main
@@ -54,7 +56,7 @@ def test_options_are_frozen(repository: Path) -> None:
 
 
 def test_the_command_that_writes_the_options_finds_its_helpers() -> None:
-    subprocess.run([sys.executable, "-c", f"import runpy; runpy.run_path({__file__!r})"], check=True)
+    run_file(__file__, "options")
 
 
 def commands_of(text: str) -> list[str]:
@@ -66,11 +68,17 @@ def commands_of(text: str) -> list[str]:
     ]
 
 
+@cache
+def parser_of(command: str) -> Parser:
+    """Parser of a command, built once for all lines of the documents."""
+    return COMMANDS[command].build()
+
+
 def check_words(line: str) -> None:
     """Parse a command line of a document."""
     words = [word for word in shlex.split(line.split("|")[0])[1:] if word not in ("-h", "--help", "help")]
     if words and words[0] != "--version":
-        parser = COMMANDS[words[0]].build()
+        parser = parser_of(words[0])
         if rest := [word for word in parser.words(words[1:]) if word != "--help-all"]:
             parser.parse_args(rest)
 

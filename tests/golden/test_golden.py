@@ -8,7 +8,6 @@ that are missing. All other runs keep their figures, so that no regression is wr
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from functools import cache
@@ -20,6 +19,7 @@ import pytest
 import rasterio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # pytest does this itself; the command above does not
+from support.forking import run_file
 from support.map_files import job, numbers, write_model, write_scene
 from support.tiny import tiny_config, write_patches
 
@@ -90,7 +90,7 @@ def test_a_seeded_run_gives_what_it_gave(name: str, tmp_path: Path) -> None:
 
 def test_the_command_writes_nothing_that_is_neither_missing_nor_named() -> None:
     before = FILE.read_bytes()
-    subprocess.run([sys.executable, __file__], check=True)
+    run_file(__file__)
     assert FILE.read_bytes() == before
 
 

@@ -18,8 +18,11 @@ from types import TracebackType
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    # lightning_fabric takes as long to import as torch, and every search and training needs it.
-    ["compactnas.pipeline", "compactnas.cli.options", "compactnas.reporting.run.page", "lightning_fabric", __name__]
+    [
+        *("compactnas.pipeline", "compactnas.cli.options", "compactnas.reporting.run.page", __name__),
+        # Each takes as long to import as torch. What is not installed is left out.
+        *("lightning_fabric", "rasterio", "odc.stac", "pystac_client"),
+    ]
 )
 
 
@@ -96,6 +99,24 @@ def finish(
     done = subprocess.CompletedProcess(process.args, process.wait(), out, err)
     assert not check or done.returncode == 0, err
     return done
+
+
+def run_file(file: str, name: str = "__main__") -> None:
+    """Run a test module as a program that does not have the paths and modules that pytest adds.
+
+    Args:
+        file: File of the module.
+        name: `__name__` in the module; another than `__main__` only imports it.
+    """
+    folder = str(Path(__file__).parents[1])
+    code = (
+        "import runpy, sys\n"
+        f"sys.path = [path for path in sys.path if path != {folder!r}]\n"
+        "for name in [name for name in sys.modules if name.partition('.')[0] == 'support']: del sys.modules[name]\n"
+        f"sys.argv = [{file!r}]\n"
+        f"runpy.run_path({file!r}, run_name={name!r})"
+    )
+    finish(["-c", code])
 
 
 def _run(words: list[str], env: dict[str, str], folder: str, files: list[str]) -> None:
