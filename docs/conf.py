@@ -27,6 +27,7 @@ exclude_patterns = ["_build", "_ext"]
 
 # The notebooks are shown as `scripts/notebooks.py` executed them; NAME.py, their source, is no page.
 nb_execution_mode = "off"
+nb_render_markdown_format = "myst"  # tables among the outputs, too
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Pages are Markdown as the hosting site shows it: links by file and heading, no roles.

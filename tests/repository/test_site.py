@@ -114,6 +114,12 @@ def test_search_knows_every_page(site: Path, repository: Path) -> None:
     assert index["docnames"].index("budgets") in ([places] if isinstance(places, int) else places)
 
 
+def test_tables_of_notebooks_are_tables(site: Path) -> None:
+    """An output in Markdown, such as the table of a study, is shown as on the hosting site."""
+    text = (site / "notebooks" / "compare-strategies.html").read_text(encoding="utf-8")
+    assert re.search(r"<th[^>]*>.*GDAS", text)
+
+
 def test_how_to_and_reference_pages_are_short(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(repository / "docs" / "_ext")
     navigation = importlib.import_module("site_navigation")
