@@ -134,6 +134,12 @@ def gib_of(source: Source) -> float:
     return len(source.facts.labels) * first.nbytes / 2**30
 
 
+def preloaded_gib(source: Source, limit_gib: float) -> float:
+    """Return the memory that a source takes in a run, in GiB: none, if it is larger than the limit of `in_memory`."""
+    gib = gib_of(source)
+    return gib if gib <= limit_gib else 0.0
+
+
 def in_memory(source: Source, limit_gib: float) -> Source:
     """Read a source into memory if its pixels take at most `limit_gib`; otherwise, return it unchanged."""
     if gib_of(source) > limit_gib:

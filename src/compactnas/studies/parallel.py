@@ -17,7 +17,7 @@ import torch
 
 from compactnas.data import open_dataset
 from compactnas.data.opening import open_streamed
-from compactnas.data.source import gib_of
+from compactnas.data.source import preloaded_gib
 from compactnas.distributed.fresh_processes import fresh_processes
 from compactnas.errors import UserError
 from compactnas.studies.config import StudyConfig
@@ -179,4 +179,4 @@ def _free_gib() -> float:
 
 def _patches_gib(study: StudyConfig) -> float:
     """Return the memory that the patches of a job take, in GiB."""
-    return min(gib_of(open_streamed(study.data_of(study.tested[0]))), study.data.preload_gib)
+    return preloaded_gib(open_streamed(study.data_of(study.tested[0])), study.data.preload_gib)

@@ -10,7 +10,7 @@ import torch
 from compactnas.config import DataConfig
 from compactnas.cost.counter import count
 from compactnas.data import open_streamed
-from compactnas.data.source import Facts, gib_of
+from compactnas.data.source import Facts, preloaded_gib
 from compactnas.data.splits import make_parts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
@@ -103,9 +103,8 @@ def _data(config: DataConfig) -> _Data:
     source = open_streamed(config)
     facts = source.facts
     parts = make_parts(facts, config)[0]
-    gib = gib_of(source)
     counts = {part: len(rows) for part, rows in parts.items()}
-    return _Data(facts, counts, gib if gib <= config.preload_gib else 0.0)
+    return _Data(facts, counts, preloaded_gib(source, config.preload_gib))
 
 
 def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:

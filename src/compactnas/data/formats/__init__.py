@@ -54,13 +54,13 @@ def format_of(config: DataConfig) -> str:
     if config.format != AUTO:
         return config.format
     path = Path(config.path)
-    titles = ", ".join(known.title for known in FORMATS.values())
-    if not config.path:
-        raise UserError(f"data.path: is not set; give one of: {titles}")
-    if not path.exists():
+    if config.path and not path.exists():  # before the formats and their libraries are imported
         raise UserError(
             f"data.path: {path} does not exist; check the spelling, or pass --data.path if the data has moved"
         )
+    titles = ", ".join(known.title for known in FORMATS.values())
+    if not config.path:
+        raise UserError(f"data.path: is not set; give one of: {titles}")
     if not (path.is_file() or path.is_dir()):
         raise UserError(f"data.path: {path} is neither a file nor a folder; give one of: {titles}")
     for name, known in sorted(FORMATS.items(), key=lambda item: item[1].fallback):
