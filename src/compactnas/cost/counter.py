@@ -87,11 +87,15 @@ def _without_values(module: nn.Module) -> nn.Module:
     """Copy a module to the CPU with arbitrary weights.
 
     On the device `meta` nothing would be computed, but torch then loads its compiler, which takes longer than a patch.
-    `to_empty` would load sympy, which takes half a second.
+    `empty_like` of a tensor there, also inside `to_empty`, would load sympy, which takes half a second.
     """
-    copies: dict[int, Tensor] = {id(old): torch.empty_like(old, device="cpu") for old in module.buffers()}
+
+    def empty(old: Tensor) -> Tensor:
+        return torch.empty(old.shape, dtype=old.dtype, device="cpu")
+
+    copies: dict[int, Tensor] = {id(old): empty(old) for old in module.buffers()}
     for old in module.parameters():
-        copies[id(old)] = nn.Parameter(torch.empty_like(old, device="cpu"), old.requires_grad)
+        copies[id(old)] = nn.Parameter(empty(old), old.requires_grad)
     return deepcopy(module, copies).eval()  # takes these for the tensors of the module
 
 
