@@ -244,7 +244,9 @@ def _on_two(layout: str, batch: int, precision: Precision, sizes: Sizes) -> Figu
         command = [sys.executable, __file__, *words, "--side", str(sizes.side), "--steps", str(sizes.steps)]
         if not sizes.on_gpu:
             command.append("--cpu")
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=WORKER_S)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WORKER_S)
+        if done.returncode:
+            raise RuntimeError(f"{devices} devices: " + " ".join(done.stderr.splitlines()[-1:]))
         figures[f"{devices} devices_ms"] = json.loads(done.stdout.splitlines()[-1])
     return figures | {"1/2": figures["1 devices_ms"] / figures["2 devices_ms"]}
 
