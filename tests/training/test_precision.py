@@ -53,7 +53,8 @@ def fabric_of(precision: str, scale: float = 2.0**10) -> Fabric:
 
 
 def new_search(patches: Path, fabric: Fabric, layout: str = "paper", **settings: object) -> Searcher:
-    config = tiny_config(patches, layout=layout, search={"batch_size": 8} | settings)  # type: ignore[arg-type]
+    search = {"batch_size": 8} | settings
+    config = tiny_config(patches, layout=layout, space={"blocks": 2}, search=search)  # type: ignore[arg-type]
     data = open_dataset(config.data)
     normalisation = measure_normalization(data.source, data.parts["train"])
     parts = halves(data.parts["train"], 0)
@@ -168,7 +169,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_falls(patches: Path) ->
 
 
 def with_precision(patches: Path, precision: str, **train: object) -> RunConfig:
-    config = tiny_config(patches, train=train)
+    config = tiny_config(patches, space={"nodes": 3, "blocks": 2}, train=train)
     return replace(config, machine=replace(config.machine, precision=precision))
 
 
