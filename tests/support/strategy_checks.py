@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -30,10 +31,15 @@ EQUAL_COST = ("sep_conv_3x3", "dil_conv_3x3")
 """Operations with the same MACs, so that the cost of a draw does not depend on chance."""
 
 
-def parts_of(space: Space) -> tuple[Architecture, SuperNet]:
+def architecture_of(space: Space) -> Architecture:
+    return Architecture(space, True, 1, 1.0, torch.Generator().manual_seed(0))
+
+
+@cache
+def supernet_of(space: Space) -> SuperNet:
+    """Supernet of a space, made once for all strategies."""
     torch.manual_seed(0)
-    architecture = Architecture(space, True, 1, 1.0, torch.Generator().manual_seed(0))
-    return architecture, SuperNet(space, architecture.built_depths, BANDS, CLASSES).requires_grad_(False)
+    return SuperNet(space, architecture_of(space).built_depths, BANDS, CLASSES).requires_grad_(False)
 
 
 def searching(cls: type[Strategy], patches: Path, space: dict[str, object] | None = None, **more: object) -> Searcher:
@@ -51,7 +57,7 @@ def step(search: Searcher) -> None:
 def check_samples(cls: type[Strategy], patches: Path) -> None:
     """Check that the supernet can run every draw."""
     for space in SPACES.values():
-        architecture, supernet = parts_of(space)
+        architecture, supernet = architecture_of(space), supernet_of(space)
         strategy, generator = cls.build(SearchConfig()), torch.Generator().manual_seed(1)
         for gradient in (False, True) if cls.learns_alpha else (False,):
             for _ in range(4):
@@ -90,7 +96,7 @@ def check_gradient(cls: type[Strategy], patches: Path) -> None:
 
 def check_reproducible(cls: type[Strategy], patches: Path) -> None:
     """Check that draws depend only on the state of the generator and on the architecture."""
-    architecture, _ = parts_of(SPACES["widths"])
+    architecture = architecture_of(SPACES["widths"])
     strategy, generator = cls.build(SearchConfig()), torch.Generator().manual_seed(5)
     gradients = (False, True, False) if cls.learns_alpha else (False, False)
     torch.manual_seed(1)
@@ -110,7 +116,7 @@ def check_penalty(cls: type[Strategy], patches: Path) -> None:
     """Check that a penalty is one finite number on the CPU, changes nothing and trains the architecture."""
     if not cls.learns_alpha:
         return
-    architecture, _ = parts_of(SPACES["paper"])
+    architecture = architecture_of(SPACES["paper"])
     with torch.no_grad():
         architecture.alpha.mul_(1000)  # decided, so that a gradient at even probabilities does not vanish
     before = [choice.detach().clone() for choice in architecture.parameters()]
@@ -132,7 +138,7 @@ def check_projection(cls: type[Strategy], patches: Path) -> None:
     """Check that alpha stays finite, and that a projection keeps the probabilities of operations that did not run."""
     if not cls.learns_alpha:
         return
-    architecture, _ = parts_of(Space(channels=4, nodes=3, blocks=1, max_depth=1))
+    architecture = architecture_of(Space(channels=4, nodes=3, blocks=1, max_depth=1))
     strategy, generator = cls.build(SearchConfig()), torch.Generator().manual_seed(0)
     draw = strategy.draw(architecture, 1.0, generator, gradient=True)
     before, p = architecture.alpha.detach().clone(), architecture.probabilities().detach()
