@@ -28,6 +28,15 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
 
 
+SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
+SMALL_OF: dict[str, dict[str, object]] = {
+    "paper": SMALL,
+    "lean": SMALL,
+    "nasnet": {"blocks": 2, "operations": ("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3")},
+    "mobile": {"blocks": 2},
+}
+"""Layout -> a space of few operations; settings work alike in spaces of any size."""
+
 SETTINGS: list[dict[str, object]] = [
     {"complexity": False, "search_depth": False},
     {"complexity": True, "search_depth": False},
@@ -45,23 +54,24 @@ SETTINGS: list[dict[str, object]] = [
 def test_every_setting_gives_a_genotype_twice_the_same(
     patches: Path, tmp_path: Path, settings: dict[str, object]
 ) -> None:
-    config = tiny_config(patches, search=settings)
+    config = tiny_config(patches, space=SMALL, search=settings)
     found = [search_stage(config, tmp_path / name) for name in ("a", "b")]
     assert found[0] == found[1] == Genotype.load(tmp_path / "a")
     assert outputs(tmp_path / "a") == outputs(tmp_path / "b")
     assert search_stage(replace(config, seed=1), tmp_path / "c")
     assert outputs(tmp_path / "c")["search/metrics.jsonl"] != outputs(tmp_path / "a")["search/metrics.jsonl"]
     if not config.search.search_depth:
-        assert found[0].depths == (2, 2, 2)
+        assert found[0].depths == (2, 2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_resumed_search_ends_with_the_same_bytes(patches: Path, tmp_path: Path, layout: str) -> None:
-    config = tiny_config(patches, layout=layout, search={"epochs": 3, "batch_size": 8})
+    space = SMALL_OF.get(layout, {})
+    config = tiny_config(patches, layout=layout, space=space, search={"epochs": 3, "batch_size": 15})
     search_stage(config, tmp_path / "whole")
 
     with pytest.raises(Killed):
-        search_stage(config, tmp_path / "cut", listener=Killer(4))  # in the middle of the second epoch
+        search_stage(config, tmp_path / "cut", listener=Killer(3))  # in the middle of the second epoch
     assert not (tmp_path / "cut" / "genotype.json").exists()
     search_stage(config, tmp_path / "cut", resume=True)
     assert outputs(tmp_path / "cut") == outputs(tmp_path / "whole")
@@ -70,7 +80,7 @@ def test_a_resumed_search_ends_with_the_same_bytes(patches: Path, tmp_path: Path
 def test_the_halves_are_disjoint_and_cover_the_training_part(patches: Path, tmp_path: Path) -> None:
     import numpy as np
 
-    search_stage(tiny_config(patches), tmp_path / "run")
+    search_stage(tiny_config(patches, space=SMALL, search={"epochs": 1}), tmp_path / "run")
     parts = np.load(tmp_path / "run" / "splits.npz")
     both = np.load(tmp_path / "run" / "search" / "splits.npz")
     rows = np.concatenate([both["weights"], both["architecture"]])
@@ -110,7 +120,8 @@ def test_the_temperature_falls_linearly(patches: Path) -> None:
 
 
 def test_the_architecture_stands_still_while_the_weights_warm_up(patches: Path, tmp_path: Path) -> None:
-    search_stage(tiny_config(patches, search={"epochs": 3, "warmup": 2}), tmp_path / "run")
+    config = tiny_config(patches, space=SMALL, search={"epochs": 3, "warmup": 2})
+    search_stage(config, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert rows[0]["entropy"] == rows[1]["entropy"] != rows[2]["entropy"]
     assert "loss_alpha" not in rows[1] and "loss_alpha" in rows[2]
@@ -118,21 +129,22 @@ def test_the_architecture_stands_still_while_the_weights_warm_up(patches: Path, 
 
 
 def test_a_search_that_stands_still_stops(patches: Path, tmp_path: Path) -> None:
-    config = tiny_config(patches, search={"epochs": 9, "alpha_learning_rate": 1e-9, "stop_after": 2})
+    config = tiny_config(patches, space=SMALL, search={"epochs": 9, "alpha_learning_rate": 1e-9, "stop_after": 2})
     search_stage(config, tmp_path / "run")
     assert len((tmp_path / "run/search/metrics.jsonl").read_text().splitlines()) == 3
 
 
 def test_the_complexity_loss_makes_networks_cheaper(patches: Path, tmp_path: Path) -> None:
     """With a great weight nothing but the cost counts."""
-    config = tiny_config(patches, search={"epochs": 12, "complexity_weight": 1000.0, "search_depth": False})
+    settings = {"epochs": 12, "complexity_weight": 1000.0, "search_depth": False}
+    config = tiny_config(patches, space=SMALL, search=settings)
     search_stage(config, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/search/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["expected_macs"] < 0.8 * rows[0]["expected_macs"]
 
 
 def test_a_folder_is_not_searched_twice_nor_resumed_with_another_config(patches: Path, tmp_path: Path) -> None:
-    config = tiny_config(patches)
+    config = tiny_config(patches, space=SMALL)
     search_stage(config, tmp_path / "run")
     with pytest.raises(UserError, match="already has a search; resume it with --resume"):
         search_stage(config, tmp_path / "run")
@@ -147,5 +159,6 @@ def test_max_steps_says_what_the_whole_would_take(patches: Path, tmp_path: Path)
         def warn(self, text: str) -> None:
             heard.append(text)
 
-    search_stage(tiny_config(patches, search={"max_steps": 3, "epochs": 100}), tmp_path / "run", listener=Ear())
+    config = tiny_config(patches, space=SMALL, search={"max_steps": 3, "epochs": 100})
+    search_stage(config, tmp_path / "run", listener=Ear())
     assert any("after 3 steps" in text and "100 epochs" in text and "GiB" in text for text in heard)
