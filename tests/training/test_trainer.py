@@ -37,6 +37,14 @@ def genotype(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(file)
 
 
+@pytest.fixture(scope="module")
+def baseline(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained ResNet-8; tests that change the run do so in a copy."""
+    folder = tmp_path_factory.mktemp("baseline") / "run"
+    train_stage(tiny_config(patches, train={"epochs": 1}), folder, "resnet8")
+    return folder
+
+
 @pytest.mark.parametrize("model", ["resnet8", "sen2lcz_mf"])
 def test_baselines_train_under_the_same_loop(patches: Path, tmp_path: Path, model: str) -> None:
     config = tiny_config(patches, train={"epochs": 1})
@@ -95,18 +103,16 @@ def test_run_is_search_training_and_evaluation_in_one_folder(patches: Path, tmp_
     assert np.array_equal(again.confusion, evaluation.confusion)
 
 
-def test_normalisation_is_of_the_training_part_alone(patches: Path, tmp_path: Path) -> None:
-    train_stage(tiny_config(patches, train={"epochs": 1}), tmp_path / "run", "resnet8")
+def test_normalisation_is_of_the_training_part_alone(patches: Path, baseline: Path) -> None:
     data = np.load(patches)
     pixels = data["images"][data["split"] == "train"].astype(np.float64)
-    network = load(tmp_path / "run")
+    network = load(baseline)
     np.testing.assert_allclose(network.normalise.mean.flatten(), pixels.mean((0, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(network.normalise.std.flatten(), pixels.std((0, 2, 3)), rtol=1e-5)
 
 
-def test_predictions_are_a_row_a_patch(patches: Path, tmp_path: Path) -> None:
-    train_stage(tiny_config(patches, train={"epochs": 1}), tmp_path / "run", "resnet8")
-    assert predict(tmp_path / "run", DataConfig(path=str(patches)), tmp_path / "out.csv") == 96
+def test_predictions_are_a_row_a_patch(patches: Path, baseline: Path, tmp_path: Path) -> None:
+    assert predict(baseline, DataConfig(path=str(patches)), tmp_path / "out.csv") == 96
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[0] == "row,key,class,name,probability" and len(lines) == 97
     assert all(0 <= int(line.split(",")[2]) < CLASSES for line in lines[1:])
@@ -132,21 +138,20 @@ def test_a_random_cell_needs_to_know_what_it_should_cost(patches: Path, tmp_path
         (lambda f: (f / "config.yaml").write_text("data: 5"), "not a run's config"),
     ],
 )
-def test_a_broken_run_folder_is_one_line(patches: Path, tmp_path: Path, damage: object, message: str) -> None:
-    train_stage(tiny_config(patches, train={"epochs": 1}), tmp_path / "run", "resnet8")
+def test_a_broken_run_folder_is_one_line(baseline: Path, tmp_path: Path, damage: object, message: str) -> None:
+    shutil.copytree(baseline, tmp_path / "run")
     damage(tmp_path / "run")  # type: ignore[operator]
     with pytest.raises(UserError, match=message) as caught:
         evaluate_stage(tmp_path / "run")
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_other_bands_or_classes_is_one_line(patches: Path, tmp_path: Path) -> None:
-    train_stage(tiny_config(patches, train={"epochs": 1}), tmp_path / "run", "resnet8")
+def test_a_model_of_other_bands_or_classes_is_one_line(patches: Path, baseline: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.npz"
     data = dict(np.load(patches))
     np.savez(other, images=data["images"][:, :2], labels=data["labels"], split=data["split"])
     with pytest.raises(UserError, match=r"2 bands .* but the model takes 4"):
-        evaluate_stage(tmp_path / "run", config=DataConfig(path=str(other)))
+        evaluate_stage(baseline, config=DataConfig(path=str(other)))
 
 
 def test_data_that_has_moved_is_named_with_what_to_do(
