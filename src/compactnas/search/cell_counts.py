@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from math import comb
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,7 @@ class _Way(NamedTuple):
 
     def __add__(self, other: object) -> _Way:
         assert isinstance(other, _Way)
-        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
-        return _Way(counts, self.read | other.read)
+        return _Way(tuple(map(add, self.counts, other.counts)), self.read | other.read)
 
 
 def groups_of(space: Space, budgets: Sequence[Budget], limit: SkipLimit | None) -> list[Group]:
@@ -142,6 +142,7 @@ def _ways(
     """Find the most probable way to fill one node for each spread over the groups and each set of states read."""
     keep = min(len(edges), space.inputs_per_node or len(edges))
     nothing = (0,) * len(groups)
+    ones = [tuple(int(group == position) for position in range(len(groups))) for group in range(len(groups))]
     found: dict[_Way, tuple[float, Edges]] = {_Way(nothing, frozenset()): (0.0, ())}
     for place, (edge, source) in enumerate(edges):
         best = [max(group, key=lambda index: float(logs[edge, index])) for group in groups]
@@ -151,9 +152,8 @@ def _ways(
             if len(picks) + len(edges) - place - 1 >= keep:  # enough edges are left
                 options.append((way, score, picks))
             if len(picks) < keep:
-                for group, index in enumerate(best):
+                for one, index in zip(ones, best, strict=True):
                     name = space.operations[index]
-                    one = tuple(int(group == position) for position in range(len(groups)))
                     key = way + _Way(one, inner & {source} if name != NONE else frozenset())
                     options.append((key, score + float(logs[edge, index]), (*picks, (name, source))))
             for key, total, chosen in options:
