@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -20,6 +20,11 @@ from compactnas.space.search_space import Space
 from compactnas.training.runtime import make_fabric
 
 BANDS, CLASSES, SIDE, BATCH, DEPTH, TAU = 4, 5, 8, 6, 2, 10.0
+MORE: dict[str, dict[str, Any]] = {
+    "mobile": {"alpha_per": "layer"},
+    # Many edges, so a few operations: the cells of the other layouts have all of them.
+    "nasnet": {"operations": ("none", "skip_connect", "sep_conv_3x3", "dil_conv_5x5", "max_pool_3x3")},
+}
 
 
 class Pair:
@@ -32,7 +37,7 @@ class Pair:
         facts = Facts("noise", tuple("abcd"), tuple("vwxyz"), SIDE, labels.numpy())
         rows = torch.arange(2 * BATCH).numpy()
         self.search = Searcher(
-            Space(layout=layout, channels=4, blocks=2, alpha_per="layer" if layout == "mobile" else "block"),
+            Space(layout=layout, channels=4, blocks=2, **MORE.get(layout, {})),
             SearchConfig(
                 complexity=False,
                 search_depth=False,
