@@ -229,7 +229,9 @@ def test_the_cost_makes_networks_narrower(patches: Path) -> None:
 @pytest.mark.parametrize("strategy", ["gdas", "darts", "uniform"])
 def test_a_search_goes_on_to_the_same_bytes(patches: Path, tmp_path: Path, strategy: str) -> None:
     settings = {"strategy": strategy, "batch_size": 15, "candidates": 5, "max_parameters": 500.0}
-    config = tiny_config(patches, space={"widths": SHARES, "nodes": 3, "blocks": 2}, search=settings)
+    operations = ("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3")
+    space = {"widths": SHARES, "nodes": 3, "blocks": 2, "operations": operations}
+    config = tiny_config(patches, space=space, search=settings)
     found = search_stage(config, tmp_path / "whole")
     assert genotype_cost(found, BANDS, CLASSES, SIDE).parameters <= 500
     assert Network(found, BANDS, CLASSES)(torch.randn(2, BANDS, SIDE, SIDE)).shape == (2, CLASSES)

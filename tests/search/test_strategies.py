@@ -44,8 +44,9 @@ LEARNING = tuple(name for name in EVERY if STRATEGIES[name].learns_alpha)
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
 """What `all operations run` costs is what these tests take."""
 
-FEW = SMALL | {"operations": ("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3")}
-"""A space with an operation of each kind, for tests in which their number does not matter."""
+KINDS = ("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3")
+"""An operation of each kind, for tests in which their number does not matter."""
+FEW = SMALL | {"operations": KINDS}
 
 OUTPUTS = ("search/metrics.jsonl", "search/alpha.json", "genotype.json")
 Layout = Literal["paper", "nasnet"]
@@ -105,7 +106,7 @@ def test_the_same_seed_gives_the_same_bytes_and_so_does_a_resume(patches: Path, 
 def test_gradients_reach_alpha_and_the_depth_and_leave_the_weights(
     patches: Path, strategy: str, layout: Layout, depth_mode: str
 ) -> None:
-    space = {"layout": layout, "blocks": 1, "operations": FEW["operations"]}
+    space = {"layout": layout, "blocks": 1, "operations": KINDS[1:]}
     search = new_search(patches, space=space, strategy=strategy, depth_mode=depth_mode, complexity=False)
     before = [p.detach().clone() for p in search.bilevel.parameters]
     choices = [p.detach().clone() for p in search.bilevel.choices]
