@@ -213,11 +213,11 @@ def test_blocks_join_without_a_seam(catalogue: Catalogue, tmp_path: Path, monkey
         write_item(catalogue.folder, KINDS["earth search 1"], one, day, catalogue.url)
         for one, day in zip(made, DAYS, strict=True)
     ]
-    monkeypatch.setattr(grid, "BLOCK_PX", (32,))
+    monkeypatch.setattr(grid, "BLOCK_PX", (48,))
     seen: list[tuple[int, int]] = []
     config = SceneConfig(dates="2024", catalogue=catalogue.url, bands="B02,B11")
     make_scene(area_of(BOX), config, tmp_path / "a.tif", lambda *at: seen.append(at), print)
     found, part = read_scene(tmp_path / "a.tif")
     values, clear = np.stack([one.reflectance[[0, 8]] for one in made]), np.stack([one.clear for one in made])
     np.testing.assert_array_equal(found, plain_composite(values, clear)[:, *part])
-    assert seen[0] == (0, 18) and seen[-1] == (18, 18) and len(V1) == 11
+    assert seen[0] == (0, 8) and seen[-1] == (8, 8) and len(V1) == 11

@@ -23,7 +23,13 @@ SPACES = {
     "widths": Space(channels=4, nodes=3, blocks=2, max_depth=2, widths=(0.5, 1.0), operations=("none", "sep_conv_3x3")),
     "mobile": Space(layout="mobile", channels=4, blocks=2, max_depth=2, operations=("mb_k3_e1", "fused_k3_e2")),
     "layers": Space(
-        layout="mobile", blocks=2, max_depth=2, channels_by_block=(4, 6), widths=(0.5, 1.0), alpha_per="layer"
+        layout="mobile",
+        blocks=2,
+        max_depth=2,
+        channels_by_block=(4, 6),
+        widths=(0.5, 1.0),
+        alpha_per="layer",
+        operations=("mb_k3_e1", "mb_k5_e2", "fused_k3_e2"),
     ),
     "nasnet": Space(layout="nasnet", channels=4, blocks=2, max_depth=2, operations=("skip_connect", "sep_conv_3x3")),
 }
