@@ -24,7 +24,7 @@ print(json.dumps([code, time.process_time(), sorted(sys.modules)]), file=sys.std
 TORCH = "import time, torch; print(time.process_time())"
 COMPILER = {"torch._dynamo", "lightning_fabric"}
 
-ATTEMPTS = 3
+ATTEMPTS = 6
 """Most pairs of starts, of a command and of torch; the smallest ratio counts, because a busy machine blurs it."""
 
 BUDGETS = {
