@@ -22,8 +22,14 @@ CONTEXT.set_forkserver_preload(
         *("compactnas.pipeline", "compactnas.cli.options", "compactnas.reporting.run.page", __name__),
         # Each takes as long to import as torch. What is not installed is left out.
         *("lightning_fabric", "rasterio", "odc.stac", "pystac_client"),
+        # Most commands import these late.
+        *("compactnas.data.formats.scenes", "compactnas.data.formats.so2sat", "compactnas.cli.tables"),
+        *("compactnas.studies.forecast", "compactnas.studies.parallel"),
     ]
 )
+# The package starts its own processes from the same server, and names one module for it. If that came first, each
+# command here would import the rest anew.
+CONTEXT.set_forkserver_preload = lambda modules: None
 
 
 class Forked:
@@ -78,7 +84,10 @@ class Forked:
     def kill(self) -> None:
         """Kill the process and its children with SIGKILL, if it still runs."""
         if self.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has only just been forked, and has no session yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def __enter__(self) -> Forked:
         return self
