@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -49,7 +50,9 @@ def signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
+@cache
 def _environment() -> Environment:
+    """Make the environment once, because it keeps its compiled templates."""
     made = Environment(
         loader=PackageLoader("compactnas.reporting", "."),
         autoescape=True,

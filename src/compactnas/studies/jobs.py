@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +54,7 @@ class StudyJob:
         needs = [job.key for job in self.needs]
         neutral = {name: getattr(MachineConfig(), name) for name in NEUTRAL}
         config = replace(self.config, machine=replace(self.config.machine, **neutral))
-        chosen = _chosen(config_values(config), config_values(RunConfig()))
+        chosen = _chosen(config_values(config), _default_values())
         what = [DEFAULTS, self.kind, self.method if self.kind == "train" else "", chosen, needs]
         if self.genotype is not None:
             what.append(self.genotype.to_values())
@@ -160,6 +160,11 @@ def _random(study: StudyConfig, like: str, split: str, seed: int, needs: tuple[S
     """Make a training of a random cell from the space of the method `like`, with the cost of its network."""
     job = _training(study, RANDOM, split, seed, needs)
     return replace(job, config=replace(job.config, space=study.space_of(like)))
+
+
+@cache
+def _default_values() -> dict[str, Any]:
+    return config_values(RunConfig())
 
 
 def _chosen(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

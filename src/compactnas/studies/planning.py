@@ -84,6 +84,8 @@ def plan(study: StudyConfig, root: Path) -> StudyPlan:
     shapes = {job: _shape(job, study, data[job.config.data].facts) for job in jobs}
     kinds = list(dict.fromkeys(shapes.values()))
     steps = dict(zip(kinds, measure_steps(kinds), strict=True))
+    specs = {job: _known(job, data[job.config.data].facts) for job in jobs}
+    macs = {spec: _macs(spec) for spec in dict.fromkeys(specs.values())}
     planned: dict[StudyJob, PlannedJob] = {}
     for job in jobs:
         known = data[job.config.data]
@@ -95,7 +97,7 @@ def plan(study: StudyConfig, root: Path) -> StudyPlan:
         else:
             count_ = steps_of(job, known.parts["train"])
             seconds = step.seconds * (count_ + evaluations_of(job, known.parts))
-        planned[job] = PlannedJob(job, job.done(root), count_, _macs(job, known.facts), seconds, memory)
+        planned[job] = PlannedJob(job, job.done(root), count_, macs[specs[job]], seconds, memory)
     return StudyPlan(tuple(planned.values()), {names[config]: known.parts for config, known in data.items()})
 
 
@@ -164,8 +166,12 @@ def _spec(job: StudyJob, sizes: tuple[int, int, int]) -> ModelSpec:
     return ModelSpec(SEARCHED if job.genotype else job.method, *sizes, job.genotype)
 
 
-def _macs(job: StudyJob, facts: Facts) -> int | None:
+def _known(job: StudyJob, facts: Facts) -> ModelSpec | None:
+    """Describe the network of a job; None if it is not found yet."""
     if job.method not in BASELINES and job.genotype is None:
         return None
-    spec = _spec(job, (len(facts.bands), len(facts.classes), facts.patch_px))
-    return count(build(spec), spec.bands, spec.patch_px).macs
+    return _spec(job, (len(facts.bands), len(facts.classes), facts.patch_px))
+
+
+def _macs(spec: ModelSpec | None) -> int | None:
+    return None if spec is None else count(build(spec), spec.bands, spec.patch_px).macs
