@@ -95,7 +95,7 @@ class Watched:
 
 def test_nothing_is_chosen_on_a_test_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches, random searches and trainings of a fold read no patch of its test part; only its evaluations do."""
-    study = city_study(tmp_path)
+    study = city_study(tmp_path, folds=2)
     read: dict[str, set[int]] = {}
     test: dict[str, set[int]] = {}
 
@@ -148,9 +148,15 @@ def fake(tmp_path: Path, done: float = 1.0) -> StudyConfig:
     return study
 
 
-def test_tables_over_folds_are_what_a_plain_computation_gives(tmp_path: Path) -> None:
-    study = fake(tmp_path)
-    view, tables = study_view(study, tmp_path), study_tables(study, tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Path]:
+    root = tmp_path_factory.mktemp("finished")
+    return fake(root), root
+
+
+def test_tables_over_folds_are_what_a_plain_computation_gives(finished: tuple[StudyConfig, Path]) -> None:
+    study, root = finished
+    view, tables = study_view(study, root), study_tables(study, root)
     assert [table.split for table in tables[:3]] == ["places, 5 folds", "places, differences", "places 1"]
 
     def oa(method: str, fold: str) -> list[float]:
@@ -174,14 +180,14 @@ def test_tables_over_folds_are_what_a_plain_computation_gives(tmp_path: Path) ->
     assert not any("ResNet-8 minus S" in title for title, _ in pairs.rows)
 
 
-def test_files_and_page_show_the_folds(tmp_path: Path) -> None:
-    study = fake(tmp_path)
-    page = page_of(study, tmp_path)
+def test_files_and_page_show_the_folds(finished: tuple[StudyConfig, Path]) -> None:
+    study, root = finished
+    page = page_of(study, root)
     assert "over 5 folds" in page.text and "S minus ResNet-8" in page.text
     assert "with 5 folds it is never below 0.0625" in page.text
-    rows = list(csv.reader(StringIO((tmp_path / "tables.csv").read_text())))
+    rows = list(csv.reader(StringIO((root / "tables.csv").read_text())))
     assert rows[0][0] == "places, 5 folds" and [r[0] for r in rows if r and "differ" in r[0]] == ["places, differences"]
-    assert "S minus ResNet-8" in (tmp_path / "tables.tex").read_text()
+    assert "S minus ResNet-8" in (root / "tables.tex").read_text()
     assert "places 2, seed 1" in page.text
 
 

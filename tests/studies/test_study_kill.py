@@ -34,7 +34,7 @@ def begun(root: Path) -> set[str]:
 
 
 def test_a_study_killed_with_9_repeats_no_finished_job_and_ends_with_the_same_tables(tmp_path: Path) -> None:
-    file = write_study(tmp_path, methods=["S+C+D"], splits=["official"])
+    file = write_study(tmp_path, methods=["S+C+D"], splits=["official"], retrainings=1)
     keys = {job.key for job in expand(read_study(file))}
 
     def command(out: str) -> list[str]:
@@ -50,7 +50,7 @@ def test_a_study_killed_with_9_repeats_no_finished_job_and_ends_with_the_same_ta
         while process.poll() is None and begun(tmp_path / "cut") == before:  # a slow machine takes its time
             time.sleep(0.02)
         try:
-            process.wait(moments.uniform(0, 1.5))
+            process.wait(moments.uniform(0, 0.7))
         except subprocess.TimeoutExpired:
             process.kill()
             assert process.wait() == -signal.SIGKILL

@@ -16,7 +16,7 @@ SMALL = {
     "baselines": ["resnet8"],
     "searches": 2,
     "retrainings": 2,
-    "space": {"channels": 4, "max_depth": 2},
+    "space": {"channels": 4, "max_depth": 2, "nodes": 3},
     "search": {"epochs": 2, "batch_size": 16, "alpha_learning_rate": 0.05},
     "train": {"epochs": 1, "batch_size": 16},
     "machine": {"device": "cpu", "threads": 1},
