@@ -92,7 +92,7 @@ def test_a_trained_run(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_checkpoint_that_is_a_pickle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tiny_config(write_patches(tmp_path / "tiny.npz"))
+    config = tiny_config(write_patches(tmp_path / "tiny.npz"), space={"nodes": 2, "blocks": 1})
     search_stage(config, tmp_path / "run")
     (tmp_path / "run" / "genotype.json").unlink()
     files = sorted((tmp_path / "run" / "search").glob("checkpoint-*.pt"))

@@ -47,8 +47,21 @@ def nobody_listens() -> Iterator[None]:
 
 
 def config_of(patches: Path, minutes: float = 0.0, **search: object) -> RunConfig:
-    config = tiny_config(patches, search={"epochs": 2, "batch_size": 8, **search}, train={"epochs": 2, "batch_size": 8})
+    config = tiny_config(
+        patches,
+        space={"nodes": 3, "blocks": 2},
+        search={"epochs": 2, "batch_size": 8, **search},
+        train={"epochs": 2, "batch_size": 8},
+    )
     return replace(config, machine=replace(config.machine, checkpoint_minutes=minutes))
+
+
+@pytest.fixture(scope="module")
+def whole(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "whole"
+    run(config_of(patches), folder)
+    return folder
 
 
 class AtStep(Silent):
@@ -72,8 +85,7 @@ def same_files(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def test_a_run_cut_inside_epochs_ends_with_the_same_bytes(patches: Path, tmp_path: Path) -> None:
-    run(config_of(patches), tmp_path / "whole")
+def test_a_run_cut_inside_epochs_ends_with_the_same_bytes(patches: Path, whole: Path, tmp_path: Path) -> None:
     config = config_of(patches, EACH_STEP)
     for steps in (3, 2, 5, 4, 7):
         with pytest.raises(Killed):
@@ -82,13 +94,12 @@ def test_a_run_cut_inside_epochs_ends_with_the_same_bytes(patches: Path, tmp_pat
     assert any(not name.endswith("-000000000.pt") for name in names), "no checkpoint inside an epoch"
     assert len(names) <= 2 * config.machine.keep_checkpoints
     run(config, tmp_path / "cut", resume=True)
-    same_files(tmp_path / "whole", tmp_path / "cut")
+    same_files(whole, tmp_path / "cut")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
-def test_a_request_to_stop_keeps_the_state_and_says_so(patches: Path, tmp_path: Path, name: str) -> None:
+def test_a_request_to_stop_keeps_the_state_and_says_so(patches: Path, whole: Path, tmp_path: Path, name: str) -> None:
     config = config_of(patches)
-    run(config, tmp_path / "whole")
 
     def ask() -> None:
         os.kill(os.getpid(), getattr(signal, name))
@@ -99,7 +110,7 @@ def test_a_request_to_stop_keeps_the_state_and_says_so(patches: Path, tmp_path: 
             run(config, tmp_path / "cut", resume=True, listener=AtStep(steps, ask))
     assert signal.getsignal(signal.SIGTERM) == before
     run(config, tmp_path / "cut", resume=True)
-    same_files(tmp_path / "whole", tmp_path / "cut")
+    same_files(whole, tmp_path / "cut")
 
 
 def test_the_command_ends_with_a_code_of_its_own(patches: Path, tmp_path: Path) -> None:
@@ -122,9 +133,8 @@ def test_outside_a_stage_a_request_stops_at_once() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_the_newest_checkpoint_that_can_be_read_is_taken(patches: Path, tmp_path: Path) -> None:
+def test_the_newest_checkpoint_that_can_be_read_is_taken(patches: Path, whole: Path, tmp_path: Path) -> None:
     config, warned = config_of(patches), []
-    search_stage(config, tmp_path / "whole")
     with pytest.raises(Killed):
         search_stage(
             replace(config, machine=replace(config.machine, checkpoint_minutes=EACH_STEP)),
@@ -141,7 +151,7 @@ def test_the_newest_checkpoint_that_can_be_read_is_taken(patches: Path, tmp_path
     search_stage(config, tmp_path / "cut", resume=True, listener=Listening())
     assert any(newest.name in text and "resuming from an older one" in text for text in warned)
     for name in ("genotype.json", "search/metrics.jsonl", "search/alpha.json"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "cut" / name).read_bytes() == (whole / name).read_bytes()
     for file in (tmp_path / "cut" / "search").glob(PATTERN):
         file.write_bytes(b"nothing")
     with pytest.raises(UserError, match="no other checkpoint is readable"):
@@ -174,9 +184,8 @@ def test_a_folder_has_one_writer(patches: Path, tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_set_back_changes_nothing(
-    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patches: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(config_of(patches), tmp_path / "whole")
     now = [2e9]
 
     def back() -> float:
@@ -190,7 +199,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
     for file in (tmp_path / "cut").rglob(PATTERN):  # the newest by name is the oldest by its date
         os.utime(file, (back(), back()))
     run(config, tmp_path / "cut", resume=True)
-    same_files(tmp_path / "whole", tmp_path / "cut")
+    same_files(whole, tmp_path / "cut")
 
 
 def spoilt(monkeypatch: pytest.MonkeyPatch, module: str, at: int) -> list[int]:
@@ -296,7 +305,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=False, capture_output=True)
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(patches: Path, small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_loses_nothing(patches: Path, whole: Path, small_disk: Path) -> None:
     folder = small_disk / "run"
     with pytest.raises(Killed):
         run(config_of(patches), folder, listener=AtStep(9, die))
@@ -310,8 +319,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(patches: Path, small_disk: Pa
     assert not lost and list(folder.rglob(PATTERN))
     (small_disk / "filling").unlink()
     run(config_of(patches), folder, resume=True)
-    run(config_of(patches), tmp_path / "whole")
-    same_files(tmp_path / "whole", folder)
+    same_files(whole, folder)
 
 
 def test_the_lock_is_released_with_an_error(tmp_path: Path) -> None:
@@ -322,10 +330,9 @@ def test_the_lock_is_released_with_an_error(tmp_path: Path) -> None:
 
 
 def test_a_kill_between_the_last_checkpoint_and_its_metrics_loses_no_row(
-    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patches: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk in that moment, at the last epoch of a search and of a training."""
-    run(config_of(patches), tmp_path / "whole")
     write, full = resumable_loop.write_rows, []
 
     def fills_up(path: Path, rows: list[Any]) -> None:
@@ -340,7 +347,7 @@ def test_a_kill_between_the_last_checkpoint_and_its_metrics_loses_no_row(
             run(config_of(patches), tmp_path / "cut", resume=True)
     run(config_of(patches), tmp_path / "cut", resume=True)
     assert full == [tmp_path / "cut" / "search", tmp_path / "cut" / "train"]
-    same_files(tmp_path / "cut", tmp_path / "whole")
+    same_files(whole, tmp_path / "cut")
 
 
 def test_a_run_whose_folder_is_moved_writes_nothing_into_the_next_one(patches: Path, tmp_path: Path) -> None:
