@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.find_files import CHOICE, PLAN, TIMED, WORDS, find_config, write_places
+import yaml
+from support.find_files import CHOICE, PLAN, TIMED, WORDS, find_config, options_of, write_places
 from support.forking import Forked, finish
 from support.tiny import Killed, Killer, write_patches
 
@@ -172,25 +174,24 @@ def same(one: Path, other: Path) -> bool:
     return one.read_bytes() == other.read_bytes()
 
 
-def test_killed_with_9_from_the_command_line(data: Path, tmp_path: Path) -> None:
-    plan = tmp_path / "plan.json"
+def test_killed_with_9_from_the_command_line(
+    setting: Setting, whole: tuple[Path, Found, Counting, list[int]], tmp_path: Path
+) -> None:
+    plan, config, cut = tmp_path / "plan.json", tmp_path / "config.yaml", tmp_path / "cut"
     TIMED.write(plan)
-
-    def command(out: str, *more: str) -> list[str]:
-        words = ["-m", "compactnas", "find", "--data.path", str(data), *WORDS.split(), "-o", str(tmp_path / out)]
-        return [*words, "--plan-from", str(plan), *more]
-
-    done = finish(command("whole"))
-    assert "2 searches of 2 epochs" in done.stderr and "Test part, read once" in done.stdout
+    config.write_text(yaml.safe_dump(options_of(setting.config)))
+    words = ["-m", "compactnas", "find", "--config", config, "--folds", "2", "--plan-from", plan, "-o", cut]
     for name in ("find/searches/0/search/metrics.jsonl", "find/halving/rungs.jsonl"):
-        process = Forked(command("cut", "--resume"))
-        while process.poll() is None and not (tmp_path / "cut" / name).exists():
-            pass
+        process = Forked([*words, "--resume"])
+        while process.poll() is None and not (cut / name).exists():
+            time.sleep(0.002)
         process.kill()
         assert process.wait() == -9
-    finish(["-m", "compactnas", "find", "--resume", "-o", str(tmp_path / "cut")])
+        assert "2 searches of 2 epochs" in process.communicate()[1]
+    done = finish(["-m", "compactnas", "find", "--resume", "-o", cut])
+    assert "2 searches of 2 epochs" in done.stderr and "Test part, read once" in done.stdout
     for name in SAME:
-        assert same(tmp_path / "cut" / name, tmp_path / "whole" / name), name
+        assert same(cut / name, whole[0] / name), name
 
 
 def test_without_searches_everything_is_random(setting: Setting, tmp_path: Path) -> None:
@@ -205,8 +206,6 @@ def test_without_searches_everything_is_random(setting: Setting, tmp_path: Path)
 
 def test_the_plan_of_this_machine_fits(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     """The measured speed of a tiny network: the plan is the same twice only if it is stored, but always fits."""
-    import time
-
     monkeypatch.setattr("compactnas.finding.speed.MOST_TIMED_S", 0.5)  # enough for a tiny network
     timed = plan_for(replace(setting, choice=replace(CHOICE, hours=30.0)), time.perf_counter())
     assert 0 < timed.total <= 3600 * 30

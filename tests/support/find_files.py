@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from compactnas.config import RunConfig
-from compactnas.finding.config import FindConfig
+from compactnas.finding.config import PLANNED, FindConfig
 from compactnas.finding.plan import Plan, Speed
 from compactnas.finding.planning import TimedPlan
+from compactnas.runs.folder import config_values
 from support.tiny import tiny_config, write_patches
 
 GROUP, TEST = 8, 3
@@ -54,6 +55,14 @@ def find_config(data: Path, **search: object) -> RunConfig:
     """Make the config of a find of such patches."""
     train: dict[str, object] = {"average_last": 0.5, "radiometric_jitter": 0.1}
     return tiny_config(data, space=SMALL, search={"max_macs": 60e3} | search, train=train)
+
+
+def options_of(config: RunConfig) -> dict[str, object]:
+    """Return the values of a config that `compactnas find --config` takes: all but those that its plan sets."""
+    values = config_values(config)
+    for part, fields in PLANNED.items():
+        values[part] = {name: value for name, value in values[part].items() if name not in fields}
+    return values
 
 
 WORDS = (
