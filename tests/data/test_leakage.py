@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.worlds import small_world
 
 from compactnas.cli import main
 from compactnas.config import DataConfig
@@ -19,7 +20,6 @@ from compactnas.data.footprints import ORDERS, Footprints, bounds_of_tfw, overla
 from compactnas.data.leakage import measure_leakage
 from compactnas.data.splits import make_parts
 from compactnas.errors import UserError
-from compactnas.synthetic import write_world
 
 SIDE = 320.0
 
@@ -119,9 +119,7 @@ def test_patches_of_one_value_are_no_leak() -> None:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("world") / "world"
-    write_world(path, cities=2, test_cities=1, patches=240, scene_px=264)
-    return path
+    return small_world(tmp_path_factory)
 
 
 def test_on_made_cities_the_report_finds_what_was_put_there(world: Path, tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def test_a_resident_set_gives_the_same_batches_to_the_bit(tmp_path: Path, kind: 
 
 
 def test_a_run_on_resident_data_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    config = tiny_config(write_patches(tmp_path / "set.npz"), search={"augment": "dihedral"})
+    small: dict[str, object] = {"nodes": 3, "blocks": 2}
+    config = tiny_config(write_patches(tmp_path / "set.npz"), space=small, search={"augment": "dihedral"})
     for name, there in (("a", False), ("b", True)):
         run(replace(config, machine=replace(config.machine, data_on_device=there)), tmp_path / name)
     for name in ("search/metrics.jsonl", "train/metrics.jsonl", "genotype.json", "evaluation.json"):

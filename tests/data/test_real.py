@@ -12,23 +12,30 @@ import h5py
 import numpy as np
 import pytest
 from support.tiny import tiny_config
+from support.worlds import small_world
 
-from compactnas.config import DataConfig
-from compactnas.data import open_source
+from compactnas.config import DataConfig, RunConfig
+from compactnas.data import open_source, open_streamed
 from compactnas.data.inspection import look
 from compactnas.data.packing.pack import prepare
 from compactnas.pipeline import run, search_stage
-from compactnas.synthetic import write_world
 
 
-def test_berlin_in_so2sats_layout_and_the_made_world_go_the_same_way(shared: Path, tmp_path: Path) -> None:
-    write_world(tmp_path / "world", cities=2, test_cities=1, patches=120, scene_px=264, seed=3)
+def small_config(where: Path, data: DataConfig) -> RunConfig:
+    """A run of one epoch in each stage, with small cells."""
+    once: dict[str, object] = {"epochs": 1}
+    return replace(tiny_config(where, space={"nodes": 3, "blocks": 2}, search=once, train=once), data=data)
+
+
+def test_berlin_in_so2sats_layout_and_the_made_world_go_the_same_way(
+    shared: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     sources = {
         "berlin": DataConfig(path=str(shared / "data" / "lcz_berlin" / "berlin_so2sat_layout.h5"), split="random"),
-        "world": DataConfig(path=str(tmp_path / "world")),
+        "world": DataConfig(path=str(small_world(tmp_path_factory))),
     }
     for name, data in sources.items():
-        evaluation = run(replace(tiny_config(tmp_path), data=data), tmp_path / name)
+        evaluation = run(small_config(tmp_path, data), tmp_path / name)
         assert len(evaluation.classes) == 17
         assert evaluation.measures.oa_built_natural is not None
         assert evaluation.n > 10
@@ -46,7 +53,7 @@ def test_berlin_cut_by_a_csv(shared: Path, tmp_path: Path) -> None:
         writer.writerow(["path", "split"])
         writer.writerows([f"berlin.h5/{row}", "test" if row % 3 == 0 else "train"] for row in range(len(labels)))
     data = DataConfig(path=str(tmp_path / "berlin.h5"), split="csv", split_csv=str(tmp_path / "split.csv"))
-    evaluation = run(replace(tiny_config(tmp_path), data=data), tmp_path / "run")
+    evaluation = run(small_config(tmp_path, data), tmp_path / "run")
     assert evaluation.measures.classes_present == 2
     assert evaluation.n == len(range(0, len(labels), 3))
 
@@ -57,7 +64,7 @@ def test_berlin_packed_searches_as_berlin_does(shared: Path, tmp_path: Path) -> 
     about = json.loads((packed / "manifest.json").read_text())
     assert about["largest_rounding_error"] < 1e-6  # the sensor's numbers are whole ten thousandths
     for name, data in (("source", berlin), ("packed", replace(berlin, path=str(packed)))):
-        search_stage(replace(tiny_config(tmp_path), data=data), tmp_path / name)
+        search_stage(small_config(tmp_path, data), tmp_path / name)
     for file in ("genotype.json", "search/metrics.jsonl", "normalisation.json"):
         assert (tmp_path / "source" / file).read_bytes() == (tmp_path / "packed" / file).read_bytes()
 
@@ -78,7 +85,7 @@ def test_berlins_scene_and_labels_give_berlins_patches(shared: Path, tmp_path: P
         file.descriptions = [str(name) for name in berlin["band_names"]]
     with rasterio.open(tmp_path / "berlin_lcz.tif", "w", count=1, dtype="uint8", **place) as file:
         file.write(berlin["scene_lcz"], 1)
-    source = open_source(DataConfig(path=str(tmp_path / "berlin.tif"), stride_px=1))
+    source = open_streamed(DataConfig(path=str(tmp_path / "berlin.tif"), stride_px=1))  # 14,738 windows
     assert source.facts.keys is not None
     row_of = {key: row for row, key in enumerate(source.facts.keys)}
     found = 0
@@ -117,10 +124,8 @@ def test_eurosat_ms_as_it_is_distributed(shared: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.facts.footprints.epsg, eurosat["epsg"][order])
     assert look(source).warnings == ()
     bands = ("B04", "B03", "B02", "B08")
-    evaluation = run(
-        replace(tiny_config(tmp_path), data=replace(config, path=str(packed), bands=bands, downsample=8)),
-        tmp_path / "run",
-    )
+    few = replace(config, path=str(packed), bands=bands, downsample=8)
+    evaluation = run(small_config(tmp_path, few), tmp_path / "run")
     assert evaluation.n > 10
 
 
