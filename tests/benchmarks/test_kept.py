@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import kept
@@ -32,15 +35,24 @@ def train_what_was_found(study: StudyConfig, root: Path) -> None:
             (job.folder(root) / "genotype.json").write_bytes(cell)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study in `study`, kept in `kept.jsonl`."""
+    where, study, said = tmp_path_factory.mktemp("finished"), fake_study(), StringIO()
+    write_fake_study(study, where / "study")
+    train_what_was_found(study, where / "study")
+    with redirect_stdout(said):
+        kept.keep(expand(study), where / "study", where / "kept.jsonl")
+    assert said.getvalue() == "".join(f"{job.name}: kept\n" for job in expand(study))
+    return where
+
+
 @pytest.fixture
-def study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> StudyConfig:
-    """Keep a finished study in `kept.jsonl`."""
-    study = fake_study()
-    write_fake_study(study, tmp_path / "study")
-    train_what_was_found(study, tmp_path / "study")
-    kept.keep(expand(study), tmp_path / "study", tmp_path / "kept.jsonl")
-    assert capsys.readouterr().out == "".join(f"{job.name}: kept\n" for job in expand(study))
-    return study
+def study(finished: Path, tmp_path: Path) -> StudyConfig:
+    """The finished study, and a `kept.jsonl` to change."""
+    (tmp_path / "study").symlink_to(finished / "study")
+    shutil.copy(finished / "kept.jsonl", tmp_path)
+    return fake_study()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fake_study import fake_study, genotype_of, plausible, write_fake_study
 from support.pages import Page
-from support.study_pages import page_of
+from support.study_pages import whole_study
 
 from compactnas import lcz
 from compactnas.reporting.figures.bars import Bar, Part, bars
@@ -28,9 +28,7 @@ from compactnas.studies.reading import study_view
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Path, Page]:
-    study, root = fake_study(), tmp_path_factory.mktemp("study")
-    write_fake_study(study, root)
-    return study, root, page_of(study, root)
+    return whole_study(tmp_path_factory)
 
 
 # Comparisons

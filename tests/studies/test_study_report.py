@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from support.fake_study import fake_study, write_fake_study
 from support.pages import HOSTILE, Page
-from support.study_pages import page_of
+from support.study_pages import page_of, whole_study
 
 from compactnas import lcz
 from compactnas.config import DataConfig
@@ -32,9 +32,7 @@ from compactnas.studies.tables import Table, study_tables
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyConfig, Path, Page]:
-    study, root = fake_study(), tmp_path_factory.mktemp("study")
-    write_fake_study(study, root)
-    return study, root, page_of(study, root)
+    return whole_study(tmp_path_factory)
 
 
 # The page
@@ -83,7 +81,10 @@ def test_files_are_the_same_bytes_and_hold_no_time_and_no_place(
 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     study = fake_study(
-        splits={HOSTILE: {"split": "d1"}, "d2": {}}, data=DataConfig(path=f"x/{HOSTILE}"), baselines=("resnet8",)
+        splits={HOSTILE: {"split": "d1"}, "d2": {}},
+        data=DataConfig(path=f"x/{HOSTILE}"),
+        methods=("S",),
+        baselines=("resnet8",),
     )
     classes = (HOSTILE, "b</style></svg><script>", "\ud800c", "a`b`c")
 
@@ -191,7 +192,7 @@ def test_one_search_alone_is_selected_so_far(tmp_path: Path) -> None:
 
 
 def test_where_each_search_is_trained_none_is_called_selected(tmp_path: Path) -> None:
-    study = fake_study(selection="each", searches=3, random_search=False)
+    study = fake_study(selection="each", searches=3, methods=("S", "S+D"), baselines=("resnet8",), random_search=False)
     write_fake_study(study, tmp_path)
     view, page = study_view(study, tmp_path), page_of(study, tmp_path)
     trained = [(one.method, one.seed) for one in view.searches if one.selected]
@@ -214,7 +215,7 @@ def test_where_each_search_is_trained_none_is_called_selected(tmp_path: Path) ->
 def test_a_damaged_file_is_one_line_that_names_it(
     tmp_path: Path, kind: str, file: str, content: str | None, named: str
 ) -> None:
-    study = fake_study()
+    study = fake_study(splits=("d1",), methods=("S",), baselines=("resnet8",))
     write_fake_study(study, tmp_path)
     broken = next(job for job in expand(study) if job.kind == kind).folder(tmp_path) / file
     broken.unlink()

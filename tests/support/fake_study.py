@@ -30,6 +30,8 @@ SEARCHED = {
     "S+C+D": (18_420_000, 130_000),
 }
 
+DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper  # in C, ten times as fast
+
 Confusion = Callable[[StudyJob], NDArray[np.int64]]
 
 
@@ -97,7 +99,8 @@ def genotype_of(job: StudyJob) -> Genotype:
 
 def _write_job(job: StudyJob, folder: Path, number: int, confusion: Confusion, classes: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config_values(job.config)), encoding="utf-8")
+    text = yaml.dump(config_values(job.config), Dumper=DUMPER)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
     _dump(folder / "environment.json", {"torch": "2.13.0+cpu", "threads": 2, "gpu": None})
     _dump(folder / "normalisation.json", {band: {"mean": 0.1, "std": 0.02} for band in SENTINEL_2})
     genotype = genotype_of(job)
