@@ -11,7 +11,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15, jobs wait 
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.checking import check_annotations
 from support.conversions import convert_once
 from support.slow import SLOW, SWEEPS, rank
@@ -22,8 +22,11 @@ convert_once()
 torch.set_num_threads(1)
 pytest.register_assert_rewrite("support.hostile")  # so that its asserts hold under `python -O`, too
 
-# A commit passes or fails by its code, not by luck: the same examples every time, other ones with `--sweep`.
-settings.register_profile("same examples", derandomize=True)
+# A commit passes or fails by its code, not by luck or by the load of the machine: the same examples every time, however
+# long one takes; other ones with `--sweep`.
+settings.register_profile(
+    "same examples", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
