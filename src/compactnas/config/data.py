@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from compactnas.config.paths import paths_as_text
+from compactnas.config.paths import as_text
 from compactnas.config.reading import CLOUD_CLASSES, Reading, Resampling
 from compactnas.config.requiring import require
 from compactnas.registry import Registry
@@ -113,7 +113,8 @@ class DataConfig:
     preload_gib: float = 4.0
 
     def __post_init__(self) -> None:
-        paths_as_text(self, "path", "labels", "mask", "split_csv")
+        for name in ("path", "labels", "mask", "split_csv"):
+            object.__setattr__(self, name, as_text(getattr(self, name)))
         if self.format != "auto":
             DATA_FORMATS.require(self.format, "data.format")
         require(

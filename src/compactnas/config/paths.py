@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 
-def paths_as_text(config: object, *names: str) -> None:
-    """Turn `pathlib` paths in fields of a frozen config, or in tuples of paths, into text."""
-    for name in names:
-        value = getattr(config, name)
-        text = tuple(map(os.fspath, value)) if isinstance(value, tuple) else os.fspath(value)
-        object.__setattr__(config, name, text)
+def as_text(path: str | Path) -> str:
+    """Turn a `pathlib` path into text; text stays as it is."""
+    return os.fspath(path)
+
+
+def each_as_text(paths: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """Turn paths into text; a text is one path, not its characters."""
+    return (as_text(paths),) if isinstance(paths, str | Path) else tuple(as_text(path) for path in paths)

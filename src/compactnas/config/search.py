@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from compactnas.config.choices import AUTO, OBJECTIVE_OPTION, OBJECTIVES, STRATEGIES, STRATEGY_OPTION
-from compactnas.config.paths import paths_as_text
+from compactnas.config.paths import as_text
 from compactnas.config.requiring import require
 from compactnas.registry import Registry
 from compactnas.space.operation_specs import OPERATIONS
@@ -132,7 +132,7 @@ class SearchConfig:
     on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
-        paths_as_text(self, "latency_table")
+        object.__setattr__(self, "latency_table", as_text(self.latency_table))
         require(self.epochs >= 1, f"search.epochs: {self.epochs} is less than 1; give 1 or more")
         require(
             self.batch_size >= 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from compactnas.config.paths import paths_as_text
+from compactnas.config.paths import as_text, each_as_text
 from compactnas.config.requiring import require
 
 
@@ -77,7 +77,8 @@ class TrainConfig:
     on_divergence: Literal["stop", "lower"] = "stop"
 
     def __post_init__(self) -> None:
-        paths_as_text(self, "start_from", "teachers")
+        object.__setattr__(self, "start_from", as_text(self.start_from))
+        object.__setattr__(self, "teachers", each_as_text(self.teachers))
         require(self.epochs >= 1, f"train.epochs: {self.epochs} is less than 1; give 1 or more")
         require(
             self.batch_size >= 2,
