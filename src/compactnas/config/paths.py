@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from compactnas.io.paths import one_or_many
+
 
 def as_text(path: str | Path) -> str:
     """Turn a `pathlib` path into text; text stays as it is."""
@@ -13,5 +15,5 @@ def as_text(path: str | Path) -> str:
 
 
 def each_as_text(paths: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """Turn paths into text; a text is one path, not its characters."""
-    return (as_text(paths),) if isinstance(paths, str | Path) else tuple(as_text(path) for path in paths)
+    """Turn one path or several into text."""
+    return tuple(as_text(path) for path in one_or_many(paths))

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+def one_or_many(given: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    """List one path or several as they were given; a text is one path, not its characters."""
+    return [given] if isinstance(given, str | Path) else given
+
+
 def each_path(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    """List one path or several; a text is one path, not its characters."""
-    return [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
+    """List one path or several."""
+    return [Path(path) for path in one_or_many(given)]
