@@ -133,11 +133,9 @@ def _step(
     """Medians over the draws of each kind of step, and of their ratios."""
     contest = Contest(layout, batch, kinds, where)
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for draw in range(-1, draws):
+    for seconds in contest.draws(draws, warm_ups=1):
         for kind in kinds:
-            seconds = contest.step(kind, 1000 + draw)
-            if draw >= 0:  # the first draw pays for kernels and memory
-                times[kind].append(seconds)
+            times[kind].append(seconds[kind])
     figures = {f"{kind}_ms": 1000 * statistics.median(values) for kind, values in times.items()}
     for over, under in (("plain", "ours"), ("ours", "floor"), ("ours", "graph")):
         if over in times and under in times:

@@ -36,12 +36,10 @@ def contest(layout: str, batch: int, draws: int, threads: int, kinds: tuple[str,
     """Medians of all kinds, ratios to ours, peaks."""
     field = Contest(layout, batch, kinds)
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for draw in range(-2, draws):
+    for draw, seconds in enumerate(field.draws(draws, warm_ups=2)):
         for kind in kinds:
-            seconds = field.step(kind, 1000 + draw)
-            if draw >= 0:  # the first two pay for kernels and memory
-                times[kind].append(seconds)
-        if lines and draw >= 0:
+            times[kind].append(seconds[kind])
+        if lines:
             print(layout, batch, draw, *(f"{kind} {values[-1]:.3f}" for kind, values in times.items()), flush=True)
     entry = {f"{kind}_s": statistics.median(values) for kind, values in times.items()}
     for kind in kinds[1:]:

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -203,6 +203,7 @@ class Contest:
     """
 
     def __init__(self, layout: str, batch: int, kinds: tuple[str, ...] = KINDS, where: Where = Where()) -> None:
+        self.kinds = kinds
         config = SearchConfig(search_depth=False, initial_depth=DEPTH, complexity=True, strategy=where.strategy)
         space = Space(layout=layout, inputs_per_node=0)
         self.search = make_search(space, batch, config, side=where.side, machine=where.machine)
@@ -213,6 +214,13 @@ class Contest:
             self.plain.to(self.search.fabric.device)
             self.plain.autocast = self.search.fabric.autocast
         self.resnet20 = resnet20_step(self.search.fabric.device) if "resnet20" in kinds else None
+
+    def draws(self, count: int, warm_ups: int) -> Iterator[dict[str, float]]:
+        """Step each kind in turn on so many draws, and yield the seconds; the warm-ups before pay for what is new."""
+        for draw in range(-warm_ups, count):
+            seconds = {kind: self.step(kind, 1000 + draw) for kind in self.kinds}
+            if draw >= 0:
+                yield seconds
 
     def step(self, kind: str, seed: int) -> float:
         """Seconds of one step of a kind on the draw of this seed."""
