@@ -25,7 +25,7 @@ SECTIONS: dict[str, list[str]] = {
         *("troubleshooting", "platforms"),
     ],
     "Explanation": [
-        *("method", "layouts", "strategies", "cures", "dense", "performance", "world", "gallery"),
+        *("method", "layouts", "strategies", "cures", "performance", "world", "gallery"),
         *("interruptions", "attack"),
     ],
     "Results": ["results"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from compactnas.cli import main
 from compactnas.errors import UserError
 from compactnas.mapping import grid
 from compactnas.mapping.config import MapConfig, Outputs
+from compactnas.mapping.job import FORMAT, digest
 from compactnas.mapping.mapping import PART, make_map
+from compactnas.version import __version__
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")
 PIXELS = numbers(40, 44)
@@ -300,3 +304,16 @@ def test_what_was_begun_is_not_mixed_with_another_map(
     make_map(job(model, scene), tmp_path / "map", Outputs(), lambda done, _: begun.append(done), lambda _: None)
     assert begun == [5, 10, 15, 20]
     assert not (tmp_path / "map" / PART).exists()
+
+
+def test_a_map_begun_in_the_dense_mode_of_an_older_version_is_not_resumed(model: Path, tmp_path: Path) -> None:
+    what, part = job(model, write_scene(tmp_path / "s.tif", PIXELS)), tmp_path / "map" / PART
+    how = {"format": FORMAT, "version": __version__, "engine": what.engine, "reading": asdict(what.readings[0])}
+    older = what.fingerprints() | {"options": digest(how | {"mode": "dense"} | asdict(what.config))}
+    part.mkdir(parents=True)
+    (part / "about.json").write_text(json.dumps({"fingerprint": digest(older), "of": older}))
+    for name in (".lock", "likeness.json", "block_000000.u16"):
+        (part / name).write_bytes(b"{}")
+    with pytest.raises(UserError, match="holds part of a map of another options; "):
+        make_map(what, tmp_path / "map", Outputs(), lambda *_: None, lambda _: None)
+    assert (part / "likeness.json").exists() and not (tmp_path / "map" / "map.json").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -55,31 +54,6 @@ def test_killed_or_stopped_half_way_it_ends_with_the_same_bytes(tmp_path: Path) 
     assert 6 <= done < 10
     finish(command(0, model, scene, "--output", out))
     assert contents(out) == contents(tmp_path / "whole")
-
-
-def test_the_dense_mode_goes_on_with_what_it_had_learnt(tmp_path: Path) -> None:
-    """Killed after a few blocks: the same bytes and the same report as undisturbed, and nothing is learnt again."""
-    model, scene = write_model(tmp_path / "run"), write_scene(tmp_path / "scene.tif", numbers(320, 320))
-    words = (model, scene, "--mode", "dense", "--output")
-    whole, out = tmp_path / "whole", tmp_path / "cut"
-    undisturbed = finish(command(0, *words, whole))
-    process = Forked(command(0.2, *words, out))
-    until = time.monotonic() + 120
-    while len(list(out.glob("map.part/block_*"))) < 3:
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -9 and not (out / "map.json").exists()
-    again = command(0, *words, out)
-    again[1] = "from compactnas.mapping import executor\nexecutor.learnt = None" + again[1]
-    resumed = finish(again)
-    assert contents(out) == contents(whole)
-    about, expected = (json.loads((folder / "map.json").read_text()) for folder in (out, whole))
-    assert about.pop("seconds") >= 0 <= expected.pop("seconds")
-    assert about == expected
-    assert 0 < about["dense"]["judged_alone"] < 1 and 0.98 < about["dense"]["agreement"] <= 1
-    assert resumed.stderr == undisturbed.stderr
-    assert f"{100 * about['dense']['judged_alone']:.1f} % of cells will be judged alone" in resumed.stderr
 
 
 MEASURED = """

@@ -60,10 +60,8 @@ def unlisted(model: Any, operations: Set[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def open_onnx(content: bytes, file: Path, threads: int, advice: str, *, spinning: bool = True) -> Any:
+def open_onnx(content: bytes, file: Path, threads: int, advice: str) -> Any:
     """Open an onnxruntime session on the CPU for the bytes of a checked ONNX file; 0 threads takes all cores.
-
-    With `spinning`, threads keep a core busy for a while after each run, so that the next one starts sooner.
 
     Raises:
         UserError: onnxruntime cannot read the file.
@@ -72,8 +70,6 @@ def open_onnx(content: bytes, file: Path, threads: int, advice: str, *, spinning
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    if not spinning:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors are reported once, below
     try:
         # Without `enable_fallback=0`, onnxruntime prints some errors and tries again.

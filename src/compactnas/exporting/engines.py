@@ -91,9 +91,7 @@ def open_engine(path: Path, engine: EngineName = "auto", threads: int = 0) -> En
     """
     if is_adopted(path):
         if engine not in ("auto", "onnx"):
-            raise UserError(
-                f"{path}: an adopted network runs in onnxruntime alone; leave out --engine {engine} and --mode dense"
-            )
+            raise UserError(f"{path}: an adopted network runs in onnxruntime alone; leave out --engine {engine}")
         return open_adopted(path, threads)
     if engine == "auto":
         engine = "onnx" if is_export(path) and find_spec("onnxruntime") else "torch"

@@ -33,7 +33,8 @@ class OpenVinoEngine:
     def probabilities(
         self, patches: Float32[np.ndarray, "batch bands height width"]
     ) -> Float32[np.ndarray, "batch classes"]:
-        (found,) = outputs_of(self.compiled, patches)
+        (output,) = self.compiled.outputs
+        found: NDArray[np.float32] = self.compiled([patches])[output]
         return found
 
 
@@ -55,9 +56,3 @@ def compile_openvino(content: bytes, file: Path, threads: int, advice: str) -> A
         return core.compile_model(core.read_model(content), "CPU", options)
     except Exception as error:  # noqa: BLE001  # OpenVINO's errors have no other common class
         raise UserError(f"{file}: OpenVINO cannot read it ({reason_of(error)}); {advice}") from None
-
-
-def outputs_of(compiled: Any, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Run a compiled model on its one input, and return its outputs in their order."""
-    found = compiled([batch])
-    return [found[output] for output in compiled.outputs]

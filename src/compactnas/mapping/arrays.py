@@ -9,8 +9,8 @@ from jaxtyping import Float32
 
 from compactnas.exporting.engines import Engine
 from compactnas.mapping.blocks import read_block
+from compactnas.mapping.classify import classify
 from compactnas.mapping.config import MapConfig
-from compactnas.mapping.exact import Exact
 from compactnas.mapping.grid import Grid
 from compactnas.scenes.scene import Pixels, Place, Valid, Window
 
@@ -45,7 +45,7 @@ class ArrayScene:
 
 
 def map_array(engine: Engine, pixels: Pixels, step: int) -> Float32[np.ndarray, "rows columns classes"]:
-    """Compute the class probabilities of each cell of a scene, as `compactnas map` does in its exact mode.
+    """Compute the class probabilities of each cell of a scene, as `compactnas map` does.
 
     Args:
         engine: Engine that runs the network.
@@ -54,9 +54,8 @@ def map_array(engine: Engine, pixels: Pixels, step: int) -> Float32[np.ndarray, 
     """
     scene, config = ArrayScene(engine.task.bands, pixels), MapConfig()
     grid = Grid.of(scene.place, step, engine.task.patch_px, "mirror")
-    classify = Exact(engine, config.batch_size)
     found = np.zeros((grid.rows, grid.columns, len(engine.task.classes)), np.float32)
     for cells in grid.blocks():
         rows, columns = slice(cells.row, cells.row + cells.rows), slice(cells.column, cells.column + cells.columns)
-        found[rows, columns] = classify(read_block(scene, grid, cells, config.min_valid))
+        found[rows, columns] = classify(read_block(scene, grid, cells, config.min_valid), engine, config.batch_size)
     return found

@@ -13,7 +13,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.sole_writer import remove_workplace
 from compactnas.mapping.blocks import Accepted
-from compactnas.mapping.exact import BlockProbabilities
+from compactnas.mapping.classify import BlockProbabilities
 
 STEPS = 10_000
 """Number of steps of a stored probability, a 16-bit integer; finer than the precision of a network."""
@@ -23,7 +23,7 @@ NO_CELL = 65_535
 NUMBER = np.dtype("<u2")
 """Number format of a block's file, which holds only the probabilities of each cell, row by row."""
 
-ABOUT, CORRECTION = "about.json", "likeness.json"
+ABOUT = "about.json"
 
 Numbers = UInt16[np.ndarray, "rows columns classes"]
 
@@ -70,11 +70,6 @@ class BlockStore:
             f"{self._folder}: holds part of a map of another {' and '.join(differs) or 'version'}; use the same again, "
             "remove the folder, or name another with --output"
         )
-
-    @property
-    def correction(self) -> Path:
-        """File of the dense mode's boundary correction."""
-        return self._folder / CORRECTION
 
     def missing(self) -> list[int]:
         """Numbers of the blocks that are not finished."""

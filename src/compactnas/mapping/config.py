@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar
 from compactnas.errors import UserError
 
 Config = TypeVar("Config")
-ModeName = Literal["exact", "dense", "auto"]
 Edges = Literal["mirror", "leave"]
 
 
@@ -20,8 +19,6 @@ class MapConfig:
     """Options of a map.
 
     Attributes:
-        mode: Mode: `exact` classifies each window on its own; `dense` shares the work of overlapping windows; `auto`
-            takes `dense` where it is clearly faster.
         stride_px: Distance between neighbouring windows and side of a map cell, in pixels; 0 makes cells of about
             100 m.
         edges: Treatment of the edges: `mirror` mirrors the scene so that the map covers all of it, `leave` maps only
@@ -30,7 +27,6 @@ class MapConfig:
         batch_size: Number of windows in a batch.
     """
 
-    mode: ModeName = "exact"
     stride_px: int = 0
     edges: Edges = "mirror"
     min_valid: float = 1.0

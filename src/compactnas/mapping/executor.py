@@ -9,12 +9,9 @@ from dataclasses import dataclass, replace
 from compactnas.data.source import Progress
 from compactnas.errors import UserError
 from compactnas.exporting.engines import Engine, open_engine
-from compactnas.io.atomic import read_json, write_json
 from compactnas.mapping.block_store import BlockStore, Numbers
-from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.grid import CellRectangle, Grid
 from compactnas.mapping.job import MapJob, Warn
-from compactnas.mapping.modes import learnt
 from compactnas.mapping.training_data import settled, unlike_training
 from compactnas.runs.task import Task
 from compactnas.scenes.reading import open_scene, with_gaps
@@ -32,7 +29,6 @@ class MapPlan:
         place: Georeference of the map.
         blocks: Blocks of cells.
         notes: Assumptions about the scenes.
-        correction: Boundary correction that the dense mode learnt from the scenes; None in the exact mode.
     """
 
     job: MapJob
@@ -41,11 +37,7 @@ class MapPlan:
     place: Place
     blocks: tuple[CellRectangle, ...]
     notes: tuple[str, ...]
-    correction: BoundaryCorrection | None = None
 
-
-EXACT = "exact"
-"""Key of the reason why a map is exact, in the file of the correction."""
 
 Executor = Callable[[MapPlan, Sequence[int], Warn], Generator[tuple[int, Numbers], None, None]]
 """Function that computes blocks by number, and yields the number and the probabilities of each, in any order."""
@@ -63,7 +55,7 @@ def plan_map(job: MapJob) -> MapPlan:
     scene, notes = _survey(job, engine.task)
     grid = Grid.of(scene, job.config.stride_px, engine.task.patch_px, job.config.edges)
     notes = tuple(dict.fromkeys((*notes, *found, *grid.notes(scene))))
-    blocks = tuple(grid.blocks(tall=job.config.mode != "exact"))
+    blocks = tuple(grid.blocks())
     return MapPlan(job, engine, grid, grid.place(scene), blocks, notes)
 
 
@@ -97,10 +89,8 @@ def _survey(job: MapJob, task: Task) -> tuple[Place, tuple[str, ...]]:
     return places[0], tuple(dict.fromkeys(notes))
 
 
-def fill(
-    store: BlockStore, plan: MapPlan, executor: Executor, progress: Progress, warn: Warn
-) -> BoundaryCorrection | None:
-    """Compute the missing blocks, store each at once, and return the dense mode's correction.
+def fill(store: BlockStore, plan: MapPlan, executor: Executor, progress: Progress, warn: Warn) -> None:
+    """Compute the missing blocks, and store each at once.
 
     Raises:
         UserError: A scene cannot be read, or its values are digital numbers although the network takes reflectance.
@@ -109,42 +99,8 @@ def fill(
     missing = store.missing()
     done = sum(sizes) - sum(sizes[number] for number in missing)
     progress(done, sum(sizes))
-    correction = _correction(store, plan, warn)
-    with closing(executor(replace(plan, correction=correction), missing, warn)) as found:
+    with closing(executor(plan, missing, warn)) as found:
         for number, numbers in found:
             store.put(number, numbers)
             done += sizes[number]
             progress(done, sum(sizes))
-    return correction
-
-
-def _correction(store: BlockStore, plan: MapPlan, warn: Warn) -> BoundaryCorrection | None:
-    """Load or learn the dense mode's boundary correction for the scenes; None if the map is exact."""
-    if plan.job.config.mode == "exact":
-        return None
-    found = _stored(store)
-    if found is None:
-        found = learnt(plan.job, plan.engine, plan.grid)
-        write_json(store.correction, {EXACT: found} if isinstance(found, str) else found.to_json())
-    if isinstance(found, str):
-        warn(f"--mode {plan.job.config.mode}: {found}; using the exact mode")
-        return None
-    warn(
-        f"--mode {plan.job.config.mode}: {100 * found.alone:.1f} % of cells will be judged alone; about "
-        f"{100 * found.agreement:.1f} % of all cells will get the class of the exact mode"
-    )
-    return found
-
-
-def _stored(store: BlockStore) -> BoundaryCorrection | str | None:
-    """Load the correction of an unfinished map, or the reason why it is exact."""
-    if not store.correction.exists():
-        return None
-    again = f"remove {store.correction.parent} to start again"
-    raw = read_json(store.correction, again)
-    if isinstance(raw, dict) and isinstance(raw.get(EXACT), str):
-        return str(raw[EXACT])
-    try:
-        return BoundaryCorrection.from_json(raw)
-    except ValueError as error:
-        raise UserError(f"{store.correction}: {error}; {again}") from None

@@ -18,8 +18,6 @@ from compactnas.scenes.scene import Place
 
 BLOCK_ROWS, BLOCK_COLUMNS = 16, 1024
 """Largest number of rows and columns of a block: at 10 px and 10 bands, it holds 75 MB of pixels."""
-TALL = 3
-"""Factor by which a tall block, for the dense mode, has more rows and fewer columns: its border is shorter."""
 MOST_CELLS = 2**26
 """Largest number of cells of a map."""
 
@@ -102,22 +100,16 @@ class Grid:
             f"{self.window}; it is mirrored at its edges",
         )
 
-    def blocks(self, *, tall: bool = False) -> Iterator[CellRectangle]:
+    def blocks(self) -> Iterator[CellRectangle]:
         """Split the map into rectangles of about the same size, row by row."""
-        most_rows, most_columns = block_shape(tall=tall)
-        for row, rows in _parts(self.rows, most_rows):
-            for column, columns in _parts(self.columns, most_columns):
+        for row, rows in _parts(self.rows, BLOCK_ROWS):
+            for column, columns in _parts(self.columns, BLOCK_COLUMNS):
                 yield CellRectangle(row, column, rows, columns)
 
 
 def inset(window: int, step: int) -> int:
     """Number of pixels between the corner of a window and the corner of its cell, along each axis."""
     return (window - step) // 2
-
-
-def block_shape(*, tall: bool) -> tuple[int, int]:
-    """Largest number of rows and columns of a block."""
-    return (BLOCK_ROWS * TALL, BLOCK_COLUMNS // TALL) if tall else (BLOCK_ROWS, BLOCK_COLUMNS)
 
 
 def _parts(cells: int, most: int) -> Iterator[tuple[int, int]]:

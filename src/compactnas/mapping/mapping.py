@@ -66,7 +66,7 @@ def make_map(
             store.remove()
             return _same_map(out, fingerprints)
         store.claim(digest(fingerprints), fingerprints)
-        correction = fill(store, plan, executor, progress, warn)
+        fill(store, plan, executor, progress, warn)
         overview = read_overview(job.scenes, job.readings[0], engine.task.bands, place)
         made = write_outputs(out, out / PART, outputs, store, plan.blocks, place, classes, overview)
         about = {
@@ -84,7 +84,6 @@ def make_map(
             "transform": list(place.transform)[:6],
             **made,
             "notes": list(plan.notes),
-            **({"dense": correction.figures} if correction else {}),
             "seconds": round(time.monotonic() - began, 1),
         }
         write_json(out / DONE, about)

@@ -32,7 +32,7 @@ def build() -> Parser:
         "browser. Several scenes of the same place (seasons) vote. To continue an interrupted map, give the same "
         "command again.",
         common=(
-            *("--output", "--engine", "--threads", "--ray", "--ray-address", "--name", "--lonlat", "--mode"),
+            *("--output", "--engine", "--threads", "--ray", "--ray-address", "--name", "--lonlat"),
             *("--stride-px", "--bands", "--scale", "--mask", "--batch-size"),
         ),
         required=("--output",),
@@ -108,7 +108,7 @@ COMMAND = Command(
     examples=(
         "compactnas map run scene.tif -o city",
         "compactnas map export spring.tif summer.tif -o city --lonlat",
-        "compactnas map run scene.SAFE -o city --mode dense --threads 4",
+        "compactnas map run scene.SAFE -o city --min-valid 0.9 --threads 4",
     ),
     build=build,
     run=main,

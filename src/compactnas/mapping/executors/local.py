@@ -14,10 +14,9 @@ from compactnas.data.reflectance_checks import DIGITAL_NUMBERS, unlike_reflectan
 from compactnas.errors import UserError
 from compactnas.mapping.block_store import Numbers, in_steps
 from compactnas.mapping.blocks import Accepted, Block, read_block
-from compactnas.mapping.exact import BlockProbabilities, Mode
+from compactnas.mapping.classify import BlockProbabilities, classify
 from compactnas.mapping.executor import MapPlan
 from compactnas.mapping.job import Warn
-from compactnas.mapping.modes import mode_of
 from compactnas.scenes.reading import open_scene
 
 SAMPLE = 64
@@ -30,13 +29,12 @@ def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[
     """Compute the blocks with these numbers in this process, in the given order."""
     if not numbers:
         return
-    mode = mode_of(plan.job, plan.engine, plan.correction)
     with closing(ahead(_read(plan, numbers))) as read:
         for number, found in groupby(read, lambda item: item[0]):
             seasons = [block for _, block in found]
             if number == numbers[0]:
                 _check_values(seasons, plan.engine.task.bands, warn)
-            yield number, in_steps(*judged(seasons, mode))
+            yield number, in_steps(*_averaged(seasons, plan))
 
 
 def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) -> None:
@@ -59,9 +57,10 @@ def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) 
             warn(f"the scene: {fault}")
 
 
-def judged(seasons: Iterable[Block], mode: Mode) -> tuple[BlockProbabilities, Accepted]:
-    """Average class probabilities over the seasons that accept a cell; also mark the cells accepted by any season."""
-    found, accepted = zip(*((mode(block), block.accepted) for block in seasons), strict=True)
+def _averaged(seasons: Iterable[Block], plan: MapPlan) -> tuple[BlockProbabilities, Accepted]:
+    """Average class probabilities over the seasons that accept a cell; mark the cells accepted by any season."""
+    batch = plan.job.config.batch_size
+    found, accepted = zip(*((classify(block, plan.engine, batch), block.accepted) for block in seasons), strict=True)
     count = np.sum(accepted, axis=0)
     total = np.sum(
         [np.where(of[..., None], values, np.float32(0)) for of, values in zip(accepted, found, strict=True)], axis=0

@@ -16,7 +16,6 @@ from compactnas.config import MachineConfig
 from compactnas.distributed.ray_session import LOOK_EVERY_S, RayOptions, raise_cause, session, task_options
 from compactnas.io.signals import interrupts
 from compactnas.mapping.block_store import Numbers
-from compactnas.mapping.boundary_correction import BoundaryCorrection
 from compactnas.mapping.executor import Executor, MapPlan, plan_map
 from compactnas.mapping.executors.local import run_locally
 from compactnas.mapping.job import MapJob, Warn
@@ -55,7 +54,7 @@ def ray_executor(address: str, threads: int) -> Executor:
             try:
                 while waiting or running:
                     while waiting and len(running) < side_by_side:
-                        running.add(task.remote(job, waiting.pop(), plan.correction))
+                        running.add(task.remote(job, waiting.pop()))
                     ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_S)
                     if asked():
                         raise KeyboardInterrupt
@@ -74,10 +73,10 @@ def ray_executor(address: str, threads: int) -> Executor:
     return executor
 
 
-def judge(job: MapJob, numbers: tuple[int, ...], correction: BoundaryCorrection | None) -> Judged:
-    """Compute the blocks with these numbers; use the dense mode if there is a correction."""
+def judge(job: MapJob, numbers: tuple[int, ...]) -> Judged:
+    """Compute the blocks with these numbers."""
     warnings: list[str] = []
-    return [*run_locally(replace(_plan(job), correction=correction), numbers, warnings.append)], warnings
+    return [*run_locally(_plan(job), numbers, warnings.append)], warnings
 
 
 _plan = lru_cache(maxsize=1)(plan_map)
