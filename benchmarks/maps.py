@@ -1,13 +1,14 @@
-"""All ways to map a scene, from the start of the command to the last file.
+"""Whole maps by each engine, from the start of the command to the last file.
 
     compactnas export RUN -o EXPORT
     python benchmarks/maps.py EXPORT [EXPORT ...] --json maps.json
 
-Each way is a process of its own, `compactnas map EXPORT SCENE -o DIR --mode MODE`, with the engine that `auto` takes.
-The ways take turns, `--rounds` times. A ratio is the median over the turns, and the smallest and largest stand
-beside it. `CPU s` is the processor time of the process, which other work on the machine disturbs less; `without start
-and files` is the ratio of CPU times without the time of a map of one block of 48 x 48 cells. Peak memory is the
-process's own. Agreement is with the classes of the exact mode; by class, for those with 100 cells or more.
+Each map is a process of its own, `compactnas map EXPORT SCENE -o DIR --engine ENGINE`. The engines take turns,
+`--rounds` times; those that are not installed are left out. A ratio is the time of onnxruntime, which `--engine auto`
+takes, over that of the engine: its median over the turns, and the smallest and largest stand beside it. `CPU s` is the
+processor time of the process, which other work on the machine disturbs less; `without start and files` is the ratio of
+CPU times without the time of a map of 48 x 48 cells. Peak memory is the process's own. Agreement is with the classes
+of onnxruntime; by class, for those with 100 cells or more.
 
 The scene is a made city of `--city-px`, mirrored at its edges until it has the size.
 """
@@ -23,13 +24,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-WAYS = {"exact": ("--mode", "exact"), "dense": ("--mode", "dense"), "auto": ("--mode", "auto")}
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
+"""Engine -> package that it needs."""
+FIRST = "onnx"
+"""Engine that the others are compared with."""
 SMALL_PX = 480
 
 
@@ -55,10 +60,11 @@ def make_scenes(folder: Path, sizes: Sequence[int], city_px: int) -> dict[int, P
     return scenes
 
 
-def run(model: Path, scene: Path, out: Path, words: Sequence[str]) -> dict[str, float]:
+def run(model: Path, scene: Path, out: Path, engine: str, threads: int) -> dict[str, float]:
     """Make one map in a process of its own; return its wall time, processor time and peak memory."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "compactnas", "map", model, scene, "-o", out, "--name", "map", *words]
+    command = [sys.executable, "-m", "compactnas", "map", model, scene, "-o", out, "--name", "map"]
+    command += ["--engine", engine, "--threads", threads]
     began = time.monotonic()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(list(map(str, command)), stdout=said, stderr=said)
@@ -81,23 +87,21 @@ def classes(out: Path) -> np.ndarray:
 
 
 def measured(
-    model: Path, scene: Path, folder: Path, ways: Sequence[str], options: argparse.Namespace, start_s: float
+    model: Path, scene: Path, folder: Path, engines: Sequence[str], options: argparse.Namespace, start_s: float
 ) -> dict[str, Any]:
-    """All ways on one scene."""
-    words = ("--threads", str(options.threads))
-    runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    """All engines on one scene."""
+    runs: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
     for _ in range(options.rounds):
-        for way in ways:
-            runs[way].append(run(model, scene, folder / way, (*WAYS[way], *words)))
-    wanted, found = classes(folder / "exact"), {}
-    for way in ways:
-        mine = classes(folder / way)
-        ratios = [a["wall_s"] / b["wall_s"] for a, b in zip(runs["exact"], runs[way], strict=True)]
-        cpu = [a["cpu_s"] / b["cpu_s"] for a, b in zip(runs["exact"], runs[way], strict=True)]
-        bare = [(a["cpu_s"] - start_s) / (b["cpu_s"] - start_s) for a, b in zip(runs["exact"], runs[way], strict=True)]
-        about = json.loads((folder / way / "map.json").read_text())
-        found[way] = {
-            **{name: median(one[name] for one in runs[way]) for name in ("wall_s", "cpu_s", "peak_mb")},
+        for engine in engines:
+            runs[engine].append(run(model, scene, folder / engine, engine, options.threads))
+    wanted, found = classes(folder / FIRST), {}
+    for engine in engines:
+        mine, pairs = classes(folder / engine), list(zip(runs[FIRST], runs[engine], strict=True))
+        ratios = [a["wall_s"] / b["wall_s"] for a, b in pairs]
+        cpu = [a["cpu_s"] / b["cpu_s"] for a, b in pairs]
+        bare = [(a["cpu_s"] - start_s) / (b["cpu_s"] - start_s) for a, b in pairs]
+        found[engine] = {
+            **{name: median(one[name] for one in runs[engine]) for name in ("wall_s", "cpu_s", "peak_mb")},
             **{name: [median(of), min(of), max(of)] for name, of in (("wall", ratios), ("cpu", cpu), ("bare", bare))},
             "agreement": float((mine == wanted).mean()),
             "by_class": {
@@ -105,21 +109,18 @@ def measured(
                 for k in np.unique(wanted)
                 if k and (wanted == k).sum() >= 100
             },
-            "dense": about.get("dense"),
-            "engine": about["engine"],
         }
-    return {"cells": int(wanted.size), "ways": found}
+    return {"cells": int(wanted.size), "engines": found}
 
 
 def show(name: str, size: int, result: dict[str, Any]) -> None:
     """Print the lines of one scene."""
-    for way, of in result["ways"].items():
+    for engine, of in result["engines"].items():
         least = min(of["by_class"].values(), default=float("nan"))
-        alone = f"{100 * of['dense']['judged_alone']:.1f}" if of["dense"] else ""
         ratios = " | ".join("{:.2f} ({:.2f}-{:.2f})".format(*of[kind]) for kind in ("wall", "cpu", "bare"))
         print(
-            f"| {name} | {size} | {way} | {of['wall_s']:.1f} | {of['cpu_s']:.1f} | {ratios} | {of['peak_mb']:.0f} | "
-            f"{100 * of['agreement']:.1f} | {100 * least:.1f} | {alone} |",
+            f"| {name} | {size} | {engine} | {of['wall_s']:.1f} | {of['cpu_s']:.1f} | {ratios} | {of['peak_mb']:.0f} | "
+            f"{100 * of['agreement']:.1f} | {100 * least:.1f} |",
             flush=True,
         )
 
@@ -131,13 +132,14 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=[1200, 3000, 6000], help="sides of the scenes in pixels"
     )
     parser.add_argument("--city-px", type=int, default=600, help="side of the made city that is repeated")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--engines", nargs="+", choices=PACKAGES, default=list(PACKAGES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--scenes", type=Path, help="folder for the scenes, which are kept; by default they are not")
     options = parser.parse_args()
-    ways, results = ["exact", *(way for way in options.ways if way != "exact")], {}
+    engines = [name for name in PACKAGES if name == FIRST or (name in options.engines and find_spec(PACKAGES[name]))]
+    results = {}
     with tempfile.TemporaryDirectory(prefix="compactnas-maps-") as temporary:
         folder = options.scenes or Path(temporary)
         sizes = [SMALL_PX, *options.sizes]
@@ -145,17 +147,16 @@ def main() -> None:
         if not all(scene.exists() for scene in scenes.values()):
             scenes = make_scenes(folder, sizes, options.city_px)
         print(
-            "| network | px | way | wall s | CPU s | wall | CPU | without start and files | MB | agree % | least % |",
-            end="",
+            "| network | px | engine | wall s | CPU s | wall | CPU | without start and files | MB | agree % | least % |"
         )
-        print(" alone % |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|---|---|")
         for export in options.export:
             start = [
-                run(export, scenes[SMALL_PX], Path(temporary) / "start", (*WAYS["exact"], "--threads", "1"))["cpu_s"]
+                run(export, scenes[SMALL_PX], Path(temporary) / "start", FIRST, threads=1)["cpu_s"]
                 for _ in range(options.rounds)
             ]
             for size in options.sizes:
-                result = measured(export, scenes[size], Path(temporary), ways, options, median(start))
+                result = measured(export, scenes[size], Path(temporary), engines, options, median(start))
                 results[f"{export.name} {size}"] = {"start_cpu_s": median(start), **result}
                 show(export.name, size, result)
                 if options.json:

@@ -5,7 +5,8 @@
 Each checkout trains ResNet-8 for an epoch on noise and exports it, which is not timed. Then all commands run in
 processes of their own with the checkout's code and the Python of this one; the checkouts take turns, `--rounds` times,
 and the median wall time counts. The scene is a made city, mirrored to `--px`. A step is timed by the checkout's own
-`benchmarks/search_step.py`. A checkout takes five minutes on two idle cores.
+`benchmarks/search_step.py`. A checkout takes five minutes on two idle cores. Maps in the dense mode are timed in older
+checkouts, which have it; the others show `-`.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ COMMANDS = {
     "cost --model resnet20": "cost --model resnet20",
     f"evaluate of {TESTED} patches": "evaluate RUN",
     "report": "report RUN -o page.html",
-    "map, exact": "map EXPORT SCENE -o exact --mode exact",
-    "map, dense": "map EXPORT SCENE -o dense --mode dense",
+    "map, exact": "map EXPORT SCENE -o OUT",
+    "map, dense": "map EXPORT SCENE -o OUT --mode dense",
 }
-"""Command line by row; words in capitals are paths."""
+"""Command line by row; words in capitals are paths, OUT a new one each time."""
+OLDER = {"map, dense": "src/compactnas/mapping/dense.py"}
+"""Row that only older checkouts have -> file that they have; the others have no figure there."""
 
 
 class Checkout:
@@ -60,9 +63,14 @@ class Checkout:
         self.call(f"train --model resnet8 {data} --train.epochs 1 -o RUN")
         self.call("export RUN -o EXPORT")
 
+    def has(self, row: str) -> bool:
+        """Check whether the checkout can run the command of a row."""
+        return row not in OLDER or (self.root / OLDER[row]).exists()
+
     def call(self, line: str) -> float:
         """Run a command, and return its wall time in seconds."""
-        words = [str(self.paths.get(word, word)) for word in line.split()]
+        paths = self.paths | {"OUT": Path(tempfile.mkdtemp(dir=self.work)) / "out"}
+        words = [str(paths.get(word, word)) for word in line.split()]
         return self.run(["-m", "compactnas", *words])
 
     def run(self, arguments: Sequence[str | Path]) -> float:
@@ -97,25 +105,29 @@ def write_patches(file: Path) -> None:
     np.savez(file, images=images, labels=labels, band_names=np.array(BANDS))
 
 
-def measure(checkouts: Sequence[Checkout], rounds: int, draws: int) -> dict[str, list[float]]:
-    """Figures of each checkout by row; the checkouts take turns."""
+def measure(checkouts: Sequence[Checkout], rounds: int, draws: int) -> dict[str, list[float | None]]:
+    """Figures of each checkout by row, None for a row that it does not have; the checkouts take turns."""
     times: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in checkouts])
     for _ in range(rounds):
         for row, line in COMMANDS.items():
             for place, checkout in enumerate(checkouts):
+                if not checkout.has(row):
+                    continue
                 times[TORCH][place].append(checkout.run(["-c", TORCH]))
                 times[row][place].append(checkout.call(line))
                 print(f"{checkout.root.name}: {row}: {times[row][place][-1]:.2f} s", file=sys.stderr, flush=True)
     for place, checkout in enumerate(checkouts):
         for row, value in checkout.steps(draws).items() if draws else ():
             times[row][place].append(value)
-    return {row: [median(values) for values in of] for row, of in times.items()}
+    return {row: [median(values) if values else None for values in of] for row, of in times.items()}
 
 
-def table(names: Sequence[str], figures: dict[str, list[float]]) -> str:
-    """The figures in Markdown, in seconds but for ratios."""
+def table(names: Sequence[str], figures: dict[str, list[float | None]]) -> str:
+    """The figures in Markdown, in seconds but for ratios; `-` for a row that a checkout does not have."""
     lines = [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
-    lines += [f"| {row} | {' | '.join(f'{value:.2f}' for value in values)} |" for row, values in figures.items()]
+    for row, values in figures.items():
+        shown = ("-" if value is None else f"{value:.2f}" for value in values)
+        lines.append(f"| {row} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
