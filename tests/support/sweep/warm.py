@@ -71,6 +71,16 @@ class Ended:
         return lines[0] if one else ""
 
 
+def _outputs(folder: Path) -> list[Path]:
+    """Make empty files for what a command prints."""
+    files = []
+    for name in ("out-", "err-"):
+        descriptor, file = tempfile.mkstemp(dir=folder, prefix=name)
+        os.close(descriptor)  # thousands of commands are started
+        files.append(Path(file))
+    return files
+
+
 class Warm:
     """Process with everything imported, in which commands are started; use it as a context."""
 
@@ -95,7 +105,7 @@ class Warm:
             text=True,
         )
         theirs.close()
-        self.files = [Path(tempfile.mkstemp(dir=folder, prefix=name)[1]) for name in ("out-", "err-")]
+        self.files = _outputs(folder)
         self.began: dict[int, tuple[float, list[Path]]] = {}
         assert "ready" in self._answer()
 
@@ -115,7 +125,7 @@ class Warm:
 
     def start(self, call: Call, interruption: Interruption | None = None, *, modules: Path | None = None) -> int:
         """Start a command and return the id of its process."""
-        files = [Path(tempfile.mkstemp(dir=self.folder, prefix=name)[1]) for name in ("out-", "err-")]
+        files = _outputs(self.folder)
         env = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"} | {"OMP_NUM_THREADS": "1"}
         told = asdict(interruption) | {"root": str(interruption.root)} if interruption else None
         pid = int(
