@@ -23,6 +23,7 @@ Recipe = Literal["paper", "quick", "smoke"]
 Config = TypeVar("Config")
 
 OUTPUT, RESUME = "Folder of the results.", "Continue what is in the output folder."
+PATCHES = "Patches in a format of docs/data.md, such as So2Sat data, an .npz file, a folder of images or a scene."
 JSON = "Print the result as JSON."
 TENSORBOARD = "Also write the figures of each epoch for TensorBoard (needs `[tensorboard]`)."
 

@@ -40,8 +40,8 @@ class DataConfig:
     """The patches, and their split into parts.
 
     Attributes:
-        path: Path of the patches: So2Sat file or folder, `.npz` file, folder of images by class, scene (GeoTIFF, VRT,
-            netCDF, Zarr, product) or folder of scenes, or packed set.
+        path: Path of the patches, such as a So2Sat file or folder, an `.npz` file, a folder of images by class, a scene
+            (GeoTIFF, VRT, netCDF, Zarr, product), a folder of scenes, or a packed set; docs/data.md lists all formats.
         format: Name of a data format; `auto` detects it from the path.
         sensor: So2Sat arrays to read: Sentinel-2, Sentinel-1 or both.
         bands: Names of the bands to keep, in this order; all bands if empty.

@@ -19,9 +19,8 @@ class SearchConfig:
     Attributes:
         strategy: Method that samples and trains the architecture: `gdas` is the paper's; docs/strategies.md describes
             each.
-        objective: Cost of the network in the loss with setting C: `complexity` is the loss of the paper,
-            `augmented_lagrangian` brings the expected cost to just below the budgets, `auto` takes the second one if
-            there is a budget and the first one otherwise.
+        objective: Cost of the network in the loss with setting C; docs/budgets.md describes each. `auto` takes
+            `augmented_lagrangian` if there is a budget, and `complexity`, the loss of the paper, otherwise.
         complexity: Setting C: an objective on the cost of the network.
         search_depth: Setting D: search the depth of each block.
         epochs: Number of passes over the halves of the training part.

@@ -20,7 +20,7 @@ MOST_SHOWN = 60
 
 def build() -> Parser:
     """Make the parser of the command."""
-    from compactnas.cli.options import JSON, add_source_options
+    from compactnas.cli.options import JSON, PATCHES, add_source_options
     from compactnas.cli.parser import Parser
 
     parser = Parser(
@@ -29,7 +29,7 @@ def build() -> Parser:
         "Describe a set of patches: number of patches by class and group, statistics of the bands, warnings about "
         "unusual values, and a mosaic.",
     )
-    parser.add_argument("path", type=str, help="So2Sat data, .npz file, folder of images, scene or packed set.")
+    parser.add_argument("path", type=str, help=PATCHES)
     parser.add_argument("--mosaic", type=str, default="", help="Write an image with a row of patches for each class.")
     parser.add_argument("--json", action="store_true", help=JSON)
     add_source_options(parser)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """Make the parser of the command."""
-    from compactnas.cli.options import JSON
+    from compactnas.cli.options import JSON, PATCHES
     from compactnas.cli.parser import Parser
     from compactnas.config import DataConfig
 
@@ -27,7 +27,7 @@ def build() -> Parser:
         common=("--output", "--json", "--data.split", "--data.split-csv", "--data.test-fraction", "--data.block-m"),
         writes_file=True,
     )
-    parser.add_argument("path", type=str, help="So2Sat data, .npz file, folder of images, scene or packed set.")
+    parser.add_argument("path", type=str, help=PATCHES)
     parser.add_argument("-o", "--output", type=str, default="", help="Also write the result with all pairs as JSON.")
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_class_arguments(DataConfig, "data", skip={"path"})

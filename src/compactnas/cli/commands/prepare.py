@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """Make the parser of the command."""
-    from compactnas.cli.options import add_source_options
+    from compactnas.cli.options import PATCHES, add_source_options
     from compactnas.cli.parser import Parser
     from compactnas.config import PixelDtype
 
@@ -24,7 +24,7 @@ def build() -> Parser:
         "Convert patches to a packed set: memory-mapped files from which batches are read fast. To continue after an "
         "interruption, give the same command again.",
     )
-    parser.add_argument("source", type=str, help="So2Sat file or folder, .npz file, or folder of images.")
+    parser.add_argument("source", type=str, help=PATCHES)
     parser.add_argument("destination", type=str, help="Folder of the packed set.")
     parser.add_argument("--dtype", type=PixelDtype, default="auto", help="Data type of the stored pixels.")
     add_source_options(parser)
