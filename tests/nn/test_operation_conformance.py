@@ -99,6 +99,24 @@ def convolution(run: Callable[[nn.Conv2d, Tensor], Tensor]) -> Operation:
     )
 
 
+INVERTED = OPERATIONS["mb_k3_e2"]
+
+
+def reduced(run: Callable[[nn.Module, State, EdgeWeight | None, int], Tensor]) -> Operation:
+    """An inverted residual whose form at stride 2 runs the right module in a wrong way."""
+
+    class Reduction(nn.Module):
+        def __init__(self, channels: int, outputs: int, norm: Norm) -> None:
+            super().__init__()
+            assert INVERTED.build_reduction is not None
+            self.right = INVERTED.build_reduction(channels, outputs, norm)
+
+        def forward(self, state: State, weight: EdgeWeight | None = None, channels: int = 0) -> Tensor:
+            return run(self.right, state, weight, channels)
+
+    return replace(INVERTED, build_reduction=Reduction)
+
+
 SEPARABLE = OPERATIONS["sep_conv_3x3"]
 MISTAKES: dict[str, tuple[Operation, Check]] = {
     "halves the map": (planted(lambda x, weight: F.max_pool2d(x, 2)), checks.check_shape),
@@ -137,6 +155,22 @@ MISTAKES: dict[str, tuple[Operation, Check]] = {
     "mixes patches": (planted(lambda x, weight: x - x.mean(dim=0, keepdim=True)), checks.check_patches_alone),
     "hides its weights": (replace(SEPARABLE, parameters=lambda channels: 0), checks.check_has_weights),
     "runs at its full width alone": (convolution(lambda layer, x: layer(x)), checks.check_narrow),
+    "keeps the side in a reduction": (
+        reduced(lambda right, state, weight, channels: F.interpolate(right(state, weight, channels), scale_factor=2)),
+        checks.check_reduction,
+    ),
+    "keeps the channels in a reduction": (
+        replace(INVERTED, build_reduction=lambda channels, outputs, norm: INVERTED.build(channels, norm)),
+        checks.check_reduction,
+    ),
+    "ignores the weight in a reduction": (
+        reduced(lambda right, state, weight, channels: right(state, None, channels)),
+        checks.check_weight_of_edge,
+    ),
+    "gives all channels of a reduction": (
+        reduced(lambda right, state, weight, channels: right(state, weight)),
+        checks.check_narrow,
+    ),
     "branches on values": (planted(lambda x, weight: x if bool(x.sum() > 0) else 2 * x), checks.check_export),
     "has no label": (replace(SEPARABLE, label=""), checks.check_drawing),
     "has no colour": (replace(SEPARABLE, colours=("#0072b2", "")), checks.check_drawing),
