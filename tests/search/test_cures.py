@@ -23,7 +23,7 @@ from compactnas.search.strategies._beta_decay import beta_decay
 from compactnas.search.strategies.gdas import Gdas
 from compactnas.space.search_space import Space
 
-DECAYING = ("darts", "darts_second_order", "snas", "gdas", "gdas_nas_bench_201", "gdas_nasnet")
+DECAYING = tuple(name for name in STRATEGIES if "beta_decay" in STRATEGIES[name].options)
 
 
 @pytest.fixture(scope="module")

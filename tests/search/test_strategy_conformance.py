@@ -73,6 +73,21 @@ class DetachedPenalty(WithPenalty):
         return progress * architecture.alpha.detach().logsumexp(dim=-1).mean()
 
 
+class DetachedDecay(Darts):
+    """Plants the same mistake in a penalty that an option turns on."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        penalty = super().penalty(architecture, draw, progress)
+        return None if penalty is None else penalty.detach()
+
+
+class WithoutDecay(Darts):
+    """Plants an option without an effect."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        return None
+
+
 class WritingPenalty(WithPenalty):
     """Plants a penalty that changes alpha."""
 
@@ -94,6 +109,8 @@ class TwiceThePasses(Darts):
         (NoGradient, "gradient"),
         (FirstEdgeAlone, "gradient"),
         (DetachedPenalty, "penalty"),
+        (DetachedDecay, "penalty"),
+        (WithoutDecay, "penalty"),
         (WritingPenalty, "penalty"),
         (TwiceThePasses, "passes"),
     ],

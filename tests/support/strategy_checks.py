@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -126,15 +127,18 @@ def check_penalty(cls: type[Strategy], patches: Path) -> None:
     with torch.no_grad():
         architecture.alpha.mul_(1000)  # decided, so that a gradient at even probabilities does not vanish
     before = [choice.detach().clone() for choice in architecture.parameters()]
-    strategy = cls.build(SearchConfig())
-    draw = strategy.draw(architecture, 1.0, torch.Generator().manual_seed(0), gradient=True)
-    for progress in (0.0, 0.5, 1.0):
+    decay = [SearchConfig(beta_decay=5.0, alpha_weight_decay=0.0)] if "beta_decay" in cls.options else []
+    for config, progress in product((SearchConfig(), *decay), (0.0, 0.5, 1.0)):
+        strategy = cls.build(config)
+        draw = strategy.draw(architecture, 1.0, torch.Generator().manual_seed(0), gradient=True)
         penalty = strategy.penalty(architecture, draw, progress)
-        assert penalty is None or (penalty.shape == () and penalty.device.type == "cpu" and bool(penalty.isfinite())), (
-            "a penalty is one finite number"
-        )
         assert all(map(torch.equal, before, architecture.parameters())), "the penalty writes into the architecture"
-        if penalty is not None and float(penalty.detach()):
+        if penalty is None:
+            assert not (config.beta_decay and progress), "search.beta_decay adds no penalty"
+            continue
+        is_number = penalty.shape == () and penalty.device.type == "cpu" and bool(penalty.isfinite())
+        assert is_number, "a penalty is one finite number"
+        if float(penalty.detach()):
             assert penalty.requires_grad, "the penalty is detached from the architecture"
             gradients = torch.autograd.grad(penalty, list(architecture.parameters()), allow_unused=True)
             assert any(one is not None and bool(one.any()) for one in gradients), "the penalty has no gradient"
