@@ -73,6 +73,18 @@ class HalfTheExcess(AugmentedLagrangian):
         return (AugmentedLagrangian._excess(budget, architecture) + 1) / 2 - 1
 
 
+class FirstBudgetAlone(AugmentedLagrangian):
+    """Plants an objective that knows one budget."""
+
+    @classmethod
+    def build(cls, context: ObjectiveContext) -> AugmentedLagrangian:
+        return cls(context.budgets[:1])
+
+    def loss(self, architecture: Architecture, draw: Draw | None = None) -> Tensor:
+        (excess,) = (self._excess(budget, architecture) for budget in self.budgets)
+        return excess.clamp_min(0)
+
+
 class MovesInTheLoss(AugmentedLagrangian):
     """Plants a loss that changes the objective."""
 
@@ -89,6 +101,7 @@ class MovesInTheLoss(AugmentedLagrangian):
         (HalfTheCost, "scale"),
         (NoCost, "scale"),
         (HalfTheExcess, "scale"),
+        (FirstBudgetAlone, "every_budget"),
         (MovesInTheLoss, "pure"),
     ],
 )

@@ -115,6 +115,20 @@ def check_scale(cls: type[CostObjective]) -> None:
     assert 0.85 * most < cost < 1.02 * most, f"an expected cost of {cost / most:.3f} of the budget"
 
 
+def check_every_budget(cls: type[CostObjective]) -> None:
+    """Check that a budget that is exceeded counts beside one that is not, in either order."""
+    if not cls.needs_budget:
+        return
+    architecture = architecture_of()
+    draw, cost = draw_of(architecture), float(expected_cost(TABLE, architecture).detach())
+    budgets = Budget("macs", most_of(architecture), TABLE), Budget("macs", 2 * cost, TABLE)
+    for given in (budgets, budgets[::-1]):
+        config = SearchConfig(max_macs=budgets[0].most, complexity_weight=1.0)
+        loss = cls.build(ObjectiveContext(config, SPACE, TABLE, given)).loss(architecture, draw)
+        (gradient,) = torch.autograd.grad(loss, architecture.alpha)
+        assert bool(gradient.any()), "a budget that is exceeded does not count"
+
+
 def certain_loss(cls: type[CostObjective], operation: str) -> float:
     """Return the loss of an architecture that is certain of one operation; check that it is its network's cost."""
     architecture = architecture_of(0.0)
