@@ -76,3 +76,22 @@ def test_a_near_miss_is_suggested(letters: Registry[int]) -> None:
 def test_names_need_no_torch() -> None:
     code = "import sys, compactnas.registry; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+DESCRIBED = """
+import sys
+from compactnas.data.formats import FORMATS
+from compactnas.nn.baselines import BASELINES
+from compactnas.space.layouts import LAYOUTS
+from compactnas.space.operation_specs import OPERATIONS
+for registry in (OPERATIONS, BASELINES, LAYOUTS, FORMATS):
+    for name in registry:
+        registry[name]
+        assert "torch" not in sys.modules, f"{registry.kind} {name} imports torch; import it through `deferred`"
+"""
+
+
+def test_entries_that_reports_read_need_no_torch() -> None:
+    """Reports, `inspect`, `prepare` and `leakage` read labels, colours and formats without it."""
+    done = subprocess.run([sys.executable, "-c", DESCRIBED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
