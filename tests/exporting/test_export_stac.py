@@ -16,7 +16,8 @@ from support.exported import SPECS, TASK
 from support.injection import HOST, NAMES
 
 from compactnas import lcz
-from compactnas.exporting.names import INT8, ONNX, PROGRAM, WEIGHTS
+from compactnas.exporting.formats import FORMATS
+from compactnas.exporting.names import ONNX
 from compactnas.exporting.parity import Parity, Rows
 from compactnas.exporting.stac import CLASSIFICATION, MLM, write_item
 from compactnas.nn.registry import build
@@ -30,8 +31,8 @@ MLM_1_4, CLASSES_1_1 = MLM.replace("v1.6.0", "v1.4.0"), CLASSIFICATION.replace("
 @pytest.fixture
 def item(tmp_path: Path) -> dict[str, Any]:
     spec = replace(SPECS["paper"], classes=17)
-    for name in (ONNX, INT8, PROGRAM, WEIGHTS):
-        (tmp_path / name).write_bytes(b"x" * 10)
+    for known in FORMATS.values():
+        (tmp_path / known.file).write_bytes(b"x" * 10)
     task = replace(TASK, classes=lcz.NAMES, lcz=True)
     write_item(tmp_path, spec, build(spec), task, Parity("a world", Rows("test", 24), 0.5), MADE)
     found: dict[str, Any] = json.loads((tmp_path / "item.json").read_text())
@@ -55,7 +56,8 @@ def test_the_item_describes_what_goes_in_and_comes_out(item: dict[str, Any]) -> 
     assert re.fullmatch(r"\d+\.\d+\.\d+(\+[0-9A-Za-z.-]+)?", says["mlm:framework_version"]), torch.__version__
     assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_.-]+[a-zA-Z0-9]", says["mlm:name"])
     models = [asset for asset in item["assets"].values() if "mlm:model" in asset["roles"]]
-    assert len(models) == 4 and all(asset["mlm:artifact_type"] and asset["file:size"] == 10 for asset in models)
+    assert len(models) == len(FORMATS)
+    assert all(asset["mlm:artifact_type"] and asset["file:size"] == 10 for asset in models)
     assert all(asset["href"].startswith("./") for asset in item["assets"].values())
 
 
