@@ -48,6 +48,13 @@ class NoGradient(Darts):
         return draw._replace(sample=draw.sample._replace(mixture=mixture._replace(weights=mixture.weights.detach())))
 
 
+class PenaltyAlone(NoGradient):
+    """Plants the same mistake in a strategy whose penalty trains alpha."""
+
+    def penalty(self, architecture: Architecture, draw: Draw, progress: float) -> Tensor | None:
+        return progress * architecture.alpha.logsumexp(dim=-1).mean()
+
+
 class FirstEdgeAlone(Darts):
     """Plants a draw in which only the first edge learns."""
 
@@ -107,6 +114,7 @@ class TwiceThePasses(Darts):
     [
         (MissingEdge, "samples"),
         (NoGradient, "gradient"),
+        (PenaltyAlone, "gradient"),
         (FirstEdgeAlone, "gradient"),
         (DetachedPenalty, "penalty"),
         (DetachedDecay, "penalty"),
