@@ -69,8 +69,10 @@ SHOWN = ("get_text", "get_position", "get_array", "get_xydata", "get_offsets", "
 
 def _parts(figure: Any) -> list[str]:
     """Describe the parts of a figure by their data, texts, places and colours."""
+    from matplotlib.offsetbox import OffsetBox
+
     found = [repr(tuple(figure.get_size_inches()))]
-    for artist in figure.findobj():
+    for artist in figure.findobj(lambda artist: not isinstance(artist, OffsetBox)):  # its parts are found as well
         values = [getattr(artist, name)() for name in SHOWN if hasattr(artist, name)]
         told = [value.tobytes() if hasattr(value, "tobytes") else str(value) for value in values]
         found.append(f"{type(artist).__name__} {told}")
