@@ -145,6 +145,8 @@ def random_search_stage(
     write_splits(folder / "search", {"weights": parts[0], "architecture": parts[1]})
     table = folder / "search" / "candidates.jsonl"
     rows = read_rows(table, "remove the folder to search again") if table.exists() else []
+    if rows:
+        _remove_checkpoints(_candidate(folder, len(rows) - 1))  # a kill may have come before it
     while (genotype := _draw(config, like, sizes, rows)) is not None:
         macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
         seed = _seed(config.seed, len(rows))
@@ -164,7 +166,7 @@ def random_search_stage(
             fabric,
             channels_last=config.machine.channels_last,
         )
-        own = folder / "search" / "candidates" / f"{len(rows):04d}"
+        own = _candidate(folder, len(rows))
         last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
         _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
         rows.append(
@@ -172,12 +174,20 @@ def random_search_stage(
             | {"genotype": genotype.to_values()}
         )
         write_rows(table, rows)
-        for file in (own / "train").glob(PATTERN):
-            file.unlink()
+        _remove_checkpoints(own)
     best = max(rows, key=lambda row: float(row["accuracy"]))
     found = Genotype.from_values(best["genotype"], str(table))
     write_bytes(folder / "genotype.json", found.to_json().encode())
     return found
+
+
+def _candidate(folder: Path, number: int) -> Path:
+    return folder / "search" / "candidates" / f"{number:04d}"
+
+
+def _remove_checkpoints(candidate: Path) -> None:
+    for file in (candidate / "train").glob(PATTERN):
+        file.unlink()
 
 
 def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) -> Genotype | None:
