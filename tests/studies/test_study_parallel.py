@@ -20,7 +20,8 @@ from support.study_files import write_study
 from compactnas.cli import main
 from compactnas.errors import UserError
 from compactnas.runs.checkpoints import PATTERN
-from compactnas.studies import expand, jobs_at_once, parallel, read_study, run_study_in_processes
+from compactnas.studies import expand, jobs_at_once, read_study, run_study_in_processes
+from compactnas.training import side_by_side, workers
 
 FEW: dict[str, Any] = {
     "splits": ["official"],
@@ -103,7 +104,7 @@ def interrupted(
         The exit code, and the processes of the jobs.
     """
     file = write_study(where, **FEW | {"search": {"epochs": 500, "batch_size": 16}})
-    root, wait, jobs, before = where / "out", parallel.wait, list[BaseProcess](), active_children()
+    root, wait, jobs, before = where / "out", workers.wait, list[BaseProcess](), active_children()
 
     def waiting(messages: Any) -> Any:
         if not jobs:
@@ -112,7 +113,7 @@ def interrupted(
             act(jobs[0])
         return wait(messages)
 
-    monkeypatch.setattr(parallel, "wait", waiting)
+    monkeypatch.setattr(workers, "wait", waiting)
     return main(["study", str(file), "--output", str(root), *TWO]), jobs
 
 
@@ -156,7 +157,7 @@ def test_as_many_as_cores_and_memory_allow(tmp_path: Path, monkeypatch: pytest.M
     assert jobs_at_once(study) == torch.get_num_threads() == 1
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     memory = tmp_path / "meminfo"
-    monkeypatch.setattr(parallel, "MEMORY", memory)
+    monkeypatch.setattr(side_by_side, "MEMORY", memory)
     assert jobs_at_once(study) == 8  # a system that does not tell its memory
     for gib, jobs in ((100, 8), (5.5, 5), (0.2, 1)):
         memory.write_text(f"MemTotal: 1 kB\nMemAvailable:  {int(gib * 2**20)} kB\n")

@@ -69,6 +69,24 @@ def add_budgets(parser: Parser) -> None:
         add_alias(parser, name, (option,), float, f"Short for {option.replace('_', '-')}; 20M means 20000000.")
 
 
+def add_processes(parser: Parser, what: str) -> None:
+    """Add the number of jobs or trainings that run at a time."""
+    text = f"Number of {what} to run at a time on this machine; 0 runs one for each core, or one on a GPU."
+    parser.add_argument("--processes", type=int, default=0, help=text)
+
+
+def processes_of(options: Namespace) -> int:
+    """Return the number of jobs or trainings at a time.
+
+    Raises:
+        UserError: It is negative.
+    """
+    found: int = options.processes
+    if found < 0:
+        raise UserError(f"--processes: {found} is negative; give 0 (one for each core) or more")
+    return found
+
+
 def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace, RunConfig]:
     """Parse the options of a run.
 

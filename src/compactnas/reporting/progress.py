@@ -72,6 +72,11 @@ class RichListener:
             self._warned.add(text)
             self._print(f"warning: {text}", style="yellow")
 
+    def note(self, text: str) -> None:
+        """Show that a part of the stage is done, as a plain line; on a terminal the bar shows it."""
+        if not self._console.is_terminal:
+            self._print(f"{self._stage}: {text}")
+
     def end(self) -> None:
         """End the stage, finished or not; may be called twice."""
         if self._live is not None:

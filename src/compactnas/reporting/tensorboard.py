@@ -44,6 +44,9 @@ class TensorBoard:
     def warn(self, text: str) -> None:
         self.inner.warn(text)
 
+    def note(self, text: str) -> None:
+        self.inner.note(text)
+
     def end(self) -> None:
         self.logger.finalize("success")  # only closing writes the events that are still in the logger's queue
         self.inner.end()

@@ -37,6 +37,9 @@ class Listener(Protocol):
     def warn(self, text: str) -> None:
         """Report a warning that is important for the results."""
 
+    def note(self, text: str) -> None:
+        """Report that a part of a stage has finished."""
+
     def end(self) -> None:
         """The stage has ended."""
 
@@ -48,6 +51,7 @@ class Silent:
     def step(self, metrics: dict[str, float]) -> None: ...
     def epoch(self, metrics: Row) -> None: ...
     def warn(self, text: str) -> None: ...
+    def note(self, text: str) -> None: ...
     def end(self) -> None: ...
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """Make the parser of the command."""
-    from compactnas.cli.options import TENSORBOARD
+    from compactnas.cli.options import TENSORBOARD, add_processes
     from compactnas.cli.parser import Parser
 
     parser = Parser(
@@ -33,12 +33,7 @@ def build() -> Parser:
     parser.add_argument("-o", "--output", type=str, default="", help="Folder of the study.")
     parser.add_argument("--plan", action="store_true", help="Print the jobs and their estimated times; run nothing.")
     parser.add_argument("--tensorboard", action="store_true", help=TENSORBOARD)
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=0,
-        help="Number of jobs to run at a time on this machine; 0 runs one for each core, or one on a GPU.",
-    )
+    add_processes(parser, "jobs")
     parser.add_argument("--ray", action="store_true", help="Run jobs in parallel on this machine with Ray.")
     parser.add_argument("--ray-address", type=str, default="", help="Address of a Ray cluster, HOST:PORT or `auto`.")
     parser.add_argument(
@@ -120,13 +115,13 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import processes_of
+
     parser = build()
     options = parser.parsed(parser.words(argv))
     if not options.output:
         raise UserError("no folder for the study; name one with --output")
-    if options.processes < 0:
-        raise UserError(f"--processes: {options.processes} is negative; give 0 (one for each core) or more")
-    if options.processes and (options.ray or options.ray_address):
+    if processes_of(options) and (options.ray or options.ray_address):
         raise UserError("--processes: Ray shares out the jobs itself; leave out --processes, or use --ray-cpus")
     from compactnas.studies import plan, read_study
     from compactnas.studies.reporting import write_study_report

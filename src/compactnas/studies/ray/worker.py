@@ -196,6 +196,10 @@ class Log(Listener):
         self.warnings.append(text)
         self._write(f"warning: {text}")
 
+    def note(self, text: str) -> None:
+        """Log that a part of a stage is done."""
+        self._write(f"{self._stage}: {text}")
+
     def end(self) -> None:
         """Ignore the end of a stage."""
 
