@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from compactnas.config import RunConfig
+from compactnas.data import open_dataset
 from compactnas.errors import UserError
-from compactnas.io.jsonl import Row, read_rows, write_rows
+from compactnas.io.jsonl import Row, read_rows
 from compactnas.runs.checkpoints import PATTERN, CheckpointPolicy
+from compactnas.runs.folder import run_writer
+from compactnas.selection.config import SelectConfig
 from compactnas.selection.holdout import HoldOut
+from compactnas.selection.rung_table import Key, RungTable
+from compactnas.selection.searches import read_searches
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
+from compactnas.training.side_by_side import Crew, Sharing
 from compactnas.training.trainer import Training
+from compactnas.training.workers import ENDS_WITHIN_S, Work
 
 AGAIN = "remove the folder and select again"
 
@@ -28,7 +37,9 @@ def goes_on(scores: dict[int, float], eta: int) -> list[int]:
     return sorted(best[: max(1, len(best) // eta)])
 
 
-def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listener: Listener) -> list[float]:
+def halve(
+    genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listener: Listener, sharing: Sharing
+) -> list[float]:
     """Train candidates and drop the worst until the last rung is done. An interrupted call can be repeated.
 
     Each training continues from the previous rung, on the cosine schedule of the longer training. Each rung thus ends
@@ -39,38 +50,76 @@ def halve(genotypes: Sequence[Genotype], held_out: HoldOut, folder: Path, listen
         held_out: Patches for training and measuring the candidates.
         folder: Folder of the trainings, and of `halving.jsonl` with a row for each training of a rung.
         listener: Receives the progress.
+        sharing: Number of trainings at a time, and their threads.
 
     Returns:
         Score of each candidate: the epochs of its last rung plus its accuracy on the hold-out after them, so that a
         candidate that trained longer is better.
     """
     choice, file = held_out.choice, folder / "halving.jsonl"
-    done = {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)}
+    table = RungTable(file, {(int(row["candidate"]), int(row["epochs"])): row for row in _read(file)})
     alive, scores = list(range(len(genotypes))), dict[int, float]()
-    for rung, epochs in enumerate(rungs_of(choice.epochs, choice.eta, choice.rungs)):
-        for number in alive:
-            if (number, epochs) not in done:
-                accuracy = _train(genotypes[number], number, epochs, held_out, folder, listener)
-                done[number, epochs] = {"candidate": number, "rung": rung, "epochs": epochs, "accuracy": accuracy}
-                write_rows(file, list(done.values()))
-            scores[number] = epochs + float(done[number, epochs]["accuracy"])
-        left = goes_on({number: scores[number] for number in alive}, choice.eta)
-        if rung + 1 == choice.rungs or len(alive) == 1:
-            left = []
-        for number in set(alive) - set(left):
-            for checkpoint in (_own(folder, number) / "train").glob(PATTERN):
-                checkpoint.unlink(missing_ok=True)
-        if not left:
-            break
-        alive = left
+    with _crew(held_out, folder, listener, sharing) as crew:
+        for rung, epochs in enumerate(rungs_of(choice.epochs, choice.eta, choice.rungs)):
+            tasks = [_Task(genotypes[number], number, rung, epochs) for number in alive]
+            table.fill(crew, f"halving, to epoch {epochs}", tasks)
+            for number in alive:
+                scores[number] = epochs + float(table.rows[number, epochs]["accuracy"])
+            left = goes_on({number: scores[number] for number in alive}, choice.eta)
+            if rung + 1 == choice.rungs or len(alive) == 1:
+                left = []
+            for number in set(alive) - set(left):
+                for checkpoint in (_own(folder, number) / "train").glob(PATTERN):
+                    checkpoint.unlink(missing_ok=True)
+            if not left:
+                break
+            alive = left
     return [scores[number] for number in range(len(genotypes))]
 
 
-def _train(genotype: Genotype, number: int, epochs: int, held_out: HoldOut, folder: Path, listener: Listener) -> float:
-    """Train a candidate up to a number of epochs, and return its accuracy on the hold-out."""
-    name = f"candidate {number}, to epoch {epochs}"
-    _, rows = train_short(genotype, epochs, held_out, _own(folder, number), listener, name)
-    return float(rows[-1]["validation_oa"])
+@dataclass(frozen=True)
+class _Task:
+    """Training of a candidate to the end of a rung."""
+
+    genotype: Genotype
+    number: int
+    rung: int
+    epochs: int
+
+    @property
+    def name(self) -> str:
+        return f"candidate {self.number}, to epoch {self.epochs}"
+
+    @property
+    def key(self) -> Key:
+        return self.number, self.epochs
+
+    def row(self, result: float) -> Row:
+        return {"candidate": self.number, "rung": self.rung, "epochs": self.epochs, "accuracy": result}
+
+
+def _crew(held_out: HoldOut, folder: Path, listener: Listener, sharing: Sharing) -> Crew:
+    """Prepare to train candidates, in this process or in others that open the data and the searches again."""
+    searches = [search.folder for search in held_out.searches]
+    there = partial(_reopened, held_out.config, held_out.choice, searches, folder)
+    return Crew(sharing, partial(_trainer, held_out, folder), there, listener)
+
+
+def _reopened(config: RunConfig, choice: SelectConfig, searches: Sequence[Path], folder: Path) -> Work:
+    return _trainer(HoldOut.of(open_dataset(config.data), read_searches(searches), config, choice), folder)
+
+
+def _trainer(held_out: HoldOut, folder: Path) -> Work:
+    """Make the function that trains a candidate to the end of a rung and returns its accuracy on the hold-out."""
+    _ = held_out.teacher_probabilities  # now, so that the threads of a rung do not change them
+
+    def train(task: _Task, listener: Listener) -> float:
+        own = _own(folder, task.number)
+        with run_writer(own, wait_s=ENDS_WITHIN_S):
+            _, rows = train_short(task.genotype, task.epochs, held_out, own, listener, task.name)
+        return float(rows[-1]["validation_oa"])
+
+    return train
 
 
 def train_short(

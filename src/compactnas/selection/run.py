@@ -24,6 +24,7 @@ from compactnas.selection.holdout import HoldOut
 from compactnas.selection.rankings import RANKINGS
 from compactnas.selection.searches import read_searches
 from compactnas.training.runtime import Listener, Silent
+from compactnas.training.side_by_side import Sharing
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def select_stage(
     resume: bool = False,
     listener: Listener | None = None,
     data: Dataset | None = None,
+    processes: int = 1,
 ) -> Selected:
     """Rank candidates of finished searches. Writes `genotype.json`, the best by the last ranking, and `select/`.
 
@@ -63,6 +65,9 @@ def select_stage(
         resume: Continue an interrupted selection in this folder; its rankings may differ.
         listener: Receives the progress.
         data: Data of the config, if it is already open.
+        processes: Number of short trainings at a time; 0 runs one for each core of a CPU, as far as the memory reaches.
+            With more than one, each process opens the data of the config, and a script needs the usual guard of
+            `multiprocessing`, `if __name__ == "__main__"`.
 
     Raises:
         UserError: A folder holds no finished search, the searches or the data do not match, or no patches are held
@@ -72,7 +77,9 @@ def select_stage(
     if (folder / "search").exists():
         raise UserError(f"{folder}: holds a search; name a new folder for the selection")
     searches = read_searches(folders)
-    held_out = HoldOut.of(data or open_dataset(config.data), searches, config, choice)
+    data = data or open_dataset(config.data)
+    sharing = Sharing.on(data, config.data, config.machine, processes)
+    held_out = HoldOut.of(data, searches, config, choice)
     if "supernet" in choice.by:
         _look_at_supernets(held_out, listener)
     candidates = make_candidates(searches, choice.candidates, config.seed, held_out.budgets, choice.random)
@@ -84,7 +91,7 @@ def select_stage(
         if len(candidates) < choice.candidates:
             listener.warn(f"{len(candidates)} candidates: the searches have no more within the budgets")
         write_splits(own, {"train": held_out.train, "holdout": held_out.rows})
-        table = _Table(own / "table.jsonl", candidates, held_out)
+        table = _Table(own / "table.jsonl", candidates, held_out, sharing.kept(own / "threads.json"))
         for name in choice.by:
             table.rank(name, listener)
         scores = {name: [row["scores"][name] for row in table.rows] for name in choice.by}
@@ -102,8 +109,9 @@ def select_stage(
 class _Table:
     """Candidates with their scores, written to disk after each score."""
 
-    def __init__(self, file: Path, candidates: Sequence[Candidate], held_out: HoldOut) -> None:
+    def __init__(self, file: Path, candidates: Sequence[Candidate], held_out: HoldOut, sharing: Sharing) -> None:
         self.file, self.candidates, self.held_out = file, candidates, held_out
+        self.sharing = sharing
         costs = [held_out.cost(candidate.genotype) for candidate in candidates]
         self.rows: list[Row] = [
             {"candidate": number, "macs": cost.macs, "parameters": cost.parameters, "scores": {}} | candidate.to_json()
@@ -124,9 +132,8 @@ class _Table:
         open_rows = [row for row in self.rows if name not in row["scores"]]
         if ranking.score is None:
             if open_rows:
-                for row, score in zip(
-                    self.rows, halve(genotypes, self.held_out, self.file.parent, listener), strict=True
-                ):
+                scores = halve(genotypes, self.held_out, self.file.parent, listener, self.sharing)
+                for row, score in zip(self.rows, scores, strict=True):
                     self._put(row, name, score)
                 write_rows(self.file, self.rows)
             return

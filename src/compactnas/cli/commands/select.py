@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """Make the parser of the command."""
+    from compactnas.cli.options import add_processes
     from compactnas.cli.parser import BUDGETS, Parser
     from compactnas.cli.searches import COMMON, add_search_options
     from compactnas.selection.config import NAMES, SelectConfig
@@ -28,10 +29,11 @@ def build() -> Parser:
         "Rank candidates of one or several searches on held-out patches and select the best: the derived networks, "
         "those derived after each epoch, and samples. The last ranking decides. Options for data, budgets, training "
         "and compute that you leave out are taken from the first run.",
-        common=(*COMMON, *BUDGETS, "--by", "--candidates", "--random"),
+        common=(*COMMON, *BUDGETS, "--by", "--candidates", "--random", "--processes"),
         required=("--output",),
     )
     add_search_options(parser, budgets=True)
+    add_processes(parser, "short trainings")
     parser.add_argument(
         "--by", type=str, default=",".join(NAMES), help="Rankings, separated by commas; the last one decides."
     )
@@ -41,10 +43,12 @@ def build() -> Parser:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.options import processes_of
     from compactnas.cli.searches import parse_with_searches
     from compactnas.selection.config import SelectConfig
 
     options, config = parse_with_searches(build, argv)
+    processes = processes_of(options)
     by = tuple(name.strip() for name in options.by.split(","))
     choice = SelectConfig(by=by, **{name: options[name] for name in asdict(SelectConfig()) if name != "by"})
     from compactnas.reporting.progress import RichListener
@@ -52,7 +56,9 @@ def main(argv: list[str]) -> int:
 
     folder = Path(options.output)
     folders = [Path(run) for run in options.run]
-    selected = select_stage(config, choice, folders, folder, resume=options.resume, listener=RichListener())
+    selected = select_stage(
+        config, choice, folders, folder, resume=options.resume, listener=RichListener(), processes=processes
+    )
     if options.json:
         print(json.dumps({"winner": selected.rows[selected.winner], "agreements": selected.agreements}, indent=2))
     else:
