@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from support.find_files import CHOICE, PLAN, TIMED, WORDS, find_config, options_of, write_places
+from support.find_files import CHOICE, PLAN, SAME, TIMED, WORDS, find_config, options_of, write_places
 from support.forking import Forked, finish
 from support.tiny import Killed, Killer, write_patches
 
@@ -34,13 +34,6 @@ from compactnas.io.jsonl import read_rows
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import read_config
 from compactnas.training.runtime import Silent
-
-SAME = (
-    *("genotype.json", "model.safetensors", "evaluation.json", "train/metrics.jsonl"),
-    *("find/candidates.jsonl", "find/ranking.jsonl", "find/halving/rungs.jsonl", "find/halving/ensemble.json"),
-    *("find/plan.json", "find/result.json", "find/report.txt", "find/folds.npz"),
-    *("find/searches/0/search/metrics.jsonl", "find/searches/1/genotype.json"),
-)
 
 
 class Counting(Silent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heapreplace
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +51,28 @@ def simulated(plan: Plan, speed: Speed, sizes: Sizes) -> float:
     def spend(seconds: float) -> None:
         clock.now += seconds
 
-    for _ in range(plan.searches):
-        for _ in range(plan.search_epochs):
-            for _ in range(sizes.search_steps):
-                spend(speed.search_step)
-            spend(speed.saving)
+    def spend_beside(jobs: list[float], longer: float) -> None:
+        if speed.processes == 1 or len(jobs) == 1:
+            spend(sum(jobs))
+            return
+        ends = [0.0] * speed.processes
+        for job in jobs:
+            heapreplace(ends, ends[0] + longer * job)
+        spend(max(ends))
+
+    search = plan.search_epochs * (sizes.search_steps * speed.search_step + speed.saving)
+    spend_beside([search] * plan.searches, speed.search_beside)
     for _ in range(plan.candidates):
         spend(speed.candidate)
     for _ in range(plan.candidates * plan.searches):
         spend(speed.network + (plan.calibration + min(plan.ranked_rows, sizes.fold_rows)) * speed.forward)
     alive, trained = list(range(plan.entrants)), 0
     for epochs in plan.rungs:
-        for _ in range(len(alive) * plan.folds):
-            spend(speed.network + 2 * sizes.fold_rows * speed.forward)
-            for _ in range(epochs - trained):
-                spend(sizes.fold_steps * speed.train_step + speed.saving)
-            if epochs == plan.rungs[-1]:
-                for _ in range(5):
-                    spend((sizes.fold_rows + 2048) * speed.forward)
+        training = speed.network + 2 * sizes.fold_rows * speed.forward
+        training += (epochs - trained) * (sizes.fold_steps * speed.train_step + speed.saving)
+        if epochs == plan.rungs[-1]:
+            training += 5 * (sizes.fold_rows + 2048) * speed.forward
+        spend_beside([training] * len(alive) * plan.folds, speed.train_beside)
         trained, alive = epochs, survivors({number: float(number) for number in alive}, control=0)
     spend(plan.teachers * 8 * sizes.rows * speed.forward)
     for _ in range(plan.epochs):
@@ -77,12 +82,19 @@ def simulated(plan: Plan, speed: Speed, sizes: Sizes) -> float:
 
 
 @given(
-    hours=st.floats(0.2, 30), pace=st.floats(0.1, 5), searches=st.sampled_from([None, 0, 1, 3]), folds=st.integers(2, 5)
+    hours=st.floats(0.2, 30),
+    pace=st.floats(0.1, 5),
+    searches=st.sampled_from([None, 0, 1, 3]),
+    folds=st.integers(2, 5),
+    processes=st.sampled_from([1, 2, 8]),
+    longer=st.floats(1, 2),
 )
 def test_a_plan_takes_its_hours_within_15_percent_on_a_fake_clock(
-    hours: float, pace: float, searches: int | None, folds: int
+    hours: float, pace: float, searches: int | None, folds: int, processes: int, longer: float
 ) -> None:
-    speed = Speed(*(pace * seconds for seconds in vars(SPEED).values()))
+    speed = replace(Speed(*(pace * seconds for seconds in list(vars(SPEED).values())[:6])), processes=processes)
+    if processes > 1:
+        speed = replace(speed, search_beside=longer, train_beside=1.5 * longer)
     sizes = replace(SIZES, folds=folds)
     choice = FindConfig(hours=hours, searches=min(searches, folds) if searches else searches, folds=folds)
     try:
@@ -173,3 +185,10 @@ def test_candidates_of_each_rung() -> None:
     assert replace(PLAN, entrants=20, rungs=(1, 3, 9)).alive == (20, 7, 3)
     assert survivors({5: 0.5, 6: 0.9, 7: 0.1, 8: 0.9, 9: 0.2, 2: 0.0}, control=2) == [2, 6, 8]
     assert survivors({1: 0.3, 2: 0.1}, control=1) == [1]
+
+
+def test_side_by_side_takes_as_many_rounds_as_needed() -> None:
+    speed = replace(SPEED, processes=4, search_beside=2.0, train_beside=3.0)
+    assert [speed.searches(count) for count in (0, 1, 2, 4, 5)] == [0, 1, 2, 2, 4]
+    assert [speed.trainings(count) for count in (1, 4, 9)] == [1, 3, 9]
+    assert [SPEED.trainings(count) for count in (0, 1, 7)] == [0, 1, 7]

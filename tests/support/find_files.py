@@ -71,3 +71,11 @@ WORDS = (
     "--train.batch-size 16 --max-macs 60k --folds 2"
 )
 """The same options on the command line."""
+
+SAME = (
+    *("genotype.json", "model.safetensors", "evaluation.json", "train/metrics.jsonl"),
+    *("find/candidates.jsonl", "find/ranking.jsonl", "find/halving/rungs.jsonl", "find/halving/ensemble.json"),
+    *("find/plan.json", "find/result.json", "find/report.txt", "find/folds.npz"),
+    *("find/searches/0/search/metrics.jsonl", "find/searches/1/genotype.json"),
+)
+"""Files of a find that must not differ after an interruption."""

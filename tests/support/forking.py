@@ -24,7 +24,7 @@ CONTEXT.set_forkserver_preload(
         *("lightning_fabric", "rasterio", "odc.stac", "pystac_client"),
         # Most commands import these late.
         *("compactnas.data.formats.scenes", "compactnas.data.formats.so2sat", "compactnas.cli.tables"),
-        *("compactnas.studies.forecast", "compactnas.studies.parallel"),
+        *("compactnas.studies.forecast", "compactnas.studies.parallel", "compactnas.finding.run"),
     ]
 )
 # The package starts its own processes from the same server, and names one module for it. If that came first, each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 
 from compactnas.errors import UserError
 from compactnas.finding.config import FindConfig
@@ -52,6 +53,9 @@ class Speed:
         network: Building such a network.
         candidate: Drawing or deriving a candidate.
         saving: Writing a checkpoint of a training.
+        processes: Number of searches or trainings at a time.
+        search_beside: How many times as long a search takes beside others as alone on all cores.
+        train_beside: The same of a training.
     """
 
     search_step: float
@@ -60,6 +64,21 @@ class Speed:
     network: float
     candidate: float
     saving: float
+    processes: int = 1
+    search_beside: float = 1.0
+    train_beside: float = 1.0
+
+    def searches(self, count: int) -> float:
+        """Wall time of some equal searches, in searches alone on all cores."""
+        return self._side_by_side(count, self.search_beside)
+
+    def trainings(self, count: int) -> float:
+        """Wall time of some equal trainings, in trainings alone on all cores."""
+        return self._side_by_side(count, self.train_beside)
+
+    def _side_by_side(self, count: int, longer: float) -> float:
+        alone = min(count, self.processes) <= 1
+        return float(count) if alone else ceil(count / self.processes) * longer
 
 
 @dataclass(frozen=True)
@@ -133,18 +152,20 @@ class Plan:
 def stage_seconds(plan: Plan, speed: Speed, sizes: Sizes) -> dict[str, float]:
     """Estimate the seconds of each stage."""
     epoch = sizes.search_steps * speed.search_step + speed.saving
-    seconds = {"searches": plan.searches * (plan.search_epochs * epoch + sizes.measured * speed.forward)}
+    search = plan.search_epochs * epoch + sizes.measured * speed.forward
+    seconds = {"searches": speed.searches(plan.searches) * search}
     seconds["candidates"] = plan.candidates * speed.candidate
     one = speed.network + (plan.calibration + min(plan.ranked_rows, sizes.fold_rows)) * speed.forward
     seconds["ranking"] = plan.searches * plan.candidates * one
     grown = [plan.rungs[0], *(after - before for before, after in pairwise(plan.rungs))]
     each = sizes.fold_steps * speed.train_step + speed.saving
     fixed = speed.network + 2 * sizes.fold_rows * speed.forward
-    seconds["halving"] = plan.folds * sum(
-        count * (epochs * each + fixed) for count, epochs in zip(plan.alive, grown, strict=True)
+    seconds["halving"] = sum(
+        speed.trainings(plan.folds * count) * (epochs * each + fixed)
+        for count, epochs in zip(plan.alive, grown, strict=True)
     )
-    averaging = plan.folds * plan.alive[-1] * 5 * (sizes.fold_rows + 2048) * speed.forward  # SWAD tries four starts
-    seconds["halving"] += averaging
+    averaging = 5 * (sizes.fold_rows + 2048) * speed.forward  # SWAD tries four starts
+    seconds["halving"] += speed.trainings(plan.folds * plan.alive[-1]) * averaging
     taught = (plan.teachers or sizes.teachers) * SYMMETRIES * sizes.rows * speed.forward
     last = (sizes.test_rows + 2048) * speed.forward
     seconds["training"] = plan.epochs * (sizes.steps * speed.train_step + speed.saving) + taught + last
@@ -191,14 +212,16 @@ def _sized(total: float, speed: Speed, sizes: Sizes, choice: FindConfig) -> Plan
     extra = sizes.measured * speed.forward
     searches = choice.searches
     if searches is None:
-        fitting = int(shares["searches"] / (GOOD_SEARCH * epoch + extra))
-        searches = min(max(1, fitting), sizes.folds)
+        most = shares["searches"] / (GOOD_SEARCH * epoch + extra)
+        affordable = [count for count in range(1, sizes.folds + 1) if speed.searches(count) <= most]
+        searches = max(affordable, default=1)
     searches = min(searches, sizes.folds)
     entrants, first, count = _halving(shares["halving"], speed, sizes, MOST_ENTRANTS if searches else MOST_RANDOM)
     search_epochs, candidates, controls = 0, entrants, 1
     if searches:
         least = max(LEAST_SEARCH, sizes.warmup + 2)
-        search_epochs = _between(least, (shares["searches"] / searches - extra) / epoch, MOST_SEARCH)
+        share = shares["searches"] / speed.searches(searches)
+        search_epochs = _between(least, (share - extra) / epoch, MOST_SEARCH)
         one = speed.network + (CALIBRATION + min(RANKED_ROWS, sizes.fold_rows)) * speed.forward
         wanted = shares["ranking"] / (searches * one + speed.candidate)
         candidates = max(_between(LEAST_CANDIDATES, wanted, MOST_CANDIDATES), 2 * entrants)
@@ -228,8 +251,9 @@ def _halving(seconds: float, speed: Speed, sizes: Sizes, most: int) -> tuple[int
 
     Many entrants and long rungs are balanced: about eight entrants for each epoch of the first rung.
     """
-    each = sizes.folds * (sizes.fold_steps * speed.train_step + speed.saving)
-    fixed = sizes.folds * (speed.network + 2 * sizes.fold_rows * speed.forward)
+    folds = sizes.folds * speed.train_beside / speed.processes  # as many trainings in a row, if all processes work
+    each = folds * (sizes.fold_steps * speed.train_step + speed.saving)
+    fixed = folds * (speed.network + 2 * sizes.fold_rows * speed.forward)
     best = (float("inf"), LEAST_ENTRANTS, 1, 2)
     for first in range(1, MOST_FIRST + 1):
         for count in (2, 3):

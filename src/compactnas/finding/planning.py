@@ -71,9 +71,10 @@ class TimedPlan:
             if raw["format"] != FORMAT:
                 raise ValueError(f"its format is {str(raw['format'])[:40]!r}, not {FORMAT!r}")
             seconds = {str(name): float(value) for name, value in raw["seconds"].items()}
-            speed = Speed(**{name: float(value) for name, value in raw["speed"].items()})
+            numbers: dict[str, Any] = {str(name): float(value) for name, value in raw["speed"].items()}
+            speed = Speed(**numbers | {"processes": int(numbers.get("processes", 1))})
             return cls(_plan(raw["plan"]), speed, seconds, float(raw["hours"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise UserError(f"{file}: not the plan of a find ({error}); {AGAIN}") from None
 
     def lines(self) -> list[str]:
@@ -91,7 +92,9 @@ class TimedPlan:
         }
         rows = [(name, what[name], self.seconds[name]) for name in what if self.seconds[name] or plan.searches]
         found = [f"{name:<11}{duration(seconds):>7}  {text}" for name, text, seconds in rows]
-        return [*found, f"{'together':<11}{duration(self.total):>7}  of {self.hours:g} h"]
+        several = self.speed.processes
+        beside = f"; searches and short trainings {several} at a time" * (several > 1)
+        return [*found, f"{'together':<11}{duration(self.total):>7}  of {self.hours:g} h{beside}"]
 
 
 def plan_for(setting: Setting, began: float) -> TimedPlan:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from compactnas.config import RunConfig
-from compactnas.data import Dataset
 from compactnas.errors import UserError
 from compactnas.finding.config import FindConfig
 from compactnas.finding.finals import final_config, ranked_finalists, train_winner
@@ -21,11 +19,10 @@ from compactnas.finding.ranking import entrants, rank
 from compactnas.finding.report import report
 from compactnas.finding.results import Found
 from compactnas.finding.rungs import ensemble_rights, run_rungs
+from compactnas.finding.searches import run_searches
 from compactnas.finding.setting import Setting
 from compactnas.io.atomic import read_json, write_bytes, write_json
-from compactnas.pipeline import search_stage
 from compactnas.runs.folder import first_difference, run_writer, start, write_splits
-from compactnas.selection.searches import FinishedSearch
 from compactnas.training.runtime import Listener, Silent
 
 OWN = "find"
@@ -78,6 +75,9 @@ def run_find(
         timed.write(own / PLAN)
         parts = {f"fold{number}": fold.parts["validation"] for number, fold in enumerate(setting.folds.each)}
         write_splits(own, parts, "folds.npz")
+        sharing = setting.sharing.kept(own / "threads.json")
+        if sharing != setting.sharing:
+            setting = replace(setting, sharing=sharing)
         found = _stages(setting, timed.plan, folder, listener)
         write_json(own / "result.json", found.to_json())
         write_bytes(own / "report.txt", "".join(f"{line}\n" for line in report(found)).encode())
@@ -93,7 +93,7 @@ def seconds_of(folder: Path) -> dict[str, float]:
 def _stages(setting: Setting, plan: Plan, folder: Path, listener: Listener) -> Found:
     own = folder / OWN
     with _timed(own, "searches"):
-        searches = [_search(setting, plan, number, own, listener) for number in range(plan.searches)]
+        searches = run_searches(setting, plan, own / "searches", listener)
     with _timed(own, "candidates"):
         candidates = make_pool(setting, plan, searches, own / "candidates.jsonl")
     if len(candidates) < plan.candidates:
@@ -109,17 +109,6 @@ def _stages(setting: Setting, plan: Plan, folder: Path, listener: Listener) -> F
         config = final_config(setting, plan, rows, own / "halving")
         evaluation = train_winner(setting, config, candidates[finalists[0]].genotype, folder, listener)
     return Found(plan, candidates, entered, scores, rows, ensemble, evaluation)
-
-
-def _search(setting: Setting, plan: Plan, number: int, own: Path, listener: Listener) -> FinishedSearch:
-    """Search without a fold, unless it is done."""
-    folder, config = own / "searches" / str(number), setting.config
-    if not (folder / "genotype.json").exists():
-        search = replace(config.search, epochs=plan.search_epochs, max_steps=0, stop_after=0)
-        given: RunConfig = replace(config, search=search, seed=config.seed + number)
-        data: Dataset = setting.folds.each[number]
-        search_stage(given, folder, resume=True, listener=listener, data=data)
-    return FinishedSearch.read(folder)
 
 
 def _require_same(file: Path, choice: FindConfig) -> None:

@@ -7,6 +7,7 @@ saved, because they choose the average of weights, and can teach.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,16 +21,20 @@ from compactnas.evaluation.evaluate import predict_best, probabilities
 from compactnas.finding.plan import ETA, Plan
 from compactnas.finding.pool import AGAIN
 from compactnas.finding.setting import Setting
+from compactnas.finding.side_by_side import crew
 from compactnas.finding.worth import Rights
 from compactnas.io.atomic import read_json, write_json
-from compactnas.io.jsonl import Row, read_rows, write_rows
+from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.registry import SEARCHED, ModelSpec
 from compactnas.runs.checkpoints import PATTERN
-from compactnas.runs.folder import load, save_model
+from compactnas.runs.folder import load, run_writer, save_model
 from compactnas.selection.candidates import Candidate
 from compactnas.selection.halving import train_short
 from compactnas.selection.holdout import HoldOut
+from compactnas.selection.rung_table import Key, RungTable
+from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
+from compactnas.training.workers import ENDS_WITHIN_S
 
 
 def run_rungs(
@@ -54,26 +59,53 @@ def run_rungs(
         A row for each training of a rung, with the counts of each group.
     """
     file = folder / "rungs.jsonl"
-    rows = read_rows(file, AGAIN) if file.exists() else []
-    done = {(int(row["rung"]), int(row["candidate"]), int(row["fold"])) for row in rows}
-    alive, control = list(entrants), next(iter(entrants))
-    for rung, epochs in enumerate(plan.rungs):
-        last = rung + 1 == len(plan.rungs)
-        for number in alive:
-            for fold in range(plan.folds):
-                if (rung, number, fold) not in done:
-                    own = place_of(folder, number, fold)
-                    name = f"rung {rung + 1} of {len(plan.rungs)}, candidate {number}, fold {fold + 1}"
-                    row = _train(setting, candidates[number], fold, epochs, own, listener, name, last=last)
-                    rows.append({"rung": rung, "epochs": epochs, "candidate": number, "fold": fold, **row})
-                    write_rows(file, rows)
-        left = [] if last else survivors(scores_of(rows, rung), control)
-        for number in set(alive) - set(left):
-            for fold in range(plan.folds):
-                for checkpoint in (place_of(folder, number, fold) / "train").glob(PATTERN):
-                    checkpoint.unlink(missing_ok=True)
-        alive = left
-    return rows
+    before = read_rows(file, AGAIN) if file.exists() else []
+    table = RungTable(file, {(int(row["rung"]), int(row["candidate"]), int(row["fold"])): row for row in before})
+    alive, control, rungs = list(entrants), next(iter(entrants)), len(plan.rungs)
+    with crew(setting, _train, listener) as trainers:
+        for rung, epochs in enumerate(plan.rungs):
+            last = rung + 1 == rungs
+            tasks = [
+                _Task(candidates[number].genotype, number, fold, rung, epochs, rungs, folder)
+                for number in alive
+                for fold in range(plan.folds)
+            ]
+            table.fill(trainers, f"rung {rung + 1} of {rungs}", tasks)
+            left = [] if last else survivors(scores_of(table.ordered, rung), control)
+            for number in set(alive) - set(left):
+                for fold in range(plan.folds):
+                    for checkpoint in (place_of(folder, number, fold) / "train").glob(PATTERN):
+                        checkpoint.unlink(missing_ok=True)
+            alive = left
+    return table.ordered
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Training of a candidate without a fold, to the end of a rung."""
+
+    genotype: Genotype
+    number: int
+    fold: int
+    rung: int
+    epochs: int
+    rungs: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"rung {self.rung + 1} of {self.rungs}, candidate {self.number}, fold {self.fold + 1}"
+
+    @property
+    def key(self) -> Key:
+        return self.rung, self.number, self.fold
+
+    @property
+    def last(self) -> bool:
+        return self.rung + 1 == self.rungs
+
+    def row(self, result: Row) -> Row:
+        return {"rung": self.rung, "epochs": self.epochs, "candidate": self.number, "fold": self.fold, **result}
 
 
 def survivors(scores: dict[int, float], control: int) -> list[int]:
@@ -96,28 +128,19 @@ def place_of(folder: Path, candidate: int, fold: int) -> Path:
     return folder / f"{candidate:03d}" / f"fold{fold}"
 
 
-def _train(
-    setting: Setting,
-    candidate: Candidate,
-    fold: int,
-    epochs: int,
-    folder: Path,
-    listener: Listener,
-    name: str,
-    *,
-    last: bool,
-) -> Row:
+def _train(setting: Setting, task: _Task, listener: Listener) -> Row:
     """Train a candidate to the end of a rung and count what is right in each held-out group."""
-    held_out = setting.held_out(fold, averaged=last)
-    training, rows = train_short(candidate.genotype, epochs, held_out, folder, listener, name)
-    found: Row = {"accuracy": rows[-1]["validation_oa"], "groups": count_rights(setting, held_out, training.result)}
-    if last:
-        if training.result is not training.network:
-            found["averaged_from"] = rows[-1]["averaged_from"]
-            found["last_weights"] = count_rights(setting, held_out, training.network)
-        facts = held_out.source.facts
-        spec = ModelSpec(SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, candidate.genotype)
-        save_model(folder, spec, training.result)
+    held_out, folder = setting.held_out(task.fold, averaged=task.last), place_of(task.folder, task.number, task.fold)
+    with run_writer(folder, wait_s=ENDS_WITHIN_S):
+        training, rows = train_short(task.genotype, task.epochs, held_out, folder, listener, task.name)
+        found: Row = {"accuracy": rows[-1]["validation_oa"], "groups": count_rights(setting, held_out, training.result)}
+        if task.last:
+            if training.result is not training.network:
+                found["averaged_from"] = rows[-1]["averaged_from"]
+                found["last_weights"] = count_rights(setting, held_out, training.network)
+            facts = held_out.source.facts
+            spec = ModelSpec(SEARCHED, len(facts.bands), len(facts.classes), facts.patch_px, task.genotype)
+            save_model(folder, spec, training.result)
     return found
 
 

@@ -28,6 +28,7 @@ from compactnas.selection.config import SelectConfig
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.searches import FinishedSearch
 from compactnas.training.runtime import make_fabric
+from compactnas.training.side_by_side import Sharing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -43,6 +44,7 @@ class Setting:
         data: Data as it was opened.
         folds: Folds of its training part.
         fabric: Device and precision.
+        sharing: Number of searches or short trainings at a time, and their threads.
     """
 
     config: RunConfig
@@ -50,22 +52,31 @@ class Setting:
     data: Dataset
     folds: Folds
     fabric: Fabric
+    sharing: Sharing
 
     @classmethod
-    def of(cls, config: RunConfig, choice: FindConfig, data: Dataset) -> Setting:
+    def of(cls, config: RunConfig, choice: FindConfig, data: Dataset, processes: int = 1) -> Setting:
         """Make the folds, and check that a network can be within the budget.
+
+        Args:
+            config: Config of the find.
+            choice: Options of the find.
+            data: Data of the config.
+            processes: Number of searches or short trainings at a time; 0 runs one for each core of a CPU, as far as the
+                memory reaches.
 
         Raises:
             UserError: There is no budget, no network is within it, or the data has no groups.
         """
         if config.machine.world_size > 1:
             raise UserError("machine.devices: find runs on one device; leave machine.devices and machine.nodes at 1")
+        sharing = Sharing.on(data, config.data, config.machine, processes)
         folds = make_folds(data, choice.folds, config.data.split_seed)
         if choice.searches and choice.searches > len(folds.each):
             raise UserError(
                 f"searches: {choice.searches} searches need as many folds, but there are {len(folds.each)}; give fewer"
             )
-        setting = cls(config, choice, data, folds, make_fabric(config.machine))
+        setting = cls(config, choice, data, folds, make_fabric(config.machine), sharing)
         if not setting.budgets:
             raise UserError(
                 "search.max_macs: find needs a budget; give --max-macs 20M, --max-parameters or --max-latency-ms"

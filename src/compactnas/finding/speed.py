@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -18,14 +19,15 @@ from compactnas.evaluation.evaluate import BATCH, probabilities
 from compactnas.finding.plan import Sizes, Speed
 from compactnas.finding.pool import random_networks
 from compactnas.finding.setting import Setting
+from compactnas.finding.side_by_side import crew
 from compactnas.runs.checkpoints import Checkpoints
 from compactnas.search.derivation import derive_within
 from compactnas.search.searcher import Searcher
 from compactnas.space.genotype import Genotype
+from compactnas.training.runtime import Listener, Silent
 from compactnas.training.trainer import Training
 
 Clock = Callable[[], float]
-Done = TypeVar("Done")
 
 WARM, LEAST = 2, 5
 """Steps before the timing, and least number of timed steps; sampled paths differ, so the mean counts."""
@@ -76,28 +78,56 @@ def measure_speed(
     candidate = (clock() - began) / NETWORKS
     trained = [_training(setting, genotype, least_s / NETWORKS, clock) for genotype in drawn]
     step, forward, network, saving = (sum(values) / NETWORKS for values in zip(*trained, strict=True))
-    search_step = seconds_a_step(_search_steps(setting), least_s, clock) if search else 0.0
-    return Speed(search_step, step, forward, network, candidate, saving)
+    search_step = seconds_a_step(_steps(_search(setting)), least_s, clock) if search else 0.0
+    alone = Speed(search_step, step, forward, network, candidate, saving)
+    if setting.sharing.processes == 1:
+        return alone
+    return _beside(setting, alone, dict(zip(drawn, (values[0] for values in trained), strict=True)), least_s)
+
+
+def _beside(setting: Setting, alone: Speed, steps: Mapping[Genotype, float], least_s: float) -> Speed:
+    """Measure how many times as long searches and trainings take side by side.
+
+    Args:
+        setting: Data, config and device of the find.
+        alone: Speed of each part of the work alone.
+        steps: Seconds of a step of each network alone.
+        least_s: Seconds to measure at least.
+    """
+    processes, found = setting.sharing.processes, dict[str, float]()
+    searches = min(processes, setting.choice.searches or len(setting.folds.each))
+    with crew(setting, _timed, Silent()) as timers:
+
+        def longer(networks: Sequence[Genotype | None], base: Sequence[float], least_s: float) -> float:
+            """Mean of the seconds of a step beside the others, divided by those alone."""
+            tasks = {f"process {number}": (network, least_s) for number, network in enumerate(networks)}
+            timers.do("timing", tasks, found.__setitem__, of=len(tasks))
+            return fmean(found[name] / one for name, one in zip(tasks, base, strict=True))
+
+        networks = list(islice(cycle(steps), processes))
+        base = [steps[network] for network in networks]
+        longer(networks, base, 0.0)  # each process opens its data, so that all begin at the same time afterwards
+        train = longer(networks, base, least_s)
+        timed = alone.search_step and searches > 1
+        search = longer([None] * searches, [alone.search_step] * searches, least_s) if timed else 1.0
+    return replace(alone, processes=processes, train_beside=train, search_beside=search)
+
+
+def _timed(setting: Setting, task: tuple[Genotype | None, float], listener: Listener) -> float:
+    """Seconds of a step of a network's training, or of a search without a network."""
+    genotype, least_s = task
+    trainer = _search(setting) if genotype is None else _network_in_training(setting, genotype)
+    return seconds_a_step(_steps(trainer), least_s)
 
 
 def _training(setting: Setting, genotype: Genotype, least_s: float, clock: Clock) -> tuple[float, float, float, float]:
     """Seconds of a step, of the prediction of a patch, of building a network, and of a checkpoint."""
     held_out = setting.held_out(0)
     began = clock()
-    network = held_out.network(genotype, 0)
+    held_out.network(genotype, 0)
     built = clock() - began
-    train = replace(setting.short_train, average_last=1.0 if setting.config.train.average_last else 0.0)
-    training = Training(
-        network,
-        train,
-        held_out.source,
-        held_out.train,
-        held_out.rows,
-        0,
-        setting.fabric,
-        channels_last=setting.config.machine.channels_last,
-    )
-    step = seconds_a_step(_synchronised(_epochs(training)), least_s, clock)
+    training = _network_in_training(setting, genotype)
+    step = seconds_a_step(_steps(training), least_s, clock)
     with TemporaryDirectory() as folder:
         began = clock()
         Checkpoints(Path(folder), 1).save(1, 0, {"rows": [], "step": 0, "state": training.state()})
@@ -111,9 +141,24 @@ def _training(setting: Setting, genotype: Genotype, least_s: float, clock: Clock
     return step, times[-1] / len(rows), built, saving
 
 
-def _search_steps(setting: Setting) -> Iterator[Any]:
+def _network_in_training(setting: Setting, genotype: Genotype) -> Training:
+    held_out = setting.held_out(0)
+    train = replace(setting.short_train, average_last=1.0 if setting.config.train.average_last else 0.0)
+    return Training(
+        held_out.network(genotype, 0),
+        train,
+        held_out.source,
+        held_out.train,
+        held_out.rows,
+        0,
+        setting.fabric,
+        channels_last=setting.config.machine.channels_last,
+    )
+
+
+def _search(setting: Setting) -> Searcher:
     config = setting.config
-    searcher = Searcher(
+    return Searcher(
         config.space,
         replace(config.search, warmup=0),
         setting.search_data(0),
@@ -121,17 +166,12 @@ def _search_steps(setting: Setting) -> Iterator[Any]:
         seed=config.seed,
         channels_last=config.machine.channels_last,
     )
-    return _synchronised(_epochs(searcher))
 
 
-def _epochs(trainer: Training | Searcher) -> Iterator[Any]:
+def _steps(trainer: Training | Searcher) -> Iterator[Any]:
+    """Run epochs without end, and wait for the GPU after each step."""
     while True:
-        yield from trainer.run_epoch(0)
-
-
-def _synchronised(steps: Iterator[Done]) -> Iterator[Done]:
-    """Wait for the GPU after each step."""
-    for step in steps:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        yield step
+        for step in trainer.run_epoch(0):
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            yield step

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def build() -> Parser:
     """Make the parser of the command."""
-    from compactnas.cli.options import JSON, add_alias, add_budgets
+    from compactnas.cli.options import JSON, add_alias, add_budgets, add_processes
     from compactnas.cli.parser import BUDGETS, PARTS, Parser
     from compactnas.finding.config import PLANNED, FindConfig, find_recipe
 
@@ -36,7 +36,8 @@ def build() -> Parser:
         "each stage was worth. The stages are sized so that all of them take the given hours on this machine.",
         common=(
             *("--data.path", "--output", "--hours", "--plan", "--plan-from", "--resume", "--seed", "--json"),
-            *("--searches", "--folds", "--threads", "--machine.device", "--data.split", "--train.teachers", *BUDGETS),
+            *("--searches", "--folds", "--threads", "--processes", "--machine.device", "--data.split"),
+            *("--train.teachers", *BUDGETS),
         ),
         required=("--data.path", "--output"),
     )
@@ -49,6 +50,7 @@ def build() -> Parser:
     )
     parser.add_argument("--json", action="store_true", help=JSON)
     parser.add_argument("--seed", type=int, default=0, help="Random seed.")
+    add_processes(parser, "searches or short trainings")
     add_alias(parser, "--threads", ("--machine.threads",), int, "Short for --machine.threads.")
     add_budgets(parser)
     parser.add_class_arguments(FindConfig, None)
@@ -62,6 +64,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     began = time.perf_counter()
     options, config, choice = _parse(argv)
+    from compactnas.cli.options import processes_of
     from compactnas.data import open_dataset
     from compactnas.finding.planning import TimedPlan, plan_for, require_fitting
     from compactnas.finding.run import OWN, PLAN, require_new, run_find, seconds_of
@@ -70,8 +73,9 @@ def main(argv: list[str]) -> int:
     from compactnas.reporting.run.page import write_report
 
     folder = Path(options.output)
+    processes = processes_of(options)
     require_new(folder, resume=options.resume)
-    setting = Setting.of(config, choice, open_dataset(config.data))
+    setting = Setting.of(config, choice, open_dataset(config.data), processes)
     kept = folder / OWN / PLAN
     source = kept if kept.exists() else Path(options.plan_from) if options.plan_from else None
     timed = TimedPlan.read(source) if source else plan_for(setting, began)
