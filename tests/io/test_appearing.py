@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -81,6 +82,23 @@ def test_the_lock_of_unfinished_work_is_removed_last(tmp_path: Path, monkeypatch
         monkeypatch.setattr(Path, "unlink", watched)
         remove_workplace(folder)
     assert left[-1] == LOCK and not folder.exists() and tmp_path.exists()
+
+
+def test_a_work_folder_that_cannot_be_removed_is_told_and_cleared_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rmdir", fail)
+        with pytest.raises(OSError, match=r"Input/output error: .*\.out\.part"):
+            make(out)
+    assert names(tmp_path) == [".out.part", "out"]
+    with pytest.raises(UserError, match="exists already"):
+        make(out)
+    assert names(tmp_path) == ["out"]
 
 
 def test_the_half_of_a_killed_process_is_removed_when_its_file_is_written_again(tmp_path: Path) -> None:

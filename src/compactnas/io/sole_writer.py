@@ -6,6 +6,7 @@ may lead to the folder of another process. So `require_own` compares the lock wi
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -98,9 +99,12 @@ def remove_workplace(folder: Path, last: str = "") -> None:
             shutil.rmtree(inner)
         else:
             inner.unlink(missing_ok=True)
-    with suppress(OSError):  # the next process may have taken the folder already, or the system keeps an open file
+    try:
         (folder / LOCK).unlink()
         folder.rmdir()
+    except OSError as error:  # the next process may have taken the folder already, or the system keeps an open file
+        if error.errno == errno.EIO:
+            raise
 
 
 def require_own(path: Path) -> bool:
