@@ -13,6 +13,7 @@ from compactnas.finding.plan import Plan
 from compactnas.finding.rungs import place_of, scores_of
 from compactnas.finding.setting import Setting
 from compactnas.io.jsonl import Row
+from compactnas.nn.registry import FILE as MODEL
 from compactnas.pipeline import evaluate_stage, train_stage
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
@@ -64,6 +65,6 @@ def final_config(setting: Setting, plan: Plan, rows: Sequence[Row], folder: Path
 def train_winner(setting: Setting, config: RunConfig, winner: Genotype, folder: Path, listener: Listener) -> Evaluation:
     """Train the winner in the folder of the find, and measure it on the test part."""
     data = setting.folds.whole
-    if not (folder / "model.safetensors").exists():
+    if not (folder / MODEL).exists():  # the last file of a training
         train_stage(config, folder, winner, resume=True, listener=listener, data=data)
     return evaluate_stage(folder, data=data, machine=config.machine)
