@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from io import FileIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,6 +80,34 @@ def test_each_failed_write_is_told(kind: str, tmp_path: Path, monkeypatch: pytes
     assert file.read_bytes() == wanted
 
 
+class FailingReads(FileIO):
+    """File of which one read fails, below a `ForgivingFile`; `left` counts down to it."""
+
+    left: ClassVar[int] = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        FailingReads.left -= 1
+        if FailingReads.left == 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(-1 if size is None else size) or b""
+
+
+class Unreadable(ForgivingFile, FailingReads):
+    """`ForgivingFile` whose system fails to read."""
+
+
+def test_a_failed_read_of_a_half_written_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "ForgivingFile", Unreadable)
+    file = tmp_path / "a.tif"
+    monkeypatch.setattr(FailingReads, "left", 0)
+    with writing.geotiff(file, PROFILE) as raster:
+        fill(raster)
+    reads = -FailingReads.left
+    FailingReads.left = reads // 3  # GDAL goes on after this one, and loses what it held
+    with pytest.raises(OSError, match=rf"Input/output error: '{file}'"), writing.geotiff(file, PROFILE) as raster:
+        fill(raster)
+
+
 def test_files_are_those_that_gdal_writes_itself(tmp_path: Path) -> None:
     from rasterio.shutil import copy
 
@@ -95,3 +125,11 @@ def test_a_forgiving_file_keeps_the_first_error() -> None:
     with ForgivingFile("/dev/full", "w") as file:
         assert file.write(b"abc") == 3 and file.write(b"d") == 1
     assert isinstance(file.error, OSError) and file.error.errno == errno.ENOSPC and file.error.filename == "/dev/full"
+
+
+def test_a_forgiving_file_keeps_an_error_of_reading_and_of_moving() -> None:
+    reading, writing_end = os.pipe()
+    with ForgivingFile(reading, "r") as file:
+        os.close(writing_end)
+        assert file.seek(3) == 0 and file.tell() == 0 and file.read(1) == b""
+    assert isinstance(file.error, OSError) and file.error.errno == errno.ESPIPE
