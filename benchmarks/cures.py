@@ -126,9 +126,9 @@ class Bench:
             oa = self.train(genotype, job.seed + (0 if job.kind == "random" else 1000))
             seconds = {"train_s": round(time.process_time() - began, 1)}
             cost = {"macs": self.budget.cost_of(SPACE, genotype), "learnt": learnt(genotype)}
-            cell = {"genotype": genotype.to_values()["nodes"]}
-            line = dict(zip(("kind", "cure", "seed"), key, strict=True)) | {"oa": oa} | cost | found | seconds
-            lines.append(line | cell)
+            about = dict(zip(("kind", "cure", "seed"), key, strict=True)) | {"oa": oa} | cost | found | seconds
+            name = " ".join(filter(None, map(str, key)))
+            lines.append({"name": name} | about | {"genotype": genotype.to_values()})
         return lines
 
     def cells(self, job: Job) -> Iterator[dict[str, Any]]:
