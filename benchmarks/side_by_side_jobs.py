@@ -50,12 +50,11 @@ def write_study(folder: Path, epochs: int, threads: int) -> Path:
     return file
 
 
-def run(file: Path, out: Path, processes: int) -> float:
-    """Run the study, and return its wall time in seconds."""
-    began = time.perf_counter()
-    words = [sys.executable, "-m", "compactnas", "study", file, "-o", out, "--processes", str(processes)]
+def run(*words: str | Path) -> float:
+    """Run a command with all cores, and return its wall time in seconds."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    subprocess.run(words, check=True, capture_output=True, env=environment)
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "compactnas", *words], check=True, capture_output=True, env=environment)
     return time.perf_counter() - began
 
 
@@ -84,8 +83,9 @@ def main() -> None:
         }
         for number in range(arguments.rounds):
             for way, (processes, threads) in ways.items():
-                out = folder / f"{processes} {threads} {number}"
-                seconds.setdefault(way, []).append(run(write_study(folder, arguments.epochs, threads), out, processes))
+                study, out = write_study(folder, arguments.epochs, threads), folder / f"{processes} {threads} {number}"
+                took = run("study", study, "-o", out, "--processes", str(processes))
+                seconds.setdefault(way, []).append(took)
             assert results(folder / f"1 1 {number}") == results(folder / f"{cores} 1 {number}"), "other bytes"
     first, *_ = seconds.values()
     print("| way | wall s, median (all) | times as fast as the first |\n|---|---|---|")

@@ -12,13 +12,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from side_by_side_jobs import run
 
 from compactnas.finding.plan import STAGES, Plan, Speed
 from compactnas.finding.planning import TimedPlan
@@ -39,14 +38,6 @@ PLAN = Plan(
 )
 SEARCH = "--search.strategy gdas --search.warmup 0".split()
 SELECT = "--by halving --candidates 8 --epochs 1 --eta 2 --rungs 2 --holdout random".split()
-
-
-def run(*words: str | Path) -> float:
-    """Run a command, and return its wall time in seconds."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "compactnas", *words], check=True, capture_output=True, env=environment)
-    return time.perf_counter() - began
 
 
 def measure(folder: Path, number: int, processes: int) -> dict[str, float]:

@@ -52,7 +52,7 @@ def check_patches_alone(baseline: Baseline) -> None:
 
 
 def check_stages(baseline: Baseline) -> None:
-    """Check that the network exposes its last map and its stages, which maps of scenes need."""
+    """Check that the network exposes its last map and its stages."""
     assert isinstance(trained(baseline), StagedNetwork)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from compactnas.config import RunConfig
 from compactnas.finding.config import PLANNED, FindConfig
-from compactnas.finding.plan import Plan, Speed
+from compactnas.finding.plan import STAGES, Plan, Speed
 from compactnas.finding.planning import TimedPlan
 from compactnas.runs.folder import config_values
 from support.tiny import tiny_config, write_patches
@@ -32,9 +32,7 @@ PLAN = Plan(
     epochs=2,
 )
 
-TIMED = TimedPlan(
-    PLAN, Speed(*[1.0] * 6), dict.fromkeys(("searches", "candidates", "ranking", "halving", "training"), 1.0), 1.0
-)
+TIMED = TimedPlan(PLAN, Speed(*[1.0] * 6), dict.fromkeys(STAGES, 1.0), 1.0)
 
 CHOICE = FindConfig(folds=2)
 

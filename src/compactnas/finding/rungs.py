@@ -26,10 +26,10 @@ from compactnas.finding.worth import Rights
 from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.registry import SEARCHED, ModelSpec
-from compactnas.runs.checkpoints import PATTERN
+from compactnas.runs.checkpoints import remove_checkpoints
 from compactnas.runs.folder import load, run_writer, save_model
 from compactnas.selection.candidates import Candidate
-from compactnas.selection.halving import train_short
+from compactnas.selection.halving import goes_on, train_short
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.rung_table import Key, RungTable
 from compactnas.space.genotype import Genotype
@@ -74,8 +74,7 @@ def run_rungs(
             left = [] if last else survivors(scores_of(table.ordered, rung), control)
             for number in set(alive) - set(left):
                 for fold in range(plan.folds):
-                    for checkpoint in (place_of(folder, number, fold) / "train").glob(PATTERN):
-                        checkpoint.unlink(missing_ok=True)
+                    remove_checkpoints(place_of(folder, number, fold) / "train")
             alive = left
     return table.ordered
 
@@ -110,8 +109,7 @@ class _Task:
 
 def survivors(scores: dict[int, float], control: int) -> list[int]:
     """Choose the candidates that go on: the best third, at least one, and a control whatever its score."""
-    best = sorted(scores, key=lambda number: (-scores[number], number))[: max(1, len(scores) // ETA)]
-    return sorted({*best, control})
+    return sorted({*goes_on(scores, ETA), control})
 
 
 def scores_of(rows: Sequence[Row], rung: int) -> dict[int, float]:

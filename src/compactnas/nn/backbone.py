@@ -39,7 +39,6 @@ class Backbone(nn.Module):
         super().__init__()
         layout, fixed = plan.layout, plan.fixed
         self.pair = layout.inputs == 2
-        self.alone = layout.alone
         multiplier = layout.output_multiplier(plan.nodes)
         width = layout.stem_multiplier * channels[0]
         self.normalise = Normalise(bands)
@@ -86,7 +85,7 @@ class Backbone(nn.Module):
         *before, _, _, linear = self.head  # the mean and its flattening are left out
         assert isinstance(linear, nn.Linear)
         stages = tuple(partial(self.level, block, sample=sample) for block in range(len(self.blocks)))
-        return Stages(self.normalise, self.enter, stages, nn.Sequential(*before), linear, self.alone)
+        return Stages(self.normalise, self.enter, stages, nn.Sequential(*before), linear)
 
     def enter(self, x: Patches) -> list[State]:
         """Compute the input of the first block: stem of the normalised pixels."""

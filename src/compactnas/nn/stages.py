@@ -1,4 +1,4 @@
-"""A network cut where its maps get smaller, for maps of whole scenes."""
+"""A network cut where its maps get smaller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Stages(NamedTuple):
         stages: Functions from states to states; each one but the first halves the side first.
         leave: Function that is applied to each pixel of the last map before pooling.
         linear: Layer from pooled features to logits.
-        alone: Reason why a window must run alone and cannot share maps with its neighbours; empty if it can.
     """
 
     normalise: Normalise
@@ -31,7 +30,6 @@ class Stages(NamedTuple):
     stages: tuple[Stage, ...]
     leave: Callable[[Tensor], Tensor]
     linear: nn.Linear
-    alone: str = ""
 
 
 @runtime_checkable

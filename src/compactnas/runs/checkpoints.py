@@ -79,6 +79,16 @@ class Checkpoints:
         return None, []
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training or search that will not go on.
+
+    Args:
+        folder: Folder of the checkpoints; it may be missing.
+    """
+    for file in folder.glob(PATTERN):
+        file.unlink(missing_ok=True)
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Load the state of a stage. Nothing in the file is executed.
 

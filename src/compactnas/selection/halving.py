@@ -11,7 +11,7 @@ from compactnas.config import RunConfig
 from compactnas.data import open_dataset
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row, read_rows
-from compactnas.runs.checkpoints import PATTERN, CheckpointPolicy
+from compactnas.runs.checkpoints import CheckpointPolicy, remove_checkpoints
 from compactnas.runs.folder import run_writer
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.holdout import HoldOut
@@ -69,8 +69,7 @@ def halve(
             if rung + 1 == choice.rungs or len(alive) == 1:
                 left = []
             for number in set(alive) - set(left):
-                for checkpoint in (_own(folder, number) / "train").glob(PATTERN):
-                    checkpoint.unlink(missing_ok=True)
+                remove_checkpoints(_own(folder, number) / "train")
             if not left:
                 break
             alive = left

@@ -30,7 +30,6 @@ class Layout:
         least_channels: Smallest number of channels of the first block.
         why_least: Reason for the last two, for messages.
         operations: Candidate operations by default.
-        alone: Reason why a window of a map must run alone; empty if windows can share feature maps.
     """
 
     inputs: int
@@ -47,7 +46,6 @@ class Layout:
     least_channels: int = 1
     why_least: str = ""
     operations: tuple[str, ...] = DARTS_OPERATIONS
-    alone: str = ""
 
     def computed(self, nodes: int) -> int:
         """Number of computed nodes of a cell of `nodes` nodes; the paper counts its single input as a node."""

@@ -24,7 +24,7 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
-from compactnas.runs.checkpoints import PATTERN
+from compactnas.runs.checkpoints import remove_checkpoints
 from compactnas.runs.folder import start, write_splits
 from compactnas.search.perturbation import measurements
 from compactnas.search.random_genotype import random_like
@@ -146,7 +146,7 @@ def random_search_stage(
     table = folder / "search" / "candidates.jsonl"
     rows = read_rows(table, "remove the folder to search again") if table.exists() else []
     if rows:
-        _remove_checkpoints(_candidate(folder, len(rows) - 1))  # a kill may have come before it
+        remove_checkpoints(_candidate(folder, len(rows) - 1) / "train")  # a kill may have come before it
     while (genotype := _draw(config, like, sizes, rows)) is not None:
         macs = genotype_cost(genotype, sizes.bands, sizes.classes, sizes.patch_px).macs
         seed = _seed(config.seed, len(rows))
@@ -174,7 +174,7 @@ def random_search_stage(
             | {"genotype": genotype.to_values()}
         )
         write_rows(table, rows)
-        _remove_checkpoints(own)
+        remove_checkpoints(own / "train")
     best = max(rows, key=lambda row: float(row["accuracy"]))
     found = Genotype.from_values(best["genotype"], str(table))
     write_bytes(folder / "genotype.json", found.to_json().encode())
@@ -183,11 +183,6 @@ def random_search_stage(
 
 def _candidate(folder: Path, number: int) -> Path:
     return folder / "search" / "candidates" / f"{number:04d}"
-
-
-def _remove_checkpoints(candidate: Path) -> None:
-    for file in (candidate / "train").glob(PATTERN):
-        file.unlink()
 
 
 def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) -> Genotype | None:

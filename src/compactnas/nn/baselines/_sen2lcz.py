@@ -71,10 +71,7 @@ class Sen2LCZNet(nn.Module):
         first, *others = self.blocks
         halving = [nn.Sequential(pool, block) for pool, block in zip(self.pools, others, strict=True)]
         stages = tuple(on_last_map(body) for body in (first, *halving))
-        alone = "the poolings of Sen2LCZ-Net drop the last row and column of a map with an odd side"
-        if len(self.early_heads):
-            alone = "Sen2LCZ-Net-MF classifies the maps of several levels"
-        return Stages(self.normalise, lambda x: [State(self.normalise(x))], stages, nn.Identity(), self.head, alone)
+        return Stages(self.normalise, lambda x: [State(self.normalise(x))], stages, nn.Identity(), self.head)
 
 
 def _four_convolutions(inputs: int, width: int) -> nn.Sequential:

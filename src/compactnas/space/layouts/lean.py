@@ -11,5 +11,4 @@ LAYOUT = Layout(
     reduction="separable",
     least_channels=2,
     why_least="which normalises two halves",
-    alone="this network normalises each window by itself (layout lean)",
 )
