@@ -494,6 +494,10 @@ def test_show_names_the_state_of_an_unfinished_run(
     assert main(["show", str(run)]) == 0
     text = capsys.readouterr().out
     assert "search: 2 of 2 epochs, not finished; continue with --resume\n" in text and "train:" not in text
+    shutil.copytree(finished / "train", run / "train")
+    shutil.copy(finished / "model.safetensors", run)  # killed before model.json
+    assert main(["show", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"]["train"]["finished"] is False
     for place, said in (("nothing", "no such folder"), ("study", "holds a study, not a run")):
         (tmp_path / "study" / "jobs").mkdir(parents=True, exist_ok=True)
         assert main(["show", str(tmp_path / place)]) == 2

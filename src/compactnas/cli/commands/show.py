@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
     from compactnas.reporting.run.reading import RunFolder
 
-STAGES = {"search": "genotype.json", "train": "model.safetensors"}
+STAGES = {"search": "genotype.json", "train": "model.json"}
 """Stage of a run -> file that it writes at its end."""
 
 
