@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactnas.cost.constraints import USED, Budget
+from compactnas.cost.constraints import USED, Budget, require_possible
 from compactnas.cost.counter import genotype_cost
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
-from compactnas.search.expected_cost import expected_cost, require_possible
+from compactnas.search.expected_cost import expected_cost
 from compactnas.search.objectives.augmented_lagrangian import AugmentedLagrangian
 from compactnas.space.genotype import Genotype
 from compactnas.space.layouts import LAYOUTS
@@ -122,11 +122,11 @@ def test_an_impossible_limit_is_refused_with_what_the_fixed_parts_take() -> None
     with pytest.raises(
         UserError, match=r"8\.000 M MACs is too small.*stem, reductions and head: 8\.816 M MACs"
     ) as caught:
-        require_possible(architecture_of(space, 0), [budget_of(space, "macs", 8e6)])
+        require_possible([budget_of(space, "macs", 8e6)], space, None)
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="too small"):
         derive_within(architecture_of(space, 0), [budget_of(space, "macs", 8e6)])
-    require_possible(architecture_of(space, 0), [budget_of(space, "macs", 8.9e6)])  # pools and skips cost nothing
+    require_possible([budget_of(space, "macs", 8.9e6)], space, None)  # pools and skips cost nothing
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -52,8 +52,9 @@ def trained_for(folder: Path, facts: Facts, *, labelled: bool = True) -> Trained
         module = adopted_for(folder, facts, torch.get_num_threads(), own_classes=not labelled)
         classes = facts.classes if labelled else module.network.task.classes
         return Trained("adopted", module, classes, module.network.cost)
-    spec, network = ModelSpec.read(folder), load(folder)
+    spec = ModelSpec.read(folder)
     require_fit(facts, spec.bands, spec.classes if labelled else len(facts.classes))
+    network = load(folder)
     depths = None if spec.genotype is None else spec.genotype.depths
     return Trained(spec.name, network, facts.classes, count(network, spec.bands, facts.patch_px), depths)
 

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
+
 from compactnas.config import SearchConfig
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.cost.table import CostTable
+from compactnas.errors import UserError
 from compactnas.space.genotype import Genotype
+from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
 USED = 0.95
@@ -82,6 +86,37 @@ def budgets_of(
         table = latency.cost_table(space, max_depth, bands, classes, patch_px)
         budgets.append(Budget("latency", 1e6 * config.max_latency_ms, table, latency.compiled))
     return tuple(budgets)
+
+
+def require_possible(budgets: Sequence[Budget], space: Space, fixed_depths: Sequence[int] | None) -> None:
+    """Check that the smallest network of a space is within each budget.
+
+    Args:
+        budgets: Limits to check.
+        space: Search space.
+        fixed_depths: Depth of each block; None if depths are searched for.
+
+    Raises:
+        UserError: Even the smallest network costs more than a budget.
+    """
+    depths = torch.tensor(fixed_depths or (space.min_depth,) * space.blocks)
+    names = [name for name in space.operations if name != NONE or not space.inputs_per_node]
+    columns = [space.operations.index(name) for name in names]
+    for budget in budgets:
+        table = budget.table.of_widths((0,) * space.blocks if space.widths else ())
+        each = table.operations[:, columns] * depths[:, None]
+        if table.layers is not None:
+            each = (each + table.layers.reductions[:, columns]).min(dim=1).values.sum()
+        else:
+            each = each.sum(0).min() * sum(space.edges_kept)
+        overhead = table.overhead[torch.arange(space.blocks), depths - 1].sum()
+        least = float(table.fixed) + float(overhead + each)
+        if least > budget.most:
+            raise UserError(
+                f"search.{OPTIONS[budget.measure][0]}: {budget.describe(budget.most)} is too small: the smallest "
+                f"network of the space needs {budget.describe(least)} (stem, reductions and head: "
+                f"{budget.describe(float(table.fixed))}); raise the limit or lower space.channels"
+            )
 
 
 def admits(budgets: Sequence[Budget], space: Space, genotype: Genotype, used: float = 0.0) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from compactnas.config import RunConfig, TrainConfig
-from compactnas.cost.constraints import Budget, budgets_of
+from compactnas.cost.constraints import Budget, budgets_of, require_possible
 from compactnas.cost.table import CostTable
 from compactnas.data import Dataset, halves, measure_normalization
 from compactnas.data.batches import drawing
@@ -21,7 +21,6 @@ from compactnas.finding.config import FindConfig
 from compactnas.finding.folds import Folds, make_folds
 from compactnas.finding.plan import Sizes
 from compactnas.search.architecture import Architecture
-from compactnas.search.expected_cost import require_possible
 from compactnas.search.searcher import SearchData
 from compactnas.search.strategies import STRATEGIES
 from compactnas.selection.config import SelectConfig
@@ -81,7 +80,7 @@ class Setting:
             raise UserError(
                 "search.max_macs: find needs a budget; give --max-macs 20M, --max-parameters or --max-latency-ms"
             )
-        require_possible(setting.architecture(), setting.budgets)
+        require_possible(setting.budgets, config.space, setting.architecture().fixed_depths)
         return setting
 
     def architecture(self) -> Architecture:

@@ -84,10 +84,11 @@ def start(folder: Path, config: RunConfig, data: Dataset, *, resume: bool, stage
         return [text, *other_versions(folder)]
     if (folder / stage).exists():
         raise UserError(f"{folder}: already has a {stage}; resume it with --resume, or choose a new folder")
+    text = yaml.safe_dump(config_values(config), sort_keys=False)
     write_json(folder / "environment.json", environment())
     record.write(folder)
     # Last, because a resumed run takes the two other files as they are once this one exists.
-    write_bytes(file, yaml.safe_dump(config_values(config), sort_keys=False).encode())
+    write_bytes(file, text.encode())
     return []
 
 

@@ -10,14 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compactnas.config import SearchConfig
-from compactnas.cost.constraints import budgets_of
+from compactnas.cost.constraints import budgets_of, require_possible
 from compactnas.cost.table import CostTable
 from compactnas.data import Facts, Normalization
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.nn.sample import moved
 from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Architecture
-from compactnas.search.expected_cost import require_possible
 from compactnas.search.objective import ObjectiveContext
 from compactnas.search.objectives import build_objective
 from compactnas.search.sampling import Draw
@@ -92,7 +91,7 @@ class BilevelStep:
         sizes = max(built), len(facts.bands), len(facts.classes), facts.patch_px
         self.table = CostTable.of(space, *sizes)
         self.budgets = budgets_of(config, space, *sizes)
-        require_possible(self.architecture, self.budgets)
+        require_possible(self.budgets, space, self.architecture.fixed_depths)
         self.objective = build_objective(ObjectiveContext(config, space, self.table, self.budgets))
         torch.manual_seed(seed)
         supernet = SuperNet(space, built, len(facts.bands), len(facts.classes), config.normalized_operations)

@@ -20,7 +20,6 @@ from torch import Tensor
 from compactnas.cost.constraints import Budget
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
-from compactnas.search.expected_cost import edges_kept
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
@@ -93,7 +92,7 @@ def count_cells(
         UserError: The cell has too many edges to count its cells.
     """
     space = architecture.space
-    kept = int(edges_kept(space).sum())
+    kept = sum(space.edges_kept)
     if (shares := comb(kept + len(groups) - 1, kept)) > MOST_CELLS:
         raise UserError(
             f"space: a cell keeps {kept} edges, and its operations have {len(groups)} different costs: too many "

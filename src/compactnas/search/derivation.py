@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compactnas.cost.constraints import USED, Budget, unused
+from compactnas.cost.constraints import USED, Budget, require_possible, unused
 from compactnas.errors import UserError
 from compactnas.search.architecture import Architecture
 from compactnas.search.cell_counts import Cells, Group, Scores, count_cells, groups_of
-from compactnas.search.expected_cost import require_possible
 from compactnas.search.layer_derivation import Limits, most_probable_layers
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
@@ -143,7 +142,7 @@ def derive_within(
 
 def _nothing(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> UserError:
     """Describe that the space has no network within the limits."""
-    require_possible(architecture, budgets)
+    require_possible(budgets, architecture.space, architecture.fixed_depths)
     limits = [budget.describe(budget.most) for budget in budgets] + ([limit.describe()] if limit else [])
     return UserError(f"search: no network of the space is within {' and '.join(limits)}; raise a limit")
 

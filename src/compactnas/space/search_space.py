@@ -191,6 +191,16 @@ class Space:
         inputs = self.layout_of.inputs
         return tuple((node, source) for node in range(self.computed) for source in range(inputs + node))
 
+    @property
+    def edges_into(self) -> tuple[int, ...]:
+        """Number of edges into each computed node."""
+        return tuple(sum(n == node for n, _ in self.edges) for node in range(self.computed))
+
+    @property
+    def edges_kept(self) -> tuple[int, ...]:
+        """Number of edges that each computed node keeps in a derived network."""
+        return tuple(min(n, self.inputs_per_node or n) for n in self.edges_into)
+
     def genotype(self, nodes: Sequence[Edges], depths: tuple[int, ...], widths: tuple[int, ...] = ()) -> Genotype:
         """Make the genotype of a network of the space.
 

@@ -70,7 +70,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
     once, given = (1,) * space.blocks, (sizes.bands, sizes.classes, sizes.patch_px)
     fixed = measure_bare(space, given, lambda module, bands, px: count(module, bands, px).macs, once)
     fixed_elements = measure_bare(space, given, count_elements, once)
-    inputs = [sum(n == node for n, _ in space.edges) for node in range(space.computed)]
+    inputs = space.edges_into
     strategy = STRATEGIES[config.strategy]
     single, selects = strategy.single_path and strategy.learns_alpha, not strategy.learns_alpha
     kept = (space.inputs_per_node if selects else config.sampled_inputs) or max(inputs)

@@ -9,13 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.adopted.fitting import adopted_for
 from compactnas.adopted.manifest import is_adopted
+from compactnas.adopted.opening import trained_for
 from compactnas.data import Dataset, Facts
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import probabilities, require_fit
-from compactnas.nn.registry import ModelSpec
-from compactnas.runs.folder import load
+from compactnas.evaluation.evaluate import probabilities
 
 CPU = torch.device("cpu")
 
@@ -50,11 +48,9 @@ def predict_by_teachers(
 def _teacher(folder: Path, facts: Facts, device: torch.device) -> tuple[nn.Module, torch.device]:
     """Open the network of a run or an adopted one, and choose its device."""
     try:
-        if is_adopted(folder):
-            return adopted_for(folder, facts, torch.get_num_threads()), CPU
-        spec = ModelSpec.read(folder)
-        require_fit(facts, spec.bands, spec.classes)
+        network = trained_for(folder, facts).network
     except UserError as error:
         named = str(error) if str(folder) in str(error) else f"{folder}: {error}"
         raise UserError(f"train.teachers: {named}") from None
-    return load(folder).to(device), device
+    place = CPU if is_adopted(folder) else device
+    return network.to(place), place
