@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from compactnas.io.untrusted import require_plain
 
@@ -41,8 +41,8 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         UserError: The config does not allow a value.
     """
     require_plain(kind, values)
-    if unknown := unknown_key(kind, values):
-        raise TypeError(unknown)
+    if fault := unknown_key(kind, values) or empty_key(kind, values):
+        raise TypeError(fault)
     try:
         return _build(kind, values, defaults or {})
     except RecursionError:
@@ -108,6 +108,26 @@ def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), 
             return f"{prefix}{name[:80]}: unknown key; {hint}"
         inside = isinstance(value, Mapping) and is_dataclass(part)
         if inside and (found := unknown_key(part, value, (), f"{prefix}{name}.")):
+            return found
+    return ""
+
+
+def empty_key(kind: Any, values: Mapping[str, Any], prefix: str = "") -> str:
+    """Describe the first key without a value that needs one; empty if there is none.
+
+    The parser lets `null` pass for every type.
+
+    Args:
+        kind: Config dataclass.
+        values: Values of a YAML file, with known keys only.
+        prefix: Dotted name of `values` in the file, with a dot at its end.
+    """
+    kinds = get_type_hints(kind)
+    for name, value in values.items():
+        if value is None and name in kinds and type(None) not in get_args(kinds[name]):
+            return f"{prefix}{name}: has no value; give one, or leave the key out"
+        inside = isinstance(value, Mapping) and is_dataclass(kinds.get(name))
+        if inside and (found := empty_key(kinds[name], value, f"{prefix}{name}.")):
             return found
     return ""
 
