@@ -26,7 +26,7 @@ from compactnas.cost.latency_table import LatencyTable
 from compactnas.exporting.latency import LatencyEngine, make_call, measure_latency, timed
 from compactnas.nn.network import Network
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Silent

@@ -68,7 +68,8 @@ def jobs() -> list[Job]:
 def work(job: Job, data: Path, out: Path) -> None:
     """Run one job in this process."""
     from compactnas.config import DataConfig, MachineConfig, quick
-    from compactnas.pipeline import evaluate_stage, run, train_stage
+    from compactnas.pipeline.evaluating import evaluate_stage
+    from compactnas.pipeline.running import run, train_stage
     from compactnas.training.runtime import Silent
 
     recipe = quick()

@@ -32,7 +32,8 @@ from compactnas.data import Dataset, Source, open_source
 from compactnas.data.splits import divide
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.search.random_genotype import random_genotype
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space

@@ -38,7 +38,8 @@ from compactnas.nn.baselines import BASELINES, Baseline
 from compactnas.nn.baselines._resnet import ResNet
 from compactnas.nn.normalise import Normalise, Patches
 from compactnas.nn.norms import HalfInstanceNorm, final_norm
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.space.genotype import Genotype
 from compactnas.space.layout import Layout
 from compactnas.space.layouts import LAYOUTS

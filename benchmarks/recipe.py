@@ -75,7 +75,8 @@ def teacher(options: argparse.Namespace) -> Path:
 def work(job: Job, options: argparse.Namespace) -> None:
     """Train and measure in this process, as far as it is not done yet."""
     from compactnas.config import DataConfig, MachineConfig, quick
-    from compactnas.pipeline import evaluate_stage, train_stage
+    from compactnas.pipeline.evaluating import evaluate_stage
+    from compactnas.pipeline.running import train_stage
     from compactnas.training.runtime import Silent
 
     fields, networks = dict(rows_of(options)[job.row]), dict(options.networks)

@@ -28,7 +28,7 @@ from compactnas.cli.commands import demo
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import open_dataset
 from compactnas.nn.supernet import SuperNet
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.reporting.progress import RichListener
 from compactnas.synthetic import write_world
 

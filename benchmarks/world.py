@@ -29,7 +29,8 @@ from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.lcz import CLASSES
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.synthetic import write_world
 
 SPLITS = {"random": "d2", "unseen": "official"}

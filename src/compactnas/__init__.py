@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from compactnas.nn.registry import ModelSpec, build
     from compactnas.nn.sample import Sample
     from compactnas.nn.supernet import SuperNet
-    from compactnas.pipeline import evaluate_stage, predict, run, search_stage, train_stage
+    from compactnas.pipeline.evaluating import evaluate_stage, predict
+    from compactnas.pipeline.running import run, search_stage, train_stage
     from compactnas.reporting.run.page import write_report
     from compactnas.runs.folder import load
     from compactnas.search.architecture import Architecture
@@ -87,7 +88,8 @@ _NAMES = {
     "nn.registry": "ModelSpec build",
     "nn.network": "Network",
     "nn.sample": "Sample",
-    "pipeline": "evaluate_stage predict run search_stage train_stage",
+    "pipeline.evaluating": "evaluate_stage predict",
+    "pipeline.running": "run search_stage train_stage",
     "reporting.run.page": "write_report",
     "runs.folder": "load",
     "cost.constraints": "Budget budgets_of",

@@ -36,7 +36,7 @@ from compactnas.adopted.operations import OPERATIONS
 from compactnas.cli import main
 from compactnas.data import open_dataset
 from compactnas.lcz import NAMES
-from compactnas.pipeline import train_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.training.distillation import predict_by_teachers
 
 onnx = pytest.importorskip("onnx", reason="the `export` extra is not installed")

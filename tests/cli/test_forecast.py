@@ -123,7 +123,7 @@ def test_the_command_says_it_before_the_run_begins(tmp_path: Path, monkeypatch: 
         order.append("began")
         raise RuntimeError("far enough")
 
-    monkeypatch.setattr("compactnas.pipeline.run", begin)
+    monkeypatch.setattr("compactnas.pipeline.running.run", begin)
     with pytest.raises(RuntimeError, match="far enough"):
         run_command.main(f"--data.path {tmp_path}/p.npz --data.split random -o {tmp_path}/run".split())
     assert order == ["announced", "began"]

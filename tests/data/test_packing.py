@@ -23,7 +23,7 @@ from compactnas.data.packing.pack import prepare
 from compactnas.data.samples import PackedSamples
 from compactnas.errors import UserError
 from compactnas.io.temporary import temporary_name
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 
 
 def test_a_full_disk_has_a_number_for_each_file_of_a_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

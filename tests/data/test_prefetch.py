@@ -20,7 +20,7 @@ from compactnas.data.formats.packed import open_packed
 from compactnas.data.packing.pack import prepare
 from compactnas.data.prefetch import AHEAD, Batch, prefetched
 from compactnas.errors import UserError
-from compactnas.pipeline import run
+from compactnas.pipeline.running import run
 
 LAST = torch.channels_last
 # No pixel is held on it, but everything that is not the CPU goes the same way.

@@ -18,7 +18,7 @@ from compactnas.config import DataConfig, RunConfig
 from compactnas.data import open_source, open_streamed
 from compactnas.data.inspection import look
 from compactnas.data.packing.pack import prepare
-from compactnas.pipeline import run, search_stage
+from compactnas.pipeline.running import run, search_stage
 
 
 def small_config(where: Path, data: DataConfig) -> RunConfig:

@@ -36,7 +36,7 @@ from compactnas.distributed.launch import is_rank_zero, rank, require_processes,
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.distributed.sync_layers import use_global_layers
 from compactnas.errors import AlreadyReportedError, UserError
-from compactnas.pipeline import run
+from compactnas.pipeline.running import run
 from compactnas.runs.folder import read_config
 from compactnas.training.runtime import Silent, make_fabric
 

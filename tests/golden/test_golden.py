@@ -25,7 +25,7 @@ from support.tiny import tiny_config, write_patches
 
 from compactnas.mapping.config import Outputs
 from compactnas.mapping.mapping import make_map
-from compactnas.pipeline import search_stage, train_stage
+from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.search.strategies import STRATEGIES
 
 FILE = Path(__file__).with_name("golden.json")

@@ -16,7 +16,7 @@ from compactnas.config import DataConfig
 from compactnas.data import open_dataset, open_source
 from compactnas.data.formats.scenes import open_scenes
 from compactnas.errors import UserError
-from compactnas.pipeline import train_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.runs.task import Task
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF files need rasterio (the map extra)")

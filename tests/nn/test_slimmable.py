@@ -27,7 +27,7 @@ from compactnas.nn.network import Network
 from compactnas.nn.norms import final_norm
 from compactnas.nn.slimmable import combined, interpolated, narrowed
 from compactnas.nn.supernet import SuperNet, certain_sample, copy_weights
-from compactnas.pipeline import search_stage, train_stage
+from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.reporting.run.page import write_report
 from compactnas.runs.folder import read_config
 from compactnas.search.architecture import Architecture

@@ -21,7 +21,7 @@ from compactnas.cli import main
 from compactnas.data import open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.groups import GroupCounts
-from compactnas.pipeline import predict
+from compactnas.pipeline.evaluating import predict
 from compactnas.reporting.run.data import split_words
 from compactnas.reporting.run.page import write_report
 from compactnas.runs.folder import read_config

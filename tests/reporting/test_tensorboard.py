@@ -13,7 +13,7 @@ from support.injection import NAMES
 from support.tiny import tiny_config, write_patches
 
 from compactnas.errors import UserError
-from compactnas.pipeline import run
+from compactnas.pipeline.running import run
 from compactnas.reporting.tensorboard import TensorBoard
 from compactnas.training.runtime import Silent
 

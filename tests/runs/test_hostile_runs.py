@@ -20,7 +20,7 @@ from support.tiny import tiny_config, write_patches
 
 from compactnas.errors import UserError
 from compactnas.nn.registry import ModelSpec, build
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.runs.checkpoints import load_checkpoint
 from compactnas.runs.folder import config_values, save_model
 from compactnas.space.genotype import Genotype

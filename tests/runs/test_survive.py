@@ -23,7 +23,7 @@ from compactnas.errors import UserError
 from compactnas.io.signals import SIGNALS, StoppedError, stop_requests, stopping_at_once
 from compactnas.io.sole_writer import LOCK, OWNER, sole_writer
 from compactnas.io.temporary import temporary_name
-from compactnas.pipeline import run, search_stage, train_stage
+from compactnas.pipeline.running import run, search_stage, train_stage
 from compactnas.runs.checkpoints import PATTERN, Checkpoints
 from compactnas.training import resumable_loop
 from compactnas.training.runtime import Silent

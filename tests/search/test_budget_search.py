@@ -12,7 +12,7 @@ from compactnas.cost.constraints import USED
 from compactnas.cost.counter import genotype_cost
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.runs.folder import read_config
 from compactnas.search.strategies import STRATEGIES
 from compactnas.space.genotype import Genotype

@@ -13,7 +13,7 @@ from support.tiny import new_search, tiny_config, write_patches
 from compactnas.config import SearchConfig
 from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.loading import load_search
 from compactnas.search.objective import ObjectiveContext

@@ -11,7 +11,7 @@ import torch
 from support.tiny import tiny_config, write_patches
 
 import compactnas as cn
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.search.sampling import Draw
 
 

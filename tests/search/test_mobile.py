@@ -16,7 +16,8 @@ from compactnas.cost.counter import genotype_cost
 from compactnas.cost.table import CostTable
 from compactnas.data import open_dataset
 from compactnas.errors import UserError
-from compactnas.pipeline import evaluate_stage, search_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.genotype_choices import GenotypeChoices

@@ -17,7 +17,7 @@ from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.nn.sample import Mixture, Sample
 from compactnas.nn.supernet import SuperNet
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.perturbation import Removal, measurements, mixture_without, perturbation_scores, removals

@@ -11,7 +11,7 @@ import torch
 from support.tiny import Killed, Killer, new_search, tiny_config, write_patches
 
 from compactnas.errors import UserError
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.space.genotype import Genotype
 from compactnas.space.layouts import LAYOUTS
 from compactnas.training.runtime import Silent

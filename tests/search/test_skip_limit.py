@@ -11,7 +11,7 @@ import torch
 from support.tiny import new_search, tiny_config, write_patches
 
 from compactnas.errors import UserError
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.skip_limit import SkipLimit

@@ -23,7 +23,7 @@ from compactnas.nn.network import Network
 from compactnas.nn.operations._weightless import Zero
 from compactnas.nn.sample import Sample
 from compactnas.nn.supernet import SuperNet
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.random_genotype import random_genotype

@@ -12,7 +12,7 @@ from compactnas.cli import main
 from compactnas.cost.counter import genotype_cost
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.selection.config import FrontConfig
 from compactnas.selection.front import front_stage, marked
 from compactnas.space.genotype import Genotype

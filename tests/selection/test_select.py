@@ -23,7 +23,7 @@ from compactnas.data import ArraySource, open_dataset
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
 from compactnas.nn.supernet import certain_sample, copy_weights
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.selection.agreement import agreements, kendall_tau
 from compactnas.selection.candidates import make_candidates

@@ -18,7 +18,7 @@ from support.tiny import tiny_config, write_patches
 from compactnas.cli import main
 from compactnas.config import RunConfig
 from compactnas.errors import UserError
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.run import select_stage

@@ -19,7 +19,7 @@ from types import TracebackType
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
-        *("compactnas.pipeline", "compactnas.cli.options", "compactnas.reporting.run.page", __name__),
+        *("compactnas.pipeline.running", "compactnas.cli.options", "compactnas.reporting.run.page", __name__),
         # Each takes as long to import as torch. What is not installed is left out.
         *("lightning_fabric", "rasterio", "odc.stac", "pystac_client"),
         # Most commands import these late.

@@ -19,7 +19,8 @@ from compactnas.config import DataConfig, TrainConfig
 from compactnas.data import open_dataset, open_source
 from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.errors import UserError
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.runs.folder import load
 from compactnas.training.augment import jitter_radiometry, mix_patches
 from compactnas.training.distillation import predict_by_teachers

@@ -12,7 +12,8 @@ from torch import nn
 from compactnas.cli import main
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.runs.folder import load
 from compactnas.training.averaging import _greedy, average_networks, average_runs
 from compactnas.training.runtime import Silent

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from support.tiny import tiny_config, write_patches
 
-from compactnas.pipeline import train_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.training import cuda_graph as replay
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs: need CUDA")

@@ -12,7 +12,7 @@ from torch import nn
 from compactnas.config import TrainConfig
 from compactnas.errors import UserError
 from compactnas.io.jsonl import read_rows
-from compactnas.pipeline import train_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.runs.folder import load
 from compactnas.training.dense_average import DenseAverage
 

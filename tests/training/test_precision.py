@@ -25,7 +25,7 @@ from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
 from compactnas.nn.registry import normalise_of
-from compactnas.pipeline import run
+from compactnas.pipeline.running import run
 from compactnas.runs.checkpoints import Checkpoints
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.training.runtime import make_fabric

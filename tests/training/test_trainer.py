@@ -15,7 +15,8 @@ from support.tiny import CLASSES, Killed, Killer, tiny_config, write_patches
 from compactnas.config import DataConfig
 from compactnas.errors import UserError
 from compactnas.nn.baselines import BASELINES
-from compactnas.pipeline import evaluate_stage, predict, run, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage, predict
+from compactnas.pipeline.running import run, train_stage
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import load, read_config
 from compactnas.space.genotype import Genotype

@@ -25,7 +25,7 @@ from compactnas.evaluation.evaluate import probabilities
 from compactnas.exporting.writing import export_run
 from compactnas.io.appearing import appearing
 from compactnas.mapping.scenes import map_scene
-from compactnas.pipeline import search_stage, train_stage
+from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.runs.folder import load
 from compactnas.runs.task import Task
 from compactnas.space.genotype import Genotype

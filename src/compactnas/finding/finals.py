@@ -14,7 +14,8 @@ from compactnas.finding.rungs import place_of, scores_of
 from compactnas.finding.setting import Setting
 from compactnas.io.jsonl import Row
 from compactnas.nn.registry import FILE as MODEL
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.space.genotype import Genotype
 from compactnas.training.runtime import Listener
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from compactnas.finding.plan import Plan
 from compactnas.finding.setting import Setting
 from compactnas.finding.side_by_side import crew
-from compactnas.pipeline import search_stage
+from compactnas.pipeline.running import search_stage
 from compactnas.runs.folder import run_writer
 from compactnas.selection.searches import FinishedSearch
 from compactnas.training.runtime import Listener

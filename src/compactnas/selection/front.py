@@ -20,7 +20,8 @@ from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.jsonl import Row, read_rows
-from compactnas.pipeline import evaluate_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import train_stage
 from compactnas.runs.folder import run_writer, start
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig

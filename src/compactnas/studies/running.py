@@ -9,7 +9,8 @@ from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.baselines import BASELINES
-from compactnas.pipeline import evaluate_stage, search_stage, train_stage
+from compactnas.pipeline.evaluating import evaluate_stage
+from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.reporting.tensorboard import TensorBoard
 from compactnas.runs.folder import run_writer
 from compactnas.space.genotype import Genotype

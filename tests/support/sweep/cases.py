@@ -116,7 +116,7 @@ def _adopt(folder: Path) -> AbstractContextManager[tuple[str, str, str]]:
 
 
 def _searched(folder: Path, *seeds: int) -> list[Path]:
-    from compactnas.pipeline import search_stage
+    from compactnas.pipeline.running import search_stage
     from support.tiny import tiny_config, write_patches
 
     data = write_patches(folder / "patches.npz", 48)

@@ -109,7 +109,7 @@ def main(library: str, channel: int) -> None:
     import filelock
 
     import compactnas.cli
-    import compactnas.pipeline  # noqa: F401  what every command needs
+    import compactnas.pipeline.running  # noqa: F401  what every command needs
     from compactnas.config import RunConfig, values
 
     keep_parsers()

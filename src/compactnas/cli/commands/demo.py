@@ -73,9 +73,10 @@ def main(argv: list[str]) -> int:
     world, found = out / "world", out / "found"
     config = demo_config(world, options.seed)
 
-    from compactnas import pipeline
     from compactnas.cli.tables import print_table
     from compactnas.data import open_dataset
+    from compactnas.pipeline.evaluating import evaluate_stage
+    from compactnas.pipeline.running import run, train_stage
     from compactnas.reporting.progress import RichListener
     from compactnas.reporting.run.page import write_report
 
@@ -84,11 +85,11 @@ def main(argv: list[str]) -> int:
         _make_world(world, options.seed, listener)
     data = open_dataset(config.data)
     with _stage(f"searching ({config.search.setting}), then retraining what was found"):
-        results = {"found (S+C+D)": pipeline.run(config, found, resume=resume, listener=listener, data=data)}
+        results = {"found (S+C+D)": run(config, found, resume=resume, listener=listener, data=data)}
     for name, model, folder in (("random cell", "random", out / "random"), ("ResNet-8", "resnet8", out / "resnet8")):
         with _stage(f"training for comparison: {name}"):
-            pipeline.train_stage(config, folder, model, like=str(found), resume=resume, listener=listener, data=data)
-            results[name] = pipeline.evaluate_stage(folder, data=data)
+            train_stage(config, folder, model, like=str(found), resume=resume, listener=listener, data=data)
+            results[name] = evaluate_stage(folder, data=data)
     report = write_report([found, out / "random", out / "resnet8"], out / "report.html")
     with _stage("mapping a city that no network was trained on"):
         picture = out / "map.png"

@@ -46,13 +46,13 @@ def main(argv: list[str]) -> int:
     from compactnas.cli.options import parse_with_run
 
     options, data = parse_with_run(build, argv)
-    from compactnas import pipeline
     from compactnas.cli.tables import print_evaluation
+    from compactnas.pipeline.evaluating import evaluate_stage
     from compactnas.training.calibrating import calibrate_stage
 
     if options.temperature:
         print(calibrate_stage(Path(options.run), config=data).words(), file=sys.stderr)
-    evaluation = pipeline.evaluate_stage(Path(options.run), part=options.part, config=data, tta=options.tta)
+    evaluation = evaluate_stage(Path(options.run), part=options.part, config=data, tta=options.tta)
     print_evaluation(evaluation, as_json=options.json)
     return 0
 

@@ -40,12 +40,12 @@ def main(argv: list[str]) -> int:
     options, data = parse_with_run(build, argv)
     if not options.output:
         raise UserError("no file for the predictions; name one with --output")
-    from compactnas import pipeline
+    from compactnas.pipeline.evaluating import predict
     from compactnas.runs.folder import read_config
 
     folder, output = Path(options.run), Path(options.output)
     config = data or read_config(folder).data
-    rows = pipeline.predict(folder, config, output, part="" if options.part == "all" else options.part)
+    rows = predict(folder, config, output, part="" if options.part == "all" else options.part)
     print(f"{output}: {rows} patches")
     return 0
 

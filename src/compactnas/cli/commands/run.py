@@ -37,14 +37,14 @@ def main(argv: list[str]) -> int:
     from compactnas.distributed.launch import is_rank_zero
 
     options, config = parse(build, argv)
-    from compactnas import pipeline
     from compactnas.cli.tables import print_evaluation
+    from compactnas.pipeline.running import run
     from compactnas.reporting.run.page import write_report
 
     data = open_data(config, options.recipe)
     announce(options, config, data, retrain=True)
     folder = Path(options.output)
-    evaluation = pipeline.run(config, folder, resume=options.resume, listener=listener(options, config), data=data)
+    evaluation = run(config, folder, resume=options.resume, listener=listener(options, config), data=data)
     if not is_rank_zero(config.machine):
         return 0
     report = write_report([folder], folder / "report.html")

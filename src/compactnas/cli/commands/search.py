@@ -39,14 +39,12 @@ def main(argv: list[str]) -> int:
     from compactnas.distributed.launch import is_rank_zero
 
     options, config = parse(build, argv)
-    from compactnas import pipeline
+    from compactnas.pipeline.running import search_stage
 
     data = open_data(config, options.recipe)
     announce(options, config, data, retrain=False)
     folder = Path(options.output)
-    genotype = pipeline.search_stage(
-        config, folder, resume=options.resume, listener=listener(options, config), data=data
-    )
+    genotype = search_stage(config, folder, resume=options.resume, listener=listener(options, config), data=data)
     if not is_rank_zero(config.machine):
         return 0
     if options.json:

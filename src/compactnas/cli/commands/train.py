@@ -48,11 +48,11 @@ def main(argv: list[str]) -> int:
 
     options, config = parse(build, argv)
     require_model(options.model, random=True)
-    from compactnas import pipeline
+    from compactnas.pipeline.running import train_stage
 
     data = open_data(config, options.recipe)
     folder = Path(options.output)
-    pipeline.train_stage(
+    train_stage(
         config,
         folder,
         options.model,

@@ -7,10 +7,10 @@ To add a format, add `formats/NAME.py` with a constant `FORMAT`. It is then avai
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from compactnas.config import DATA_FORMATS, DataConfig
+from compactnas.config import DATA_FORMATS, SPLIT_FIELDS, DataConfig
 from compactnas.data.source import Source
 from compactnas.errors import UserError
 from compactnas.registry import Registry
@@ -58,15 +58,20 @@ def format_of(config: DataConfig) -> str:
         raise UserError(
             f"data.path: {path} does not exist; check the spelling, or pass --data.path if the data has moved"
         )
-    titles = ", ".join(known.title for known in FORMATS.values())
     if not config.path:
-        raise UserError(f"data.path: is not set; give one of: {titles}")
+        raise UserError(f"data.path: is not set; give one of: {_titles()}")
     if not (path.is_file() or path.is_dir()):
-        raise UserError(f"data.path: {path} is neither a file nor a folder; give one of: {titles}")
-    for name, known in sorted(FORMATS.items(), key=lambda item: item[1].fallback):
-        if known.detect(path):
-            return name
-    raise UserError(f"data.path: the format of {path} is unknown; give one of: {titles}; or set data.format")
+        raise UserError(f"data.path: {path} is neither a file nor a folder; give one of: {_titles()}")
+    for fallback in (False, True):
+        for name, known in FORMATS.items():  # each is imported when its turn comes
+            if known.fallback is fallback and known.detect(path):
+                return name
+    raise UserError(f"data.path: the format of {path} is unknown; give one of: {_titles()}; or set data.format")
+
+
+def _titles() -> str:
+    """List what the formats are called."""
+    return ", ".join(known.title for known in FORMATS.values())
 
 
 def require_own_options(config: DataConfig, name: str) -> None:
@@ -75,12 +80,14 @@ def require_own_options(config: DataConfig, name: str) -> None:
     Raises:
         UserError: An option of another format is set.
     """
-    defaults = {field.name: field.default for field in fields(DataConfig) if field.default is not MISSING}
+    changed = {field.name for field in fields(DataConfig) if getattr(config, field.name) != field.default}
+    changed -= {"path", "format", *SPLIT_FIELDS, *FORMATS[name].options}
+    if not changed:
+        return  # so that most data needs the module of its own format only
     for other, known in FORMATS.items():
         for option in known.options:
-            value = getattr(config, option)
-            if option not in FORMATS[name].options and value != defaults[option]:
+            if option in changed:
                 raise UserError(
-                    f"data.{option}: {value!r} is an option of the format `{other}`, but {config.path} is read as "
-                    f"`{name}`; leave it out, or set data.format"
+                    f"data.{option}: {getattr(config, option)!r} is an option of the format `{other}`, but "
+                    f"{config.path} is read as `{name}`; leave it out, or set data.format"
                 )
