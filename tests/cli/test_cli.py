@@ -216,6 +216,9 @@ def test_help_describes_each_option(command: str, capsys: pytest.CaptureFixture[
         assert text[0].isupper() or text[0] == "`", (command, action.option_strings, text)
 
 
+LONG = "a" * 300
+"""A name that no system takes."""
+
 MISTAKES = [
     ("serch", "unknown command 'serch'; did you mean `search`?"),
     ("frobnicate", "`compactnas --help` lists the commands"),
@@ -235,6 +238,10 @@ MISTAKES = [
     ),
     ("search --recipe grand", "--recipe: use one of 'paper', 'quick', 'smoke'; found grand"),
     ("search --config none.yaml", "File does not exist"),
+    (f"search --config {LONG}", "File does not exist"),
+    (f"search --data.path {LONG} --output DIR", f"--data.path: {LONG} does not exist; check the spelling"),
+    (f"train --model {LONG} --output DIR", f"--model: '{LONG}' is unknown"),
+    (f"evaluate {LONG}", "file name too long; give a shorter path"),
     ("search --config BROKEN", "not YAML"),
     ("search --config UNKNOWN", "unknown.yaml: search.epocs: unknown key; did you mean search.epochs?"),
     ("search --config MISPLACED", "misplaced.yaml: epochs: unknown key; did you mean search.epochs or train.epochs?"),

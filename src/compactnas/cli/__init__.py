@@ -180,4 +180,6 @@ def _remedy(what: str, how: str) -> str:
         return f"was it moved, removed or replaced meanwhile? Put it back and {how or 'try again'}"
     if "input/output" in what or "stale" in what:
         return f"check the disk and {how or 'try again'}"
+    if "name too long" in what:
+        return "give a shorter path"
     return "name a writable folder with --output"

@@ -14,6 +14,7 @@ from compactnas.cli.parser import BUDGETS, PARTS, Parser
 from compactnas.config import RECIPES, SPLIT_FIELDS, DataConfig, RunConfig
 from compactnas.distributed.launch import is_rank_zero, require_processes
 from compactnas.errors import UserError
+from compactnas.io.paths import exists
 
 if TYPE_CHECKING:
     from compactnas.data import Dataset
@@ -209,6 +210,6 @@ def require_model(model: str, *, random: bool = False) -> None:
     from compactnas.nn.baselines import BASELINES
 
     names = [*BASELINES, *(("random",) if random else ())]
-    if not model or (model not in names and not Path(model).exists()):
+    if not model or (model not in names and not exists(model)):
         what = f"{model!r} is unknown" if model else "no model is named"
         raise UserError(f"--model: {what}; use one of {', '.join(names)}, a genotype file or a run folder")

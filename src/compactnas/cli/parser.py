@@ -15,6 +15,7 @@ from compactnas.cli.help import help_text, is_switch, negated, spellings
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
 from compactnas.config.values import empty_key, in_plain_words, unknown_key
 from compactnas.errors import UserError
+from compactnas.io.paths import exists
 from compactnas.io.untrusted import parse_yaml, read_yaml, require_plain
 from compactnas.io.writable import require_writable
 from compactnas.space.search_space import Space
@@ -205,11 +206,7 @@ class Parser(ArgumentParser):
 def _values_of(option: str, given: str) -> dict[str, Any] | None:
     """Read the YAML file that an option names, or the YAML that it holds; None if it is neither."""
     how = "`compactnas run --print-config` prints an example"
-    try:
-        exists = Path(given).exists()
-    except (OSError, ValueError):  # longer than a file name can be
-        exists = False
-    if exists:
+    if exists(given):
         return read_yaml(Path(given), how)
     try:
         values = parse_yaml(given)

@@ -11,6 +11,7 @@ import numpy as np
 
 from compactnas.data.source import Facts, Groups, Parts
 from compactnas.errors import UserError
+from compactnas.io.paths import exists
 
 PARTS = ("train", "validation", "test")
 
@@ -57,7 +58,7 @@ def read_split_csv(path: Path, facts: Facts) -> tuple[Parts, Groups | None]:
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Read line number and columns, row by row."""
-    if path.exists() and not path.is_file():  # reading a pipe could block
+    if exists(path) and not path.is_file():  # reading a pipe could block
         raise UserError(f"data.split_csv: {path} is not a file; give a CSV file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def exists(path: str | Path) -> bool:
+    """Check whether a path exists. One that is longer than a path can be does not."""
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 def one_or_many(given: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
+from compactnas.io.paths import exists
 
 MOST_BYTES = 16 * 2**20
 """Largest text to parse, in bytes. The parsed values can take forty times as much memory."""
@@ -26,7 +27,7 @@ MOST_DIGITS = 18
 
 def read_text(path: Path, what: str, most: int = MOST_BYTES, errors: str = "strict") -> str:
     """Read a UTF-8 file of at most `most` bytes. If that fails, the error message ends with `what`, the next step."""
-    if path.exists() and not path.is_file():
+    if exists(path) and not path.is_file():
         raise UserError(f"{path}: is not a file; {what}")  # reading a pipe could block
     try:
         with path.open("rb") as file:

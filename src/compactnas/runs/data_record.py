@@ -17,6 +17,7 @@ from compactnas.config import RunConfig
 from compactnas.data import Dataset
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
+from compactnas.io.paths import exists
 
 FILE = "data_fingerprint.json"
 SAMPLED = 64
@@ -98,7 +99,7 @@ class DataRecord:
 def located(config: RunConfig, folder: Path) -> RunConfig:
     """Find the data of a run: at its path, or where it lay relative to the folder of the run."""
     path, record = config.data.path, DataRecord.read(folder)
-    if not path or Path(path).exists() or record is None or not record.relative:
+    if not path or exists(path) or record is None or not record.relative:
         return config
     beside = (folder.absolute() / record.relative).resolve()
     return replace(config, data=replace(config.data, path=str(beside))) if beside.exists() else config

@@ -24,6 +24,7 @@ from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
 from compactnas.data import Dataset, Indices
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.paths import exists
 from compactnas.io.sole_writer import sole_writer
 from compactnas.io.untrusted import read_yaml
 from compactnas.nn.registry import FILE as MODEL
@@ -119,7 +120,7 @@ def read_config(folder: Path) -> RunConfig:
 def require_data(folder: Path, config: DataConfig) -> None:
     """Raise a `UserError` if the data of a run does not exist, for example because it has been moved."""
     path = Path(config.path)
-    if config.path and not path.exists():
+    if config.path and not exists(path):
         record = DataRecord.read(folder)
         beside = f", nor {folder.absolute() / record.relative}" if record and record.relative else ""
         where = "" if path.is_absolute() else f" in {Path.cwd()}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compactnas.cli.command import Command
 from compactnas.errors import UserError, shown
+from compactnas.io.paths import exists
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -69,7 +70,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "config": different,
         "data": {
             "path": path,
-            "found": bool(path) and Path(path).exists(),
+            "found": bool(path) and exists(path),
             "parts": _parts(folder / "splits.npz"),
             **_known_data(run),
         },

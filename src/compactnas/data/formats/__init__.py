@@ -13,6 +13,7 @@ from pathlib import Path
 from compactnas.config import DATA_FORMATS, SPLIT_FIELDS, DataConfig
 from compactnas.data.source import Source
 from compactnas.errors import UserError
+from compactnas.io.paths import exists
 from compactnas.registry import Registry
 
 
@@ -54,7 +55,7 @@ def format_of(config: DataConfig) -> str:
     if config.format != AUTO:
         return config.format
     path = Path(config.path)
-    if config.path and not path.exists():  # before the formats and their libraries are imported
+    if config.path and not exists(path):  # before the formats and their libraries are imported
         raise UserError(
             f"data.path: {path} does not exist; check the spelling, or pass --data.path if the data has moved"
         )
