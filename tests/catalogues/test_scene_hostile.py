@@ -123,7 +123,9 @@ def test_files_of_other_numbers_than_declared_are_one_line(
     assert "B02: declares -9999 as no data, but holds numbers of type uint16" in said
 
 
-@pytest.mark.parametrize("harm", ["a geometry without end", "a corner beyond the Earth", "a corner of 400 digits"])
+@pytest.mark.parametrize(
+    "harm", ["a geometry without end", "a corner beyond the Earth", "a corner of 400 digits", "a corner without place"]
+)
 def test_numbers_and_shapes_of_an_item_are_bounded(harm: str, tmp_path: Path) -> None:
     from support.fuzz.catalogue_inputs import items, read_items
 
@@ -135,5 +137,7 @@ def test_numbers_and_shapes_of_an_item_are_bounded(harm: str, tmp_path: Path) ->
         made[0]["geometry"]["coordinates"] = deep
     for asset in made[0]["assets"].values() if "corner" in harm else ():
         asset["proj:transform"][2] = 1e308 if "Earth" in harm else 10**17
+        if "place" in harm:
+            asset["proj:transform"][2:6:3] = [399960.0, "NaN"]
     (tmp_path / "items.json").write_text(json.dumps(made))
     read_items(tmp_path)

@@ -234,7 +234,7 @@ def _corner(
         transform = place.get("proj:transform")
         if isinstance(transform, list) and len(transform) >= 6 and transform[0] == -transform[4] == pixel_m:
             corner = float(transform[2]), float(transform[5])
-            if max(map(abs, corner)) <= FARTHEST_M:  # and not NaN
+            if all(abs(value) <= FARTHEST_M for value in corner):  # false for NaN
                 return corner
     return None
 
