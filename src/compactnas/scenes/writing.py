@@ -1,22 +1,20 @@
 """Write GeoTIFFs through GDAL, which may report neither a full disk nor a failed write.
 
-So GDAL writes through files of Python here, which keep the first error.
+So GDAL writes through files of Python here, which keep the first error and never fail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
-from compactnas.io.forgiving_file import ForgivingFile
+from compactnas.io.forgiving_file import ForgivingFiles
 
 TILE = 256
 """Side of the tiles of a file in pixels."""
-Opener = Callable[[str, str], ForgivingFile]
-"""Function that opens a file for GDAL."""
 
 
 @contextmanager
@@ -31,10 +29,7 @@ def geotiff(file: Path, profile: Mapping[str, Any]) -> Iterator[Any]:
         OSError: The system cannot write the file, for example on a full disk.
         UserError: GDAL cannot write the file.
     """
-    import rasterio
-
-    file.unlink(missing_ok=True)  # a killed process may have left a half, which rasterio would try to open
-    with _errors_told(file) as opener, rasterio.open(file, "w", driver="GTiff", opener=opener, **profile) as raster:
+    with _filled(file, profile, ForgivingFiles(file.name)) as raster:
         yield raster
 
 
@@ -51,43 +46,44 @@ def cloud_optimised(file: Path, profile: Mapping[str, Any], options: Mapping[str
         OSError: As for `geotiff`.
         UserError: As for `geotiff`.
     """
-    from rasterio._vsiopener import _opener_registration  # copy() has no argument for it
+    import rasterio
     from rasterio.shutil import copy
 
-    plain = file.with_name(f"plain_{file.name}")
-    with geotiff(plain, {"tiled": True, "blockxsize": TILE, "blockysize": TILE} | dict(profile)) as raster:
+    plain, files = file.with_name(f"plain_{file.name}"), ForgivingFiles(file.name)
+    tiled = {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
+    with _filled(plain, tiled | dict(profile), files) as raster:
         yield raster
     file.unlink(missing_ok=True)
     given = {"compress": "deflate", "predictor": "yes", "blocksize": TILE} | dict(options)
-    with _errors_told(file) as opener, _opener_registration(str(file), opener) as target:
-        copy(plain, target, driver="COG", **given)
+    with _errors_told(file, files), rasterio.open(plain, opener=files) as source:
+        # `copy` has no argument for an opener, but files in the folder of the source are opened by the same one.
+        copy(source, source.name.removesuffix(plain.name) + file.name, driver="COG", **given)
     plain.unlink()
 
 
 @contextmanager
-def _errors_told(file: Path) -> Iterator[Opener]:
-    """Open files for GDAL; raise the first error of the system, else turn one of GDAL into a `UserError`."""
+def _filled(file: Path, profile: Mapping[str, Any], files: ForgivingFiles) -> Iterator[Any]:
+    """Open a new GeoTIFF to fill."""
+    import rasterio
+
+    file.unlink(missing_ok=True)  # a killed process may have left a half, which rasterio would try to open
+    with _errors_told(file, files), rasterio.open(file, "w", driver="GTiff", opener=files, **profile) as raster:
+        yield raster
+
+
+@contextmanager
+def _errors_told(file: Path, files: ForgivingFiles) -> Iterator[None]:
+    """Raise the first error of the system, else turn one of GDAL into a `UserError`."""
     from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio does not always convert
     from rasterio.errors import RasterioError
 
-    opened = list[ForgivingFile]()
-
-    def opener(path: str, mode: str = "r") -> ForgivingFile:
-        opened.append(ForgivingFile(path, mode))
-        return opened[-1]
-
     try:
-        yield opener
+        yield
     except (RasterioError, CPLE_BaseError, SystemError) as error:
-        _raise_first(opened)
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{file}: cannot be written ({reason}); look for a full disk, and give the same command again"
-        ) from error
-    _raise_first(opened)
-
-
-def _raise_first(opened: list[ForgivingFile]) -> None:
-    for file in opened:
-        if file.error is not None:
-            raise file.error
+        if not files.errors:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{file}: cannot be written ({reason}); look for a full disk, and give the same command again"
+            ) from error
+    if files.errors:
+        raise files.errors[0]

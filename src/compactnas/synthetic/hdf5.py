@@ -1,7 +1,7 @@
 """Write HDF5 files so that a full disk is an error like any other.
 
 If HDF5 itself cannot write, it cannot close its files either: it prints tracebacks of its own, and may crash. So it
-writes through a file of Python here, which keeps the first error and drops what comes after it.
+writes through a file of Python here, which keeps the first error and writes nothing after it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Hdf5Writer:
 
     def check(self) -> None:
         """Raise the error of the system, if there was one."""
-        if self._below.error is not None:
-            raise self._below.error
+        for error in self._below.errors:
+            raise error
 
     def close(self) -> None:
         """Close the file, without `check`."""
