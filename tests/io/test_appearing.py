@@ -84,21 +84,34 @@ def test_the_lock_of_unfinished_work_is_removed_last(tmp_path: Path, monkeypatch
     assert left[-1] == LOCK and not folder.exists() and tmp_path.exists()
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EBUSY, errno.EROFS])
 def test_a_work_folder_that_cannot_be_removed_is_told_and_cleared_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path) -> None:
-        raise OSError(errno.EIO, "Input/output error", str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rmdir", fail)
-        with pytest.raises(OSError, match=r"Input/output error: .*\.out\.part"):
+        with pytest.raises(OSError, match=rf"{os.strerror(number)}: .*\.out\.part"):
             make(out)
     assert names(tmp_path) == [".out.part", "out"]
     with pytest.raises(UserError, match="exists already"):
         make(out)
     assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTEMPTY])
+def test_a_work_folder_that_is_gone_or_taken_by_the_next_process_is_no_error(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "rmdir", fail)
+    make(tmp_path / "out")
+    assert names(tmp_path) == [".out.part", "out"]
 
 
 def test_the_half_of_a_killed_process_is_removed_when_its_file_is_written_again(tmp_path: Path) -> None:

@@ -90,6 +90,10 @@ def remove_workplace(folder: Path, last: str = "") -> None:
     Args:
         folder: Folder of unfinished work.
         last: Name of a file that goes after all others but the lock, because it describes the work.
+
+    Raises:
+        OSError: The folder cannot be removed. It is no error if it is gone, or if the next process has taken it.
+        UserError: The folder was moved or replaced.
     """
     require_own(folder / LOCK)
     for inner in sorted(folder.iterdir(), key=lambda inner: inner.name == last):
@@ -102,8 +106,12 @@ def remove_workplace(folder: Path, last: str = "") -> None:
     try:
         (folder / LOCK).unlink()
         folder.rmdir()
-    except OSError as error:  # the next process may have taken the folder already, or the system keeps an open file
-        if error.errno == errno.EIO:
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)  # the next process has its lock there already
+        kept_open = os.name == "nt" and isinstance(error, PermissionError)  # Windows keeps the lock while we hold it
+        if not taken and not kept_open:
             raise
 
 
