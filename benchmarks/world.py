@@ -1,7 +1,6 @@
-"""Is the made world hard the way the real thing is hard? ResNet-20, a random forest, one-band thresholds, pictures.
+"""Is the made world hard the way the real thing is hard? ResNet-20, a random forest, one-band thresholds.
 
-    python benchmarks/world.py --out RUNS --json world.json        # everything; a second call skips what is done
-    python benchmarks/world.py --out RUNS --only pictures --figures docs/figures
+    python benchmarks/world.py --out RUNS --json world.json        # a second call skips what is done
 
 Makes a world (or takes `--world`), trains ResNet-20 with two seeds on a random 80/20 cut of the training
 part and on all of it, tested on cities never seen, and sets beside it a random forest on statistics
@@ -23,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from compactnas.config import DataConfig, MachineConfig, quick
 from compactnas.data import Dataset, open_dataset
@@ -35,7 +33,6 @@ from compactnas.synthetic import write_world
 
 SPLITS = {"random": "d2", "unseen": "official"}
 WORLD = {"cities": 12, "test_cities": 6, "patches": 8000, "scene_px": 512, "seed": 0}
-TRUE_COLOUR, FALSE_COLOUR = (2, 1, 0), (6, 2, 1)
 
 
 def data_config(world: Path, split: str, seed: int) -> DataConfig:
@@ -117,56 +114,6 @@ def thresholds(world: Path) -> dict[str, dict[str, Any]]:
     return best
 
 
-def stretched(patch: NDArray[np.float32], bands: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Three bands as a picture, each stretched between its 1st and 99th percentile."""
-    picture = patch[list(bands)].transpose(1, 2, 0)
-    low, high = np.percentile(picture, (1, 99), axis=(0, 1))
-    return (np.clip((picture - low) / np.maximum(high - low, 0.05), 0, 1) ** 0.85 * 255).astype(np.uint8)
-
-
-def mosaic(world: Path, bands: tuple[int, int, int], columns: int, zoom: int) -> Image.Image:
-    """A row of patches for each class, from one training city after another."""
-    data = open_dataset(data_config(world, "unseen", 0))
-    rows, facts = data.parts["train"], data.source.facts
-    assert facts.groups is not None
-    side, margin = 32 * zoom, 22
-    picture = Image.new("RGB", (margin + columns * (side + 2), len(CLASSES) * (side + 2)), "white")
-    pen = ImageDraw.Draw(picture)
-    for index, lcz in enumerate(CLASSES):
-        mine = rows[facts.labels[rows] == index]
-        turns = [mine[facts.groups[mine] == city] for city in np.unique(facts.groups[mine])]
-        chosen = [turn[len(turn) // 2] for turn in turns] + [turn[0] for turn in turns]
-        pen.text((3, index * (side + 2) + side // 2 - 5), lcz.label, fill="black")
-        for column, row in enumerate(chosen[:columns]):
-            patch = np.asarray(data.source.batch(np.array([row]))[0][0], np.float32)
-            tile = Image.fromarray(stretched(patch, bands)).resize((side, side), Image.Resampling.NEAREST)
-            picture.paste(tile, (margin + column * (side + 2), index * (side + 2)))
-    return picture
-
-
-def scene_picture(seed: int, side: int) -> Image.Image:
-    """A city in true colour, in false colour (near infrared, red, green), and its true map."""
-    from compactnas.synthetic import make_city
-
-    scene = make_city(seed, side)
-    colours = np.array([[int(lcz.colour[i : i + 2], 16) for i in (1, 3, 5)] for lcz in CLASSES], np.uint8)
-    views = [stretched(scene.reflectance, bands) for bands in (TRUE_COLOUR, FALSE_COLOUR)]
-    return Image.fromarray(np.concatenate([*views, colours[scene.lcz - 1]], axis=1))
-
-
-def pictures(world: Path, folder: Path, seed: int) -> None:
-    """PNGs of 256 colours, small enough to commit."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = {
-        "world_true_colour": mosaic(world, TRUE_COLOUR, 6, 1),
-        "world_false_colour": mosaic(world, FALSE_COLOUR, 3, 1),
-        "world_city": scene_picture(seed * 1000 + 1, 264),
-    }
-    for name, picture in made.items():
-        small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        small.save(folder / f"{name}.png", optimize=True)
-
-
 def kept(file: Path, make: Callable[[], Any]) -> Any:
     """What an earlier call found, or what is found now."""
     if not file.exists():
@@ -229,8 +176,6 @@ def main() -> None:
     temporary = Path(tempfile.gettempdir()) / "compactnas-world"
     parser.add_argument("--world", type=Path, help="folder of a made world; made there if it is missing")
     parser.add_argument("--out", type=Path, default=temporary, help="folder of runs and figures, outside the checkout")
-    parser.add_argument("--only", choices=("pictures", "figures"), help="only the pictures, or only the figures")
-    parser.add_argument("--figures", type=Path, help="folder for the small pictures; else OUT")
     parser.add_argument("--json", type=Path, help="write the figures by name")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--runs", type=int, default=2, help="seeds of each training")
@@ -244,11 +189,6 @@ def main() -> None:
         if not (world / "world.json").exists():
             print(f"making {world}", flush=True)
             write_world(world, **{name: getattr(arguments, name) for name in WORLD})
-        if arguments.only != "figures":
-            pictures(world, arguments.figures or arguments.out, arguments.seed)
-            mosaic(world, TRUE_COLOUR, 14, 3).save(arguments.out / "world_large.jpg", quality=92)
-        if arguments.only == "pictures":
-            return
         figures = measure(arguments, world)
     except UserError as error:
         raise SystemExit(f"world: {error}") from None
