@@ -24,7 +24,7 @@ import numpy as np
 import compactnas as cn
 
 SMALL = os.environ.get("COMPACTNAS_NOTEBOOKS") == "small"  # only the tests of this project set it
-PATCHES, SEARCHES, EPOCHS, RANDOM_EPOCHS, TRAIN_EPOCHS = (34, 1, 1, 1, 1) if SMALL else (240, 3, 3, 2, 6)
+PATCHES, SEARCHES, EPOCHS, RANDOM_EPOCHS, TRAIN_EPOCHS = (34, 1, 1, 6, 1) if SMALL else (240, 3, 3, 2, 6)
 CHANNELS, MOST_MACS = (4, 1e6) if SMALL else (8, 3e6)
 
 cn.write_world("world", cities=1 if SMALL else 2, test_cities=1, patches=PATCHES, scene_px=264, seed=5)
