@@ -405,6 +405,12 @@ def test_confusion_is_normalised_by_row_and_holds_counts() -> None:
     assert tips[2] == "b correct: 500 of 500 patches (100.0 %)"
 
 
+@pytest.mark.parametrize(("classes", "named"), [(3, False), (17, True)])
+def test_the_colour_bar_is_named_where_its_text_has_room(classes: int, named: bool) -> None:
+    figure = confusion_figure(np.eye(classes, dtype=np.int64), tuple("abcdefghijklmnopq"[:classes]))
+    assert ("of the true class" in {one.text for one in figure.iter("text")}) == named
+
+
 def test_no_share_is_blank_and_the_smallest_can_be_seen() -> None:
     assert strength(0.0) == strength(-1.0) == strength(float("nan")) == 0.0
     assert 0.05 < strength(1e-6) < strength(0.5) < strength(1.0) == strength(2.0) == 1.0

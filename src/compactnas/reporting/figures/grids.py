@@ -17,6 +17,8 @@ from compactnas.reporting.figures.svg import CHARACTER_PX, drawing, element, lin
 from compactnas.space.genotype import Genotype
 from compactnas.space.layouts import LAYOUTS
 
+NAMED_FROM_PX = 150
+"""Smallest width of the colour bar whose text does not run into its numbers."""
 DIGITS_FROM_PX = 24.0
 """Smallest side of a cell that shows its figure, in px."""
 LABELS_UP_TO = 80
@@ -254,10 +256,11 @@ def _scale(x: float, y: float, grid: float) -> list[ET.Element]:
         )
         for i in range(steps)
     ]
+    if width >= NAMED_FROM_PX:
+        bar.append(text(start + 0.43 * width, y + 24, "of the true class", "cn-small", "middle"))
     return [
         *bar,
         element("rect", x=start, y=y, width=width, height=9, class_="cn-frame"),
         text(start, y + 24, "0", "cn-small"),
         text(start + width, y + 24, "100 %", "cn-small", "end"),
-        text(start + 0.43 * width, y + 24, "of the true class", "cn-small", "middle"),
     ]
