@@ -187,14 +187,14 @@ def run(
     data: Dataset | None = None,
 ) -> Evaluation:
     """Search, train the found network from scratch, and measure it on the test part, all in one folder."""
-    whole = Run(config, folder, listener, data)
-    session, file = whole.session, Path(folder) / "genotype.json"
+    stages = Run(config, folder, listener, data)
+    session, file = stages.session, Path(folder) / "genotype.json"
     found = session.on_rank_zero(file.exists)
     if not (resume and found):
-        whole.search(resume=resume)
+        stages.search(resume=resume)
     # The folder now holds a search with this config; `resume` lets the training use the same folder.
-    whole.train(str(file), resume=True)
-    return evaluate(session, whole.data)
+    stages.train(str(file), resume=True)
+    return evaluate(session, stages.data)
 
 
 def _same_model(file: Path, spec: ModelSpec) -> None:
