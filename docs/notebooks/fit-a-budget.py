@@ -76,8 +76,9 @@ plt.show()
 # %% [markdown]
 # ## Search within the budget
 #
-# Every network that the search may derive keeps the budget; without one, you would get the most accurate network that
-# the search sees. A limit of parameters works in the same way (`max_parameters`).
+# The network found keeps the budget, and uses at least 95 % of it. Without a budget, the search weighs cost against
+# accuracy by a fixed factor, and you learn the cost only afterwards. A limit of parameters works in the same way
+# (`max_parameters`).
 
 # %%
 settings = {
