@@ -26,6 +26,7 @@ SLOW = {
     "reporting": ("figure_files", "hostile_report", "injection", "page_browser", "report"),
     "repository": ("docs", "notebooks", "site"),
     "runs": ("hostile_runs", "kill", "survive"),
+    "scenes": ("writing",),
     "scripts": ("torture",),
     "search": (*("budget", "budget_search", "mobile", "perturbation", "search", "strategies", "strategy_conformance"),),
     "selection": ("pareto", "select", "select_side_by_side"),
@@ -39,7 +40,7 @@ SWEEPS = {"cli": ("surroundings", "two_writers")}
 """Test modules by folder that interrupt every command at many points, for an hour or more; only `--sweep` runs them."""
 
 LONGEST = (
-    *("study_ray", "site", "notebooks", "study_parallel", "figure_files", "study_folds", "find", "interruptions"),
+    *("interruptions", "study_ray", "site", "notebooks", "study_parallel", "figure_files", "study_folds", "find"),
     *("ddp", "export", "study_report", "survive", "map_kill", "search", "select", "fuzz", "slimmable"),
     *("torture", "kept", "cli", "strategies", "study", "network", "budget", "map_ray", "study_kill", "cost_table"),
     *("training_data", "kill", "precision", "budget_search", "trainer", "synthetic", "equal", "pareto", "docs"),
