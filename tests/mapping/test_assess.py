@@ -216,6 +216,17 @@ def test_what_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_array_equal(np.array([row[1:] for row in rows[1:]], int), found.every.confusion)
 
 
+def test_natural_classes_are_printed_by_their_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    water, trees = np.full((4, 4), 17, np.uint8), np.full((4, 4), 11, np.uint8)
+    assert main(["assess", str(write(tmp_path / "map.tif", water)), str(write(tmp_path / "truth.tif", trees))]) == 0
+    *_, head, of_trees, of_water = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in (head, of_trees, of_water)] == [
+        ["true", "A", "G"],
+        ["A", ".", "16"],
+        ["G", ".", "."],
+    ]
+
+
 MAP, TRUTH = labels(4, 4), labels(4, 4, seed=1)
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "another system": (

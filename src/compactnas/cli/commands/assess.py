@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compactnas.cli.command import Command
 from compactnas.errors import UserError
+from compactnas.lcz import CLASSES
 
 if TYPE_CHECKING:
     from compactnas.cli.parser import Parser
@@ -207,7 +208,9 @@ def _classes(score: Score) -> Any:
         if row["true"] or row["mapped"]:
             shares = (_written(name, row[name]) for name in ("precision", "recall", "f1"))
             ends = _ends(f"f1_{row['lcz']}", score)
-            table.add_row(str(row["lcz"]), row["name"], str(row["true"]), str(row["mapped"]), *shares, ends)
+            table.add_row(
+                CLASSES[row["lcz"] - 1].label, row["name"], str(row["true"]), str(row["mapped"]), *shares, ends
+            )
     return table
 
 
@@ -217,9 +220,9 @@ def _confusion(score: Score) -> Any:
     table = Table("true", title="rows true, columns mapped", title_justify="left", box=None, padding=(0, 1, 0, 0))
     shown = [n for n in range(len(score.confusion)) if score.confusion[n].any() or score.confusion[:, n].any()]
     for n in shown:
-        table.add_column(str(n + 1), justify="right")
+        table.add_column(CLASSES[n].label, justify="right")
     for n in shown:
-        table.add_row(str(n + 1), *(str(count) if count else "." for count in score.confusion[n, shown].tolist()))
+        table.add_row(CLASSES[n].label, *(str(count) if count else "." for count in score.confusion[n, shown].tolist()))
     return table
 
 
