@@ -20,10 +20,18 @@ from compactnas.space.genotype import Genotype
 
 def line(cure: str, seed: int, oa: float, free_learnt: int = 1) -> dict[str, Any]:
     kind = "found" if cure else "random"
-    return {"kind": kind, "cure": cure, "seed": seed, "oa": oa, "free_learnt": free_learnt, "entropy": 1, "search_s": 2}
+    times = {"train_s": 4, "search_s": 12}
+    return {"kind": kind, "cure": cure, "seed": seed, "oa": oa, "free_learnt": free_learnt, "entropy": 1} | times
 
 
 RANDOM = [line("", number, number / 100) for number in range(40)]
+
+
+def test_a_perturbation_counts_the_search_that_made_its_supernet() -> None:
+    perturbed = line("darts, perturbation", 3, 0.3) | {"perturbation_s": 8}
+    del perturbed["search_s"]
+    (row,) = cures_table.table([*RANDOM, line("darts", 3, 0.3), perturbed], ["darts, perturbation"])
+    assert (row["seconds"], row["even"]) == (20, 5 / 6)
 
 
 def test_a_place_is_the_share_below_and_equals_count_half() -> None:
@@ -37,6 +45,7 @@ def test_a_cure_wins_by_what_was_fixed_before(above: int, learnt: int, wins: boo
     (row,) = cures_table.table([*RANDOM, *found], ["darts", "snas"])
     assert (row["wins"], row["above"], row["with_learnt"]) == (wins, above, learnt)
     assert row["low"] < row["gain"] < row["high"]
+    assert (row["seconds"], row["even"]) == (12, 0.75), "the best of three cells is above three quarters of all"
     (row,) = cures_table.table([*RANDOM, *found[:9]], ["darts"])
     assert not row["wins"], "nine seeds are not ten"
 
