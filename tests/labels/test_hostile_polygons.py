@@ -272,10 +272,16 @@ def test_a_coordinate_system_that_is_no_text_is_one_line(tmp_path: Path) -> None
         read(file)
 
 
-def test_a_corner_at_the_end_of_numbers_is_no_warning(tmp_path: Path) -> None:
-    """Found by `scripts/fuzz --target geojson`: comparing outlines overflowed."""
-    corners = [[384240.0, 1e308], [384540.0, 5820120.0], [384540.0, 5819820.0], [384240.0, 5819820.0]]
-    far = {"type": "MultiPolygon", "coordinates": [[[*corners, [384240.0, 5820120.0]]]]}
+ENDS = {
+    "an area beyond numbers": [[384240.0, 1e308], [384540.0, 5820120.0], [384540.0, 5819820.0], [384240.0, 5819820.0]],
+    "an area that is no number": [[384240.0, 1e308], [384540.0, -1e308], [1e308, 5819820.0], [-1e308, 5819820.0]],
+}
+
+
+@pytest.mark.parametrize("corners", ENDS.values(), ids=list(ENDS))
+def test_a_corner_at_the_end_of_numbers_is_no_warning(corners: list[list[float]], tmp_path: Path) -> None:
+    """Found by `scripts/fuzz --target geojson` and `shapefile`: comparing outlines warned."""
+    far = {"type": "MultiPolygon", "coordinates": [[[*corners, corners[0]]]]}
     square = [[384740.0, 5820020.0], [384940.0, 5820020.0], [384940.0, 5819820.0], [384740.0, 5820020.0]]
     near = {"type": "Polygon", "coordinates": [square]}
     shapes = [{"type": "Feature", "properties": {"lcz": 2}, "geometry": shape} for shape in (far, near)]

@@ -119,7 +119,8 @@ def _without_copies(polygons: list[Polygon]) -> list[Polygon]:
     """Drop polygons with the class and the outline of an earlier one."""
     import shapely
 
-    with np.errstate(over="ignore"):  # a corner may lie at 1e308 m; the comparison is of its bytes
+    # A corner may lie at 1e308 m, where areas are infinite or no number; the comparison is of bytes.
+    with np.errstate(over="ignore", invalid="ignore"):
         plain = shapely.to_wkb(shapely.normalize([polygon.geometry for polygon in polygons]))
     first: dict[tuple[bytes, int], Polygon] = {}
     for content, polygon in zip(plain, polygons, strict=True):
