@@ -120,7 +120,7 @@ def draw(lines: Sequence[dict[str, Any]], file: Path) -> None:
         cell.set_yticks([spot + 0.5 for spot in range(len(grid))])
         cell.set_yticklabels([f"{source} to {node + 1}" for node, source in SPACE.edges], fontsize=7)
         cell.set_title(f"cell of {kind[0]}, rate of alpha {kind[1]}, seed {runs[0]['seed']}", fontsize=9, loc="left")
-    axes[0].set_ylabel("entropy of alpha (nats)")
+    axes[0].set_ylabel("entropy (nats)")
     axes[0].legend(frameon=False, fontsize=8)
     axes[-1].set_xlabel("epoch")
     named = [Patch(facecolor=colour, edgecolor="0.6", label=name or "no edge") for name, colour in COLOURS.items()]
