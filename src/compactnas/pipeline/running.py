@@ -79,9 +79,6 @@ class Run:
     def train(self, model: str | Genotype, *, like: str = "", resume: bool) -> None:
         """Train one network from scratch, as `train_stage` does."""
         config, session, parts = self.config, self.session, self.data.parts
-        targets = predict_by_teachers(
-            config.train.teachers, self.data, session.device, temperature=config.train.teacher_temperature
-        )
         genotype = session.on_rank_zero(self._genotype, model, like)
         name = str(model) if genotype is None else SEARCHED
         spec = ModelSpec(name, genotype=genotype, **_sizes(self.data.source.facts))
@@ -90,6 +87,9 @@ class Run:
         if config.train.start_from:
             start_from(network, spec, Path(config.train.start_from))
         normalise_of(network).set(self.normalisation.mean, self.normalisation.std)
+        targets = predict_by_teachers(
+            config.train.teachers, self.data, session.device, temperature=config.train.teacher_temperature
+        )
         training = Training(
             network,
             config.train,
