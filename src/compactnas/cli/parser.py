@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from compactnas.cli.help import help_text, is_switch, negated, spellings
 from compactnas.config import DataConfig, MachineConfig, RunConfig, SearchConfig, TrainConfig
-from compactnas.config.values import empty_key, in_plain_words, unknown_key
+from compactnas.config.values import in_plain_words, wrong_key
 from compactnas.errors import UserError
 from compactnas.io.paths import exists
 from compactnas.io.untrusted import parse_yaml, read_yaml, require_plain
@@ -177,7 +177,7 @@ class Parser(ArgumentParser):
             if "config" in values:
                 raise TypeError("config: a config file cannot name another one; give --config once for each file")
             require_plain(kind, values)
-            if fault := unknown_key(kind, values, sorted(own)) or empty_key(kind, values):
+            if fault := wrong_key(kind, values, sorted(own)):
                 raise TypeError(fault)
         except TypeError as error:
             raise UserError(f"{file[:200]}: {error}") from None

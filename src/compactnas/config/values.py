@@ -41,7 +41,7 @@ def from_values(kind: type[Config], values: dict[str, Any], defaults: dict[str, 
         UserError: The config does not allow a value.
     """
     require_plain(kind, values)
-    if fault := unknown_key(kind, values) or empty_key(kind, values):
+    if fault := wrong_key(kind, values):
         raise TypeError(fault)
     try:
         return _build(kind, values, defaults or {})
@@ -89,8 +89,10 @@ def _parser(kind: Any) -> ArgumentParser:
     return parser
 
 
-def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:
-    """Describe the first unknown key of a config, and suggest a known one; empty if all keys are known.
+def wrong_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), prefix: str = "") -> str:
+    """Describe the first key of a config that is unknown, or has no value but needs one; empty if there is none.
+
+    The parser lets `null` pass for every type. For an unknown key, a known one is suggested.
 
     Args:
         kind: Config dataclass.
@@ -98,7 +100,8 @@ def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), 
         also: Other names that are allowed at the top level.
         prefix: Dotted name of `values` in the file, with a dot at its end.
     """
-    known: dict[str, Any] = {field.name: field.default_factory for field in fields(kind)}
+    kinds = get_type_hints(kind)
+    known = {field.name: kinds[field.name] for field in fields(kind)}
     inner = [f"{name}.{field.name}" for name, part in known.items() if is_dataclass(part) for field in fields(part)]
     for name, value in values.items():
         part = known.get(name)
@@ -106,28 +109,10 @@ def unknown_key(kind: Any, values: Mapping[str, Any], also: Sequence[str] = (), 
             near = [one for one in inner if one.endswith(f".{name}")] or get_close_matches(name, [*known, *also], n=1)
             hint = f"did you mean {' or '.join(prefix + one for one in near)}?" if near else f"use {', '.join(known)}"
             return f"{prefix}{name[:80]}: unknown key; {hint}"
-        inside = isinstance(value, Mapping) and is_dataclass(part)
-        if inside and (found := unknown_key(part, value, (), f"{prefix}{name}.")):
-            return found
-    return ""
-
-
-def empty_key(kind: Any, values: Mapping[str, Any], prefix: str = "") -> str:
-    """Describe the first key without a value that needs one; empty if there is none.
-
-    The parser lets `null` pass for every type.
-
-    Args:
-        kind: Config dataclass.
-        values: Values of a YAML file, with known keys only.
-        prefix: Dotted name of `values` in the file, with a dot at its end.
-    """
-    kinds = get_type_hints(kind)
-    for name, value in values.items():
-        if value is None and name in kinds and type(None) not in get_args(kinds[name]):
+        if value is None and part and type(None) not in get_args(part):
             return f"{prefix}{name}: has no value; give one, or leave the key out"
-        inside = isinstance(value, Mapping) and is_dataclass(kinds.get(name))
-        if inside and (found := empty_key(kinds[name], value, f"{prefix}{name}.")):
+        inside = isinstance(value, Mapping) and is_dataclass(part)
+        if inside and (found := wrong_key(part, value, (), f"{prefix}{name}.")):
             return found
     return ""
 
