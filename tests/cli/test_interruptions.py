@@ -1,6 +1,6 @@
 """Some of the points of `scripts/sweep`: kills and full disks, after which each command goes on.
 
-A few points of each command are tried in every run of the tests, a tenth of its kills and full disks with `--sweep`.
+A tenth of the kills and full disks of each command are tried, and one point of each rarer fault.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from support.sweep.warm import Warm
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "-")
 EVERY = 10
-EVERYDAY = {KILL: 8, FULL: 5, DAMAGED: 1, OPEN_FILES: 1}
-"""Largest number of points of each fault in every run of the tests."""
-FIND = {KILL: 2}
-"""The same for `find`, of which a run takes twenty times as long as that of most others."""
+RARER = (REAL_KILL, DAMAGED, OPEN_FILES)
+SLOW = "find"
+"""Command whose run takes twenty times as long as that of most others; the rarer faults are left to `scripts/sweep`."""
 NEEDS = {"map": "rasterio", "scene": "odc.stac", "export": "onnxruntime", "adopt": "onnx"}
 
 
@@ -32,26 +31,21 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_interrupted_command_ends_with_the_same_bytes_or_one_line(
-    name: str, warm: Warm, tmp_path: Path, request: pytest.FixtureRequest
+    name: str, warm: Warm, tmp_path: Path
 ) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason=f"{name} needs {NEEDS[name]}")
     with made(name, tmp_path) as case:
         sweep = Sweep(warm, case, record(warm, case, repeats=False))
-        if request.config.getoption("sweep"):
-            first = len(sweep.recorded.states) % EVERY
-            points = list(sweep.points((KILL, FULL, REAL_KILL), EVERY, first))
-            faults = {KILL, FULL, REAL_KILL}
-        else:
-            most = FIND if name == "find" else EVERYDAY
-            points, faults = [point for fault in most for point in few(sweep, fault, most[fault])], set(most)
+        points = [point for fault in (KILL, FULL) for point in tried(sweep, fault, EVERY)]
+        points += [point for fault in RARER if name != SLOW for point in tried(sweep, fault)]
         assert [point for point in points if point.outcome == WRONG] == []
-        assert {point.fault for point in points} == faults
+        assert {point.fault for point in points} == {KILL, FULL, *(RARER if name != SLOW else ())}
 
 
-def few(sweep: Sweep, fault: str, most: int) -> Iterator[Point]:
-    """Try a tenth of the points of a fault, but not more than `most`."""
+def tried(sweep: Sweep, fault: str, every: int | None = None) -> Iterator[Point]:
+    """Try one of `every` points of a fault, or a single point. The number of operations decides which."""
     count = len(sweep.chosen(fault, 1, 0))
-    every = max(min(EVERY, count), -(-count // most))
+    every = min(every or count, count)
     first = len(sweep.recorded.states) % every
     return sweep.points([fault], every, first * (SPARSE if fault in (DAMAGED, OPEN_FILES) else 1))

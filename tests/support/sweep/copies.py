@@ -70,7 +70,8 @@ def full_at(
 
     Returns:
         The end of each copy, and the state that it left. Empty if a copy disturbed its command: GDAL keeps what it
-        writes in a buffer of the C library, which a copy writes to the file, too.
+        writes in a buffer of the C library, which a copy writes to the file, too. Empty also if the command has several
+        threads: a copy has only one of them, and onnxruntime waits for the others for ever.
     """
     found: dict[int, tuple[Ended, State]] = {}
     linked: list[Linked] = []
@@ -84,6 +85,7 @@ def full_at(
             disturbed = not linked.pop().restore()
             return None
         number += 1
+        disturbed = disturbed or (number in wanted and warm.threads() > 1)
         if disturbed or number not in wanted:
             return None
         linked.append(Linked.of(case.place, case.place.parent / "linked"))

@@ -180,6 +180,11 @@ class Warm:
         assert ended is not None, "it has stopped"
         return ended
 
+    def threads(self) -> int:
+        """Count the threads of the command that was started last."""
+        pid, *_ = reversed(self.began)
+        return len(os.listdir(f"/proc/{pid}/task"))
+
     def copied(self, code: int) -> Ended:
         """End of a copy of the command that was started last (`copies.py`)."""
         (_, files), *_ = reversed(self.began.values())
