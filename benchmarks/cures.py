@@ -68,6 +68,8 @@ EVERY = {"eurosat": 2, "world": 1}
 SPACE = Space(channels=8)
 POOLS = ("avg_pool_3x3", "max_pool_3x3")
 BETA = {"alpha_weight_decay": 0.0}
+LIMIT = {"skip_limit": "limit", "skip_limit_operations": (*POOLS, "skip_connect"), "skip_limit_edges": 3}
+"""At most three of five edges without weights."""
 
 CURES: dict[str, dict[str, Any]] = {
     "gdas (quick today)": {},
@@ -78,6 +80,8 @@ CURES: dict[str, dict[str, Any]] = {
     "gdas, cost as a share": {"complexity_scale": "share", "complexity_weight": 0.02},
     "gdas, Beta-decay 5": {"beta_decay": 5.0} | BETA,
     "supernet's accuracy (uniform)": {"strategy": "uniform", "candidates": 100},
+    "main effects": {"strategy": "effects", "candidates": 100},
+    "main effects, skip limit": {"strategy": "effects", "candidates": 100} | LIMIT,
     "gdas, halves by group": {"halves": "groups"},
     "darts": {"strategy": "darts"},
     "darts, pools normalised": {"strategy": "darts", "normalized_operations": POOLS},
@@ -142,21 +146,21 @@ class Bench:
             for _ in search.run_epoch(epoch):
                 pass
         entropy = {"entropy": round(search.architecture.entropy(), 4)}
-        free, within = self.derived(search, search.conclude)
-        yield described(free, within) | entropy | {"search_s": round(time.process_time() - began, 1)}
+        within = self.derived(search, search.conclude, self.budget)
+        seconds = {"search_s": round(time.process_time() - began, 1)}
+        yield described(self.derived(search, search.conclude), within) | entropy | seconds
         if job.cure in PERTURBED:
             began = time.process_time()
             scores = perturbation_scores(search.architecture, "mixture", partial(measured, search))
-            free, within = self.derived(search, lambda: search.derive(scores))
+            within = self.derived(search, lambda: search.derive(scores), self.budget)
             seconds = {"perturbation_s": round(time.process_time() - began, 1)}
+            free = self.derived(search, lambda: search.derive(scores))
             yield described(free, within) | entropy | seconds | {"scores": scores.round(decimals=3).tolist()}
 
-    def derived(self, search: Searcher, derive: Callable[[], Derived]) -> tuple[Genotype, Genotype]:
-        """Derive without a budget, and within it."""
-        search.bilevel.budgets = ()
-        free = derive().genotype
-        search.bilevel.budgets = (self.budget,)
-        return free, derive().genotype
+    def derived(self, search: Searcher, derive: Callable[[], Derived], *budgets: Budget) -> Genotype:
+        """Derive within budgets, or without one."""
+        search.bilevel.budgets = budgets
+        return derive().genotype
 
     def random_cell(self, number: int) -> Genotype:
         """Draw a cell within 95 to 100 % of the budget, without dead nodes."""

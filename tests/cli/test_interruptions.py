@@ -30,9 +30,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("name", MAKERS)
-def test_an_interrupted_command_ends_with_the_same_bytes_or_one_line(
-    name: str, warm: Warm, tmp_path: Path
-) -> None:
+def test_an_interrupted_command_ends_with_the_same_bytes_or_one_line(name: str, warm: Warm, tmp_path: Path) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason=f"{name} needs {NEEDS[name]}")
     with made(name, tmp_path) as case:

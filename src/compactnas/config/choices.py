@@ -10,7 +10,7 @@ STRATEGIES: Registry[Any] = Registry(
     "strategy",
     "compactnas.search.strategies",
     "STRATEGY",
-    first=("gdas", "darts", "darts_second_order", "snas", "proxyless", "uniform", "evolution"),
+    first=("gdas", "darts", "darts_second_order", "snas", "proxyless", "uniform", "evolution", "effects"),
 )
 """Names that `search.strategy` takes; `compactnas.search.strategies` types the entries."""
 

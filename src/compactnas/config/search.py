@@ -69,13 +69,14 @@ class SearchConfig:
         derivation: What decides between operations after the last epoch: their probability (`alpha`), or how much
             accuracy the supernet loses on D_V without them (`perturbation`, DARTS-PT).
         depth_mode: Depths in a step: `mixture` runs all cells of a block and weighs them, `sample` runs the cells up to
-            a sampled depth, as `uniform` and `evolution` always do.
+            a sampled depth, as `uniform`, `evolution` and `effects` always do.
         sampled_inputs: Number of edges of a node that run in a step: the strongest by Gumbel noise, never `none`. It
             makes steps cheaper and matches the derivation. 0 runs all edges.
         initial_depth: Number of cells in each block without setting D, and the initial depth with it.
         depth_logit: Difference between the logit of the initial depth and the others at the start.
         augment: Augmentation of training patches: `dihedral` rotates and flips them.
-        candidates: Number of networks that `uniform` and `evolution` compare on the trained supernet.
+        candidates: Number of networks that `uniform` and `evolution` compare on the trained supernet; for `effects`,
+            number of networks that classify each batch of D_V.
         stop_after: Number of epochs without a change of the genotype that count as convergence; 0 runs all epochs.
         max_steps: Largest number of steps, to try a setting; 0 sets none.
         on_divergence: Reaction to a loss that is not finite: `stop`, or `lower` to halve the learning rate and continue
@@ -204,9 +205,11 @@ def require_choices(config: SearchConfig) -> None:
     """
     STRATEGIES.require(config.strategy, "search.strategy")
     _require_own_options(config, config.strategy, STRATEGIES, STRATEGY_OPTION)
-    for name, left_out in (("skip_limit", "log"), ("stop_after", 0)):
+    strategy = STRATEGIES[config.strategy]
+    skips = strategy.derives if config.skip_limit == "limit" else strategy.learns_alpha
+    for name, left_out, works in (("skip_limit", "log", skips), ("stop_after", 0, strategy.learns_alpha)):
         require(
-            getattr(config, name) == left_out or STRATEGIES[config.strategy].learns_alpha,
+            getattr(config, name) == left_out or works,
             f"search.{name}: {config.strategy} does not train the architecture, so this option has no effect; "
             f"leave out search.{name}={getattr(config, name)}",
         )

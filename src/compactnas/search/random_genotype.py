@@ -41,6 +41,13 @@ def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int,
     return space.genotype(nodes, depths, widths)
 
 
+def random_connected(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
+    """Draw a genotype uniformly from those with a path from input to output; see `random_genotype`."""
+    while not (genotype := random_genotype(space, generator, depths)).is_connected:
+        pass
+    return genotype
+
+
 def space_like(space: Space, twin: Genotype) -> Space:
     """Give a space the layout and the channels of a network, so that random networks of the space can match its cost.
 

@@ -24,11 +24,12 @@ from compactnas.search.architecture import Architecture
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived, derive, derive_within
-from compactnas.search.genotype_choices import GenotypeChoices
+from compactnas.search.effects import Measured
+from compactnas.search.random_networks import measure_random
 from compactnas.search.records import architecture_values, epoch_figures, same_genotype, uniform_figures
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.supernet_accuracy import supernet_accuracy
-from compactnas.search.supernet_candidates import CandidateMeasures, SupernetCandidates, measured_samples
+from compactnas.search.supernet_candidates import candidates_of, measured_samples
 from compactnas.search.trials import Chooser
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
@@ -240,23 +241,17 @@ class Searcher:
 
     def accuracy_of(self, sample: Sample) -> float:
         """Measure the accuracy of a sample on D_V with the weights of the supernet."""
-        return supernet_accuracy(self.bilevel, replace(self.alpha_batches, augment="none"), sample)
+        return supernet_accuracy(self.bilevel, self.unaugmented, sample)
 
-    def candidates(self) -> SupernetCandidates:
-        """Return the candidates that the trained supernet can measure; two if only a few steps are tried."""
-        bilevel = self.bilevel
-        return SupernetCandidates(
-            GenotypeChoices(self.space, self.architecture.fixed_depths),
-            bilevel.budgets,
-            2 if self.config.max_steps else self.config.candidates,
-            CandidateMeasures(
-                self.accuracy,
-                lambda genotype: bilevel.objective.cost_of(self.space, genotype),
-                lambda genotype: bilevel.table.total(self.space, genotype),
-            ),
-            self.alpha_batches.seed,
-            self.processes,
-        )
+    @property
+    def unaugmented(self) -> Batches:
+        """Batches of D_V as they are."""
+        return replace(self.alpha_batches, augment="none")
+
+    @property
+    def candidate_count(self) -> int:
+        """Number of candidates that are measured; two if only a few steps are tried."""
+        return 2 if self.config.max_steps else self.config.candidates
 
     def _prefetched(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
         return prefetched(batches.epoch(epoch, first), self.fabric.device, self.bilevel.memory)
@@ -285,11 +280,18 @@ class _Concluding:
     def accuracies(self, samples: Iterable[Sample], count: int) -> list[float]:
         return measured_samples(samples, count, self.search.accuracy_of, self.listener, self.search.processes)
 
-    def accuracy(self, genotype: Genotype) -> float:
-        return self.search.accuracy(genotype)
+    def figures(self, genotype: Genotype) -> Row:
+        macs = self.search.bilevel.table.total(self.search.space, genotype)
+        return {"accuracy_alpha": round(self.search.accuracy(genotype), 6), "derived_macs": macs}
 
     def best_candidate(self, choose: Chooser) -> Derived:
-        return self.search.candidates().best(choose, self.folder, self.listener, resume=self.resume)
+        search = self.search
+        candidates = candidates_of(search.bilevel, search.accuracy, search.candidate_count, search.alpha_batches.seed)
+        return candidates.best(choose, self.folder, self.listener, resume=self.resume)
+
+    def random_networks(self) -> Measured:
+        search = self.search
+        return measure_random(search.bilevel, search.unaugmented, search.candidate_count, self.listener)
 
 
 def conclude(search: Searcher) -> Genotype:

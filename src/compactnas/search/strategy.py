@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from compactnas.nn.supernet import SuperNet
 from compactnas.search.architecture import Alpha, Architecture
 from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived
+from compactnas.search.effects import Measured
 from compactnas.search.sampling import Draw
 from compactnas.search.trials import Chooser
 from compactnas.search.unrolled import frozen
@@ -77,8 +78,12 @@ class TrainedSearch(Protocol):
         """Measure the accuracy on D_V of each of ``count`` samples with the weights of the supernet."""
         ...
 
-    def accuracy(self, genotype: Genotype) -> float:
-        """Measure the accuracy of a network on D_V with the weights of the supernet."""
+    def figures(self, genotype: Genotype) -> Mapping[str, Any]:
+        """Measure the accuracy of a network on D_V with the weights of the supernet, and count its MACs."""
+        ...
+
+    def random_networks(self) -> Measured:
+        """Measure other random networks on each batch of D_V, `search.candidates` of them."""
         ...
 
     def best_candidate(self, choose: Chooser) -> Derived:
@@ -98,6 +103,7 @@ class Strategy(Protocol):
         single_path: Whether a weight step runs one operation per edge.
         alpha_passes: Passes of an architecture step over what a weight step runs, in units of a forward pass.
         measures_candidates: Whether it measures `search.candidates` networks at its end.
+        derives: Whether it ends with a derivation, which keeps to the skip limit.
         options: Options of `SearchConfig` that this strategy has and others may not have.
         least_operations: Smallest number of candidate operations that it can draw from.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
@@ -109,6 +115,7 @@ class Strategy(Protocol):
     single_path: ClassVar[bool] = False
     alpha_passes: ClassVar[int] = FORWARD + BACKWARD_TO_MAPS
     measures_candidates: ClassVar[bool] = False
+    derives: ClassVar[bool] = True
     options: ClassVar[tuple[str, ...]] = ()
     least_operations: ClassVar[int] = 1
     scaled_gradients: ClassVar[bool] = True

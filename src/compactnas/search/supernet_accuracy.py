@@ -1,11 +1,13 @@
-"""Accuracy of a sample with the weights of the supernet."""
+"""Accuracy of samples with the weights of the supernet."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import torch
 
 from compactnas.data.batches import Batches
-from compactnas.data.prefetch import prefetched
+from compactnas.data.prefetch import Batch, prefetched
 from compactnas.nn.sample import Sample
 from compactnas.search.bilevel import BilevelStep
 from compactnas.training.optim import forward_logits, loss_and_accuracy
@@ -27,3 +29,24 @@ def supernet_accuracy(bilevel: BilevelStep, batches: Batches, sample: Sample) ->
         seen += rows
     bilevel.processes.sum([total])
     return float(total) / seen
+
+
+def batch_accuracies(bilevel: BilevelStep, batches: Batches) -> Callable[[Sample], float]:
+    """Make a function that measures each sample it gets on the next batch of the first epoch, over and over again."""
+
+    def each() -> Iterator[tuple[int, Batch]]:
+        while True:
+            yield from enumerate(prefetched(batches.epoch(0, 0), bilevel.fabric.device, bilevel.memory))
+
+    found = each()
+
+    @torch.no_grad()
+    def measure(sample: Sample) -> float:
+        step, (x, y) = next(found)
+        accuracy = loss_and_accuracy(
+            forward_logits(bilevel.fabric, bilevel.supernet, x, sample), y, batches.rows(step)
+        )[1]
+        bilevel.processes.sum([accuracy])
+        return float(accuracy)
+
+    return measure

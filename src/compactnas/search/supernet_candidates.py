@@ -16,6 +16,7 @@ from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.nn.sample import Sample
+from compactnas.search.bilevel import BilevelStep
 from compactnas.search.derivation import Derived
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.trials import Chooser, Evaluate, Trial
@@ -76,6 +77,27 @@ class SupernetCandidates:
             StoppedError: SIGTERM or SIGUSR1 asked to stop; the measurements are kept.
         """
         return _Measuring(self, folder, listener, resume=resume).best(choose)
+
+
+def candidates_of(
+    bilevel: BilevelStep, accuracy: Callable[[Genotype], float], count: int, seed: int
+) -> SupernetCandidates:
+    """Make the candidates that a trained supernet can measure.
+
+    Args:
+        bilevel: Holds the supernet, the budgets and the cost of a network.
+        accuracy: Accuracy of a network on D_V with the weights of the supernet.
+        count: Number of candidates.
+        seed: Seed of the candidates.
+    """
+    space = bilevel.architecture.space
+    measures = CandidateMeasures(
+        accuracy,
+        lambda genotype: bilevel.objective.cost_of(space, genotype),
+        lambda genotype: bilevel.table.total(space, genotype),
+    )
+    genotypes = GenotypeChoices(space, bilevel.architecture.fixed_depths)
+    return SupernetCandidates(genotypes, bilevel.budgets, count, measures, seed, bilevel.processes)
 
 
 def measured_samples(

@@ -183,7 +183,7 @@ class Warm:
     def threads(self) -> int:
         """Count the threads of the command that was started last."""
         pid, *_ = reversed(self.began)
-        return len(os.listdir(f"/proc/{pid}/task"))
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
     def copied(self, code: int) -> Ended:
         """End of a copy of the command that was started last (`copies.py`)."""

@@ -6,13 +6,11 @@ import torch
 
 from compactnas.nn.supernet import certain_sample
 from compactnas.search.architecture import Architecture
-from compactnas.search.random_genotype import random_genotype
+from compactnas.search.random_genotype import random_connected
 from compactnas.search.sampling import Draw
 
 
 def draw_uniform_path(architecture: Architecture, generator: torch.Generator) -> Draw:
     """Draw a genotype uniformly, with its depths; it has no gradient to the architecture."""
-    space = architecture.space
-    while not (genotype := random_genotype(space, generator, architecture.fixed_depths)).is_connected:
-        pass
-    return Draw(certain_sample(space, genotype), architecture.probabilities(), None)
+    genotype = random_connected(architecture.space, generator, architecture.fixed_depths)
+    return Draw(certain_sample(architecture.space, genotype), architecture.probabilities(), None)

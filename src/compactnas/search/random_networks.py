@@ -1,0 +1,39 @@
+"""Measure random networks on a trained supernet, each on one batch of D_V."""
+
+from __future__ import annotations
+
+import torch
+
+from compactnas.data.batches import Batches, drawing
+from compactnas.data.streams import Stream
+from compactnas.nn.supernet import certain_sample
+from compactnas.search.bilevel import BilevelStep
+from compactnas.search.effects import Measured
+from compactnas.search.random_genotype import random_connected
+from compactnas.search.supernet_accuracy import batch_accuracies
+from compactnas.search.supernet_candidates import measured_samples
+from compactnas.training.runtime import Listener
+
+
+def measure_random(bilevel: BilevelStep, batches: Batches, rounds: int, listener: Listener) -> Measured:
+    """Measure random networks of the space.
+
+    Args:
+        bilevel: Holds the supernet, the architecture and the cost of a network.
+        batches: Batches of D_V.
+        rounds: Number of networks that are measured on each batch.
+        listener: Receives the progress.
+
+    Raises:
+        StoppedError: SIGTERM or SIGUSR1 asked to stop. Nothing is kept: a resumed search measures again.
+    """
+    architecture, space = bilevel.architecture, bilevel.architecture.space
+    seed = int(drawing(batches.seed, Stream.CANDIDATES).integers(2**62))
+    generator, count = torch.Generator().manual_seed(seed), rounds * len(batches)
+    genotypes = [random_connected(space, generator, architecture.fixed_depths) for _ in range(count)]
+    samples = (certain_sample(space, genotype) for genotype in genotypes)
+    accuracy = batch_accuracies(bilevel, batches)
+    found = measured_samples(samples, count, accuracy, listener, bilevel.processes)
+    accuracies = torch.tensor(found, dtype=torch.float64).reshape(rounds, len(batches))
+    costs = torch.tensor([bilevel.objective.cost_of(space, one) for one in genotypes], dtype=torch.float64)
+    return Measured(genotypes, (accuracies - accuracies.mean(dim=0)).flatten() - costs)
