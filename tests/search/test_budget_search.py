@@ -93,7 +93,7 @@ def test_candidates_that_no_budget_admits_are_an_error(
     space = {"layout": "nasnet", "blocks": 3, "max_depth": 2}
     least = CostTable.of(tiny_config(patches, space=space).space, 2, **SIZES).fixed
     settings = {"strategy": strategy, "batch_size": 36, "candidates": 4, "max_macs": 1.0 * least}
-    with pytest.raises(UserError, match="budget: none of the many networks drawn is within it"):
+    with pytest.raises(UserError, match="search: none of the many networks drawn is within the limits"):
         search_stage(tiny_config(patches, space=space, search=settings), tmp_path / "run")
 
 

@@ -97,12 +97,20 @@ def test_pools_can_be_guarded_too(patches: Path) -> None:
     assert SkipLimit(weightless, 0).count(search.derive().genotype) == 0
 
 
+@pytest.mark.parametrize("strategy", ["uniform", "evolution", "effects"])
+def test_candidates_and_effects_keep_to_the_limit(patches: Path, strategy: str) -> None:
+    weightless = (SKIP, "avg_pool_3x3", "max_pool_3x3")
+    search = new_search(patches, strategy=strategy, candidates=4, skip_limit_operations=weightless, skip_limit="limit",
+                        skip_limit_edges=1, space={"blocks": 1})  # fmt: skip
+    assert SkipLimit(weightless, 1).count(search.conclude().genotype) <= 1
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"skip_limit_operations": ("skip",)}, "search.skip_limit_operations: unknown operation 'skip'"),
         ({"skip_limit_edges": -1}, "skip_limit_edges: -1 is negative"),
-        ({"skip_limit": "limit", "strategy": "uniform"}, "skip_limit: uniform does not train the architecture"),
+        ({"skip_limit": "stop", "strategy": "uniform"}, "skip_limit: uniform does not train the architecture"),
     ],
 )
 def test_a_guard_that_is_none_is_refused(patches: Path, settings: dict[str, object], message: str) -> None:

@@ -205,13 +205,11 @@ def require_choices(config: SearchConfig) -> None:
     """
     STRATEGIES.require(config.strategy, "search.strategy")
     _require_own_options(config, config.strategy, STRATEGIES, STRATEGY_OPTION)
-    strategy = STRATEGIES[config.strategy]
-    skips = strategy.derives if config.skip_limit == "limit" else strategy.learns_alpha
-    for name, left_out, works in (("skip_limit", "log", skips), ("stop_after", 0, strategy.learns_alpha)):
+    for option, moves in (("skip_limit", config.skip_limit == "stop"), ("stop_after", bool(config.stop_after))):
         require(
-            getattr(config, name) == left_out or works,
-            f"search.{name}: {config.strategy} does not train the architecture, so this option has no effect; "
-            f"leave out search.{name}={getattr(config, name)}",
+            not moves or STRATEGIES[config.strategy].learns_alpha,
+            f"search.{option}: {config.strategy} does not train the architecture, so this option has no effect; "
+            f"leave out search.{option}={getattr(config, option)}",
         )
     if config.objective == AUTO:
         return

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import combinations
 
 from compactnas.cost.constraints import Budget, admits
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.trials import Choices, Row
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
@@ -41,12 +42,13 @@ class GenotypeChoices:
         """Operations that a kept edge may have."""
         return tuple(name for name in self.space.operations if name != NONE or not self.space.inputs_per_node)
 
-    def choices(self, budgets: Sequence[Budget] = (), used: float = 0.0) -> Choices:
+    def choices(self, budgets: Sequence[Budget] = (), used: float = 0.0, limit: SkipLimit | None = None) -> Choices:
         """List the choices; networks without a path from input to output are left out.
 
         Args:
             budgets: Limits on the cost; with a budget, networks with dead nodes are left out too.
             used: Share of at least one budget that a network must use.
+            limit: Limit on skip connections.
         """
         space = self.space
         nodes = [n for sets in self.kept for n in (len(sets), *[len(self.names)] * len(sets[0]))]
@@ -55,7 +57,8 @@ class GenotypeChoices:
         def admitted(row: Row) -> bool:
             genotype = self.genotype(row)
             sound = genotype.is_connected and (all(genotype.live_nodes) or not budgets)
-            return sound and admits(budgets, space, genotype, used)
+            limited = limit is None or limit.count(genotype) <= limit.most
+            return sound and limited and admits(budgets, space, genotype, used)
 
         widths = [len(space.widths)] * space.blocks if space.widths else []
         return Choices((*nodes, *depths, *widths), admitted, self._canonical)

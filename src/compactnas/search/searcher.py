@@ -76,6 +76,7 @@ class Searcher:
         )
         self.processes, self.strategy = self.bilevel.processes, self.bilevel.strategy
         self.skip_limit = SkipLimit(config.skip_limit_operations, config.skip_limit_edges)
+        self.limit = self.skip_limit if config.skip_limit != "log" else None
         self.train_batches, self.alpha_batches = (
             Batches(
                 data.source,
@@ -217,9 +218,8 @@ class Searcher:
 
     def derive(self, scores: Scores | None = None) -> Derived:
         """Derive the most probable network within the budgets and the skip limit, or the one with the best scores."""
-        limit = self.skip_limit if self.config.skip_limit != "log" else None
-        if self.bilevel.budgets or limit:
-            return derive_within(self.architecture, self.bilevel.budgets, limit, scores)
+        if self.bilevel.budgets or self.limit:
+            return derive_within(self.architecture, self.bilevel.budgets, self.limit, scores)
         return Derived(derive(self.architecture, scores))
 
     def conclude(
@@ -286,7 +286,8 @@ class _Concluding:
 
     def best_candidate(self, choose: Chooser) -> Derived:
         search = self.search
-        candidates = candidates_of(search.bilevel, search.accuracy, search.candidate_count, search.alpha_batches.seed)
+        count, seed = search.candidate_count, search.alpha_batches.seed
+        candidates = candidates_of(search.bilevel, search.limit, search.accuracy, count, seed)
         return candidates.best(choose, self.folder, self.listener, resume=self.resume)
 
     def random_networks(self) -> Measured:

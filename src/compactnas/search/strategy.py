@@ -103,7 +103,6 @@ class Strategy(Protocol):
         single_path: Whether a weight step runs one operation per edge.
         alpha_passes: Passes of an architecture step over what a weight step runs, in units of a forward pass.
         measures_candidates: Whether it measures `search.candidates` networks at its end.
-        derives: Whether it ends with a derivation, which keeps to the skip limit.
         options: Options of `SearchConfig` that this strategy has and others may not have.
         least_operations: Smallest number of candidate operations that it can draw from.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
@@ -115,7 +114,6 @@ class Strategy(Protocol):
     single_path: ClassVar[bool] = False
     alpha_passes: ClassVar[int] = FORWARD + BACKWARD_TO_MAPS
     measures_candidates: ClassVar[bool] = False
-    derives: ClassVar[bool] = True
     options: ClassVar[tuple[str, ...]] = ()
     least_operations: ClassVar[int] = 1
     scaled_gradients: ClassVar[bool] = True

@@ -19,6 +19,7 @@ from compactnas.nn.sample import Sample
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.derivation import Derived
 from compactnas.search.genotype_choices import GenotypeChoices
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.trials import Chooser, Evaluate, Trial
 from compactnas.search.trials import Row as Choice
 from compactnas.space.genotype import Genotype
@@ -50,6 +51,7 @@ class SupernetCandidates:
     Attributes:
         genotypes: Networks to choose from.
         budgets: Limits on the cost of a candidate. A candidate uses at least 95 % of one, if the space has such.
+        limit: Limit on skip connections.
         evaluations: Number of candidates.
         measures: Functions that measure a candidate.
         seed: Seed of the candidates.
@@ -58,6 +60,7 @@ class SupernetCandidates:
 
     genotypes: GenotypeChoices
     budgets: Sequence[Budget]
+    limit: SkipLimit | None
     evaluations: int
     measures: CandidateMeasures
     seed: int
@@ -73,19 +76,20 @@ class SupernetCandidates:
             resume: Keep the measurements that the folder holds.
 
         Raises:
-            UserError: None of many networks drawn is within the budgets, or the folder holds other candidates.
+            UserError: None of many networks drawn is within the limits, or the folder holds other candidates.
             StoppedError: SIGTERM or SIGUSR1 asked to stop; the measurements are kept.
         """
         return _Measuring(self, folder, listener, resume=resume).best(choose)
 
 
 def candidates_of(
-    bilevel: BilevelStep, accuracy: Callable[[Genotype], float], count: int, seed: int
+    bilevel: BilevelStep, limit: SkipLimit | None, accuracy: Callable[[Genotype], float], count: int, seed: int
 ) -> SupernetCandidates:
     """Make the candidates that a trained supernet can measure.
 
     Args:
         bilevel: Holds the supernet, the budgets and the cost of a network.
+        limit: Limit on skip connections.
         accuracy: Accuracy of a network on D_V with the weights of the supernet.
         count: Number of candidates.
         seed: Seed of the candidates.
@@ -97,7 +101,7 @@ def candidates_of(
         lambda genotype: bilevel.table.total(space, genotype),
     )
     genotypes = GenotypeChoices(space, bilevel.architecture.fixed_depths)
-    return SupernetCandidates(genotypes, bilevel.budgets, count, measures, seed, bilevel.processes)
+    return SupernetCandidates(genotypes, bilevel.budgets, limit, count, measures, seed, bilevel.processes)
 
 
 def measured_samples(
@@ -155,7 +159,7 @@ class _Measuring:
         finally:
             self.listener.end()
         if not trials:
-            raise UserError("budget: none of the many networks drawn is within it; raise the limit")
+            raise UserError("search: none of the many networks drawn is within the limits; raise a limit")
         if len(self.rows) > self.written:
             self._write()
         best = max(range(len(trials)), key=lambda number: trials[number].value)
@@ -167,7 +171,8 @@ class _Measuring:
     def _trials(self, choose: Chooser, used: float) -> list[Trial]:
         given, rng = self.given, drawing(self.given.seed, Stream.CANDIDATES)
         evaluate: Evaluate = self._evaluate
-        return choose(given.genotypes.choices(given.budgets, used), evaluate, given.evaluations, rng)
+        choices = given.genotypes.choices(given.budgets, used, given.limit)
+        return choose(choices, evaluate, given.evaluations, rng)
 
     def _evaluate(self, choice: Choice) -> float:
         genotype = self.given.genotypes.genotype(choice)

@@ -23,7 +23,6 @@ class Uniform(Strategy):
     single_path: ClassVar[bool] = True
     alpha_passes: ClassVar[int] = 0
     measures_candidates: ClassVar[bool] = True
-    derives: ClassVar[bool] = False
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw a genotype uniformly."""
