@@ -133,7 +133,8 @@ class Searcher:
 
     def epoch_row(self, epoch: int) -> Row:
         """Temperature, learning rate of the last step, and figures of the architecture."""
-        return {"tau": round(self.tau(epoch), 6), "learning_rate": round(self.rate, 8)} | self.describe()
+        tau = {"tau": round(self.tau(epoch), 6)} if self.strategy.learns_alpha else {}
+        return tau | {"learning_rate": round(self.rate, 8)} | self.describe()
 
     def describe(self) -> Row:
         """Describe the current architecture."""
@@ -291,8 +292,7 @@ class _Concluding:
         return candidates.best(choose, self.folder, self.listener, resume=self.resume)
 
     def random_networks(self) -> Measured:
-        search = self.search
-        return measure_random(search.bilevel, search.unaugmented, search.candidate_count, self.listener)
+        return measure_random(self.search.bilevel, self.search.unaugmented, self.search.candidate_count, self.listener)
 
 
 def conclude(search: Searcher) -> Genotype:
