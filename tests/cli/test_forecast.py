@@ -48,7 +48,7 @@ def test_both_estimates_are_steps_times_seconds(data: Dataset, measured: list[Sh
     _, config = options()
     run, quick = estimates.forecast(config, data, retrain=True)
     assert run == {"search": 105 * 10 * 2.0, "train": 105 * 20 * 1.0}
-    assert quick == {"search": (25 * 10 + 100 * 10 / 3) * 2.0, "train": 30 * 20 * 1.0}  # 100 networks classify D_V
+    assert quick == {"search": (25 * 10 + 3000 / 3) * 2.0, "train": 30 * 20 * 1.0}  # 3,000 networks are measured
     assert [shape.spec is None for shape in measured] == [True, True, False]
     assert [shape.config.search.strategy for shape in measured] == ["gdas", "effects", "gdas"]
     assert {(shape.bands, shape.classes, shape.patch_px) for shape in measured} == {(3, 5, 8)}
@@ -78,7 +78,7 @@ def test_the_line_names_times_stages_and_the_quick_recipe(
     assert first == "recipe paper: timing a few steps ..."
     assert line == (
         "recipe paper: about 70 min on this machine (search 35 min, training 35 min; from 3 steps of each); "
-        "--recipe quick takes about 29 min"
+        "--recipe quick takes about 52 min"
     )
 
 

@@ -482,7 +482,7 @@ def test_a_plan_counts_the_candidates_that_a_search_measures_at_its_end(tmp_path
     half = len(open_dataset(study.data_of(study.search_split)).parts["train"]) // 2
     chosen, learnt = planned["search one path, seed 0"], planned["search GDAS, seed 0"]
     assert learnt.seconds == pytest.approx(2 * learnt.steps)
-    assert chosen.seconds == pytest.approx(2 * (chosen.steps + 30 * half / 3 / 16))
+    assert chosen.seconds == pytest.approx(2 * (chosen.steps + 30 * (half // 16) / 3))
 
 
 def test_a_random_search_is_planned_to_take_as_long_as_its_searches_and_the_memory_of_a_training(

@@ -89,7 +89,7 @@ def quick() -> RunConfig:
     return RunConfig(
         search=SearchConfig(
             strategy="effects",
-            candidates=100,
+            candidates=3000,
             skip_limit="limit",
             skip_limit_operations=("skip_connect", "avg_pool_3x3", "max_pool_3x3"),
             skip_limit_edges=3,

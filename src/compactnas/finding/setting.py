@@ -181,6 +181,6 @@ class Setting:
             rows=len(parts["train"]),
             test_rows=len(parts["test"]),
             warmup=search.warmup,
-            measured=half * search.candidates if strategy.measures_candidates else 0,
+            measured=search.batch_size * strategy.measured_batches(search.candidates, half // search.batch_size),
             teachers=len(train.teachers),
         )

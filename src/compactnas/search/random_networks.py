@@ -15,13 +15,13 @@ from compactnas.search.supernet_candidates import measured_samples
 from compactnas.training.runtime import Listener
 
 
-def measure_random(bilevel: BilevelStep, batches: Batches, rounds: int, listener: Listener) -> Measured:
-    """Measure random networks of the space.
+def measure_random(bilevel: BilevelStep, batches: Batches, count: int, listener: Listener) -> Measured:
+    """Measure random networks of the space; the batches of D_V take turns.
 
     Args:
         bilevel: Holds the supernet, the architecture and the cost of a network.
         batches: Batches of D_V.
-        rounds: Number of networks that are measured on each batch.
+        count: Number of networks.
         listener: Receives the progress.
 
     Raises:
@@ -29,11 +29,13 @@ def measure_random(bilevel: BilevelStep, batches: Batches, rounds: int, listener
     """
     architecture, space = bilevel.architecture, bilevel.architecture.space
     seed = int(drawing(batches.seed, Stream.CANDIDATES).integers(2**62))
-    generator, count = torch.Generator().manual_seed(seed), rounds * len(batches)
+    generator = torch.Generator().manual_seed(seed)
     genotypes = [random_connected(space, generator, architecture.fixed_depths) for _ in range(count)]
     samples = (certain_sample(space, genotype) for genotype in genotypes)
     accuracy = batch_accuracies(bilevel, batches)
     found = measured_samples(samples, count, accuracy, listener, bilevel.processes)
-    accuracies = torch.tensor(found, dtype=torch.float64).reshape(rounds, len(batches))
+    accuracies = torch.tensor(found, dtype=torch.float64)
+    for turn in range(min(len(batches), count)):  # batches differ in difficulty
+        accuracies[turn :: len(batches)] -= accuracies[turn :: len(batches)].mean()
     costs = torch.tensor([bilevel.objective.cost_of(space, one) for one in genotypes], dtype=torch.float64)
-    return Measured(genotypes, (accuracies - accuracies.mean(dim=0)).flatten() - costs)
+    return Measured(genotypes, accuracies - costs)

@@ -83,7 +83,7 @@ class TrainedSearch(Protocol):
         ...
 
     def random_networks(self) -> Measured:
-        """Measure other random networks on each batch of D_V, `search.candidates` of them."""
+        """Measure `search.candidates` random networks, each on one batch of D_V."""
         ...
 
     def best_candidate(self, choose: Chooser) -> Derived:
@@ -102,7 +102,6 @@ class Strategy(Protocol):
         learns_alpha: Whether the architecture is trained.
         single_path: Whether a weight step runs one operation per edge.
         alpha_passes: Passes of an architecture step over what a weight step runs, in units of a forward pass.
-        measures_candidates: Whether it measures `search.candidates` networks at its end.
         options: Options of `SearchConfig` that this strategy has and others may not have.
         least_operations: Smallest number of candidate operations that it can draw from.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
@@ -113,7 +112,6 @@ class Strategy(Protocol):
     learns_alpha: ClassVar[bool] = True
     single_path: ClassVar[bool] = False
     alpha_passes: ClassVar[int] = FORWARD + BACKWARD_TO_MAPS
-    measures_candidates: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
     least_operations: ClassVar[int] = 1
     scaled_gradients: ClassVar[bool] = True
@@ -124,6 +122,11 @@ class Strategy(Protocol):
     def build(cls, config: SearchConfig) -> Strategy:
         """Build the strategy from the options of a search."""
         return cls()
+
+    @classmethod
+    def measured_batches(cls, candidates: int, batches: int) -> int:
+        """Count the batches that it classifies at its end with the candidates; D_V has ``batches``."""
+        return 0
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw an architecture for one forward pass.

@@ -152,9 +152,10 @@ def evaluations_of(job: StudyJob, parts: dict[str, int]) -> float:
     """Convert forward passes to training steps: evaluations of a training, or of the candidates of a search."""
     if job.kind == "search":
         search = job.config.search
-        candidates = search.candidates if STRATEGIES[search.strategy].measures_candidates else 0
-        candidates += measurements(job.config.space) if search.derivation == "perturbation" else 0
-        return FORWARD_OF_STEP * candidates * (parts["train"] // 2) / search.batch_size
+        batches = max(1, parts["train"] // 2 // search.batch_size)
+        measured = STRATEGIES[search.strategy].measured_batches(search.candidates, batches)
+        measured += measurements(job.config.space) * batches if search.derivation == "perturbation" else 0
+        return FORWARD_OF_STEP * measured
     train = job.config.train
     validations = max(1, train.epochs // train.validate_every) if train.validate_every else 1
     patches = parts["test"] + validations * parts["validation"]

@@ -105,10 +105,11 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         elements = fixed_elements + float(cell_elements @ torch.tensor(depths, dtype=torch.float64))
         alpha = strategy.alpha_passes if row["epoch"] > config.warmup else 0
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
-    measured = config.candidates if strategy.measures_candidates else 0  # each costs as much as what a step runs
-    measured += measurements(space) if config.derivation == "perturbation" else 0
+    batches = max(1, patches // size)
+    measured = strategy.measured_batches(config.candidates, batches)  # each costs as much as what a step runs
+    measured += measurements(space) * batches if config.derivation == "perturbation" else 0
     if measured:
-        total += FORWARD * measured * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
+        total += FORWARD * measured * (macs + ELEMENT_MACS * elements) * size
     return total
 
 

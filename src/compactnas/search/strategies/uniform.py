@@ -22,7 +22,11 @@ class Uniform(Strategy):
     learns_alpha: ClassVar[bool] = False
     single_path: ClassVar[bool] = True
     alpha_passes: ClassVar[int] = 0
-    measures_candidates: ClassVar[bool] = True
+
+    @classmethod
+    def measured_batches(cls, candidates: int, batches: int) -> int:
+        """Each candidate is measured on all of D_V."""
+        return candidates * batches
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
         """Draw a genotype uniformly."""
