@@ -84,6 +84,18 @@ def test_an_impossible_budget_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("strategy", ["gdas", "effects"])
+def test_a_budget_that_only_cells_beyond_the_skip_limit_meet_is_refused_before_the_search(
+    patches: Path, tmp_path: Path, strategy: str
+) -> None:
+    settings = {"strategy": strategy, "max_macs": 1.0 * fixed_macs(patches), "skip_limit": "limit"}
+    pools = ("skip_connect", "avg_pool_3x3", "max_pool_3x3")
+    config = tiny_config(patches, space=SMALL, search={**settings, "skip_limit_operations": pools})
+    with pytest.raises(UserError, match=r"no network of the space is within .* and 2 edges of skip_connect"):
+        search_stage(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("strategy", ["uniform", "evolution"])
 def test_candidates_that_no_budget_admits_are_an_error(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str

@@ -67,6 +67,8 @@ class Run:
             seed=config.seed,
             channels_last=config.machine.channels_last,
         )
+        if searcher.limit and searcher.bilevel.budgets:
+            searcher.derive()  # an error now, not after the last epoch, if no network is within all limits
 
         def begin() -> None:
             session.begin(config, self.data, self.normalisation, resume=resume, stage="search")
