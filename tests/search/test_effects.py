@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -165,9 +166,13 @@ def test_the_better_operation_is_found(patches: Path, monkeypatch: pytest.Monkey
 
 
 class Counting(Silent):
-    """Counts steps."""
+    """Counts steps; the measurement at the end takes a second more."""
 
-    count = 0
+    count, measured_s = 0, 1.0
+
+    def start(self, what: str, *numbers: int) -> None:
+        if what == "selection on D_V":
+            time.sleep(self.measured_s)
 
     def step(self, metrics: dict[str, float]) -> None:
         self.count += 1
@@ -186,6 +191,7 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes(
         assert search_stage(config, tmp_path / f"cut{place}", resume=True) == found
         for file in ("search/metrics.jsonl", "search/alpha.json", "genotype.json"):
             assert (tmp_path / f"cut{place}" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert float((tmp_path / "whole/search/seconds.json").read_text()) > steps.measured_s  # the measurement counts
     row = json.loads((tmp_path / "whole/search/metrics.jsonl").read_text().splitlines()[-1])
     assert len(row["effects"]) == len(config.space.edges)
 

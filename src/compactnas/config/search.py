@@ -192,6 +192,11 @@ class SearchConfig:
         require_choices(self)
 
     @property
+    def candidates_tried(self) -> int:
+        """Number of candidates that are measured; two if only a few steps are tried."""
+        return 2 if self.max_steps else self.candidates
+
+    @property
     def setting(self) -> str:
         """Name of the setting in the paper: S, S+C, S+D or S+C+D."""
         return "S" + "+C" * self.complexity + "+D" * self.search_depth

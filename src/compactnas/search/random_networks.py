@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from compactnas.data.batches import Batches, drawing
@@ -15,13 +17,16 @@ from compactnas.search.supernet_candidates import measured_samples
 from compactnas.training.runtime import Listener
 
 
-def measure_random(bilevel: BilevelStep, batches: Batches, count: int, listener: Listener) -> Measured:
+def measure_random(
+    bilevel: BilevelStep, batches: Batches, count: int, folder: Path | None, listener: Listener
+) -> Measured:
     """Measure random networks of the space; the batches of D_V take turns.
 
     Args:
         bilevel: Holds the supernet, the architecture and the cost of a network.
         batches: Batches of D_V.
         count: Number of networks.
+        folder: Folder of `seconds.json`, to which the time is added; None writes nothing.
         listener: Receives the progress.
 
     Raises:
@@ -33,7 +38,7 @@ def measure_random(bilevel: BilevelStep, batches: Batches, count: int, listener:
     genotypes = [random_connected(space, generator, architecture.fixed_depths) for _ in range(count)]
     samples = (certain_sample(space, genotype) for genotype in genotypes)
     accuracy = batch_accuracies(bilevel, batches)
-    found = measured_samples(samples, count, accuracy, listener, bilevel.processes)
+    found = measured_samples(samples, count, accuracy, folder, listener, bilevel.processes)
     accuracies = torch.tensor(found, dtype=torch.float64)
     for turn in range(min(len(batches), count)):  # batches differ in difficulty
         accuracies[turn :: len(batches)] -= accuracies[turn :: len(batches)].mean()

@@ -249,11 +249,6 @@ class Searcher:
         """Batches of D_V as they are."""
         return replace(self.alpha_batches, augment="none")
 
-    @property
-    def candidate_count(self) -> int:
-        """Number of candidates that are measured; two if only a few steps are tried."""
-        return 2 if self.config.max_steps else self.config.candidates
-
     def _prefetched(self, batches: Batches, epoch: int, first: int) -> Iterator[Batch]:
         return prefetched(batches.epoch(epoch, first), self.fabric.device, self.bilevel.memory)
 
@@ -279,7 +274,8 @@ class _Concluding:
         return self.search.derive(scores)
 
     def accuracies(self, samples: Iterable[Sample], count: int) -> list[float]:
-        return measured_samples(samples, count, self.search.accuracy_of, self.listener, self.search.processes)
+        search = self.search
+        return measured_samples(samples, count, search.accuracy_of, self.folder, self.listener, search.processes)
 
     def figures(self, genotype: Genotype) -> Row:
         macs = self.search.bilevel.table.total(self.search.space, genotype)
@@ -287,12 +283,13 @@ class _Concluding:
 
     def best_candidate(self, choose: Chooser) -> Derived:
         search = self.search
-        count, seed = search.candidate_count, search.alpha_batches.seed
+        count, seed = search.config.candidates_tried, search.alpha_batches.seed
         candidates = candidates_of(search.bilevel, search.limit, search.accuracy, count, seed)
         return candidates.best(choose, self.folder, self.listener, resume=self.resume)
 
     def random_networks(self) -> Measured:
-        return measure_random(self.search.bilevel, self.search.unaugmented, self.search.candidate_count, self.listener)
+        count, batches = self.search.config.candidates_tried, self.search.unaugmented
+        return measure_random(self.search.bilevel, batches, count, self.folder, self.listener)
 
 
 def conclude(search: Searcher) -> Genotype:

@@ -108,6 +108,7 @@ def measured_samples(
     samples: Iterable[Sample],
     count: int,
     accuracy: Callable[[Sample], float],
+    folder: Path | None,
     listener: Listener,
     processes: ProcessGroup,
 ) -> list[float]:
@@ -117,13 +118,14 @@ def measured_samples(
         samples: Samples of the supernet.
         count: Number of samples.
         accuracy: Measures a sample.
+        folder: Folder of `seconds.json`, to which their time is added; None writes nothing.
         listener: Receives the progress.
         processes: Processes that measure together.
 
     Raises:
         StoppedError: SIGTERM or SIGUSR1 asked to stop.
     """
-    found: list[float] = []
+    found, began = list[float](), time.monotonic()
     listener.start("selection on D_V", 1, count, 0)
     try:
         with stop_requests() as stop_request:
@@ -138,7 +140,16 @@ def measured_samples(
                     )
     finally:
         listener.end()
+        if folder is not None and processes.is_rank_zero:
+            _add_seconds(folder, time.monotonic() - began)
     return found
+
+
+def _add_seconds(folder: Path, seconds: float) -> None:
+    """Add to the seconds that the search took, in a file of its own."""
+    file = folder / "seconds.json"
+    before = float(read_json(file, "remove it")) if file.exists() else 0.0
+    write_json(file, round(before + seconds, 3))
 
 
 class _Measuring:
@@ -213,9 +224,8 @@ class _Measuring:
         if self.folder is None or not self.given.processes.is_rank_zero:
             return
         write_rows(self._file, self.rows)
-        seconds, now = self.folder / "seconds.json", time.monotonic()
-        before = float(read_json(seconds, "remove it")) if seconds.exists() else 0.0
-        write_json(seconds, round(before + now - self.since, 3))
+        now = time.monotonic()
+        _add_seconds(self.folder, now - self.since)
         self.since = now
 
 
