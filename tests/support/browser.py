@@ -41,10 +41,14 @@ def headless() -> Iterator[Any]:
 
 
 def resize(browser: Any, width: int, height: int, *, phone: bool = False) -> None:
-    """Give the pages of a browser this size in CSS pixels, as on a desktop or on a phone with a touch screen."""
+    """Give the pages of a browser this size in CSS pixels, as on a desktop or on a phone with a touch screen.
+
+    It waits for the second frame after that: scripts lay out a page anew in the first one.
+    """
     metrics = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
 
 def open_map(browser: Any, page: Path) -> None:
