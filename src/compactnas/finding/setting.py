@@ -170,17 +170,17 @@ class Setting:
         search, train, parts = self.config.search, self.config.train, self.folds.whole.parts
         folds = [fold.parts for fold in self.folds.each]
         strategy = STRATEGIES[search.strategy]
-        half = max(len(fold["train"]) for fold in folds) // 2
         whole = max(len(fold["train"]) for fold in folds)
+        batches = max(1, whole // 2 // search.batch_size)
         return Sizes(
             folds=len(folds),
-            search_steps=max(1, half // search.batch_size),
+            search_steps=batches,
             fold_steps=-(-whole // train.batch_size),
             fold_rows=max(len(fold["validation"]) for fold in folds),
             steps=-(-len(parts["train"]) // train.batch_size),
             rows=len(parts["train"]),
             test_rows=len(parts["test"]),
             warmup=search.warmup,
-            measured=search.batch_size * strategy.measured_batches(search.candidates, half // search.batch_size),
+            measured=search.batch_size * strategy.measured_batches(search.candidates, batches),
             teachers=len(train.teachers),
         )
