@@ -95,9 +95,9 @@ def draw(networks: list[Point]) -> bytes:
         axes.annotate(
             text.replace(" ", "\n", 1) if point.label in NARROW else text,
             (point.macs / 1e6, min(point.accuracies) if below else max(point.accuracies) if above else point.mean),
-            xytext=(0, -5 if below else 5) if below or above else (8, 0),
+            xytext=(-6, -5) if below else (0, 5) if above else (8, 0),
             textcoords="offset points",
-            ha="center" if below else "right" if above else "left",
+            ha="right" if above else "left",
             va="top" if below else "bottom" if above else "center",
             fontsize=8,
             color=COLOURS[point.kind],
