@@ -63,7 +63,7 @@ def search(bench: Bench, strategy: str, rate: float, seed: int, epochs: int) -> 
         cells.append(edges_of(free))
         counts.append(learnt(free))
     seconds = round(time.process_time() - began, 1)
-    _, within = bench.derived(searcher, searcher.conclude)
+    within = bench.derived(searcher, searcher.conclude, bench.budget)
     return {
         "name": f"{strategy} {rate:g} {seed}",
         "kind": strategy,
