@@ -113,8 +113,9 @@ def derive_within(
 ) -> Derived:
     """Derive the most probable network within budgets.
 
-    Prefers networks that use at least 95 % of a budget, and among them those without dead nodes. If no limit is in
-    the way, the result is that of `derive`.
+    Prefers networks that use at least 95 % of a budget, and networks without dead nodes: the operations of a dead node
+    have no effect, so they must neither use the budget nor satisfy the skip limit. If `derive` gives such a network,
+    it is the result.
 
     Args:
         architecture: Gives the probabilities.
@@ -131,8 +132,9 @@ def derive_within(
     cells = count_cells(architecture, groups, limit, scores)
     choices = _Choices(groups, cells, *_depths(architecture))
     every = np.ones_like(cells.live)
-    rounds = [_Round(USED, cells.live)] if budgets else []
-    rounds += [_Round(USED, every), _Round(0.0, every)]
+    rounds = [_Round(USED, cells.live), _Round(USED, every)] if budgets else []
+    rounds += [_Round(0.0, cells.live)] if limit and not budgets else []
+    rounds += [_Round(0.0, every)]
     for one in rounds:
         derived = _most_probable(architecture, budgets, choices, one)
         if derived is not None:

@@ -46,9 +46,9 @@ class GenotypeChoices:
         """List the choices; networks without a path from input to output are left out.
 
         Args:
-            budgets: Limits on the cost; with a budget, networks with dead nodes are left out too.
+            budgets: Limits on the cost.
             used: Share of at least one budget that a network must use.
-            limit: Limit on skip connections.
+            limit: Limit on skip connections. With a budget or a limit, networks with dead nodes are left out too.
         """
         space = self.space
         nodes = [n for sets in self.kept for n in (len(sets), *[len(self.names)] * len(sets[0]))]
@@ -56,7 +56,7 @@ class GenotypeChoices:
 
         def admitted(row: Row) -> bool:
             genotype = self.genotype(row)
-            sound = genotype.is_connected and (all(genotype.live_nodes) or not budgets)
+            sound = genotype.is_connected and (all(genotype.live_nodes) or not (budgets or limit))
             limited = limit is None or limit.count(genotype) <= limit.most
             return sound and limited and admits(budgets, space, genotype, used)
 
