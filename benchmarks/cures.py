@@ -80,8 +80,8 @@ CURES: dict[str, dict[str, Any]] = {
     "gdas, cost as a share": {"complexity_scale": "share", "complexity_weight": 0.02},
     "gdas, Beta-decay 5": {"beta_decay": 5.0} | BETA,
     "supernet's accuracy (uniform)": {"strategy": "uniform", "candidates": 100},
-    "main effects": {"strategy": "effects", "candidates": 3100},
-    "main effects, skip limit": {"strategy": "effects", "candidates": 3100} | LIMIT,
+    "main effects": {"strategy": "effects", "candidates": 100},
+    "main effects, skip limit": {"strategy": "effects", "candidates": 100} | LIMIT,
     "gdas, halves by group": {"halves": "groups"},
     "darts": {"strategy": "darts"},
     "darts, pools normalised": {"strategy": "darts", "normalized_operations": POOLS},
@@ -197,7 +197,7 @@ def described(free: Genotype, within: Genotype) -> dict[str, Any]:
 
 def measured(search: Searcher, samples: Iterable[Sample], count: int) -> list[float]:
     """Measure samples on D_V."""
-    return [search.accuracy_of(sample) for sample in samples]
+    return [search.fit_of(sample).accuracy for sample in samples]
 
 
 def learnt(genotype: Genotype) -> int:

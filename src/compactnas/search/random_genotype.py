@@ -48,6 +48,13 @@ def random_connected(space: Space, generator: torch.Generator, depths: tuple[int
     return genotype
 
 
+def random_live(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
+    """Draw a genotype uniformly from those whose output depends on every node; see `random_genotype`."""
+    while not all((genotype := random_connected(space, generator, depths)).live_nodes):
+        pass
+    return genotype
+
+
 def space_like(space: Space, twin: Genotype) -> Space:
     """Give a space the layout and the channels of a network, so that random networks of the space can match its cost.
 

@@ -11,21 +11,21 @@ from compactnas.data.streams import Stream
 from compactnas.nn.supernet import certain_sample
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.effects import Measured
-from compactnas.search.random_genotype import random_connected
-from compactnas.search.supernet_accuracy import batch_accuracies
+from compactnas.search.random_genotype import random_live
 from compactnas.search.supernet_candidates import measured_samples
+from compactnas.search.supernet_fit import batch_accuracies
 from compactnas.training.runtime import Listener
 
 
 def measure_random(
-    bilevel: BilevelStep, batches: Batches, count: int, folder: Path | None, listener: Listener
+    bilevel: BilevelStep, batches: Batches, passes: int, folder: Path | None, listener: Listener
 ) -> Measured:
-    """Measure random networks of the space; the batches of D_V take turns.
+    """Measure random networks of the space without dead nodes, one a batch.
 
     Args:
         bilevel: Holds the supernet, the architecture and the cost of a network.
         batches: Batches of D_V.
-        count: Number of networks.
+        passes: Number of passes over D_V.
         folder: Folder of `seconds.json`, to which the time is added; None writes nothing.
         listener: Receives the progress.
 
@@ -35,7 +35,8 @@ def measure_random(
     architecture, space = bilevel.architecture, bilevel.architecture.space
     seed = int(drawing(batches.seed, Stream.CANDIDATES).integers(2**62))
     generator = torch.Generator().manual_seed(seed)
-    genotypes = [random_connected(space, generator, architecture.fixed_depths) for _ in range(count)]
+    count = passes * len(batches)
+    genotypes = [random_live(space, generator, architecture.fixed_depths) for _ in range(count)]
     samples = (certain_sample(space, genotype) for genotype in genotypes)
     accuracy = batch_accuracies(bilevel, batches)
     found = measured_samples(samples, count, accuracy, folder, listener, bilevel.processes)

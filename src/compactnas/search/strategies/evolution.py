@@ -34,7 +34,7 @@ class Evolution(Strategy):
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Take the best candidate of an evolution."""
-        return search.best_candidate(evolution)
+        return search.best_candidate(evolution, search.candidates, lambda fit: fit.accuracy)
 
 
 STRATEGY = Evolution

@@ -34,7 +34,7 @@ class Uniform(Strategy):
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Take the best of random candidates."""
-        return search.best_candidate(random_search)
+        return search.best_candidate(random_search, search.candidates, lambda fit: fit.accuracy)
 
 
 STRATEGY = Uniform
