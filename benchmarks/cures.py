@@ -62,7 +62,16 @@ CELLS, MOST_MACS = 40, {"eurosat": 1.0e6, "world": 1.1e6}
 ROUNDS = 5
 """Rounds of jobs in which the random cells are trained."""
 TRAIN = TrainConfig(epochs=4, learning_rate=0.1, augment="dihedral", validate_every=0)
-SEARCH = replace(quick().search, search_depth=False, initial_depth=1, epochs=8, batch_size=32, alpha_learning_rate=0.03)
+SEARCH = replace(
+    quick().search,
+    strategy="gdas",
+    skip_limit="log",
+    search_depth=False,
+    initial_depth=1,
+    epochs=8,
+    batch_size=32,
+    alpha_learning_rate=0.03,
+)
 EVERY = {"eurosat": 2, "world": 1}
 """Searches use every second or each of the training patches: about the same number of steps on both grounds."""
 SPACE = Space(channels=8)

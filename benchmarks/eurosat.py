@@ -77,7 +77,7 @@ def work(job: Job, data: Path, out: Path) -> None:
     config = replace(
         recipe,
         data=DataConfig(path=str(data), split="csv", split_csv=csv, downsample=2),
-        search=replace(recipe.search, **SEARCHES.get(job.method, {})),
+        search=replace(recipe.search, strategy="gdas", skip_limit="log", **SEARCHES.get(job.method, {})),
         train=replace(recipe.train, epochs=EPOCHS, validate_every=0),
         machine=MachineConfig(device="cpu", threads=1),
         seed=job.seed,

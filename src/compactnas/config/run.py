@@ -82,9 +82,21 @@ def paper() -> RunConfig:
 
 
 def quick() -> RunConfig:
-    """Settings for a CPU and a few thousand patches: fewer epochs, faster architecture steps, augmentation."""
+    """Settings for a CPU and a few thousand patches: main effects instead of GDAS, fewer epochs, augmentation.
+
+    `docs/cures.md` has the measurement that chose the strategy. `alpha_learning_rate` is for other strategies.
+    """
     return RunConfig(
-        search=SearchConfig(epochs=25, alpha_learning_rate=0.01, augment="dihedral"),
+        search=SearchConfig(
+            strategy="effects",
+            candidates=64,
+            skip_limit="limit",
+            skip_limit_operations=("skip_connect", "avg_pool_3x3", "max_pool_3x3"),
+            skip_limit_edges=3,
+            epochs=25,
+            alpha_learning_rate=0.01,
+            augment="dihedral",
+        ),
         train=TrainConfig(epochs=30, learning_rate=0.05, augment="dihedral"),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from compactnas.config import RECIPES, DataConfig, RunConfig
 from compactnas.data import Dataset
-from compactnas.studies.estimating import Shape, measure_steps
+from compactnas.errors import UserError
+from compactnas.studies.estimating import Shape, Step, measure_steps
 from compactnas.studies.jobs import StudyJob
 from compactnas.studies.planning import evaluations_of, steps_of, typical_network
 
@@ -28,9 +30,9 @@ def is_long(config: RunConfig, data: Dataset, *, retrain: bool) -> bool:
 def forecast(config: RunConfig, data: Dataset, *, retrain: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Estimate the seconds of each stage of a run, with its own settings and with those of the recipe `quick`.
 
-    A few steps of the search, and of a random network of the space with the initial depth of the search, are timed in
-    processes of their own. A step of `quick` takes as long as one of the run. What the user set is kept: only numbers
-    of epochs that are the paper's change with the recipe. The time of teachers is not counted.
+    A few steps of both searches, and of a random network of the space with the initial depth of the search, are timed
+    in processes of their own. What the user set is kept: only the strategy and numbers of epochs and candidates that
+    are the paper's change with the recipe. The time of teachers is not counted.
 
     Args:
         config: Config of the run.
@@ -47,27 +49,30 @@ def forecast(config: RunConfig, data: Dataset, *, retrain: bool) -> tuple[dict[s
     parts = {part: len(data.parts.get(part, ())) for part in ("train", "validation", "test")}
     facts = data.source.facts
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
-    plain = replace(config, data=DataConfig(), seed=0, train=replace(config.train, teachers=()))
-    shapes = [Shape(plain, None, *sizes)]
+    quick = _quick(config)
+    plain = [replace(one, data=DataConfig(), seed=0, train=replace(one.train, teachers=())) for one in (config, quick)]
+    shapes = [Shape(one, None, *sizes) for one in plain]
     if retrain:
-        shapes.append(Shape(plain, typical_network(config.space, config.search.initial_depth, sizes), *sizes))
-    steps = measure_steps(shapes)
+        shapes.append(Shape(plain[0], typical_network(config.space, config.search.initial_depth, sizes), *sizes))
+    search, quick_search, *training = measure_steps(shapes)
 
-    def seconds(setting: RunConfig) -> dict[str, float]:
+    def seconds(setting: RunConfig, of_search: Step) -> dict[str, float]:
         return {
             job.kind: step.seconds * (steps_of(job, parts["train"]) + evaluations_of(job, parts))
-            for job, step in zip(_jobs(setting, retrain), steps, strict=True)
+            for job, step in zip(_jobs(setting, retrain), [of_search, *training], strict=True)
         }
 
-    return seconds(config), seconds(_quick(config))
+    return seconds(config, search), seconds(quick, quick_search)
 
 
 def _quick(config: RunConfig) -> RunConfig:
-    """Take the epochs of `quick` where a config has those of the paper."""
+    """Take the settings of `quick` that decide about time where a config has those of the paper."""
     ours, papers = RECIPES["quick"](), RECIPES["paper"]()
     search, train = config.search, config.train
-    if search.epochs == papers.search.epochs:
-        search = replace(search, epochs=ours.search.epochs)
+    for name in ("epochs", "candidates", "strategy"):
+        if getattr(search, name) == getattr(papers.search, name):
+            with suppress(UserError):  # the user set an option that the strategy of `quick` does not have
+                search = replace(search, **{name: getattr(ours.search, name)})
     if train.epochs == papers.train.epochs:
         train = replace(train, epochs=ours.train.epochs)
     return replace(config, search=search, train=train)
