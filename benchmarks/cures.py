@@ -10,11 +10,14 @@ places, which are apart by longitude; the test places are not read. `--ground wo
 (FOLDER is made if it is missing): 6 cities to search and train, 3 others to measure, and groups for `search.halves`.
 Not So2Sat: nothing here can be compared with the paper's accuracies.
 
-The setting is the recipe `quick` made small: 8 channels, 16 px, one cell a block (S+C), 8 epochs of 31 steps of 32 + 32
-patches, three times the learning rate of alpha for a third of its steps. Forty random cells within 95 to 100 % of the
-budget are trained once each. A search derives twice: without a budget, which shows what it prefers (learnt operations),
-and within the budget; that cell is trained once, by the same recipe. So a found cell's place among the random ones is
-uniform if the search is chance. Mixtures derive both by alpha and by perturbation, from the same search.
+The setting `small` is the recipe `quick` made small: 8 channels, 16 px, one cell a block (S+C), 8 epochs of 31 steps of
+32 + 32 patches, three times the learning rate of alpha for a third of its steps. `--setting quick` takes space and
+search of the recipe as they are, depths included; networks are trained for 10 epochs, a third of the recipe's.
+
+Forty random cells within 95 to 100 % of the budget are trained once each. A search derives twice: without a budget,
+which shows what it prefers (learnt operations), and within the budget; that cell is trained once, by the same recipe.
+So a found cell's place among the random ones is uniform if the search is chance. Mixtures derive both by alpha and by
+perturbation, from the same search.
 
 What wins is fixed here before anything is measured: over 10 seeds, the found cell is above the median of the random
 cells in at least 8, and the cell derived without a budget has a learnt operation in at least 9. Of several winners, the
@@ -38,9 +41,10 @@ from typing import Any
 import numpy as np
 import torch
 from cures_data import GROUNDS
+from cures_settings import BY_GROUP, CURES, PERTURBED, SETTINGS, Setting
 from cures_table import show
 
-from compactnas.config import MachineConfig, SearchConfig, TrainConfig, quick
+from compactnas.config import MachineConfig, SearchConfig
 from compactnas.cost.constraints import Budget, admits
 from compactnas.cost.table import CostTable
 from compactnas.data import Dataset, cut_halves, measure_normalization
@@ -49,60 +53,17 @@ from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.nn.sample import Sample
 from compactnas.search.derivation import Derived
 from compactnas.search.perturbation import perturbation_scores
-from compactnas.search.random_genotype import random_genotype
+from compactnas.search.random_genotype import random_live
 from compactnas.search.searcher import SearchData, Searcher
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import OPERATIONS
-from compactnas.space.search_space import Space
 from compactnas.training.runtime import Silent, make_fabric
 from compactnas.training.trainer import Training
 
-CELLS, MOST_MACS = 40, {"eurosat": 1.0e6, "world": 1.1e6}
-"""Number of random cells, and the budget: about the middle of what random cells take (the world has more bands)."""
+CELLS = 40
+"""Number of random cells."""
 ROUNDS = 5
 """Rounds of jobs in which the random cells are trained."""
-TRAIN = TrainConfig(epochs=4, learning_rate=0.1, augment="dihedral", validate_every=0)
-SEARCH = replace(
-    quick().search,
-    strategy="gdas",
-    skip_limit="log",
-    search_depth=False,
-    initial_depth=1,
-    epochs=8,
-    batch_size=32,
-    alpha_learning_rate=0.03,
-)
-EVERY = {"eurosat": 2, "world": 1}
-"""Searches use every second or each of the training patches: about the same number of steps on both grounds."""
-SPACE = Space(channels=8)
-POOLS = ("avg_pool_3x3", "max_pool_3x3")
-BETA = {"alpha_weight_decay": 0.0}
-LIMIT = {"skip_limit": "limit", "skip_limit_operations": (*POOLS, "skip_connect"), "skip_limit_edges": 3}
-"""At most three of five edges without weights."""
-
-CURES: dict[str, dict[str, Any]] = {
-    "gdas (quick today)": {},
-    "gdas, pools normalised": {"normalized_operations": POOLS},
-    "gdas, pools and skips normalised": {"normalized_operations": (*POOLS, "skip_connect")},
-    "gdas of NAS-Bench-201": {"strategy": "gdas_nas_bench_201"},
-    "gdas of the NASNet cell": {"strategy": "gdas_nasnet"},
-    "gdas, cost as a share": {"complexity_scale": "share", "complexity_weight": 0.02},
-    "gdas, Beta-decay 5": {"beta_decay": 5.0} | BETA,
-    "supernet's accuracy (uniform)": {"strategy": "uniform", "candidates": 100},
-    "main effects": {"strategy": "effects", "candidates": 64},
-    "main effects, skip limit": {"strategy": "effects", "candidates": 64} | LIMIT,
-    "gdas, halves by group": {"halves": "groups"},
-    "darts": {"strategy": "darts"},
-    "darts, pools normalised": {"strategy": "darts", "normalized_operations": POOLS},
-    "darts, Beta-decay 5": {"strategy": "darts", "beta_decay": 5.0} | BETA,
-    "darts, Beta-decay 50": {"strategy": "darts", "beta_decay": 50.0} | BETA,
-    "snas": {"strategy": "snas"},
-    "snas, Beta-decay 5": {"strategy": "snas", "beta_decay": 5.0} | BETA,
-}
-"""Changes of each cure to the search of `quick`."""
-BY_GROUP = "gdas, halves by group"
-PERTURBED = {cure: f"{cure}, perturbation" for cure in ("darts", "darts, pools normalised", "snas")}
-"""Searches whose supernet also chooses by perturbation, and the name of that cure."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +84,15 @@ class Job:
 class Bench:
     """The jobs on one ground."""
 
-    def __init__(self, ground: str, data: Dataset) -> None:
-        self.data, self.facts = data, data.source.facts
+    def __init__(self, ground: str, data: Dataset, setting: Setting = SETTINGS["small"]) -> None:
+        self.data, self.facts, self.setting = data, data.source.facts, setting
         self.fabric = make_fabric(MachineConfig(device="cpu", threads=1))
         sizes = len(self.facts.bands), len(self.facts.classes), self.facts.patch_px
-        self.budget = Budget("macs", MOST_MACS[ground], CostTable.of(SPACE, 1, *sizes))
+        self.depths = None if setting.search.search_depth else (1,) * setting.space.blocks
+        table = CostTable.of(setting.space, setting.space.max_depth, *sizes)
+        self.budget = Budget("macs", setting.macs[ground], table)
         self.normalisation = measure_normalization(data.source, data.parts["train"])
-        self.sizes, self.every = sizes, EVERY[ground]
+        self.sizes, self.every = sizes, setting.every[ground]
 
     def run(self, job: Job) -> list[dict[str, Any]]:
         """Do a job; give its lines."""
@@ -138,7 +101,7 @@ class Bench:
             began, genotype = time.process_time(), found.pop("cell")
             oa = self.train(genotype, job.seed + (0 if job.kind == "random" else 1000))
             seconds = {"train_s": round(time.process_time() - began, 1)}
-            cost = {"macs": self.budget.cost_of(SPACE, genotype), "learnt": learnt(genotype)}
+            cost = {"macs": self.budget.cost_of(self.setting.space, genotype), "learnt": learnt(genotype)}
             about = dict(zip(("kind", "cure", "seed"), key, strict=True)) | {"oa": oa} | cost | found | seconds
             name = " ".join(filter(None, map(str, key)))
             lines.append({"name": name} | about | {"genotype": genotype.to_values()})
@@ -150,7 +113,7 @@ class Bench:
             yield {"cell": self.random_cell(job.seed)}
             return
         began = time.process_time()
-        search = self.searcher(replace(SEARCH, **CURES[job.cure]), job.seed)
+        search = self.searcher(replace(self.setting.search, **CURES[job.cure]), job.seed)
         for epoch in range(search.config.epochs):
             for _ in search.run_epoch(epoch):
                 pass
@@ -175,16 +138,15 @@ class Bench:
         """Draw a cell within 95 to 100 % of the budget, without dead nodes."""
         generator = torch.Generator().manual_seed(number)
         while True:
-            genotype = random_genotype(SPACE, generator, (1,) * SPACE.blocks)
-            live = genotype.is_connected and all(genotype.live_nodes)
-            if live and admits([self.budget], SPACE, genotype, 0.95):
+            genotype = random_live(self.setting.space, generator, self.depths)
+            if admits([self.budget], self.setting.space, genotype, 0.95):
                 return genotype
 
     def searcher(self, config: SearchConfig, seed: int) -> Searcher:
         """Make a search, ready to step."""
         part = replace(self.data, parts={"train": self.data.parts["train"][:: self.every]})
         data = SearchData(self.data.source, cut_halves(part, config.halves, seed), self.normalisation)
-        return Searcher(SPACE, config, data, self.fabric, seed=seed, channels_last=True)
+        return Searcher(self.setting.space, config, data, self.fabric, seed=seed, channels_last=True)
 
     def train(self, genotype: Genotype, seed: int) -> float:
         """Train a cell from scratch; give its accuracy in the places that are held out."""
@@ -192,7 +154,9 @@ class Bench:
         network = build(ModelSpec(SEARCHED, *self.sizes, genotype))
         normalise_of(network).set(self.normalisation.mean, self.normalisation.std)
         rows, none = self.data.parts["train"], np.arange(0)
-        training = Training(network, TRAIN, self.data.source, rows, none, seed, self.fabric, channels_last=True)
+        training = Training(
+            network, self.setting.train, self.data.source, rows, none, seed, self.fabric, channels_last=True
+        )
         with tempfile.TemporaryDirectory() as folder:
             training.run(Path(folder), Silent(), resume=False, name="a cell")
         held_out = self.data.parts["validation"]
@@ -243,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--ground", choices=tuple(GROUNDS), default="eurosat")
+    parser.add_argument("--setting", choices=tuple(SETTINGS), default="small")
     parser.add_argument("--json", type=Path, required=True, help="file of the jobs, one line each")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cures", nargs="+", choices=tuple(CURES), help="all by default")
@@ -260,7 +225,7 @@ def work(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         parser.error(f"{options.json}: exists already; go on with --resume, or name another file")
     cures = options.cures or [cure for cure in CURES if options.ground == "world" or cure != BY_GROUP]
     done = {(line["kind"], line["cure"], line["seed"]) for line in whole_lines(options.json)}
-    bench = Bench(options.ground, GROUNDS[options.ground](options.data))
+    bench = Bench(options.ground, GROUNDS[options.ground](options.data), SETTINGS[options.setting])
     for job in jobs(options.seeds, cures):
         if not done.issuperset(job.keys):
             lines = bench.run(job)

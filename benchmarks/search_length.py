@@ -22,8 +22,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from cures import SEARCH, SPACE, Bench, learnt, whole_lines
+from cures import Bench, learnt, whole_lines
 from cures_data import eurosat
+from cures_settings import SEARCH, SPACE
 from cures_table import place
 from kept import read_kept
 

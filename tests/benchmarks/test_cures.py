@@ -12,7 +12,7 @@ import cures_table
 import numpy as np
 import pytest
 
-from compactnas.config import SearchConfig
+from compactnas.config import SearchConfig, quick
 from compactnas.data import ArraySource, Dataset, Facts
 from compactnas.search.strategies import STRATEGIES
 from compactnas.space.genotype import Genotype
@@ -62,8 +62,9 @@ def test_every_job_has_lines_of_its_own_and_every_cure_can_be_searched() -> None
     keys = [key for job in cures.jobs(6, list(cures.CURES)) for key in job.keys]
     assert len(set(keys)) == len(keys) == cures.CELLS + 6 * (len(cures.CURES) + len(cures.PERTURBED))
     for cure, changes in cures.CURES.items():
-        config: SearchConfig = replace(cures.SEARCH, **changes)
-        assert "derivation" in STRATEGIES[config.strategy].options or cure not in cures.PERTURBED
+        for setting in cures.SETTINGS.values():
+            config: SearchConfig = replace(setting.search, **changes)
+            assert "derivation" in STRATEGIES[config.strategy].options or cure not in cures.PERTURBED
 
 
 def test_learnt_operations_count_where_the_output_hears_them() -> None:
@@ -72,19 +73,28 @@ def test_learnt_operations_count_where_the_output_hears_them() -> None:
     assert not cell.live_nodes[0] and cures.learnt(cell) == 2
 
 
-def test_a_bench_trains_and_searches_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recipe_quick_is_the_best_cure() -> None:
+    setting = cures.SETTINGS["quick"]
+    assert replace(setting.search, **cures.CURES["main effects, skip limit"]) == quick().search
+    assert setting.space == quick().space
+
+
+@pytest.mark.parametrize(("name", "cure"), [("small", "darts"), ("quick", "main effects, skip limit")])
+def test_a_bench_trains_and_searches_within_the_budget(name: str, cure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compactnas.search.finalists.PREDICTED", 20)
     labels = np.arange(100) % 3
     images = np.random.default_rng(0).random((100, 3, 16, 16), np.float32) + labels[:, None, None, None].astype("f4")
     facts = Facts("made", ("a", "b", "c"), ("x", "y", "z"), 16, labels.astype(np.int64))
     rows = np.arange(100)
     parts = {"train": rows[:80], "validation": rows[80:], "test": rows[:0]}
-    monkeypatch.setattr(cures, "TRAIN", replace(cures.TRAIN, epochs=1, batch_size=40))
-    monkeypatch.setattr(cures, "SEARCH", replace(cures.SEARCH, epochs=1, batch_size=20))
-    bench = cures.Bench("eurosat", Dataset(ArraySource(facts, images), parts))
-    for job in (cures.Job("random", 3), cures.Job("found", 0, "darts")):
+    setting = cures.SETTINGS[name]
+    search = replace(setting.search, epochs=1, batch_size=20, initial_depth=1)
+    setting = setting._replace(search=search, train=replace(setting.train, epochs=1, batch_size=40))
+    bench = cures.Bench("eurosat", Dataset(ArraySource(facts, images), parts), setting)
+    for job in (cures.Job("random", 3), cures.Job("found", 0, cure)):
         lines = bench.run(job)
         assert [(one["kind"], one["cure"], one["seed"]) for one in lines] == job.keys
         for one in lines:
-            assert one["macs"] <= cures.MOST_MACS["eurosat"]
+            assert one["macs"] <= setting.macs["eurosat"]
             assert 0 <= one["oa"] <= 1
             assert json.loads(json.dumps(one)) == one
