@@ -34,7 +34,7 @@ def demo_config(world: Path, seed: int) -> RunConfig:
         space=Space(max_depth=3),
         search=SearchConfig(
             strategy="effects",
-            candidates=32,
+            candidates=16,
             skip_limit="limit",
             skip_limit_operations=("skip_connect", "avg_pool_3x3", "max_pool_3x3"),
             skip_limit_edges=3,
