@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.tiny import Killed, Killer, new_search, tiny_config, write_patches
+from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, new_search, tiny_config, write_patches
 from torch import Tensor
 
 from compactnas.cost.constraints import USED
+from compactnas.cost.table import CostTable
 from compactnas.nn.supernet import certain_sample
 from compactnas.pipeline.running import search_stage
 from compactnas.search.effects import Effects, Measured
@@ -222,6 +223,12 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes(
     assert float((tmp_path / "whole/search/seconds.json").read_text()) > steps.measured_s  # the measurement counts
     row = json.loads((tmp_path / "whole/search/metrics.jsonl").read_text().splitlines()[-1])
     assert len(row["effects"]) == len(config.space.edges)
+    finalists = [json.loads(line) for line in (tmp_path / "whole/search/candidates.jsonl").read_text().splitlines()]
+    assert len(finalists) == config.search.candidates // 2
+    table = CostTable.of(config.space, config.space.max_depth, BANDS, CLASSES, SIDE)
+    for one in finalists:  # C_cpl (MACs of the cells) / (N_ops x 1e6)
+        assert -one["loss"] - one["score"] == pytest.approx(0.01 * (one["macs"] - table.fixed) / 8e6, abs=2e-6)
+    assert max(finalists, key=lambda one: one["score"])["genotype"] == found.to_values()
 
 
 def test_candidates_cost_as_much_as_where_each_is_measured_on_all_of_d_v() -> None:
