@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
-import torch
-
-from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import Derived
 from compactnas.search.effects import Effects
 from compactnas.search.finalists import finalists
 from compactnas.search.genotype_choices import GenotypeChoices
-from compactnas.search.sampling import Draw
-from compactnas.search.strategies._uniform_path import draw_uniform_path
-from compactnas.search.strategy import Strategy, TrainedSearch
+from compactnas.search.strategies._uniform_paths import UniformPaths
+from compactnas.search.strategy import TrainedSearch
 
 
 @dataclass(frozen=True)
-class MainEffects(Strategy):
+class MainEffects(UniformPaths):
     """Trains the supernet by uniform paths, then takes the best of the networks with the largest sums of effects.
 
     Half of the measurements are spent on the effects, and half on these networks. Alpha does not move in the search.
     At its end, it becomes the effects, in points of accuracy.
     """
 
-    learns_alpha: ClassVar[bool] = False
-    single_path: ClassVar[bool] = True
-    alpha_passes: ClassVar[int] = 0
-
     @classmethod
     def measured_batches(cls, candidates: int, batches: int) -> int:
         """Each candidate costs as much as one that is measured on all of D_V."""
         return sum(_halves(candidates)) * batches
-
-    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
-        """Draw a genotype uniformly."""
-        return draw_uniform_path(architecture, generator)
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Estimate the effects, and take the best of the networks with the largest sums."""

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-import torch
-
-from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import Derived
-from compactnas.search.sampling import Draw
-from compactnas.search.strategies._uniform_path import draw_uniform_path
-from compactnas.search.strategy import Strategy, TrainedSearch
+from compactnas.search.strategies._uniform_paths import UniformPaths
+from compactnas.search.strategy import TrainedSearch
 from compactnas.search.trials import evolution
 
 
 @dataclass(frozen=True)
-class Evolution(Strategy):
-    """Trains the supernet by uniform paths, then takes the best candidate of an evolution. Alpha does not move."""
-
-    learns_alpha: ClassVar[bool] = False
-    single_path: ClassVar[bool] = True
-    alpha_passes: ClassVar[int] = 0
-
-    @classmethod
-    def measured_batches(cls, candidates: int, batches: int) -> int:
-        """Each candidate is measured on all of D_V."""
-        return candidates * batches
-
-    def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
-        """Draw a genotype uniformly."""
-        return draw_uniform_path(architecture, generator)
+class Evolution(UniformPaths):
+    """Trains the supernet by uniform paths, then takes the best candidate of an evolution."""
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Take the best candidate of an evolution."""
