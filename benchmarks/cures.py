@@ -170,7 +170,7 @@ def described(free: Genotype, within: Genotype) -> dict[str, Any]:
 
 def measured(search: Searcher, samples: Iterable[Sample], count: int) -> list[float]:
     """Measure samples on D_V."""
-    return [search.fit_of(sample).accuracy for sample in samples]
+    return [search.accuracy_of(sample) for sample in samples]
 
 
 def learnt(genotype: Genotype) -> int:

@@ -20,7 +20,6 @@ from compactnas.nn.supernet import SuperNet
 from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
-from compactnas.search.fit import Fit
 from compactnas.search.perturbation import Removal, measurements, mixture_without, perturbation_scores, removals
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
@@ -117,7 +116,7 @@ def test_the_operation_that_the_supernet_needs_is_chosen(patches: Path) -> None:
     with torch.no_grad():
         search.architecture.alpha.copy_(torch.tensor([[2.0, 0.0]]))
     assert search.derive().genotype.nodes == ((("skip_connect", 0),),)
-    search.fit_of = lambda sample: Fit(1.0, 0.5 + 0.3 * (1 in sample.candidates(0)))  # type: ignore[method-assign]
+    search.accuracy_of = lambda sample: 0.5 + 0.3 * (1 in sample.candidates(0))  # type: ignore[method-assign]
     found = search.conclude()
     assert found.genotype.nodes == ((("sep_conv_3x3", 0),),)
     assert found.metrics["perturbation"] == [[30.0, 60.0]]

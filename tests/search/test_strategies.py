@@ -347,9 +347,9 @@ def test_what_learns_no_alpha_takes_the_best_of_its_candidates(
         search_stage(config, tmp_path / "cut", listener=Killer(1 + 57))
     kept = (tmp_path / "cut/search/candidates.jsonl").read_text().splitlines()
     assert len(kept) == 56 and not (tmp_path / "cut/genotype.json").exists()
-    measured: list[Sample] = []
-    fit = Searcher.fit_of
-    monkeypatch.setattr(Searcher, "fit_of", lambda self, one: measured.append(one) or fit(self, one))  # type: ignore[func-returns-value]
+    measured: list[Genotype] = []
+    accuracy = Searcher.accuracy
+    monkeypatch.setattr(Searcher, "accuracy", lambda self, one: measured.append(one) or accuracy(self, one))  # type: ignore[func-returns-value]
     search_stage(config, tmp_path / "cut", resume=True)
     assert len(measured) == 4
     assert outputs(tmp_path / "cut") == outputs(tmp_path / "whole")

@@ -21,7 +21,7 @@ from compactnas.nn.registry import normalise_of
 from compactnas.nn.supernet import certain_sample
 from compactnas.search.sampling import Draw
 from compactnas.search.searcher import SearchData, Searcher
-from compactnas.search.supernet_fit import batch_accuracies
+from compactnas.search.supernet_accuracy import batch_accuracies
 from compactnas.space.genotype import Genotype
 from compactnas.training.optim import process_group_of
 from compactnas.training.resumable_loop import Trainer

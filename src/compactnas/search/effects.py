@@ -2,8 +2,8 @@
 
 Many random networks are measured, each on one batch of D_V. A ridge regression explains their accuracies by a sum of
 effects: one of each operation on each edge against leaving the edge out, one of each depth and of each width of a
-block. So one measurement says something about every choice of its network, and networks that nobody has measured can be
-compared by the sums of their effects.
+block. So one measurement says something about every choice of its network, and the network with the largest sum of
+effects can be found within a budget, although nobody has measured it.
 """
 
 from __future__ import annotations
@@ -62,10 +62,6 @@ class Effects(NamedTuple):
         shapes = _shapes(space)
         parts = found.split([rows * columns for rows, columns in shapes])
         return cls(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
-
-    def sum_of(self, space: Space, genotype: Genotype) -> float:
-        """Add up the effects of a network's choices."""
-        return float(_choices(space, genotype) @ torch.cat([part.flatten() for part in self]))
 
     def write(self, architecture: Architecture) -> None:
         """Make the effects the logits of an architecture."""

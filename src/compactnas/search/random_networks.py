@@ -12,8 +12,8 @@ from compactnas.nn.supernet import certain_sample
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.effects import Measured
 from compactnas.search.random_genotype import random_live
+from compactnas.search.supernet_accuracy import batch_accuracies
 from compactnas.search.supernet_candidates import measured_samples
-from compactnas.search.supernet_fit import batch_accuracies
 from compactnas.training.runtime import Listener
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,11 @@ from compactnas.search.bilevel import BilevelStep
 from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived, derive, derive_within
 from compactnas.search.effects import Measured
-from compactnas.search.fit import Fit
 from compactnas.search.random_networks import measure_random
 from compactnas.search.records import architecture_values, epoch_figures, same_genotype, uniform_figures
 from compactnas.search.skip_limit import SkipLimit
+from compactnas.search.supernet_accuracy import supernet_accuracy
 from compactnas.search.supernet_candidates import candidates_of, measured_samples
-from compactnas.search.supernet_fit import supernet_fit
 from compactnas.search.trials import Chooser
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
@@ -235,17 +234,15 @@ class Searcher:
             resume: Keep the measurements that the folder holds.
         """
         folder = None if folder is None else Path(folder)
-        count = self.config.candidates_tried
-        trained = _Concluding(self, self.architecture, self.supernet, count, folder, listener or Silent(), resume)
-        return self.strategy.conclude(trained)
+        return self.strategy.conclude(_Concluding(self, folder, listener or Silent(), resume))
 
     def accuracy(self, genotype: Genotype) -> float:
         """Measure the accuracy of a network on D_V with the weights of the supernet."""
-        return self.fit_of(certain_sample(self.space, genotype)).accuracy
+        return self.accuracy_of(certain_sample(self.space, genotype))
 
-    def fit_of(self, sample: Sample) -> Fit:
-        """Measure the loss and the accuracy of a sample on D_V with the weights of the supernet."""
-        return supernet_fit(self.bilevel, self.unaugmented, sample)
+    def accuracy_of(self, sample: Sample) -> float:
+        """Measure the accuracy of a sample on D_V with the weights of the supernet."""
+        return supernet_accuracy(self.bilevel, self.unaugmented, sample)
 
     @property
     def unaugmented(self) -> Batches:
@@ -261,32 +258,38 @@ class _Concluding:
     """A finished search in the form that its strategy needs (`compactnas.search.strategy.TrainedSearch`)."""
 
     search: Searcher
-    architecture: Architecture
-    supernet: SuperNet
-    candidates: int
     folder: Path | None
     listener: Listener
     resume: bool
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.search.architecture
+
+    @property
+    def supernet(self) -> SuperNet:
+        return self.search.supernet
 
     def derive(self, scores: Scores | None = None) -> Derived:
         return self.search.derive(scores)
 
     def accuracies(self, samples: Iterable[Sample], count: int) -> list[float]:
         search = self.search
-        accuracy = lambda sample: search.fit_of(sample).accuracy  # noqa: E731
-        return measured_samples(samples, count, accuracy, self.folder, self.listener, search.processes)
+        return measured_samples(samples, count, search.accuracy_of, self.folder, self.listener, search.processes)
 
     def figures(self, genotype: Genotype) -> Row:
         macs = self.search.bilevel.table.total(self.search.space, genotype)
         return {"accuracy_alpha": round(self.search.accuracy(genotype), 6), "derived_macs": macs}
 
-    def best_candidate(self, choose: Chooser, count: int, score: Callable[[Fit], float]) -> Derived:
-        search, seed = self.search, self.search.alpha_batches.seed
-        candidates = candidates_of(search.bilevel, search.limit, search.fit_of, score, count, seed)
+    def best_candidate(self, choose: Chooser) -> Derived:
+        search = self.search
+        count, seed = search.config.candidates_tried, search.alpha_batches.seed
+        candidates = candidates_of(search.bilevel, search.limit, search.accuracy, count, seed)
         return candidates.best(choose, self.folder, self.listener, resume=self.resume)
 
-    def random_networks(self, passes: int) -> Measured:
-        return measure_random(self.search.bilevel, self.search.unaugmented, passes, self.folder, self.listener)
+    def random_networks(self) -> Measured:
+        passes, batches = self.search.config.candidates_tried, self.search.unaugmented
+        return measure_random(self.search.bilevel, batches, passes, self.folder, self.listener)
 
 
 def conclude(search: Searcher) -> Genotype:

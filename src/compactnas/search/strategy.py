@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +17,6 @@ from compactnas.search.architecture import Alpha, Architecture
 from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import Derived
 from compactnas.search.effects import Measured
-from compactnas.search.fit import Fit
 from compactnas.search.sampling import Draw
 from compactnas.search.trials import Chooser
 from compactnas.search.unrolled import frozen
@@ -63,14 +62,10 @@ class TrainedSearch(Protocol):
     Attributes:
         architecture: The learnt architecture.
         supernet: The trained supernet.
-        candidates: Number of networks to measure, `search.candidates`.
     """
 
     @property
     def architecture(self) -> Architecture: ...  # described above
-
-    @property
-    def candidates(self) -> int: ...
 
     @property
     def supernet(self) -> SuperNet: ...
@@ -87,15 +82,12 @@ class TrainedSearch(Protocol):
         """Measure the accuracy of a network on D_V with the weights of the supernet, and count its MACs."""
         ...
 
-    def random_networks(self, passes: int) -> Measured:
-        """Measure random networks, each on one batch of D_V: as many as there are batches in ``passes`` over D_V."""
+    def random_networks(self) -> Measured:
+        """Measure random networks, each on one batch of D_V, in `search.candidates` passes over D_V."""
         ...
 
-    def best_candidate(self, choose: Chooser, count: int, score: Callable[[Fit], float]) -> Derived:
-        """Measure ``count`` candidates on D_V with the weights of the supernet; return the one with the best score.
-
-        Costs of setting C are subtracted from the scores.
-        """
+    def best_candidate(self, choose: Chooser) -> Derived:
+        """Measure candidates on the supernet and return the best one."""
         ...
 
 

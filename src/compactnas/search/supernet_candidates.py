@@ -16,10 +16,8 @@ from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.nn.sample import Sample
-from compactnas.nn.supernet import certain_sample
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.derivation import Derived
-from compactnas.search.fit import Fit
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.trials import Chooser, Evaluate, Trial
@@ -36,14 +34,12 @@ class CandidateMeasures:
     """Functions that measure a candidate.
 
     Attributes:
-        fit: Loss and accuracy of a network on D_V with the weights of the supernet.
-        score: Score of a fit; larger is better.
-        cost: Amount that a network's cost subtracts from its score; zero without setting C.
+        accuracy: Accuracy of a network on D_V with the weights of the supernet.
+        cost: Amount that a network's cost subtracts from its accuracy; zero without setting C.
         macs: MACs of a network.
     """
 
-    fit: Callable[[Genotype], Fit]
-    score: Callable[[Fit], float]
+    accuracy: Callable[[Genotype], float]
     cost: Callable[[Genotype], float]
     macs: Callable[[Genotype], int]
 
@@ -87,27 +83,20 @@ class SupernetCandidates:
 
 
 def candidates_of(
-    bilevel: BilevelStep,
-    limit: SkipLimit | None,
-    fit: Callable[[Sample], Fit],
-    score: Callable[[Fit], float],
-    count: int,
-    seed: int,
+    bilevel: BilevelStep, limit: SkipLimit | None, accuracy: Callable[[Genotype], float], count: int, seed: int
 ) -> SupernetCandidates:
     """Make the candidates that a trained supernet can measure.
 
     Args:
         bilevel: Holds the supernet, the budgets and the cost of a network.
         limit: Limit on skip connections.
-        fit: Measures a sample on D_V.
-        score: Score of a fit; larger is better.
+        accuracy: Accuracy of a network on D_V with the weights of the supernet.
         count: Number of candidates.
         seed: Seed of the candidates.
     """
     space = bilevel.architecture.space
     measures = CandidateMeasures(
-        lambda genotype: fit(certain_sample(space, genotype)),
-        score,
+        accuracy,
         lambda genotype: bilevel.objective.cost_of(space, genotype),
         lambda genotype: bilevel.table.total(space, genotype),
     )
@@ -209,9 +198,9 @@ class _Measuring:
 
     def _row(self, genotype: Genotype) -> Row:
         measures = self.given.measures
-        fit = Fit(*(round(value, 6) for value in measures.fit(genotype)))
-        score = round(measures.score(fit) - measures.cost(genotype), 6)
-        row = {"candidate": self.count, "macs": measures.macs(genotype), **fit._asdict(), "score": score}
+        accuracy = round(measures.accuracy(genotype), 6)
+        score = round(accuracy - measures.cost(genotype), 6)
+        row = {"candidate": self.count, "macs": measures.macs(genotype), "accuracy": accuracy, "score": score}
         return row | {"genotype": genotype.to_values()}
 
     def _save_or_stop(self) -> None:

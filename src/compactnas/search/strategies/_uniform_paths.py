@@ -16,7 +16,7 @@ from compactnas.search.strategy import Strategy
 
 @dataclass(frozen=True)
 class UniformPaths(Strategy):
-    """Draws genotypes uniformly; alpha does not move. In the end, candidates are measured on the trained supernet."""
+    """Draws genotypes uniformly; alpha does not move. In the end, networks are measured on the trained supernet."""
 
     learns_alpha: ClassVar[bool] = False
     single_path: ClassVar[bool] = True
@@ -24,7 +24,7 @@ class UniformPaths(Strategy):
 
     @classmethod
     def measured_batches(cls, candidates: int, batches: int) -> int:
-        """Each candidate is measured on all of D_V."""
+        """Each candidate is measured on all of D_V, or costs as much."""
         return candidates * batches
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:

@@ -1,4 +1,4 @@
-"""Main effects: uniform paths as in `uniform`, then the best of the networks whose choices add most to others."""
+"""Main effects: uniform paths as in `uniform`, then the network whose choices add most to the accuracy of others."""
 
 from __future__ import annotations
 
@@ -6,41 +6,25 @@ from dataclasses import dataclass, replace
 
 from compactnas.search.derivation import Derived
 from compactnas.search.effects import Effects
-from compactnas.search.finalists import finalists
-from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.strategies._uniform_paths import UniformPaths
 from compactnas.search.strategy import TrainedSearch
 
 
 @dataclass(frozen=True)
 class MainEffects(UniformPaths):
-    """Trains the supernet by uniform paths, then takes the best of the networks with the largest sums of effects.
+    """Trains the supernet by uniform paths, then derives the network with the largest sum of effects.
 
-    Half of the measurements are spent on the effects, and half on these networks. Alpha does not move in the search.
-    At its end, it becomes the effects, in points of accuracy.
+    Each candidate's work is spent on as many random networks as D_V has batches. Alpha does not move in the search. At
+    its end, it becomes the effects, in points of accuracy.
     """
 
-    @classmethod
-    def measured_batches(cls, candidates: int, batches: int) -> int:
-        """Each candidate costs as much as one that is measured on all of D_V."""
-        return sum(_halves(candidates)) * batches
-
     def conclude(self, search: TrainedSearch) -> Derived:
-        """Estimate the effects, and take the best of the networks with the largest sums."""
-        architecture = search.architecture
-        passes, count = _halves(search.candidates)
-        effects = Effects.of(architecture.space, search.random_networks(passes))
-        effects.write(architecture)
-        genotypes = GenotypeChoices(architecture.space, architecture.fixed_depths)
-        derived = search.best_candidate(finalists(effects, genotypes), count, lambda fit: -fit.loss)
+        """Estimate the effects, and derive the network with their largest sum."""
+        effects = Effects.of(search.architecture.space, search.random_networks())
+        effects.write(search.architecture)
+        derived = search.derive(effects.operations)
         rows = [[round(float(value), 4) for value in row] for row in effects.operations]
-        return replace(derived, metrics={**derived.metrics, "effects": rows})
-
-
-def _halves(candidates: int) -> tuple[int, int]:
-    """Divide the candidates: passes over D_V for the effects, and networks to measure in the end."""
-    last = max(1, candidates // 2)
-    return max(1, candidates - last), last
+        return replace(derived, metrics={**derived.metrics, **search.figures(derived.genotype), "effects": rows})
 
 
 STRATEGY = MainEffects

@@ -16,7 +16,7 @@ class Evolution(UniformPaths):
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Take the best candidate of an evolution."""
-        return search.best_candidate(evolution, search.candidates, lambda fit: fit.accuracy)
+        return search.best_candidate(evolution)
 
 
 STRATEGY = Evolution

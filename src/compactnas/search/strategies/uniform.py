@@ -16,7 +16,7 @@ class Uniform(UniformPaths):
 
     def conclude(self, search: TrainedSearch) -> Derived:
         """Take the best of random candidates."""
-        return search.best_candidate(random_search, search.candidates, lambda fit: fit.accuracy)
+        return search.best_candidate(random_search)
 
 
 STRATEGY = Uniform
