@@ -17,7 +17,7 @@ from compactnas.cost.constraints import USED
 from compactnas.nn.supernet import certain_sample
 from compactnas.pipeline.running import search_stage
 from compactnas.search.effects import Effects, Measured
-from compactnas.search.random_genotype import random_connected
+from compactnas.search.random_genotype import random_connected, random_live
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.supernet_accuracy import batch_accuracies
 from compactnas.space.genotype import Genotype
@@ -196,6 +196,13 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes(
     assert float((tmp_path / "whole/search/seconds.json").read_text()) > steps.measured_s  # the measurement counts
     row = json.loads((tmp_path / "whole/search/metrics.jsonl").read_text().splitlines()[-1])
     assert len(row["effects"]) == len(config.space.edges)
+
+
+def test_networks_without_dead_nodes_are_drawn_where_there_are_enough_of_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    assert all(all(random_live(Space(), generator).live_nodes) for _ in range(50))
+    chains = Space(nodes=9, inputs_per_node=1)  # one cell in 40,320 has no dead node
+    assert not all(random_live(chains, generator).live_nodes)
 
 
 def test_candidates_cost_as_much_as_where_each_is_measured_on_all_of_d_v() -> None:

@@ -10,6 +10,8 @@ import pytest
 import torch
 from support.tiny import new_search, tiny_config, write_patches
 
+from compactnas.cost.constraints import Budget
+from compactnas.cost.table import CostTable
 from compactnas.errors import UserError
 from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
@@ -76,8 +78,10 @@ def test_operations_of_dead_nodes_do_not_satisfy_it() -> None:
             architecture.alpha[edge, space.operations.index(wanted)] = 2.0 if source == 2 else 3.0
     assert SkipLimit((SKIP,), 3).count(derive(architecture)) == 3
     assert derive(architecture).live_nodes == (True, False, True)
-    found = derive_within(architecture, [], SkipLimit((SKIP,), 3)).genotype
-    assert found.live_nodes == (True, True, True)
+    budget = Budget("macs", 1e12, CostTable.of(space, 1, 3, 10, 32))  # no network uses 95 % of it
+    for budgets in ([], [budget]):
+        found = derive_within(architecture, budgets, SkipLimit((SKIP,), 3)).genotype
+        assert found.live_nodes == (True, True, True)
 
 
 def test_a_guard_against_everything_is_an_error() -> None:

@@ -132,8 +132,9 @@ def derive_within(
     cells = count_cells(architecture, groups, limit, scores)
     choices = _Choices(groups, cells, *_depths(architecture))
     every = np.ones_like(cells.live)
-    rounds = [_Round(USED, cells.live), _Round(USED, every)] if budgets else []
-    rounds += [_Round(0.0, cells.live)] if limit and not budgets else []
+    rounds = [_Round(USED, cells.live)] if budgets else []
+    rounds += [_Round(0.0, cells.live)] if limit else []
+    rounds += [_Round(USED, every)] if budgets else []
     rounds += [_Round(0.0, every)]
     for one in rounds:
         derived = _most_probable(architecture, budgets, choices, one)

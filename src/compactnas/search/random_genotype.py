@@ -12,7 +12,7 @@ from compactnas.space.genotype import Genotype, full_widths
 from compactnas.space.operation_specs import NONE
 from compactnas.space.search_space import Space
 
-TRIES = 20_000
+TRIES, LIVE_TRIES = 20_000, 100
 
 
 def random_genotype(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
@@ -49,9 +49,14 @@ def random_connected(space: Space, generator: torch.Generator, depths: tuple[int
 
 
 def random_live(space: Space, generator: torch.Generator, depths: tuple[int, ...] | None = None) -> Genotype:
-    """Draw a genotype uniformly from those whose output depends on every node; see `random_genotype`."""
-    while not all((genotype := random_connected(space, generator, depths)).live_nodes):
-        pass
+    """Draw a genotype uniformly from those whose output depends on every node; see `random_genotype`.
+
+    If none of a hundred draws is one, as in cells of many nodes with one edge each, the last draw has dead nodes.
+    """
+    for _ in range(LIVE_TRIES):
+        genotype = random_connected(space, generator, depths)
+        if all(genotype.live_nodes):
+            break
     return genotype
 
 

@@ -1,0 +1,104 @@
+"""How well sums of main effects rank trained cells, by the number of networks that they are estimated from.
+
+    python benchmarks/effects_ranking.py --data FOLDER --json effects_ranking.json --seeds 3
+
+The supernets are those of the setting `small` of `benchmarks/cures.py`, and FOLDER holds the same two files. The
+trained cells are its 40 random ones within the budget, with their accuracy in the places that are held out. A figure is
+Spearman's rank correlation of this accuracy with the sums of effects, with and without networks that have dead nodes
+among those that are measured, and with the supernet's own accuracy and loss on all of D_V. Not So2Sat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from cures import Bench
+from cures_data import eurosat
+from cures_settings import SEARCH, SPACE
+from kept import read_kept
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from compactnas.data.prefetch import prefetched
+from compactnas.nn.supernet import certain_sample
+from compactnas.search.effects import Effects, Measured
+from compactnas.search.random_genotype import random_connected, random_live
+from compactnas.search.searcher import Searcher
+from compactnas.space.genotype import Genotype
+from compactnas.training.optim import forward_logits, loss_and_accuracy
+
+RANDOM = Path(__file__).parents[1] / "results" / "cures_eurosat.jsonl"
+PASSES = (8, 16, 32, 64, 100)
+"""Networks for each batch of D_V."""
+KINDS = {"without dead nodes": random_live, "all": random_connected}
+
+
+def predictions(search: Searcher, cells: list[Genotype]) -> dict[str, list[float]]:
+    """Predict each cell in each way."""
+    held_out = list(prefetched(search.unaugmented.epoch(0, 0), search.fabric.device, search.bilevel.memory))
+
+    @torch.no_grad()
+    def measured(genotype: Genotype, batch: int) -> tuple[Tensor, Tensor]:
+        x, y = held_out[batch]
+        sample = certain_sample(search.space, genotype)
+        return loss_and_accuracy(forward_logits(search.fabric, search.bilevel.supernet, x, sample), y, len(y))
+
+    def directly(which: Callable[[tuple[Tensor, Tensor]], Tensor]) -> list[float]:
+        return [
+            statistics.mean(float(which(measured(cell, batch))) for batch in range(len(held_out))) for cell in cells
+        ]
+
+    found = {"accuracy on D_V": directly(lambda pair: pair[1]), "loss on D_V": directly(lambda pair: -pair[0])}
+    for kind, draw in KINDS.items():
+        generator = torch.Generator().manual_seed(search.train_batches.seed)
+        depths = search.architecture.fixed_depths
+        drawn = [draw(search.space, generator, depths) for _ in range(max(PASSES) * len(held_out))]
+        scores = [float(measured(one, place % len(held_out))[1]) for place, one in enumerate(drawn)]
+        for passes in PASSES:
+            table = torch.tensor(scores[: passes * len(held_out)], dtype=torch.float64).reshape(passes, -1)
+            relative = (table - table.mean(dim=0)).flatten()
+            effects = Effects.of(search.space, Measured(drawn[: len(relative)], relative))
+            found[f"sums, {kind}, {passes} a batch"] = [sum_of(effects, cell) for cell in cells]
+    return found
+
+
+def sum_of(effects: Effects, cell: Genotype) -> float:
+    """Add up the effects of a cell's operations; all cells have the same depths."""
+    operations, edges = SPACE.operations, SPACE.edges
+    chosen = SPACE.operations_of(cell).items()
+    return sum(float(effects.operations[edges.index(edge), operations.index(name)]) for edge, name in chosen)
+
+
+def main() -> None:
+    """Train the supernets, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--json", type=Path, help="file of the rank correlations by name")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    kept = [line for line in read_kept(RANDOM).values() if line["kind"] == "random"]
+    cells, oas = [Genotype.from_values(line["genotype"]) for line in kept], [line["oa"] for line in kept]
+    bench, figures = Bench("eurosat", eurosat(options.data)), dict[str, list[float]]()
+    for seed in range(options.seeds):
+        search = bench.searcher(replace(SEARCH, strategy="effects"), seed)
+        for epoch in range(search.config.epochs):
+            for _ in search.run_epoch(epoch):
+                pass
+        for name, values in predictions(search, cells).items():
+            figures.setdefault(name, []).append(round(float(spearmanr(values, oas)[0]), 3))
+    print(f"{len(cells)} random cells, {options.seeds} supernets\n")
+    print("| predicted by | rank correlation | by seed |\n|---|---|---|")
+    for name, values in figures.items():
+        print(f"| {name} | {statistics.mean(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
