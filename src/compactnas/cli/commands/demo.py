@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
 
     listener = RichListener()
     with _stage(f"making a world of {CITIES + TEST_CITIES} cities, {TEST_CITIES} of them for testing only"):
-        _make_world(world, options.seed, listener)
+        make_world(world, options.seed, listener)
     data = open_dataset(config.data)
     with _stage(f"searching ({config.search.setting}), then retraining what was found"):
         results = {"found (S+C+D)": run(config, found, resume=resume, listener=listener, data=data)}
@@ -166,7 +166,7 @@ def _stage(what: str) -> Iterator[None]:
     print(f"demo: {what}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
-def _make_world(folder: Path, seed: int, listener: Listener) -> None:
+def make_world(folder: Path, seed: int, listener: Listener) -> None:
     """Make the world, or keep that of an earlier demo, which is always complete."""
     if folder.exists():
         return
