@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,18 @@ def test_a_budget_that_only_cells_beyond_the_skip_limit_meet_is_refused_before_t
     settings = {"strategy": strategy, "max_macs": 1.0 * fixed_macs(patches), "skip_limit": "limit"}
     pools = ("skip_connect", "avg_pool_3x3", "max_pool_3x3")
     config = tiny_config(patches, space=SMALL, search={**settings, "skip_limit_operations": pools})
-    with pytest.raises(UserError, match=r"no network of the space is within .* and 2 edges of skip_connect"):
+    with pytest.raises(UserError, match=r"no network of the space is within .* and 2 edges of skip_connect") as caught:
         search_stage(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+    found = re.search(
+        r"the smallest within the limit of edges needs ([0-9.]+) M MACs; raise a limit", str(caught.value)
+    )
+    assert found
+    needs, rounding = 1e6 * float(found[1]), 500
+    settings["skip_limit_operations"] = pools
+    assert new_search(patches, space=SMALL, **{**settings, "max_macs": needs + rounding}).derive().genotype
+    with pytest.raises(UserError, match="the smallest within the limit"):
+        new_search(patches, space=SMALL, **{**settings, "max_macs": needs - rounding - 1}).derive()
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "evolution"])

@@ -117,7 +117,7 @@ def describe(metrics: Mapping[str, object]) -> str:
         _number("validation OA", metrics.get("validation_oa"), 100.0, 1, " %"),
         _number("entropy", metrics.get("entropy"), 1.0, 2, " nats"),
         _number("cost", metrics.get("expected_macs"), 1e-6, 2, " M MACs"),
-        _depths(metrics.get("depths")),
+        _depths(metrics.get("depths") if "entropy" in metrics else None),  # else the mean of uniform draws
         _number("tau", metrics.get("tau"), 1.0, 1, ""),
     ]
     return "  ".join(part for part in parts if part)

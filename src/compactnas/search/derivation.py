@@ -140,14 +140,36 @@ def derive_within(
         derived = _most_probable(architecture, budgets, choices, one)
         if derived is not None:
             return derived
-    raise _nothing(architecture, budgets, limit)
+    raise _nothing(architecture, budgets, limit, choices)
 
 
-def _nothing(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> UserError:
-    """Describe that the space has no network within the limits."""
+def _nothing(
+    architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None, choices: _Choices | None = None
+) -> UserError:
+    """Describe that the space has no network within the limits, and what the smallest one within the skip limit needs.
+
+    Args:
+        architecture: Gives the space.
+        budgets: Limits on the cost.
+        limit: Limit on skip connections.
+        choices: Cells within the skip limit; None if there are no cells.
+    """
     require_possible(budgets, architecture.space, architecture.fixed_depths)
     limits = [budget.describe(budget.most) for budget in budgets] + ([limit.describe()] if limit else [])
-    return UserError(f"search: no network of the space is within {' and '.join(limits)}; raise a limit")
+    smallest = ""
+    if limit and budgets and choices and choices.cells.live.any():
+        least = " and ".join(budget.describe(_smallest(architecture, budget, choices)) for budget in budgets)
+        smallest = f"the smallest within the limit of edges needs {least}; "
+    return UserError(f"search: no network of the space is within {' and '.join(limits)}; {smallest}raise a limit")
+
+
+def _smallest(architecture: Architecture, budget: Budget, choices: _Choices) -> float:
+    """Find the cost of the smallest network without dead nodes."""
+    space, counts = architecture.space, choices.cells.counts[choices.cells.live]
+    depths = np.array([architecture.fixed_depths or (space.min_depth,) * space.blocks])
+    return min(
+        float(_costs(budget.at(widths), choices.groups, counts, depths).min()) for widths, _ in _widths(architecture)
+    )
 
 
 def _layers_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> Derived:

@@ -10,9 +10,13 @@ from compactnas.reporting.figures.charts import Series, curves
 
 
 def search_curves(rows: Sequence[Row]) -> list[ET.Element]:
-    """Draw the losses, accuracies, entropy, cost, depths and temperature of a search by epoch."""
-    blocks = max((len(row["depths"]) for row in rows if isinstance(row.get("depths"), list)), default=0)
-    depths = [_series(f"block {b + 1}", rows, "depths", b, index=b) for b in range(min(blocks, 6))]
+    """Draw the losses, accuracies, entropy, cost, depths and temperature of a search by epoch.
+
+    What does not change is left out: the mean depth of uniform draws, and figures of the last epoch alone.
+    """
+    learnt = [row for row in rows if "entropy" in row]
+    blocks = max((len(row["depths"]) for row in learnt if isinstance(row.get("depths"), list)), default=0)
+    depths = [_series(f"block {b + 1}", learnt, "depths", b, index=b) for b in range(min(blocks, 6))]
     charts = (
         ("Loss", "nats", _pair(rows, "loss", 1.0)),
         ("Accuracy", "% of a batch", _pair(rows, "accuracy", 100.0)),
@@ -28,7 +32,9 @@ def search_curves(rows: Sequence[Row]) -> list[ET.Element]:
         ("Expected depth", "cells", depths),
         ("Temperature", "tau", [_series("tau", rows, "tau", 4)]),
     )
-    return [figure for title, unit, series in charts if (figure := curves(title, unit, series)) is not None]
+    least = min(2, len(rows))
+    drawn = [(title, unit, [one for one in series if len(one.xs) >= least]) for title, unit, series in charts]
+    return [figure for title, unit, series in drawn if (figure := curves(title, unit, series)) is not None]
 
 
 def train_curves(rows: Sequence[Row]) -> list[ET.Element]:
