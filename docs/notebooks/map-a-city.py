@@ -99,7 +99,7 @@ settings = {
 }
 if SMALL:
     settings |= {"space.channels": 4, "space.max_depth": 1, "search.initial_depth": 1}
-    settings |= {"space.operations": ("skip_connect", "sep_conv_3x3")}
+    settings |= {"space.operations": ("max_pool_3x3", "dil_conv_3x3"), "search.candidates": 4}
 model = cn.CompactClassifier(max_macs=20e6, recipe="quick", settings=settings)
 model.fit(images, zones, groups=polygons, bands=bands)
 model.genotype
