@@ -101,6 +101,7 @@ def measure(source: Source, layout: str, number: int, options: argparse.Namespac
     train_stage(config, folder, genotype, resume=True, listener=Silent(), data=data)
     found = evaluate_stage(folder, part="validation", data=data)
     return {
+        "name": f"{layout} {number}",
         "layout": layout,
         "number": number,
         "fold": FOLDS[number % len(FOLDS)],
