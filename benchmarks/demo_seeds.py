@@ -21,10 +21,11 @@ from typing import Any
 
 import torch
 from cures import whole_lines
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest
 
 from compactnas.cli.commands.demo import demo_config, make_world
 from compactnas.data import open_dataset
+from compactnas.evaluation.folds import fold_difference
 from compactnas.pipeline.evaluating import evaluate_stage
 from compactnas.pipeline.running import run, train_stage
 from compactnas.training.runtime import Silent
@@ -57,18 +58,14 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
     rows = ["| found minus | n | points | 95 % | at least equal | p |", "|---" * 6 + "|"]
     for model, name in OTHERS.items():
         d = [100 * (line["found"] - line[model]) for line in lines]
-        n, mean = len(d), statistics.mean(d)
-        reach = float(t.ppf(0.975, n - 1)) * statistics.stdev(d) / n**0.5
-        least = sum(value >= 0 for value in d)
+        found = fold_difference([[value] for value in d])  # a seed is a world, as a fold is a place
+        assert found.t is not None, "two seeds or more"
+        low, high = found.t
+        n, least = len(d), sum(value >= 0 for value in d)
         p = binomtest(least, n, alternative="greater").pvalue
-        rows.append(
-            f"| {name} | {n} | {mean:+.2f} | {mean - reach:+.2f} to {mean + reach:+.2f} | {least}/{n} | {p:.3f} |"
-        )
-    means = ", ".join(
-        f"{name} {100 * statistics.mean(oas):.1f} ± {100 * statistics.stdev(oas):.1f}"
-        for name in ("found", *OTHERS)
-        if (oas := [line[name] for line in lines])
-    )
+        rows.append(f"| {name} | {n} | {found.mean:+.2f} | {low:+.2f} to {high:+.2f} | {least}/{n} | {p:.3f} |")
+    oas = {name: [100 * line[name] for line in lines] for name in ("found", *OTHERS)}
+    means = ", ".join(f"{name} {statistics.mean(one):.1f} ± {statistics.stdev(one):.1f}" for name, one in oas.items())
     return "\n".join([*rows, "", f"OA %, mean and deviation over {len(lines)} seeds: {means}"])
 
 

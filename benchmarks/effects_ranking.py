@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,12 +48,11 @@ def predictions(search: Searcher, cells: list[Genotype]) -> dict[str, list[float
         sample = certain_sample(search.space, genotype)
         return loss_and_accuracy(forward_logits(search.fabric, search.bilevel.supernet, x, sample), y, len(y))
 
-    def directly(which: Callable[[tuple[Tensor, Tensor]], Tensor]) -> list[float]:
-        return [
-            statistics.mean(float(which(measured(cell, batch))) for batch in range(len(held_out))) for cell in cells
-        ]
-
-    found = {"accuracy on D_V": directly(lambda pair: pair[1]), "loss on D_V": directly(lambda pair: -pair[0])}
+    pairs = [[measured(cell, batch) for batch in range(len(held_out))] for cell in cells]
+    found = {
+        "accuracy on D_V": [statistics.mean(float(accuracy) for _, accuracy in pair) for pair in pairs],
+        "loss on D_V": [-statistics.mean(float(loss) for loss, _ in pair) for pair in pairs],
+    }
     for kind, draw in KINDS.items():
         generator = torch.Generator().manual_seed(search.train_batches.seed)
         depths = search.architecture.fixed_depths

@@ -59,6 +59,7 @@ def test_epochs_that_the_user_set_stay(data: Dataset, measured: list[Shape]) -> 
     _, config = options("--search.epochs", "7", "--search.sampled-inputs", "2")
     run, quick = estimates.forecast(config, data, retrain=True)
     assert {shape.config.search.strategy for shape in measured} == {"gdas"}  # `effects` has no such option
+    assert len(measured) == 2  # one search for both estimates, and the training
     assert run["search"] == quick["search"] == 7 * 10 * 2.0
     assert quick["train"] < run["train"]
 

@@ -41,7 +41,7 @@ def measure_random(
     accuracy = batch_accuracies(bilevel, batches)
     found = measured_samples(samples, count, accuracy, folder, listener, bilevel.processes)
     accuracies = torch.tensor(found, dtype=torch.float64)
-    for turn in range(min(len(batches), count)):  # batches differ in difficulty
+    for turn in range(len(batches)):  # batches differ in difficulty
         accuracies[turn :: len(batches)] -= accuracies[turn :: len(batches)].mean()
     costs = torch.tensor([bilevel.objective.cost_of(space, one) for one in genotypes], dtype=torch.float64)
     return Measured(genotypes, accuracies - costs)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from compactnas.config import RECIPES, DataConfig, RunConfig
 from compactnas.data import Dataset
 from compactnas.errors import UserError
-from compactnas.studies.estimating import Shape, Step, measure_steps
+from compactnas.studies.estimating import Shape, measure_steps
 from compactnas.studies.jobs import StudyJob
 from compactnas.studies.planning import evaluations_of, steps_of, typical_network
 
@@ -30,9 +30,9 @@ def is_long(config: RunConfig, data: Dataset, *, retrain: bool) -> bool:
 def forecast(config: RunConfig, data: Dataset, *, retrain: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Estimate the seconds of each stage of a run, with its own settings and with those of the recipe `quick`.
 
-    A few steps of both searches, and of a random network of the space with the initial depth of the search, are timed
-    in processes of their own. What the user set is kept: only the strategy and numbers of epochs and candidates that
-    are the paper's change with the recipe. The time of teachers is not counted.
+    A few steps of a search with each of the two strategies, and of a random network of the space with the initial depth
+    of the search, are timed, each in its own process. What the user set is kept: only the strategy and numbers of
+    epochs and candidates that are the paper's change with the recipe. The time of teachers is not counted.
 
     Args:
         config: Config of the run.
@@ -50,19 +50,21 @@ def forecast(config: RunConfig, data: Dataset, *, retrain: bool) -> tuple[dict[s
     facts = data.source.facts
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
     quick = _quick(config)
-    plain = [replace(one, data=DataConfig(), seed=0, train=replace(one.train, teachers=())) for one in (config, quick)]
-    shapes = [Shape(one, None, *sizes) for one in plain]
+    plain = replace(config, data=DataConfig(), seed=0, train=replace(config.train, teachers=()))
+    searches = {one.strategy: replace(plain, search=one) for one in (config.search, quick.search)}
+    shapes = [Shape(one, None, *sizes) for one in searches.values()]
     if retrain:
-        shapes.append(Shape(plain[0], typical_network(config.space, config.search.initial_depth, sizes), *sizes))
-    search, quick_search, *training = measure_steps(shapes)
+        shapes.append(Shape(plain, typical_network(config.space, config.search.initial_depth, sizes), *sizes))
+    steps = measure_steps(shapes)
 
-    def seconds(setting: RunConfig, of_search: Step) -> dict[str, float]:
+    def seconds(setting: RunConfig) -> dict[str, float]:
+        of_search = steps[list(searches).index(setting.search.strategy)]
         return {
             job.kind: step.seconds * (steps_of(job, parts["train"]) + evaluations_of(job, parts))
-            for job, step in zip(_jobs(setting, retrain), [of_search, *training], strict=True)
+            for job, step in zip(_jobs(setting, retrain), [of_search, *steps[len(searches) :]], strict=True)
         }
 
-    return seconds(config, search), seconds(quick, quick_search)
+    return seconds(config), seconds(quick)
 
 
 def _quick(config: RunConfig) -> RunConfig:

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactnas.cli.command import Command
-from compactnas.config import DataConfig, RunConfig, SearchConfig, TrainConfig
+from compactnas.config import DataConfig, RunConfig, TrainConfig, quick
 from compactnas.errors import UserError
 from compactnas.space.search_space import Space
 
@@ -32,17 +33,7 @@ def demo_config(world: Path, seed: int) -> RunConfig:
     return RunConfig(
         data=DataConfig(path=str(world)),
         space=Space(max_depth=3),
-        search=SearchConfig(
-            strategy="effects",
-            candidates=16,
-            skip_limit="limit",
-            skip_limit_operations=("skip_connect", "avg_pool_3x3", "max_pool_3x3"),
-            skip_limit_edges=3,
-            epochs=7,
-            batch_size=32,
-            learning_rate=0.1,
-            augment="dihedral",
-        ),
+        search=replace(quick().search, candidates=16, epochs=7, batch_size=32, learning_rate=0.1),
         train=TrainConfig(epochs=10, learning_rate=0.1, augment="dihedral", validate_every=0),
         seed=seed,
     )
