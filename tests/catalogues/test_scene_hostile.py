@@ -14,6 +14,7 @@ from support.stac_scenes import IMPATIENT, refused, words
 from support.stac_server import OLD_CALLS, Catalogue
 
 from compactnas.cli import main
+from compactnas.errors import UserError
 
 pytest.importorskip("rasterio", reason="scenes need rasterio (the scene extra)")
 pytest.importorskip("odc.stac", reason="scenes from catalogues need odc-stac (the scene extra)")
@@ -123,19 +124,28 @@ def test_files_of_other_numbers_than_declared_are_one_line(
     assert "B02: declares -9999 as no data, but holds numbers of type uint16" in said
 
 
-@pytest.mark.parametrize(
-    "harm", ["a geometry without end", "a corner beyond the Earth", "a corner of 400 digits", "a corner without place"]
-)
-def test_numbers_and_shapes_of_an_item_are_bounded(harm: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["landing.json", "page1.json"])
+def test_an_answer_without_end_is_refused_before_it_is_parsed(file: str, tmp_path: Path) -> None:
+    from support.fuzz.catalogue_inputs import answers, read_answers
+
+    for name, content in answers(tmp_path)[0].items():
+        (tmp_path / name).write_bytes(content)
+    made = json.loads((tmp_path / file).read_text())
+    deep: Any = [13.5, 52.5]
+    for _ in range(900):  # near Python's limit for recursion, where any destructor could fail
+        deep = [deep]
+    (made["features"][0] if "features" in made else made)["geometry"] = {"type": "Polygon", "coordinates": deep}
+    (tmp_path / file).write_text(json.dumps(made))
+    with pytest.raises(UserError, match=r"is not that of a STAC API \(it is nested too deeply\); check the URL"):
+        read_answers(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["a corner beyond the Earth", "a corner of 400 digits", "a corner without place"])
+def test_numbers_of_an_item_are_bounded(harm: str, tmp_path: Path) -> None:
     from support.fuzz.catalogue_inputs import items, read_items
 
     made = json.loads(items(tmp_path)[0]["items.json"])
-    if harm.startswith("a geometry"):
-        made[0]["bbox"], deep = None, [[13.5, 52.5]]
-        for _ in range(900):
-            deep = [deep]
-        made[0]["geometry"]["coordinates"] = deep
-    for asset in made[0]["assets"].values() if "corner" in harm else ():
+    for asset in made[0]["assets"].values():
         asset["proj:transform"][2] = 1e308 if "Earth" in harm else 10**17
         if "place" in harm:
             asset["proj:transform"][2:6:3] = [399960.0, "NaN"]

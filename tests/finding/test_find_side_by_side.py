@@ -71,7 +71,8 @@ def test_a_plan_reckons_with_what_runs_side_by_side(home: Path, monkeypatch: pyt
     setting = setting_of(home / "places.npz", 2)
     timed = plan_for(replace(setting, choice=replace(CHOICE, hours=30.0)), time.perf_counter())
     assert timed.speed.processes == 2 and timed.total <= 3600 * 30
-    assert 0.3 < timed.speed.train_beside < 20 and 0.3 < timed.speed.search_beside < 20
+    measured = timed.speed.train_beside, timed.speed.search_beside
+    assert all(longer > 0 and longer != 1 for longer in measured)  # 1 stands for work that has no company
     assert timed.lines()[-1].endswith("; searches and short trainings 2 at a time")
     timed.write(home / "two.json")
     assert TimedPlan.read(home / "two.json") == timed

@@ -171,7 +171,7 @@ def virtual_table(where: Path) -> Path:
 
 def nested_collection(where: Path) -> Path:
     one: dict[str, Any] = {"type": "GeometryCollection", "geometries": []}
-    for _ in range(100):
+    for _ in range(10):
         one = {"type": "GeometryCollection", "geometries": [one]}
     return write_geojson(where / "city.geojson", {"properties": {"lcz": 1}, "geometry": one})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from compactnas.errors import UserError
+from compactnas.io.untrusted import parse_json
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -137,8 +137,8 @@ def _require_success(response: Response, host: str) -> None:
 def _said(response: Response) -> str:
     """Return the server's own words about an error, if it is short JSON."""
     try:
-        found = json.loads(response.raw.read(4096, decode_content=True))
-    except (ValueError, OSError, RecursionError):
+        found = parse_json(response.raw.read(4096, decode_content=True).decode("utf-8"))
+    except (ValueError, OSError):
         return ""
     words = next((found[key] for key in ("description", "detail", "message") if key in found), "") if found else ""
     return f" ({' '.join(words.split())[:120]})" if isinstance(words, str) and words else ""

@@ -100,7 +100,7 @@ def choose(
     for item in items:
         try:
             reason, observation = _judged(item, area, config, sensor, bands, missing)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
             if isinstance(error, UserError):
                 raise
             reason, observation = "malformed", None

@@ -11,6 +11,7 @@ from compactnas.catalogues.http import fetch, host_of, new_session
 from compactnas.catalogues.place import Area
 from compactnas.catalogues.presets import Catalogue
 from compactnas.errors import UserError
+from compactnas.io.untrusted import require_shallow
 
 MOST_ITEMS = 2000
 """Largest number of items of a search: five years of one Sentinel-2 tile."""
@@ -80,6 +81,8 @@ def _bounded_io() -> Any:
         ) -> str:
             posted = (method or "GET").upper() == "POST"
             content = {"json": parameters} if posted else {"params": parameters}
-            return fetch(self.session, href, "POST" if posted else "GET", headers=headers, **content)
+            text = fetch(self.session, href, "POST" if posted else "GET", headers=headers, **content)
+            require_shallow(text)
+            return text
 
     return BoundedIO()

@@ -7,6 +7,7 @@ memory, whatever its content.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ MOST_BYTES = 16 * 2**20
 MOST_YAML_BYTES = 2**18
 """Largest config or study, in bytes. The parser takes about a second for it."""
 MOST_DEPTH = 32
-"""Deepest nesting of lists and mappings in YAML."""
+"""Deepest nesting of lists and mappings."""
+JSON_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[][{}]', re.DOTALL)
+"""A bracket of JSON, or a whole text, whose brackets do not count."""
 MOST_DIGITS = 18
 """Most digits of a whole number, so that it fits in 64 bits."""
 
@@ -48,10 +51,25 @@ def parse_json(text: str) -> Any:
         ValueError: The text is not JSON, is nested too deeply, or has a whole number that does not fit in 64 bits.
             The message is one line.
     """
-    try:
-        return json.loads(text, parse_int=_whole)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    require_shallow(text)
+    return json.loads(text, parse_int=_whole)
+
+
+def require_shallow(text: str) -> None:
+    """Check the nesting of JSON before it is parsed, so that no reader of it comes near Python's recursion limit.
+
+    Raises:
+        ValueError: Lists and mappings are nested more than `MOST_DEPTH` deep.
+    """
+    depth = 0
+    for found in JSON_BRACKET.finditer(text):
+        bracket = found[0]
+        if bracket in "[{":
+            depth += 1
+            if depth > MOST_DEPTH:
+                raise ValueError("it is nested too deeply")
+        elif bracket in "]}":
+            depth -= 1
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
