@@ -28,7 +28,6 @@ file is a network, and `--resume` goes on behind the last whole line. Seconds ar
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -43,6 +42,7 @@ import torch
 from cures_data import GROUNDS
 from cures_settings import BY_GROUP, CURES, PERTURBED, SETTINGS, Setting
 from cures_table import show
+from lines import add_lines, whole_lines
 
 from compactnas.config import MachineConfig, SearchConfig
 from compactnas.cost.constraints import Budget, admits
@@ -190,18 +190,6 @@ def jobs(seeds: int, cures: Sequence[str]) -> Iterator[Job]:
                 yield Job("found", seed, cure)
 
 
-def whole_lines(file: Path) -> list[dict[str, Any]]:
-    """Read the lines, and cut off one that was interrupted; of two lines of one network the last one counts."""
-    if not file.exists():
-        return []
-    text = file.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return list({(line["kind"], line["cure"], line["seed"]): line for line in lines}.values())
-
-
 def main() -> None:
     """Do the jobs that are left, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -229,8 +217,7 @@ def work(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     for job in jobs(options.seeds, cures):
         if not done.issuperset(job.keys):
             lines = bench.run(job)
-            with options.json.open("a", encoding="utf-8") as stream:
-                stream.write("".join(json.dumps(line) + "\n" for line in lines))
+            add_lines(options.json, lines)
             for line in lines:
                 print(time.strftime("%H:%M:%S"), line["kind"], line["cure"], line["seed"], line["oa"], file=sys.stderr)
 

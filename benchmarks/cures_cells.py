@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from cures import whole_lines
 from cures_table import place
+from lines import whole_lines
 
 from compactnas.io.atomic import write_bytes
 from compactnas.reporting.figures.cell import cell_figure

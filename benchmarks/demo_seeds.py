@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cures import whole_lines
+from lines import add_lines, whole_lines
 from scipy.stats import binomtest
 
 from compactnas.cli.commands.demo import demo_config, make_world
@@ -49,7 +49,7 @@ def measure(folder: Path, seed: int) -> dict[str, Any]:
     oas = {name: round(found.measures.oa, 6) for name, found in results.items()}
     genotype = json.loads((folder / "found" / "genotype.json").read_text())
     seconds = round(time.process_time() - began, 1)
-    about = {"name": f"seed {seed}", "kind": "demo", "cure": "", "seed": seed}
+    about = {"name": f"seed {seed}", "seed": seed}
     return about | oas | {"macs": results["found"].macs, "cpu_seconds": seconds, "genotype": genotype}
 
 
@@ -84,8 +84,7 @@ def main() -> None:
         done = {line["seed"] for line in whole_lines(options.json)}
         for seed in sorted(set(range(options.seeds)) - done):
             line = measure(options.out / f"seed_{seed}", seed)
-            with options.json.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line) + "\n")
+            add_lines(options.json, [line])
             shutil.rmtree(options.out / f"seed_{seed}")
             print(time.strftime("%H:%M:%S"), {name: line[name] for name in ("seed", "found", *OTHERS)}, flush=True)
     if len(lines := whole_lines(options.json)) > 1:

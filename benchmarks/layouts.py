@@ -14,7 +14,6 @@ that are there already are left out and an interrupted training goes on at its l
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict, replace
 from functools import cache
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lines import Line, add_lines, whole_lines
 from scipy import stats
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, quick
@@ -30,7 +30,6 @@ from compactnas.cost.counter import count
 from compactnas.cost.table import CostTable
 from compactnas.data import Dataset, Source, open_source
 from compactnas.data.splits import divide
-from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.pipeline.evaluating import evaluate_stage
 from compactnas.pipeline.running import train_stage
@@ -92,7 +91,7 @@ def config_of(options: argparse.Namespace, number: int) -> RunConfig:
     )
 
 
-def measure(source: Source, layout: str, number: int, options: argparse.Namespace) -> Row:
+def measure(source: Source, layout: str, number: int, options: argparse.Namespace) -> Line:
     """Train a network, and measure it on the validation part of its fold."""
     config, folder = config_of(options, number), options.out / "runs" / f"{layout}_{number}"
     parts, warnings, groups = divide(source.facts, config.data)
@@ -122,15 +121,14 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if file.exists() and not options.resume:
         raise SystemExit(f"{file}: exists already; go on with --resume, or choose another folder")
-    done = {(row["layout"], row["number"]) for row in results(file)}
+    done = {(row["layout"], row["number"]) for row in whole_lines(file)}
     wanted = [(layout, number) for number in range(options.networks) for layout in options.layouts]
     left = [job for job in wanted if job not in done]
     source = open_source(config_of(options, 0).data) if left else None
     for layout, number in left:
         assert source is not None
         row = measure(source, layout, number, options)
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+        add_lines(file, [row])
         print(
             f"{time.strftime('%H:%M:%S')} {layout} {number}: {100 * row['oa']:.2f} %, {row['macs'] / 1e6:.2f} M MACs, "
             f"{row['cpu_seconds']:.0f} s",
@@ -138,17 +136,12 @@ def run(options: argparse.Namespace) -> None:
         )
 
 
-def results(file: Path) -> list[Row]:
-    """Read the lines that are there."""
-    return read_rows(file, "name the folder of the benchmark") if file.exists() else []
-
-
 def best_mean(values: np.ndarray[Any, Any]) -> float:
     """Mean of the best tenth, at least one."""
     return float(np.sort(values)[-max(1, round(BEST_SHARE * len(values))) :].mean())
 
 
-def difference(rows: list[Row], one: str, other: str) -> tuple[int, float, float, float] | None:
+def difference(rows: list[Line], one: str, other: str) -> tuple[int, float, float, float] | None:
     """Pairs of the same number: how many, the mean difference, and the ends of its 95 % t interval."""
     oa = {
         layout: {row["number"]: 100 * row["oa"] for row in rows if row["layout"] == layout} for layout in (one, other)
@@ -160,7 +153,7 @@ def difference(rows: list[Row], one: str, other: str) -> tuple[int, float, float
     return len(d), float(d.mean()), float(d.mean()) - reach, float(d.mean()) + reach
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Line]) -> str:
     """Write the table in Markdown.
 
     Folds differ in difficulty, so the deviation is also given after the mean of each fold is taken off.
@@ -210,7 +203,7 @@ def main() -> None:
             parser.error("--data: name the folder that scripts/eurosat_folder.py wrote")
         torch.set_num_threads(1)
         run(options)
-    if rows := results(options.out / RESULTS):
+    if rows := whole_lines(options.out / RESULTS):
         print(table(rows))
     elif options.table:
         parser.error(f"{options.out / RESULTS}: no results yet; run without --table first")

@@ -12,7 +12,6 @@ search. Not So2Sat.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -22,11 +21,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from cures import Bench, learnt, whole_lines
+from cures import Bench, learnt
 from cures_data import eurosat
 from cures_settings import SEARCH, SPACE
 from cures_table import place
 from kept import read_kept
+from lines import add_lines, whole_lines
 
 from compactnas.config import SearchConfig
 from compactnas.io.atomic import write_bytes
@@ -152,8 +152,7 @@ def main() -> None:
                 if f"{strategy} {rate:g} {seed}" in done:
                     continue
                 line = search(bench, strategy, rate, seed, options.epochs)
-                with options.json.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(line) + "\n")
+                add_lines(options.json, [line])
                 print(time.strftime("%H:%M:%S"), line["name"], line["oa"], line["search_s"], file=sys.stderr)
     lines = whole_lines(options.json)
     print(table(lines))

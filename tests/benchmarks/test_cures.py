@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import cures
+import cures_again
 import cures_table
 import numpy as np
 import pytest
+from lines import add_lines, whole_lines
 
 from compactnas.config import SearchConfig, quick
 from compactnas.data import ArraySource, Dataset, Facts
@@ -21,7 +23,8 @@ from compactnas.space.genotype import Genotype
 def line(cure: str, seed: int, oa: float, free_learnt: int = 1) -> dict[str, Any]:
     kind = "found" if cure else "random"
     times = {"train_s": 4, "search_s": 12}
-    return {"kind": kind, "cure": cure, "seed": seed, "oa": oa, "free_learnt": free_learnt, "entropy": 1} | times
+    about = {"name": " ".join(filter(None, (kind, cure, str(seed)))), "kind": kind}
+    return about | {"cure": cure, "seed": seed, "oa": oa, "free_learnt": free_learnt, "entropy": 1} | times
 
 
 RANDOM = [line("", number, number / 100) for number in range(40)]
@@ -53,9 +56,26 @@ def test_a_cure_wins_by_what_was_fixed_before(above: int, learnt: int, wins: boo
 def test_an_interrupted_line_is_cut_off_and_a_repeated_one_counts_once(tmp_path: Path) -> None:
     file = tmp_path / "cures.jsonl"
     lines = [line("darts", 0, 0.2), line("darts", 0, 0.3), line("darts", 1, 0.4)]
-    file.write_text("".join(json.dumps(one) + "\n" for one in lines) + '{"kind": "fo')
-    assert cures.whole_lines(file) == cures.whole_lines(file) == lines[1:]
-    assert cures.whole_lines(tmp_path / "absent") == []
+    add_lines(file, lines)
+    file.write_text(file.read_text() + '{"kind": "fo')
+    assert whole_lines(file) == whole_lines(file) == lines[1:]
+    assert whole_lines(tmp_path / "absent") == []
+
+
+def test_a_place_by_several_trainings_is_that_of_the_mean() -> None:
+    cells = [*RANDOM, line("darts", 0, 0.105), line("darts", 12, 0.205), line("snas", 0, 0.3)]
+    asked = [cell for cell in cells if cell["cure"] != "snas"]
+    trained = [
+        {"name": name, "cell": cell["name"], "oa": cell["oa"]} for cell, _, name in cures_again.left(asked, 3, {})
+    ]
+    assert len({one["name"] for one in trained}) == len(trained) == 2 * 42
+    for one in trained:
+        one["oa"] += 0.15 * one["cell"].startswith("found")
+    assert [number for _, number, _ in cures_again.left(asked, 4, {one["name"]: one for one in trained})] == [3] * 42
+    found = cures_again.means(cells, trained)
+    assert found["darts"] == [(0, pytest.approx(0.205)), (12, pytest.approx(0.305))] and "snas" not in found
+    assert "| darts | all | 2 | 25.50 | 65 % | 52 % | 2/2 |" in cures_again.table(cells, trained)
+    assert "| darts | 10 and more | 1 | 30.50 | 78 % | 78 % | 1/1 |" in cures_again.table(cells, trained)
 
 
 def test_every_job_has_lines_of_its_own_and_every_cure_can_be_searched() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import layouts
+import lines
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,7 +17,8 @@ from compactnas.cost.counter import genotype_cost
 
 
 def row(layout: str, number: int, oa: float) -> dict[str, Any]:
-    return {"layout": layout, "number": number, "fold": 3 + number % 3, "oa": oa, "macs": 2e7, "cpu_seconds": 60.0}
+    about = {"name": f"{layout} {number}", "layout": layout, "number": number, "fold": 3 + number % 3}
+    return about | {"oa": oa, "macs": 2e7, "cpu_seconds": 60.0}
 
 
 def test_networks_cost_8_per_cent_and_their_number_decides_them() -> None:
@@ -61,7 +63,7 @@ def test_results_are_not_overwritten_and_finished_networks_are_left_out(
     layouts.run(options)
     assert measured == [("b", 0), ("a", 1), ("b", 1)]
     layouts.run(options)
-    assert len(measured) == 3 and len(layouts.results(tmp_path / layouts.RESULTS)) == 4
+    assert len(measured) == 3 and len(lines.whole_lines(tmp_path / layouts.RESULTS)) == 4
     options.resume = False
     with pytest.raises(SystemExit, match="exists already"):
         layouts.run(options)
