@@ -18,6 +18,9 @@ GROUP, TEST = 8, 3
 
 SMALL: dict[str, object] = {"nodes": 3, "blocks": 2}
 
+SEARCH: dict[str, object] = {"max_macs": 60e3, "strategy": "effects", "candidates": 2, "skip_limit": "limit"}
+"""The strategy of the recipe, with few networks to measure."""
+
 PLAN = Plan(
     folds=2,
     searches=2,
@@ -52,7 +55,7 @@ def write_places(file: Path, patches: int = 96) -> Path:
 def find_config(data: Path, **search: object) -> RunConfig:
     """Make the config of a find of such patches."""
     train: dict[str, object] = {"average_last": 0.5, "radiometric_jitter": 0.1}
-    return tiny_config(data, space=SMALL, search={"max_macs": 60e3} | search, train=train)
+    return tiny_config(data, space=SMALL, search=SEARCH | search, train=train)
 
 
 def options_of(config: RunConfig) -> dict[str, object]:
@@ -65,7 +68,7 @@ def options_of(config: RunConfig) -> dict[str, object]:
 
 WORDS = (
     "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max-depth 2 --space.nodes 3 --space.blocks 2 "
-    "--search.strategy gdas --search.tau-start 10 --search.tau-end 1 --search.initial-depth 2 --search.batch-size 16 "
+    "--search.candidates 2 --search.initial-depth 2 --search.batch-size 16 "
     "--train.batch-size 16 --max-macs 60k --folds 2"
 )
 """The same options on the command line."""

@@ -24,8 +24,8 @@ ETA = 3
 SYMMETRIES = 8
 """Predictions of a teacher for each patch."""
 
-GOOD_SEARCH, LEAST_SEARCH, MOST_SEARCH = 12, 3, 105
-"""Epochs of a search: wanted before there is another one, at least, and at most (the paper)."""
+GOOD_SEARCH, LEAST_SEARCH, MOST_SEARCH = 25, 3, 105
+"""Epochs of a search: wanted before there is another one (as in `quick`), at least, and at most (the paper)."""
 
 LEAST_CANDIDATES, MOST_CANDIDATES = 8, 400
 LEAST_ENTRANTS, MOST_ENTRANTS, MOST_RANDOM = 4, 54, 243

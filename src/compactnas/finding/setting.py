@@ -21,7 +21,9 @@ from compactnas.finding.config import FindConfig
 from compactnas.finding.folds import Folds, make_folds
 from compactnas.finding.plan import Sizes
 from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive_within
 from compactnas.search.searcher import SearchData
+from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.strategies import STRATEGIES
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.holdout import HoldOut
@@ -65,7 +67,8 @@ class Setting:
                 memory reaches.
 
         Raises:
-            UserError: There is no budget, no network is within it, or the data has no groups.
+            UserError: There is no budget, no network is within it and the skip limit of the searches, or the data has
+                no groups.
         """
         if config.machine.world_size > 1:
             raise UserError("machine.devices: find runs on one device; leave machine.devices and machine.nodes at 1")
@@ -81,6 +84,7 @@ class Setting:
                 "search.max_macs: find needs a budget; give --max-macs 20M, --max-parameters or --max-latency-ms"
             )
         require_possible(setting.budgets, config.space, setting.architecture().fixed_depths)
+        derive_within(setting.architecture(), setting.budgets, setting.skip_limit)
         return setting
 
     def architecture(self) -> Architecture:
@@ -105,6 +109,11 @@ class Setting:
     def budgets(self) -> tuple[Budget, ...]:
         """Budgets of a candidate."""
         return budgets_of(self.config.search, self.config.space, *self._shape)
+
+    @property
+    def skip_limit(self) -> SkipLimit | None:
+        """Skip limit of the networks that the searches derive."""
+        return SkipLimit.of(self.config.search) if self.choice.searches != 0 else None
 
     @cached_property
     def tables(self) -> dict[str, CostTable]:

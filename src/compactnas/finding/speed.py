@@ -74,7 +74,7 @@ def measure_speed(
     drawn = [next(pool)]
     began = clock()
     drawn += islice(pool, NETWORKS - 1)
-    derive_within(setting.architecture(), setting.budgets)
+    derive_within(setting.architecture(), setting.budgets, setting.skip_limit)
     candidate = (clock() - began) / NETWORKS
     trained = [_training(setting, genotype, least_s / NETWORKS, clock) for genotype in drawn]
     step, forward, network, saving = (sum(values) / NETWORKS for values in zip(*trained, strict=True))

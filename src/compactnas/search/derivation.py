@@ -160,7 +160,13 @@ def _nothing(
     if limit and budgets and choices and choices.cells.live.any():
         least = " and ".join(budget.describe(_smallest(architecture, budget, choices)) for budget in budgets)
         smallest = f"the smallest within the limit of edges needs {least}; "
-    return UserError(f"search: no network of the space is within {' and '.join(limits)}; {smallest}raise a limit")
+    remedy = raising(budgets, limit)
+    return UserError(f"search: no network of the space is within {' and '.join(limits)}; {smallest}{remedy}")
+
+
+def raising(budgets: Sequence[Budget], limit: SkipLimit | None) -> str:
+    """Say what to do if no network is within the limits."""
+    return "raise " + " or ".join(["the budget"] * bool(budgets) + ["search.skip_limit_edges"] * bool(limit))
 
 
 def _smallest(architecture: Architecture, budget: Budget, choices: _Choices) -> float:

@@ -76,7 +76,7 @@ class Searcher:
         )
         self.processes, self.strategy = self.bilevel.processes, self.bilevel.strategy
         self.skip_limit = SkipLimit(config.skip_limit_operations, config.skip_limit_edges)
-        self.limit = self.skip_limit if config.skip_limit != "log" else None
+        self.limit = SkipLimit.of(config)
         self.train_batches, self.alpha_batches = (
             Batches(
                 data.source,

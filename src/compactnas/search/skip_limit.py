@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from compactnas.config import SearchConfig
 from compactnas.space.genotype import Genotype
 
 
@@ -18,6 +19,13 @@ class SkipLimit(NamedTuple):
 
     operations: Collection[str]
     most: int
+
+    @classmethod
+    def of(cls, config: SearchConfig) -> SkipLimit | None:
+        """Make the limit that the networks of a search must keep to; None if the config only counts."""
+        if config.skip_limit == "log":
+            return None
+        return cls(config.skip_limit_operations, config.skip_limit_edges)
 
     def count(self, genotype: Genotype) -> int:
         """Count the edges of a cell that have one of the operations."""

@@ -17,7 +17,7 @@ from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.nn.sample import Sample
 from compactnas.search.bilevel import BilevelStep
-from compactnas.search.derivation import Derived
+from compactnas.search.derivation import Derived, raising
 from compactnas.search.genotype_choices import GenotypeChoices
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.trials import Chooser, Evaluate, Trial
@@ -170,7 +170,8 @@ class _Measuring:
         finally:
             self.listener.end()
         if not trials:
-            raise UserError("search: none of the many networks drawn is within the limits; raise a limit")
+            remedy = raising(given.budgets, given.limit)
+            raise UserError(f"search: none of the many networks drawn is within the limits; {remedy}")
         if len(self.rows) > self.written:
             self._write()
         best = max(range(len(trials)), key=lambda number: trials[number].value)

@@ -157,7 +157,7 @@ class FinishedSearch:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
             if architecture.width_logits is not None:
                 architecture.width_logits.copy_(widths[0])
-        limit = SkipLimit(config.skip_limit_operations, config.skip_limit_edges) if config.skip_limit != "log" else None
+        limit = SkipLimit.of(config)
         return derive_within(architecture, budgets, limit).genotype if budgets or limit else derive(architecture)
 
     @cached_property
