@@ -95,8 +95,12 @@ def print_table(rows: dict[str, dict[str, Any]]) -> None:
 def beside(
     axes: Any, name: str, point: tuple[float, float], colour: str, offset: tuple[float, float], side: str
 ) -> None:
-    """Write a name beside a point, so many points away."""
-    axes.annotate(name, point, xytext=offset, textcoords="offset points", ha=side, fontsize=8, color=colour)
+    """Write a name beside a point, so many points away, with a margin against lines behind it."""
+    from matplotlib.patheffects import withStroke
+
+    margin = [withStroke(linewidth=3, foreground="white")]
+    place = {"xytext": offset, "textcoords": "offset points", "ha": side, "path_effects": margin}
+    axes.annotate(name, point, fontsize=8, color=colour, **place)
 
 
 def plot(rows: dict[str, dict[str, Any]], file: Path) -> None:
