@@ -18,6 +18,7 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
     fold_1.csv to fold_5.csv the same five folds of 5,400 patches from west to east (eurosat_places.py); fold K is the
                              test part of fold_K.csv, the next fold (after the fifth the first) its validation part,
                              and the other three its training part
+    find_1.csv to find_5.csv the same test parts; all other folds train, each of them a group (for `compactnas find`)
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ def uneven_training(labels: NDArray[np.int64], training: NDArray[np.bool_]) -> N
     return mask
 
 
-def write_split(path: Path, rows: Iterable[tuple[str, str]]) -> int:
-    """Write path,split in the order of the paths; gives the number of rows."""
+def write_split(path: Path, rows: Iterable[tuple[str, ...]]) -> int:
+    """Write path,split, and group if the rows have it, in the order of the paths; gives the number of rows."""
     rows = sorted(rows)
     with path.open("x", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("path", "split"))
+        writer.writerow(("path", "split", "group")[: len(rows[0])])
         writer.writerows(rows)
     return len(rows)
 
@@ -81,6 +82,12 @@ def fold_rows(paths: list[str], folds: NDArray[np.int64], test: int) -> Iterable
     validation = test % FOLDS + 1
     for path, fold in zip(paths, folds.tolist(), strict=True):
         yield path, "test" if fold == test else "validation" if fold == validation else "train"
+
+
+def find_rows(paths: list[str], folds: NDArray[np.int64], test: int) -> Iterable[tuple[str, str, str]]:
+    """Part and group of each patch where one fold tests and all others train."""
+    for path, fold in zip(paths, folds.tolist(), strict=True):
+        yield path, "test" if fold == test else "train", f"fold {fold}"
 
 
 def write(archive: Path, dest: Path) -> None:
@@ -118,6 +125,7 @@ def write(archive: Path, dest: Path) -> None:
             if place < fifth or small[row]
         ),
         **{f"fold_{number}": fold_rows(paths, folds, number) for number in range(1, FOLDS + 1)},
+        **{f"find_{number}": find_rows(paths, folds, number) for number in range(1, FOLDS + 1)},
     }
     print(f"{dest}: {len(paths)} images in {len(classes)} classes; {said}")
     for name, rows in splits.items():

@@ -78,6 +78,12 @@ def test_folder_and_splits(repository: Path, tmp_path: Path, monkeypatch: pytest
     for number, fold in folds.items():
         assert fold["validation"] == folds[number % 5 + 1]["test"]
         assert not fold["train"] & (fold["validation"] | fold["test"])
+        find = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / f"find_{number}.csv")))
+        assert find.groups is not None and len(find.parts["train"]) == 1600
+        keys = np.array(find.source.facts.keys)
+        assert set(keys[find.parts["test"]]) == fold["test"]
+        for key, group in zip(keys, find.groups, strict=True):
+            assert key in folds[int(group.removeprefix("fold "))]["test"]
     dataset = open_dataset(DataConfig(str(dest), split="csv", split_csv=str(dest / "split_spatial_small.csv")))
     assert np.bincount(dataset.source.facts.labels[dataset.parts["train"]]).tolist() == [400, 400]
     with pytest.raises(SystemExit, match="exists already"):

@@ -86,9 +86,7 @@ def test_operations_of_dead_nodes_do_not_satisfy_it() -> None:
 
 def test_a_guard_against_everything_is_an_error() -> None:
     architecture = fond_of_skips(0, operations=(SKIP, "max_pool_3x3"))
-    with pytest.raises(
-        UserError, match=r"0 edges of skip_connect, max_pool_3x3; raise search\.skip_limit_edges"
-    ):
+    with pytest.raises(UserError, match=r"0 edges of skip_connect, max_pool_3x3; raise search\.skip_limit_edges"):
         derive_within(architecture, [], SkipLimit((SKIP, "max_pool_3x3"), 0))
 
 
