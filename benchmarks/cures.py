@@ -99,7 +99,7 @@ class Bench:
         lines = []
         for key, found in zip(job.keys, self.cells(job), strict=True):
             began, genotype = time.process_time(), found.pop("cell")
-            oa = self.train(genotype, job.seed + (0 if job.kind == "random" else 1000))
+            oa = self.train(genotype, training_seed(job.kind, job.seed))
             seconds = {"train_s": round(time.process_time() - began, 1)}
             cost = {"macs": self.budget.cost_of(self.setting.space, genotype), "learnt": learnt(genotype)}
             about = dict(zip(("kind", "cure", "seed"), key, strict=True)) | {"oa": oa} | cost | found | seconds
@@ -177,6 +177,11 @@ def learnt(genotype: Genotype) -> int:
     """Count the operations with weights that the cell's output depends on."""
     nodes = [edges for edges, live in zip(genotype.nodes, genotype.live_nodes, strict=True) if live]
     return sum(OPERATIONS[name].has_weights for edges in nodes for name, _ in edges)
+
+
+def training_seed(kind: str, seed: int) -> int:
+    """Seed of a cell's training; a found cell has another one than its search, and than the random cells."""
+    return seed + (0 if kind == "random" else 1000)
 
 
 def jobs(seeds: int, cures: Sequence[str]) -> Iterator[Job]:

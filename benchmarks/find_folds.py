@@ -8,7 +8,8 @@ On fold K, all methods have the same 8,000 patches of the other four folds, and 
 5,400 patches of fold K. A find may use a share of ResNet-110's MACs, and holds out one of the four folds at a time. The
 random search is a find of as many hours without searches. Both plans are made once for each share, on this machine,
 before anything else runs, and then hold for all folds. The winners, the guess and the ResNets are trained by the same
-recipe: that of `find`, for `EPOCHS` epochs, without a teacher. Results are lines of DIR/find_folds.jsonl. Not So2Sat.
+recipe: that of `find`, for `EPOCHS` epochs, without a teacher. Only a find also chooses when its average of weights
+begins, on held-out folds. Results are lines of DIR/find_folds.jsonl; `wall_seconds` are those of a find. Not So2Sat.
 """
 
 from __future__ import annotations
@@ -131,7 +132,10 @@ def plan_of(options: argparse.Namespace, job: Job) -> TimedPlan:
     if not file.exists():
         timed = plan_for(setting_of(options, job._replace(fold=1)), time.perf_counter())
         replace(timed, plan=replace(timed.plan, epochs=EPOCHS)).write(file)
-    return TimedPlan.read(file)
+    timed = TimedPlan.read(file)
+    if timed.hours != options.hours:
+        raise SystemExit(f"{file}: is for {timed.hours:g} h; give --hours {timed.hours:g}, or choose another folder")
+    return timed
 
 
 def search(options: argparse.Namespace, job: Job) -> Line:
@@ -140,23 +144,24 @@ def search(options: argparse.Namespace, job: Job) -> Line:
     found = run_find(setting_of(options, job), plan_of(options, job), folder, resume=True, listener=Silent())
     genotype = found.candidates[found.winner]
     about = {"origin": genotype.origin, "genotype": genotype.genotype.to_values()}
-    return described(job, found.evaluation, sum(seconds_of(folder).values())) | about
+    return described(options, job, found.evaluation) | about | {"wall_seconds": sum(seconds_of(folder).values())}
 
 
 def train(options: argparse.Namespace, job: Job) -> Line:
     """Train a network that needs no search."""
     torch.set_num_threads(1)
-    config, folder, began = config_of(options, job), options.out / job.folder, time.process_time()
+    config, folder = config_of(options, job), options.out / job.folder
     data = open_dataset(config.data)
     model = GUESSES[job.share] if job.method == GUESS else job.method
     train_stage(config, folder, model, resume=True, listener=Silent(), data=data)
-    return described(job, evaluate_stage(folder, data=data), time.process_time() - began)
+    return described(options, job, evaluate_stage(folder, data=data))
 
 
-def described(job: Job, found: Evaluation, seconds: float) -> Line:
+def described(options: argparse.Namespace, job: Job, found: Evaluation) -> Line:
     """Make the line of a finished job."""
     about = {"name": job.name, "method": job.label, "fold": job.fold, "oa": found.measures.oa, "aa": found.measures.aa}
-    return about | {"n": found.n, "macs": found.macs, "parameters": found.parameters, "seconds": round(seconds, 1)}
+    about |= {"n": found.n, "macs": found.macs, "parameters": found.parameters}
+    return about | {"epochs": EPOCHS, "patches": options.patches, "precision": options.precision}
 
 
 def jobs(fold: int, shares: Sequence[float]) -> Iterator[Job]:
@@ -177,9 +182,7 @@ def run(options: argparse.Namespace) -> None:
 
     def finish(line: Line) -> None:
         add_lines(file, [line])
-        print(
-            f"{time.strftime('%H:%M:%S')} {line['name']}: {100 * line['oa']:.2f} %, {line['seconds']:.0f} s", flush=True
-        )
+        print(f"{time.strftime('%H:%M:%S')} {line['name']}: {100 * line['oa']:.2f} %", flush=True)
 
     for fold in options.folds:
         left = [job for job in jobs(fold, options.shares) if job.name not in done]

@@ -12,18 +12,18 @@ Line = dict[str, Any]
 
 
 def whole_lines(file: Path) -> list[Line]:
-    """Read the lines, and cut off one that was interrupted; of two lines of one name the last one counts."""
-    if not file.exists():
-        return []
-    text = file.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole)
-    lines = [json.loads(line) for line in whole.splitlines()]
+    """Read the finished lines; one that was interrupted is left out. If two have the same name, the last one counts."""
+    lines = [json.loads(line) for line in _whole(file).splitlines()]
     return list({line["name"]: line for line in lines}.values())
 
 
 def add_lines(file: Path, lines: Sequence[Line]) -> None:
-    """Append lines, each with its name."""
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write("".join(json.dumps(line) + "\n" for line in lines))
+    """Append lines, each with its name, after the last finished one."""
+    with file.open("ab") as stream:
+        stream.truncate(len(_whole(file)))
+        stream.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def _whole(file: Path) -> bytes:
+    content = file.read_bytes() if file.exists() else b""
+    return content[: content.rfind(b"\n") + 1]

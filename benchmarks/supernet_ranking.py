@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from cures import Bench
@@ -31,7 +32,6 @@ from torch import Tensor
 
 from compactnas.data.prefetch import prefetched
 from compactnas.evaluation.evaluate import measure
-from compactnas.finding.config import find_recipe
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
 from compactnas.nn.supernet import certain_sample, copy_weights
 from compactnas.search.effects import Effects, Measured
@@ -46,13 +46,12 @@ PASSES = (8, 16, 32, 64, 100)
 """Networks for each batch of D_V."""
 CALIBRATION = 512
 """Number of patches that recalibrate a cell."""
-FOUND = find_recipe().search
-STRATEGIES = {
+FALLING = {"tau_start": 1.0, "tau_end": 0.05, "alpha_learning_rate": 0.02, "augment": "dihedral"}
+"""Options with which `find` used `snas`, with the temperatures of Xie et al. 2019."""
+STRATEGIES: dict[str, dict[str, Any]] = {
     "effects": {"strategy": "effects"},
     "snas": {"strategy": "snas"},
-    "snas of find": {
-        name: getattr(FOUND, name) for name in ("strategy", "tau_start", "tau_end", "alpha_learning_rate", "augment")
-    },
+    "snas, falling temperature": {"strategy": "snas"} | FALLING,
     "gdas": {"strategy": "gdas"},
 }
 """Changes to the search of the setting."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import find_folds
 import pytest
 from find_folds import CHANCE, FIND, GUESS, RESNETS, Job, jobs, most_macs, table
+from lines import add_lines
+from support.find_files import TIMED
 
 from compactnas.cost.counter import genotype_cost
+from compactnas.finding.planning import TimedPlan
 
 
 def line(method: str, fold: int, oa: float) -> dict[str, Any]:
@@ -36,3 +42,29 @@ def test_differences_are_in_pairs_of_folds() -> None:
     assert "| find 8 % | 3 | 20.0 | 92.00 ± 1.00 | 91.00, 92.00, 93.00 |" in text
     assert "| find 8 % minus random search 8 % | 2 | +1.00 | +1.00 to +1.00 |" in text
     assert "minus guess" not in text, "one fold has no interval"
+
+
+def test_what_is_done_is_left_out_and_plans_keep_their_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = argparse.Namespace(
+        out=tmp_path, folds=[2], shares=[0.04], hours=1.0, processes=1, patches=8, precision="32-true"
+    )
+    done: list[str] = []
+
+    def work(_: object, job: Job) -> dict[str, Any]:
+        done.append(job.name)
+        return line(job.label, job.fold, 0.5)
+
+    monkeypatch.setattr(find_folds, "search", work)
+    monkeypatch.setattr(find_folds, "train", work)
+    monkeypatch.setattr(find_folds, "setting_of", lambda *_: None)
+    monkeypatch.setattr(find_folds, "plan_for", lambda *_: TIMED)
+    monkeypatch.setattr(find_folds, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    add_lines(tmp_path / find_folds.RESULTS, [line(f"{FIND} 4 %", 2, 0.5), line("resnet20", 2, 0.5)])
+    find_folds.run(options)
+    assert done == [job.name for job in jobs(2, [0.04]) if job.label not in (f"{FIND} 4 %", "resnet20")]
+    assert TimedPlan.read(tmp_path / "plan_find_4.json").plan.epochs == find_folds.EPOCHS != TIMED.plan.epochs
+    find_folds.run(options)
+    assert len(done) == 5
+    options.hours = 2.0
+    with pytest.raises(SystemExit, match=r"plan_find_4\.json: is for 1 h; give --hours 1"):
+        find_folds.run(options)

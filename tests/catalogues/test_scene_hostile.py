@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,30 @@ def test_an_answer_without_end_is_refused_before_it_is_parsed(file: str, tmp_pat
     (made["features"][0] if "features" in made else made)["geometry"] = {"type": "Polygon", "coordinates": deep}
     (tmp_path / file).write_text(json.dumps(made))
     with pytest.raises(UserError, match=r"is not that of a STAC API \(it is nested too deeply\); check the URL"):
+        read_answers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ('{"description": "a\\nb"}', " (a b)"),
+        ('{"description": 5}', ""),
+        ("5", ""),
+        ("true", ""),
+        ('"description"', ""),
+        ('["detail"]', ""),
+        ("no JSON", ""),
+        ("[" * 4000, ""),
+    ],
+)
+def test_what_a_catalogue_says_of_an_error_is_shown_if_it_is_text(said: str, shown: str, tmp_path: Path) -> None:
+    from support.fuzz.catalogue_inputs import answers, read_answers
+
+    for name, content in answers(tmp_path)[0].items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "head.json").write_text(json.dumps({"status": 404, "headers": {}}))
+    (tmp_path / "landing.json").write_text(said)
+    with pytest.raises(UserError, match=f"answers with HTTP 404{re.escape(shown)}; check the URL"):
         read_answers(tmp_path)
 
 

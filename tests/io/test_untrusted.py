@@ -34,7 +34,7 @@ def test_the_depth_of_a_text_is_that_of_its_values(most: int, value: Any) -> Non
 
 
 @pytest.mark.parametrize("text", ['"' * 10**6, '"' + '\\"' * 10**6, '"' + "\\" * 10**6, '"' + "[" * 10**6])
-def test_a_text_without_end_takes_one_pass(text: str) -> None:
+def test_a_string_without_end_takes_one_pass(text: str) -> None:
     require_shallow(text)  # to start again at each quotation mark would take hours
     with pytest.raises(json.JSONDecodeError):
         parse_json(text)

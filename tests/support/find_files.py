@@ -71,7 +71,7 @@ WORDS = (
     "--search.candidates 2 --search.initial-depth 2 --search.batch-size 16 "
     "--train.batch-size 16 --max-macs 60k --folds 2"
 )
-"""The same options on the command line."""
+"""Similar options on the command line, over those of the recipe."""
 
 SAME = (
     *("genotype.json", "model.safetensors", "evaluation.json", "train/metrics.jsonl"),

@@ -140,7 +140,9 @@ def _said(response: Response) -> str:
         found = parse_json(response.raw.read(4096, decode_content=True).decode("utf-8"))
     except (ValueError, OSError):
         return ""
-    words = next((found[key] for key in ("description", "detail", "message") if key in found), "") if found else ""
+    if not isinstance(found, dict):
+        return ""
+    words = next((found[key] for key in ("description", "detail", "message") if key in found), "")
     return f" ({' '.join(words.split())[:120]})" if isinstance(words, str) and words else ""
 
 

@@ -52,7 +52,8 @@ class FindConfig:
 def find_recipe() -> RunConfig:
     """Make the config of a find: the searches of `quick`, and the trainings with the recipe of `docs/results.md`.
 
-    Searches measure half as many networks as those of `quick`, because their supernets rank all candidates anyway.
+    A search measures half as many networks at its end as that of `quick`, because `find` ranks all candidates with the
+    supernets anyway.
     """
     return RunConfig(
         search=replace(quick().search, candidates=32),

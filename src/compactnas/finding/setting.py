@@ -57,7 +57,7 @@ class Setting:
 
     @classmethod
     def of(cls, config: RunConfig, choice: FindConfig, data: Dataset, processes: int = 1) -> Setting:
-        """Make the folds, and check that a network can be within the budget.
+        """Make the folds, and check that a network can be within the budget and the skip limit.
 
         Args:
             config: Config of the find.
@@ -84,7 +84,8 @@ class Setting:
                 "search.max_macs: find needs a budget; give --max-macs 20M, --max-parameters or --max-latency-ms"
             )
         require_possible(setting.budgets, config.space, setting.architecture().fixed_depths)
-        derive_within(setting.architecture(), setting.budgets, setting.skip_limit)
+        if setting.skip_limit:
+            derive_within(setting.architecture(), setting.budgets, setting.skip_limit)  # raises if it rules out all
         return setting
 
     def architecture(self) -> Architecture:

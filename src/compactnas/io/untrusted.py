@@ -22,8 +22,8 @@ MOST_YAML_BYTES = 2**18
 """Largest config or study, in bytes. The parser takes about a second for it."""
 MOST_DEPTH = 32
 """Deepest nesting of lists and mappings."""
-JSON_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[][{}]', re.DOTALL)
-"""A bracket of JSON, or a whole text, whose brackets do not count."""
+JSON_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[][{}]', re.DOTALL)
+"""A bracket of JSON, or a whole string, so that the brackets in it are not counted."""
 MOST_DIGITS = 18
 """Most digits of a whole number, so that it fits in 64 bits."""
 
@@ -62,7 +62,7 @@ def require_shallow(text: str) -> None:
         ValueError: Lists and mappings are nested more than `MOST_DEPTH` deep.
     """
     depth = 0
-    for found in JSON_BRACKET.finditer(text):
+    for found in JSON_TOKEN.finditer(text):
         bracket = found[0]
         if bracket in "[{":
             depth += 1
