@@ -1,13 +1,12 @@
 """Places of found cells among the random ones with less noise: each cell is trained several times.
 
-    python benchmarks/cures_again.py --data FOLDER --from results/cures_eurosat.jsonl --json cures_again.jsonl \
-        --cures "main effects, skip limit" --resume
-    python benchmarks/cures_again.py --from results/cures_eurosat.jsonl --json cures_again.jsonl --table
+    python benchmarks/cures_again.py --data FOLDER --json cures.jsonl --cures "main effects, skip limit"
+    python benchmarks/cures_again.py --json cures.jsonl --table
 
-The cells are those of `benchmarks/cures.py` in the setting `small`, and FOLDER holds the same two files. Two trainings
-of the same cell can differ by more than good cells do, for found and random cells alike. So a cell's accuracy is here
-the mean of `--trainings` trainings; the first is in the file of `--from`. Each line of the file of `--json` is another
-training. Not So2Sat.
+The file is that of `benchmarks/cures.py` in the setting `small`, and FOLDER holds the same two files. Two trainings of
+the same cell can differ by more than good cells do, for found and random cells alike. So a cell's accuracy is here the
+mean of `--trainings` trainings. The first is that of `cures.py`; each of the others becomes a line of the same file.
+What the file holds is left out. Not So2Sat.
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ from cures import Bench, training_seed
 from cures_data import eurosat
 from cures_settings import CURES, PERTURBED
 from cures_table import place
-from kept import read_kept
 from lines import Line, add_lines, whole_lines
 
 from compactnas.space.genotype import Genotype
 
+AGAIN = "again"
+"""Kind of the lines of further trainings."""
 APART = 10_000
 """Distance between the seeds of a cell's trainings."""
 NAMES = (*CURES, *PERTURBED.values())
@@ -79,19 +79,16 @@ def main() -> None:
     """Do the trainings that are left, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--from", dest="first", type=Path, required=True, help="file of benchmarks/cures.py")
-    parser.add_argument("--json", type=Path, required=True, help="file of the trainings, one line each")
+    parser.add_argument("--json", type=Path, required=True, help="file of benchmarks/cures.py, which grows")
     parser.add_argument("--cures", nargs="*", default=[], choices=NAMES, help="cures whose cells are trained again")
     parser.add_argument("--trainings", type=int, default=3, help="trainings of each cell, with the first one")
-    parser.add_argument("--resume", action="store_true", help="keep the lines that the file holds")
     parser.add_argument("--table", action="store_true", help="only print the table of the file")
     options = parser.parse_args()
-    if options.json.exists() and not (options.resume or options.table):
-        parser.error(f"{options.json}: exists already; go on with --resume, or name another file")
     if not options.table and options.data is None:
         parser.error("--data: name the folder of the two files")
-    cells = list(read_kept(options.first).values())
-    done = {line["name"]: line for line in whole_lines(options.json)}
+    lines = whole_lines(options.json)
+    cells = [line for line in lines if line["kind"] != AGAIN]
+    done = {line["name"]: line for line in lines if line["kind"] == AGAIN}
     if not options.table:
         bench = Bench("eurosat", eurosat(options.data))
         wanted = [cell for cell in cells if cell["kind"] == "random" or cell["cure"] in options.cures]
@@ -99,8 +96,8 @@ def main() -> None:
             began = time.process_time()
             seed = training_seed(cell["kind"], cell["seed"]) + APART * number
             oa = bench.train(Genotype.from_values(cell["genotype"]), seed)
-            done[name] = {"name": name, "cell": cell["name"], "training": number, "oa": oa}
-            done[name]["train_s"] = round(time.process_time() - began, 1)
+            line = {"name": name, "kind": AGAIN, "cure": "", "seed": cell["seed"], "cell": cell["name"]}
+            done[name] = line | {"training": number, "oa": oa, "train_s": round(time.process_time() - began, 1)}
             add_lines(options.json, [done[name]])
             print(time.strftime("%H:%M:%S"), name, oa, file=sys.stderr)
     print(table(cells, list(done.values())))
