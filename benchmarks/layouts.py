@@ -1,7 +1,7 @@
 """How good the random networks of each layout are at one cost: distributions, and differences with intervals.
 
     python scripts/eurosat_folder.py NPZ DATA
-    python benchmarks/layouts.py --data DATA --out DIR --resume
+    python benchmarks/layouts.py --data DATA --out DIR --precision bf16-mixed --resume
     python benchmarks/layouts.py --out DIR --table
 
 Networks are drawn uniformly from a grid of channels (`CHANNELS`), depths (1 to `MAX_DEPTH`) and cells, until one costs
@@ -190,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder that scripts/eurosat_folder.py wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs, outside the checkout")
-    parser.add_argument("--layouts", nargs="+", default=["paper", "lean"])
+    parser.add_argument("--layouts", nargs="+", default=list(MAX_DEPTH))
     parser.add_argument("--networks", type=int, default=20, help="number of networks of each layout")
     parser.add_argument("--patches", type=int, default=8000, help="training patches, drawn by class")
     parser.add_argument("--epochs", type=int, default=12)
