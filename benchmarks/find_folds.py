@@ -26,13 +26,13 @@ from typing import NamedTuple
 
 import torch
 from lines import Line, add_lines, whole_lines
+from pairs import difference_rows
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig
 from compactnas.cost.counter import count
 from compactnas.data import open_dataset
 from compactnas.distributed.fresh_processes import fresh_processes
 from compactnas.evaluation.evaluation import Evaluation
-from compactnas.evaluation.folds import fold_difference
 from compactnas.finding.config import FindConfig, find_recipe
 from compactnas.finding.planning import TimedPlan, plan_for
 from compactnas.finding.run import run_find, seconds_of
@@ -207,17 +207,13 @@ def table(lines: Sequence[Line]) -> str:
         spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
         each = ", ".join(f"{value:.2f}" for value in values)
         rows.append(f"| {method} | {len(own)} | {macs[method]:.1f} | {fmean(values):.2f}{spread} | {each} |")
-    rows += ["", "| difference | folds | points | 95 % |", "|---" * 4 + "|"]
-    for one in (method for method in oas if method.startswith(FIND)):
-        share = one.removeprefix(FIND)
-        for other in (CHANCE + share, GUESS + share, *RESNETS):
-            both = sorted(oas[one].keys() & oas.get(other, {}).keys())
-            if len(both) > 1:
-                found = fold_difference([[oas[one][fold] - oas[other][fold]] for fold in both])
-                assert found.t is not None, "two folds or more"
-                low, high = found.t
-                rows.append(f"| {one} minus {other} | {len(both)} | {found.mean:+.2f} | {low:+.2f} to {high:+.2f} |")
-    return "\n".join(rows)
+    compared = [
+        (one, other)
+        for one in oas
+        if one.startswith(FIND)
+        for other in (CHANCE + one.removeprefix(FIND), GUESS + one.removeprefix(FIND), *RESNETS)
+    ]
+    return "\n".join([*rows, "", *difference_rows(oas, compared)])
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from lines import Line, add_lines, whole_lines
-from scipy import stats
+from pairs import difference_rows
 
 from compactnas.config import DataConfig, MachineConfig, RunConfig, quick
 from compactnas.cost.counter import count
@@ -141,18 +141,6 @@ def best_mean(values: np.ndarray[Any, Any]) -> float:
     return float(np.sort(values)[-max(1, round(BEST_SHARE * len(values))) :].mean())
 
 
-def difference(rows: list[Line], one: str, other: str) -> tuple[int, float, float, float] | None:
-    """Pairs of the same number: how many, the mean difference, and the ends of its 95 % t interval."""
-    oa = {
-        layout: {row["number"]: 100 * row["oa"] for row in rows if row["layout"] == layout} for layout in (one, other)
-    }
-    d = np.array([oa[one][number] - oa[other][number] for number in sorted(oa[one].keys() & oa[other].keys())])
-    if len(d) < 2:
-        return None
-    reach = float(stats.t.ppf(0.975, len(d) - 1)) * float(d.std(ddof=1)) / len(d) ** 0.5
-    return len(d), float(d.mean()), float(d.mean()) - reach, float(d.mean()) + reach
-
-
 def table(rows: list[Line]) -> str:
     """Write the table in Markdown.
 
@@ -176,13 +164,9 @@ def table(rows: list[Line]) -> str:
             f"| {layout} | {len(own)} | {oa.mean():.2f} | {spread[0]} | {spread[1]} | {best_mean(oa):.2f} "
             f"| {cost / 1e6:.2f} | {minutes / 60:.1f} |"
         )
-    lines += ["", "| difference | pairs | points | 95 % interval |", "|---|---|---|---|"]
-    for place, one in enumerate(layouts):
-        for other in layouts[:place]:
-            if (found := difference(rows, one, other)) is not None:
-                n, mean, low, high = found
-                lines.append(f"| {one} minus {other} | {n} | {mean:+.2f} | {low:+.2f} to {high:+.2f} |")
-    return "\n".join(lines)
+    values = {one: {row["number"]: 100 * row["oa"] for row in rows if row["layout"] == one} for one in layouts}
+    compared = [(one, other) for place, one in enumerate(layouts) for other in layouts[:place]]
+    return "\n".join([*lines, "", *difference_rows(values, compared)])
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import layouts
 import lines
 import numpy as np
+import pairs
 import pytest
 from scipy import stats
 
@@ -31,12 +32,15 @@ def test_networks_cost_8_per_cent_and_their_number_decides_them() -> None:
 
 def test_the_difference_is_a_paired_t_test() -> None:
     ours, theirs = np.random.default_rng(0).normal(0.9, 0.01, (2, 7))
-    rows = [row("b", n, oa) for n, oa in enumerate(ours)] + [row("a", n, oa) for n, oa in enumerate(theirs[:6])]
-    found = layouts.difference(rows, "b", "a")
+    b, a = ({n: 100 * oa for n, oa in enumerate(values)} for values in (ours, theirs[:6]))
+    found = pairs.difference(b, a)
     exact = stats.ttest_rel(100 * ours[:6], 100 * theirs[:6])
     ends = exact.confidence_interval(0.95)
-    assert found == pytest.approx((6, 100 * (ours[:6] - theirs[:6]).mean(), ends.low, ends.high))
-    assert layouts.difference(rows[:7], "b", "a") is None
+    assert found is not None and found.t is not None
+    assert (found.pairs, found.mean, *found.t) == pytest.approx(
+        (6, 100 * (ours[:6] - theirs[:6]).mean(), ends.low, ends.high)
+    )
+    assert pairs.difference(b, {}) is None and pairs.difference(b, {0: a[0]}) is None
 
 
 def test_the_table_has_the_best_decile_and_each_difference() -> None:
