@@ -216,7 +216,7 @@ def work(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Do the jobs that are left."""
     if options.json.exists() and not options.resume:
         parser.error(f"{options.json}: exists already; go on with --resume, or name another file")
-    cures = options.cures or [cure for cure in CURES if options.ground == "world" or cure != BY_GROUP]
+    cures = options.cures or [cure for cure in CURES if options.ground == "world" or cure not in BY_GROUP]
     done = {(line["kind"], line["cure"], line["seed"]) for line in whole_lines(options.json)}
     bench = Bench(options.ground, GROUNDS[options.ground](options.data), SETTINGS[options.setting])
     for job in jobs(options.seeds, cures):

@@ -68,6 +68,7 @@ CURES: dict[str, dict[str, Any]] = {
     "main effects": {"strategy": "effects", "candidates": 64},
     "main effects, skip limit": {"strategy": "effects", "candidates": 64} | LIMIT,
     "gdas, halves by group": {"halves": "groups"},
+    "main effects, skip limit, halves by group": {"strategy": "effects", "candidates": 64, "halves": "groups"} | LIMIT,
     "darts": {"strategy": "darts"},
     "darts, pools normalised": {"strategy": "darts", "normalized_operations": POOLS},
     "darts, Beta-decay 5": {"strategy": "darts", "beta_decay": 5.0} | BETA,
@@ -76,6 +77,7 @@ CURES: dict[str, dict[str, Any]] = {
     "snas, Beta-decay 5": {"strategy": "snas", "beta_decay": 5.0} | BETA,
 }
 """Changes of each cure to the search of `quick`."""
-BY_GROUP = "gdas, halves by group"
+BY_GROUP = tuple(name for name, changes in CURES.items() if changes.get("halves") == "groups")
+"""Cures for data with groups."""
 PERTURBED = {cure: f"{cure}, perturbation" for cure in ("darts", "darts, pools normalised", "snas")}
 """Searches whose supernet also chooses by perturbation, and the name of that cure."""

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from compactnas.nn.baselines import Baseline
 from compactnas.nn.normalise import Normalise
-from compactnas.nn.stages import StagedNetwork
 
 BANDS, CLASSES, SIDE = 3, 5, 16
 MEAN, STD = (0.2, 3.0, -1.0), (0.5, 2.0, 4.0)
@@ -51,9 +50,19 @@ def check_patches_alone(baseline: Baseline) -> None:
     assert not torch.allclose(whole[:1], whole[1:2], rtol=0.001), "two patches have the same answer"
 
 
-def check_stages(baseline: Baseline) -> None:
-    """Check that the network exposes its last map and its stages."""
-    assert isinstance(trained(baseline), StagedNetwork)
+def check_head(baseline: Baseline) -> None:
+    """Check that `head` computes the logits: those of half its weights are half as large, if it is the only head."""
+    network, x = trained(baseline), patches()
+    head = getattr(network, "head", None)
+    assert isinstance(head, nn.Linear), "a baseline has a linear layer in its attribute `head`"
+    with torch.no_grad():
+        whole = network(x)
+        for values in head.parameters():
+            values.div_(2)
+        halved = network(x)
+    assert not torch.allclose(whole, halved), "the answer does not depend on `head`"
+    if not len(getattr(network, "early_heads", ())):
+        torch.testing.assert_close(halved, whole / 2, msg="`head` is not the last layer")
 
 
 CHECKS: dict[str, Callable[[Baseline], None]] = {

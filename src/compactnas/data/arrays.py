@@ -12,6 +12,7 @@ from compactnas.data.checks import MOST_PATCHES, require_finite, require_patch
 from compactnas.data.source import ArraySource, Facts, Groups, Indices
 from compactnas.errors import UserError
 from compactnas.lcz import NAMES
+from compactnas.scenes.bands import of_patches
 
 
 def checked_images(images: Any, where: str = "images") -> NDArray[Any]:
@@ -72,7 +73,7 @@ def array_source(
             f"labels: {codes.min()} to {codes.max()} do not fit {len(names)} classes, 0 to {len(names) - 1}"
         )
     channels = pixels.shape[1]
-    default = ("R", "G", "B") if channels == 3 else tuple(f"band{number}" for number in range(1, channels + 1))
+    default = of_patches(channels)
     if len(bands or default) != channels or len(set(bands)) != len(bands):
         raise UserError(f"bands: {len(set(bands))} different names for {channels} bands; name each band once")
     facts = Facts(

@@ -13,6 +13,7 @@ from compactnas.data.checks import wrong_pixels
 from compactnas.data.formats.packed import open_packed
 from compactnas.data.source import Facts, Images, Indices
 from compactnas.errors import UserError
+from compactnas.scenes.bands import of_patches
 
 
 @runtime_checkable
@@ -65,7 +66,7 @@ class SamplesSource:
             raise UserError(
                 f"{self._name}: labels of {len(samples)} samples must be 0 to {len(names) - 1}; set `classes`"
             )
-        default = ("R", "G", "B") if len(first) == 3 else tuple(f"band{i}" for i in range(1, len(first) + 1))
+        default = of_patches(len(first))
         if len(bands or default) != len(first):
             raise UserError(f"{self._name}: {len(bands)} bands are named; the images have {len(first)}")
         if groups is not None and len(groups) != len(samples):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from compactnas.nn.norms import HalfInstanceNorm
 from compactnas.nn.reductions import BasicReduction, CellReduction
 from compactnas.nn.sample import Sample
 from compactnas.nn.slimmable import combined, first_channels, narrowed
-from compactnas.nn.stages import Stages
 from compactnas.nn.state import Map, State
 
 Logits = Float[Tensor, "batch classes"]
@@ -69,30 +67,18 @@ class Backbone(nn.Module):
 
     def forward(self, x: Patches, sample: Sample) -> Logits:
         """Compute logits of raw patches, in the units that `normalise` was measured in."""
-        x = self.forward_features(x, sample)
+        x = self._last_map(x, sample)
         logits: Tensor = self.head(x) if sample.widths is None else narrowed(self.head, x)
         return logits
 
-    def forward_features(self, x: Patches, sample: Sample) -> Float[Tensor, "batch features rows columns"]:
-        """Compute the map of the last block, before the head."""
-        states = self.enter(x)
+    def _last_map(self, x: Patches, sample: Sample) -> Float[Tensor, "batch features rows columns"]:
+        stem = State(self.stem(self.normalise(x)))
+        states = [stem, stem] if self.pair else [stem]
         for block in range(len(self.blocks)):
-            states = self.level(block, states, sample)
+            states = self._level(block, states, sample)
         return states[-1].x
 
-    def stages(self, sample: Sample) -> Stages:
-        """Cut the network of a sample at its blocks."""
-        *before, _, _, linear = self.head  # the mean and its flattening are left out
-        assert isinstance(linear, nn.Linear)
-        stages = tuple(partial(self.level, block, sample=sample) for block in range(len(self.blocks)))
-        return Stages(self.normalise, self.enter, stages, nn.Sequential(*before), linear)
-
-    def enter(self, x: Patches) -> list[State]:
-        """Compute the input of the first block: stem of the normalised pixels."""
-        stem = State(self.stem(self.normalise(x)))
-        return [stem, stem] if self.pair else [stem]
-
-    def level(self, block: int, states: list[State], sample: Sample) -> list[State]:
+    def _level(self, block: int, states: list[State], sample: Sample) -> list[State]:
         """Run one block, after the reduction to its size unless it is the first."""
         if sample.widths is not None:
             results = [self._at_width(block, states, sample, width) for width in sample.widths[block]]

@@ -10,7 +10,6 @@ from compactnas.nn.cell import CellPlan
 from compactnas.nn.normalise import Normalise
 from compactnas.nn.norms import final_norm
 from compactnas.nn.sample import Sample
-from compactnas.nn.stages import Stages
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE
 
@@ -55,13 +54,12 @@ class Network(nn.Module):
         """Normalisation of the input."""
         return self.backbone.normalise
 
-    def forward_features(self, x: Patches) -> Float[Tensor, "batch features rows columns"]:
-        """Compute the map of the last block, before the head."""
-        return self.backbone.forward_features(x, self.sample)
-
-    def stages(self) -> Stages:
-        """Cut the network at its blocks."""
-        return self.backbone.stages(self.sample)
+    @property
+    def head(self) -> nn.Linear:
+        """Layer from pooled features to logits."""
+        linear = self.backbone.head[-1]
+        assert isinstance(linear, nn.Linear)
+        return linear
 
     def forward(self, x: Patches) -> Logits:
         logits: Tensor = self.backbone(x, self.sample)

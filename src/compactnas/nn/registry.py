@@ -91,3 +91,12 @@ def normalise_of(network: nn.Module) -> Normalise:
     module = network.normalise
     assert isinstance(module, Normalise)
     return module
+
+
+def head_of(network: nn.Module) -> nn.Linear:
+    """Return the layer that computes a network's logits from its pooled features."""
+    from torch import nn
+
+    module = network.head
+    assert isinstance(module, nn.Linear)
+    return module

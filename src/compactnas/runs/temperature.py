@@ -11,7 +11,7 @@ from torch import nn
 
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
-from compactnas.nn.stages import StagedNetwork
+from compactnas.nn.registry import head_of
 
 FILE = "temperature.json"
 AGAIN = "remove it, or fit it again with `compactnas evaluate --temperature`"
@@ -86,8 +86,7 @@ def require_one_head(network: nn.Module) -> None:
 def divide_logits(network: nn.Module, temperature: float) -> None:
     """Divide the logits of a network by dividing the weights of its last layer, in place."""
     require_one_head(network)
-    assert isinstance(network, StagedNetwork)
-    linear = network.stages().linear
+    linear = head_of(network)
     with torch.no_grad():
         linear.weight.div_(temperature)
         if linear.bias is not None:

@@ -113,4 +113,14 @@ def band_names(raster: Any) -> tuple[str, ...]:
         return names
     if len(names) == len(EUROSAT_BANDS):
         return EUROSAT_BANDS
-    return tuple(f"band{number}" for number in range(1, len(names) + 1))
+    return numbered(len(names))
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Name bands that nothing names: band1, band2, ..."""
+    return tuple(f"band{number}" for number in range(1, count + 1))
+
+
+def of_patches(count: int) -> tuple[str, ...]:
+    """Name the bands of patches that nothing names: R, G, B if there are three, otherwise band1, band2, ..."""
+    return ("R", "G", "B") if count == 3 else numbered(count)

@@ -12,7 +12,7 @@ import numpy as np
 
 from compactnas.config.reading import NONE, Reading
 from compactnas.errors import UserError
-from compactnas.scenes.bands import EUROSAT_BANDS, PRESETS, band_names, positions, preset
+from compactnas.scenes.bands import EUROSAT_BANDS, PRESETS, band_names, numbered, positions, preset
 from compactnas.scenes.cube import opened_cube
 from compactnas.scenes.cube_files import is_cube
 from compactnas.scenes.files import opened
@@ -135,7 +135,7 @@ def _names(
         )
     if own == described or reading.caller == "data":
         return own, ()
-    counted = tuple(f"band{number}" for number in range(1, raster.count + 1))
+    counted = numbered(raster.count)
     if set(wanted) <= set(counted):
         return counted, ()  # the network was trained on scenes without band names
     if any(described):
@@ -155,10 +155,10 @@ def _counted(names: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]
     A scene classification keeps its name.
     """
     bands = [name for name in names if name != SCL]
-    numbered = tuple(f"band{number}" for number in range(1, len(bands) + 1))
-    if wanted != numbered or set(wanted) <= set(names):
+    counted = numbered(len(bands))
+    if wanted != counted or set(wanted) <= set(names):
         return ()
-    return tuple(SCL if name == SCL else numbered[bands.index(name)] for name in names)
+    return tuple(SCL if name == SCL else counted[bands.index(name)] for name in names)
 
 
 def _mask(files: ExitStack, reading: Reading) -> Any:

@@ -28,6 +28,7 @@ from compactnas.data.split_csv import PARTS, WORDS
 from compactnas.errors import UserError
 from compactnas.labels.rasters import LETTER_A
 from compactnas.lcz import BUILT, NAMES
+from compactnas.scenes.bands import of_patches
 
 Array = NDArray[np.generic]
 
@@ -190,7 +191,7 @@ def _from_zero(
 
 def _band_names(archive: _Archive, channels: int) -> tuple[str, ...]:
     if "band_names" not in archive.sizes:
-        return ("R", "G", "B") if channels == 3 else tuple(f"band{number}" for number in range(1, channels + 1))
+        return of_patches(channels)
     names = tuple(map(str, archive.read("band_names").ravel()))
     if len(names) != channels or len(set(names)) != channels:
         raise UserError(f"{archive.path}: `band_names` names {len(set(names))} bands; the images have {channels}")

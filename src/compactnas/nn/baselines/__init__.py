@@ -2,7 +2,7 @@
 
 A baseline takes raw physical values, normalises them itself and returns logits. To add a baseline, add a module.
 Its `build` is `deferred`, so that reports can read the label without torch.
-`test_baselines.py`, `test_baseline_conformance.py` and `test_stages.py` in `tests/nn` check every module here.
+`test_baselines.py` and `test_baseline_conformance.py` in `tests/nn` check every module here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Baseline:
     """A hand-designed network, with its properties for reports and exports.
 
     Attributes:
-        build: Function that makes the network from the numbers of bands and classes. The network is a
-            `compactnas.nn.stages.StagedNetwork`; its attribute `normalise` is a `compactnas.nn.backbone.Normalise`,
-            which it applies once to its input.
+        build: Function that makes the network from the numbers of bands and classes. Its attribute `normalise`
+            is a `compactnas.nn.normalise.Normalise`, which it applies once to its input, and `head` is the linear layer
+            that computes the logits.
         label: Name in tables and figures, as papers write it.
         architecture: Kind of network in the metadata of an export (`mlm:architecture`).
         compared: Whether studies train it and `compactnas bench` times it by default.

@@ -6,9 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.stages import Stage
-from compactnas.nn.state import State
-
 Image = Float[Tensor, "batch channels height width"]
 Smaller = Float[Tensor, "batch outputs rows columns"]
 Logits = Float[Tensor, "batch classes"]
@@ -27,11 +24,6 @@ class ConvNorm(nn.Sequential):
 def pooled_logits(head: nn.Module, x: Image) -> Logits:
     logits: Tensor = head(x.mean(dim=(2, 3)))
     return logits
-
-
-def on_last_map(body: nn.Module) -> Stage:
-    """Make a stage of a module that takes one map."""
-    return lambda states: [State(body(states[-1].x))]
 
 
 def initialise(network: nn.Module) -> None:

@@ -6,10 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.baselines._layers import ConvNorm, Image, Logits, Smaller, initialise, on_last_map, pooled_logits
+from compactnas.nn.baselines._layers import ConvNorm, Image, Logits, Smaller, initialise, pooled_logits
 from compactnas.nn.normalise import Normalise
-from compactnas.nn.stages import Stages
-from compactnas.nn.state import State
 
 
 class BasicBlock(nn.Module):
@@ -60,23 +58,4 @@ class ResNet(nn.Module):
         initialise(self)
 
     def forward(self, x: Float[Tensor, "batch bands height width"]) -> Logits:
-        return pooled_logits(self.head, self.forward_features(x))
-
-    def forward_features(self, x: Float[Tensor, "batch bands height width"]) -> Smaller:
-        """Compute the map of the last block, before pooling."""
-        features: Tensor = self.blocks(F.relu(self.stem(self.normalise(x))))
-        return features
-
-    def stages(self) -> Stages:
-        """Cut the network before each block of stride 2."""
-        groups: list[list[nn.Module]] = [[]]
-        for block in self.blocks:
-            if isinstance(block, BasicBlock) and block.stride == 2:
-                groups.append([])
-            groups[-1].append(block)
-
-        def enter(x: Tensor) -> list[State]:
-            return [State(F.relu(self.stem(self.normalise(x))))]
-
-        stages = tuple(on_last_map(nn.Sequential(*group)) for group in groups)
-        return Stages(self.normalise, enter, stages, nn.Identity(), self.head)
+        return pooled_logits(self.head, self.blocks(F.relu(self.stem(self.normalise(x)))))

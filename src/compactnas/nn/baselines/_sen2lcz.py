@@ -9,10 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from compactnas.nn.baselines._layers import ConvNorm, Image, Logits, Smaller, initialise, on_last_map, pooled_logits
+from compactnas.nn.baselines._layers import ConvNorm, Image, Logits, Smaller, initialise, pooled_logits
 from compactnas.nn.normalise import Normalise
-from compactnas.nn.stages import Stages
-from compactnas.nn.state import State
 
 
 class DoublePool(nn.Module):
@@ -57,21 +55,6 @@ class Sen2LCZNet(nn.Module):
         logits = [pooled_logits(head, y) for head, y in zip(self.early_heads, pooled, strict=True)]
         log_p = torch.stack([F.log_softmax(y, dim=1) for y in (*logits, last)])
         return torch.logsumexp(log_p, dim=0) - math.log(len(log_p))
-
-    def forward_features(self, x: Float[Tensor, "batch bands height width"]) -> Smaller:
-        """Compute the map of the last block, before pooling, without fusion."""
-        first, *others = self.blocks
-        features: Tensor = first(self.normalise(x))
-        for pool, block in zip(self.pools, others, strict=True):
-            features = block(pool(features))
-        return features
-
-    def stages(self) -> Stages:
-        """Cut the network before each pooling."""
-        first, *others = self.blocks
-        halving = [nn.Sequential(pool, block) for pool, block in zip(self.pools, others, strict=True)]
-        stages = tuple(on_last_map(body) for body in (first, *halving))
-        return Stages(self.normalise, lambda x: [State(self.normalise(x))], stages, nn.Identity(), self.head)
 
 
 def _four_convolutions(inputs: int, width: int) -> nn.Sequential:
