@@ -8,6 +8,7 @@ FOLDER holds `eurosat_rgb_64_jpeg.npz` and `eurosat_rgb_32_small.npz`. Networks 
 patches of the small set, searches use every second one. Accuracy is measured on the 5,400 patches of the validation
 places, which are apart by longitude; the test places are not read. `--ground world` takes the made world instead
 (FOLDER is made if it is missing): 6 cities to search and train, 3 others to measure, and groups for `search.halves`.
+EuroSAT has no groups, but `scripts/eurosat_folder.py` guesses what is of one place; `--places DATA/places.csv` reads it.
 Not So2Sat: nothing here can be compared with the paper's accuracies.
 
 The setting `small` is the recipe `quick` made small: 8 channels, 16 px, one cell a block (S+C), 8 epochs of 31 steps of
@@ -200,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--ground", choices=tuple(GROUNDS), default="eurosat")
+    parser.add_argument("--places", type=Path, help="places.csv of scripts/eurosat_folder.py: groups for search.halves")
     parser.add_argument("--setting", choices=tuple(SETTINGS), default="small")
     parser.add_argument("--json", type=Path, required=True, help="file of the jobs, one line each")
     parser.add_argument("--seeds", type=int, default=5)
@@ -216,9 +218,10 @@ def work(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Do the jobs that are left."""
     if options.json.exists() and not options.resume:
         parser.error(f"{options.json}: exists already; go on with --resume, or name another file")
-    cures = options.cures or [cure for cure in CURES if options.ground == "world" or cure not in BY_GROUP]
+    grouped = options.ground == "world" or options.places is not None
+    cures = options.cures or [cure for cure in CURES if grouped or cure not in BY_GROUP]
     done = {(line["kind"], line["cure"], line["seed"]) for line in whole_lines(options.json)}
-    bench = Bench(options.ground, GROUNDS[options.ground](options.data), SETTINGS[options.setting])
+    bench = Bench(options.ground, GROUNDS[options.ground](options.data, options.places), SETTINGS[options.setting])
     for job in jobs(options.seeds, cures):
         if not done.issuperset(job.keys):
             lines = bench.run(job)

@@ -19,6 +19,7 @@ The archive holds the original JPEG bytes (`jpeg_bytes`, `offsets`, `labels`, `c
                              test part of fold_K.csv, the next fold (after the fifth the first) its validation part,
                              and the other three its training part
     find_1.csv to find_5.csv the same test parts; all other folds train, each of them a group (for `compactnas find`)
+    places.csv               the group of each patch: those of folds 1 to 3 that are probably of one place, or its fold
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from eurosat_places import FOLDS, folds_of
+from eurosat_places import FOLDS, places_of
 from numpy.typing import NDArray
 
 SMALL = "eurosat_rgb_32_small.npz"
 SMALL_PER_CLASS = 400
 RAREST_SHARE = 0.1
+HEADERS = ("path", "split", "group")
 SEED = 0
 
 
@@ -67,12 +69,12 @@ def uneven_training(labels: NDArray[np.int64], training: NDArray[np.bool_]) -> N
     return mask
 
 
-def write_split(path: Path, rows: Iterable[tuple[str, ...]]) -> int:
-    """Write path,split, and group if the rows have it, in the order of the paths; gives the number of rows."""
+def write_rows(path: Path, headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> int:
+    """Write rows in the order of the paths, under as many headers as they have; gives the number of rows."""
     rows = sorted(rows)
     with path.open("x", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("path", "split", "group")[: len(rows[0])])
+        writer.writerow(headers[: len(rows[0])])
         writer.writerows(rows)
     return len(rows)
 
@@ -95,7 +97,7 @@ def write(archive: Path, dest: Path) -> None:
     with np.load(archive, allow_pickle=False) as data:
         names, labels, split = data["filenames"], data["labels"].astype(np.int64), data["split_spatial"]
         classes, offsets, jpegs = data["class_names"], data["offsets"], data["jpeg_bytes"]
-        folds, said = folds_of(data)
+        places = places_of(data)
     dest.mkdir(parents=True)
     for name in classes:
         (dest / str(name)).mkdir()
@@ -124,12 +126,14 @@ def write(archive: Path, dest: Path) -> None:
             for place, row in enumerate(training)
             if place < fifth or small[row]
         ),
-        **{f"fold_{number}": fold_rows(paths, folds, number) for number in range(1, FOLDS + 1)},
-        **{f"find_{number}": find_rows(paths, folds, number) for number in range(1, FOLDS + 1)},
+        **{f"fold_{number}": fold_rows(paths, places.folds, number) for number in range(1, FOLDS + 1)},
+        **{f"find_{number}": find_rows(paths, places.folds, number) for number in range(1, FOLDS + 1)},
     }
-    print(f"{dest}: {len(paths)} images in {len(classes)} classes; {said}")
+    print(f"{dest}: {len(paths)} images in {len(classes)} classes; {places.said}")
     for name, rows in splits.items():
-        print(f"{dest / name}.csv: {write_split(dest / f'{name}.csv', rows)} rows")
+        print(f"{dest / name}.csv: {write_rows(dest / f'{name}.csv', HEADERS, rows)} rows")
+    groups = zip(paths, places.groups.tolist(), strict=True)
+    print(f"{dest / 'places.csv'}: {write_rows(dest / 'places.csv', ('path', 'group'), groups)} rows")
 
 
 def main() -> None:

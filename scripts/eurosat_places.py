@@ -11,7 +11,7 @@ If the archive also holds `lonlat` (degrees, one row for each patch), the folds 
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,25 +33,49 @@ Floats = NDArray[np.float64]
 Images = NDArray[np.uint8]
 
 
-def folds_of(data: Any) -> tuple[Ints, str]:
-    """Find the fold of each patch, 1 in the west to 5 in the east, and say how it was found.
+class Places(NamedTuple):
+    """Where the patches of an archive lie, as far as it is known.
+
+    Attributes:
+        folds: Fold of each patch, 1 in the west to 5 in the east.
+        groups: Group of each patch: the patches that are probably of one place, or its fold.
+        said: How the folds were found.
+    """
+
+    folds: Ints
+    groups: NDArray[np.str_]
+    said: str
+
+
+def places_of(data: Any) -> Places:
+    """Find where the patches lie.
 
     Args:
         data: Arrays of the archive, by name.
     """
     labels, split = data["labels"].astype(np.int64), data["split_spatial"]
     if "lonlat" in data:
-        return by_longitude(data["lonlat"][:, 0]), "five bands of longitude"
+        found = by_longitude(data["lonlat"][:, 0])
+        return Places(found, _named("fold", found), "five bands of longitude")
     found = np.array((0, WESTERN + 1, WESTERN + 2))[split]
     western = np.flatnonzero(split == 0)
     images = images_of(data["jpeg_bytes"], data["offsets"], western)
     pairs = fitting_edges(images)
-    found[western] = kept_together(labels[western], colours_of(images), pairs)
+    gathering = gathered(labels[western], colours_of(images), pairs)
+    found[western] = cut(labels[western], gathering)
+    groups = _named("fold", found).astype("<U20")
+    groups[western] = _named("place", western[gathering])
     held = int((found[western][pairs[:, 0]] == found[western][pairs[:, 1]]).sum())
-    return found, (
+    return Places(
+        found,
+        groups,
         "folds 4 and 5 are bands of longitude; folds 1 to 3 are the western band, cut by what the patches show, since "
-        f"the archive has no coordinates: {held} of {len(pairs)} pairs of adjoining patches are in one fold"
+        f"the archive has no coordinates: {held} of {len(pairs)} pairs of adjoining patches are in one fold",
     )
+
+
+def _named(word: str, numbers: Ints) -> NDArray[np.str_]:
+    return np.char.add(f"{word} ", numbers.astype(np.str_))
 
 
 def by_longitude(longitude: Floats) -> Ints:
@@ -110,24 +134,34 @@ def _best_fit(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> tuple[I
     return best, clear
 
 
-def kept_together(labels: Ints, features: Floats, pairs: Ints) -> Ints:
-    """Cut patches into folds 1 to 3 with equal counts of each class, and keep patches of one place together.
+def gathered(labels: Ints, features: Floats, pairs: Ints) -> Ints:
+    """Gather patches that are probably of one place; give the group of each patch, the number of one of its patches.
 
     In each class, adjoining patches are joined first and then those whose features are nearest, to groups of at most a
-    part of the class (`SHARE`). The largest group goes first, to the fold with the most room; a group that does
-    not fit is cut.
+    part of the class (`SHARE`).
     """
-    found, first = np.zeros(len(labels), np.int64), 0
+    found = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         own = pairs[(labels[pairs] == label).all(1)]
         joined = np.concatenate((np.searchsorted(rows, own), _nearest(features[rows])))
-        group = _joined(joined, len(rows), max(1, len(rows) // (WESTERN * SHARE)))
+        found[rows] = rows[_joined(joined, len(rows), max(1, len(rows) // (WESTERN * SHARE)))]
+    return found
+
+
+def cut(labels: Ints, groups: Ints) -> Ints:
+    """Cut patches into folds 1 to 3 with equal counts of each class.
+
+    In each class, the largest group goes first, to the fold with the most room; a group that does not fit is cut.
+    """
+    found, first = np.zeros(len(labels), np.int64), 0
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
         left = len(rows) % WESTERN  # these go to the folds whose turn it is, so that the folds stay equal
         room = np.full(WESTERN, len(rows) // WESTERN)
         room[(first + np.arange(left)) % WESTERN] += 1
         first = (first + left) % WESTERN
-        found[rows] = _filled(group, room) + 1
+        found[rows] = _filled(groups[rows], room) + 1
     return found
 
 

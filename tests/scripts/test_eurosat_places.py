@@ -49,7 +49,8 @@ def test_bands_of_longitude_are_equal_and_contiguous(places: ModuleType) -> None
     longitude = rng.normal(10, 8, 103)
     labels, split = rng.integers(0, 2, 103), np.zeros(103, np.uint8)
     lonlat = np.column_stack((longitude, longitude))
-    folds, said = places.folds_of({"labels": labels, "split_spatial": split, "lonlat": lonlat})
+    folds, groups, said = places.places_of({"labels": labels, "split_spatial": split, "lonlat": lonlat})
+    assert groups.tolist() == [f"fold {fold}" for fold in folds]
     assert sorted(np.bincount(folds)[1:].tolist()) == [20, 20, 21, 21, 21] and "longitude" in said
     for west in range(1, 5):
         assert longitude[folds == west].max() < longitude[folds == west + 1].min()
@@ -66,11 +67,15 @@ def test_patches_of_one_longitude_stay_together_if_counts_allow(places: ModuleTy
 def test_known_bands_are_folds_and_the_western_one_is_cut_with_equal_classes(places: ModuleType) -> None:
     images = strips(90)
     labels, split = np.arange(180) // 2 % 2, np.repeat((0, 1, 2), (108, 36, 36))
-    folds, said = places.folds_of(archive(images, labels=labels, split_spatial=split))
+    folds, groups, said = places.places_of(archive(images, labels=labels, split_spatial=split))
     assert (folds[split == 1] == 4).all() and (folds[split == 2] == 5).all()
     for fold in (1, 2, 3):
         assert np.bincount(labels[folds == fold]).tolist() == [18, 18]
     assert "no coordinates" in said
+    assert set(groups[split == 1]) == {"fold 4"} and set(groups[split == 2]) == {"fold 5"}
+    western = groups[split == 0]
+    assert all(len({*labels[split == 0][western == name]}) == 1 for name in set(western)), "a group has one class"
+    assert 2 < len(set(western)) < 108
 
 
 def test_adjoining_patches_are_found_and_stay_together(places: ModuleType) -> None:
@@ -83,7 +88,8 @@ def test_adjoining_patches_are_found_and_stay_together(places: ModuleType) -> No
     found = {(int(a), int(b)) for a, b in pairs}
     assert len(found & truth) >= 0.8 * scenes and len(found - truth) <= 0.05 * scenes
     labels = np.zeros(2 * scenes, np.int64)
-    folds = places.kept_together(labels, places.colours_of(images[order]), pairs)
+    groups = places.gathered(labels, places.colours_of(images[order]), pairs)
+    folds = places.cut(labels, groups)
     apart = sum(folds[a] != folds[b] for a, b in found)
     assert apart <= 2, f"{apart} of {len(found)} adjoining pairs are in two folds"
     below = places.fitting_edges(images.transpose(0, 2, 1, 3))
@@ -101,5 +107,5 @@ def test_colours_are_percentiles_of_each_band(places: ModuleType) -> None:
 
 def test_the_same_archive_gives_the_same_folds_without_regard_to_chance(places: ModuleType) -> None:
     data = archive(strips(20), labels=np.zeros(40, np.int64), split_spatial=np.zeros(40, np.int64))
-    first, again = (places.folds_of(data)[0] for _ in range(2))
+    first, again = (places.places_of(data).folds for _ in range(2))
     assert (first == again).all() and sorted(np.bincount(first)[1:].tolist()) == [13, 13, 14]
