@@ -8,7 +8,7 @@ FOLDER holds `eurosat_rgb_64_jpeg.npz` and `eurosat_rgb_32_small.npz`. Networks 
 patches of the small set, searches use every second one. Accuracy is measured on the 5,400 patches of the validation
 places, which are apart by longitude; the test places are not read. `--ground world` takes the made world instead
 (FOLDER is made if it is missing): 6 cities to search and train, 3 others to measure, and groups for `search.halves`.
-EuroSAT has no groups, but `scripts/eurosat_folder.py` guesses what is of one place; `--places DATA/places.csv` reads it.
+EuroSAT has no groups, but `scripts/eurosat_folder.py` guesses which patches are of one place: `--places places.csv`.
 Not So2Sat: nothing here can be compared with the paper's accuracies.
 
 The setting `small` is the recipe `quick` made small: 8 channels, 16 px, one cell a block (S+C), 8 epochs of 31 steps of
