@@ -100,6 +100,14 @@ def test_no_network_is_measured_on_places_that_trained_it(setting: Setting) -> N
     assert np.array_equal(np.sort(np.concatenate(held)), setting.data.parts["train"])
 
 
+def test_searches_cut_whole_groups_if_asked(setting: Setting) -> None:
+    groups = setting.data.groups
+    assert groups is not None
+    config = replace(setting.config, search=replace(setting.config.search, halves="groups"))
+    weights, alpha = replace(setting, config=config).search_data(0).halves
+    assert len(weights) and len(alpha) and not set(groups[weights]) & set(groups[alpha])
+
+
 def test_what_a_find_leaves_behind(setting: Setting, whole: tuple[Path, Found, Counting, list[int]]) -> None:
     folder, found, _, _ = whole
     pool = read_rows(folder / "find" / "candidates.jsonl", "")

@@ -12,7 +12,7 @@ import torch
 from compactnas.config import RunConfig, TrainConfig
 from compactnas.cost.constraints import Budget, budgets_of, require_possible
 from compactnas.cost.table import CostTable
-from compactnas.data import Dataset, halves, measure_normalization
+from compactnas.data import Dataset, cut_halves, measure_normalization
 from compactnas.data.batches import drawing
 from compactnas.data.device_cache import on_device
 from compactnas.data.streams import Stream
@@ -172,8 +172,8 @@ class Setting:
     def search_data(self, fold: int) -> SearchData:
         """Make the data of a search that holds out a fold."""
         data = self._placed[fold]
-        train = data.parts["train"]
-        return SearchData(data.source, halves(train, self.config.seed), measure_normalization(data.source, train))
+        parts = cut_halves(data, self.config.search.halves, self.config.seed)
+        return SearchData(data.source, parts, measure_normalization(data.source, data.parts["train"]))
 
     def sizes(self) -> Sizes:
         """Count what the time depends on."""
