@@ -102,3 +102,16 @@ def test_a_study_takes_text(tmp_path: Path) -> None:
     (table,) = cn.study_tables(study, root)
     assert table.columns == ("ResNet-8",)
     assert len(cn.study_view(study, root).trainings) == 1
+
+
+def test_every_file_of_a_config_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = cn.DataConfig(path="a.tif", labels="b.geojson", mask="m.tif,n.tif", split_csv="s.csv")
+    search = cn.SearchConfig(max_latency_ms=1.0, latency_table="t.json")
+    train = cn.TrainConfig(teachers=("one", "two"), start_from="three")
+    whole = cn.RunConfig(data=data, search=search, train=train).with_whole_paths()
+    assert whole.data.mask == f"{tmp_path / 'm.tif'},{tmp_path / 'n.tif'}"
+    relative = ("a.tif", "b.geojson", "s.csv", "t.json", "one", "two", "three")
+    paths = whole.data.path, whole.data.labels, whole.data.split_csv, whole.search.latency_table, *whole.train.teachers
+    assert [*paths, whole.train.start_from] == [str(tmp_path / name) for name in relative]
+    assert cn.RunConfig().with_whole_paths() == cn.RunConfig()

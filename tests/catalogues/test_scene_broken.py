@@ -96,7 +96,7 @@ def test_an_empty_search_says_what_would_widen_it(
     assert "longitude comes first" in said
     said = refused(capsys, words(catalogue, out, "--max-cloud", "10"))
     assert "none of 2 items around" in said and "2 cloud cover above 10 %" in said and "raise --max-cloud" in said
-    said = refused(capsys, words(catalogue, out, "--without", ",".join(item["id"] for item in catalogue.items)))
+    said = refused(capsys, words(catalogue, out, "--without", " , ".join(item["id"] for item in catalogue.items)))
     assert "2 named with --without" in said
     said = refused(capsys, words(catalogue, out, "--collection", "sentinel-2-l1c"))
     assert "has no item" in said and "--collection" in said
@@ -173,3 +173,10 @@ def test_a_scene_that_is_all_clouds_is_one_line(
     said = refused(capsys, words(catalogue, tmp_path / "a.tif", "--cloud-classes", "4,9"))
     assert "no pixel has a clear observation on any of 2 days; raise --max-cloud" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_item_to_leave_out_that_is_not_found_is_told(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(catalogue, tmp_path / "a.tif", "--without", "S2B_misspelt")) == 0
+    assert "--without: the search found no item S2B_misspelt" in capsys.readouterr().err

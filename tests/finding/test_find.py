@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -296,3 +297,26 @@ def test_wrong_options() -> None:
     for options, said in (({"hours": 0.0}, "hours: 0 is"), ({"random_share": 0.0}, "random_share: 0 is")):
         with pytest.raises(UserError, match=said):
             FindConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("ranking.jsonl", '{"fold": 0}\n', "not the ranking of a find"),
+        ("halving/rungs.jsonl", '{"rung": "first"}\n', "not the rungs of a find"),
+        ("halving/ensemble.json", "[]", "not the ensemble of a find"),
+        ("seconds.json", "[]", "not the seconds of a find"),
+    ],
+)
+def test_a_damaged_table_is_one_line(
+    setting: Setting,
+    whole: tuple[Path, Found, Counting, list[int]],
+    tmp_path: Path,
+    name: str,
+    content: str,
+    said: str,
+) -> None:
+    shutil.copytree(whole[0], tmp_path / "found")
+    (tmp_path / "found" / "find" / name).write_text(content)
+    with pytest.raises(UserError, match=rf"{name}: {said} .*; remove"):
+        run_find(setting, TIMED, tmp_path / "found", resume=True)

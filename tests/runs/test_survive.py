@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from support.forking import Forked, finish
 from support.killing import SAME, command
 from support.tiny import Killed, tiny_config, write_patches
@@ -26,6 +27,7 @@ from compactnas.io.temporary import temporary_name
 from compactnas.pipeline.running import run, search_stage, train_stage
 from compactnas.runs.checkpoints import PATTERN, Checkpoints
 from compactnas.training import resumable_loop
+from compactnas.training.resumable_loop import ResumableLoop, StepResult
 from compactnas.training.runtime import Silent
 
 EACH_STEP = 1e-9
@@ -366,3 +368,31 @@ def test_a_run_whose_folder_is_moved_writes_nothing_into_the_next_one(patches: P
     folder.rename(other)
     assert {file: file.read_bytes() for file in other.rglob("*") if file.is_file()} == before
     search_stage(config, tmp_path / "moved", resume=True)
+
+
+def test_a_loss_that_is_read_late_names_the_steps_that_it_may_come_from(tmp_path: Path) -> None:
+    class Late:
+        """Trainer as on a GPU: its losses are read by the loop, and the one of step 60 is no number."""
+
+        def run_epoch(self, epoch: int, first_step: int = 0, rate_factor: float = 1.0) -> Any:
+            for step in range(120):
+                yield StepResult(((1, {"loss": torch.tensor(float("nan") if step == 59 else 1.0)}),), {})
+
+        def data_rows(self, epoch: int, step: int) -> Any:
+            raise AssertionError("no batch can be named")
+
+        def epoch_row(self, epoch: int) -> Any:
+            raise AssertionError("the epoch does not end")
+
+        def finished(self, rows: Any) -> bool:
+            return False
+
+        def state(self) -> dict[str, Any]:
+            return {}
+
+        def restore(self, state: dict[str, Any]) -> None:
+            raise AssertionError("nothing is resumed")
+
+    loop = ResumableLoop(cast(Any, Late()), Silent(), tmp_path, "train", epochs=1, steps=120)
+    with pytest.raises(UserError, match="not finite at epoch 1, one of steps 51 to 100; there is no checkpoint yet"):
+        loop.run(resume=False)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.tiny import BANDS, CLASSES, SIDE, Killed, Killer, tiny_config, write_patches
 
 from compactnas.cli import main
+from compactnas.config import RunConfig
 from compactnas.cost.counter import genotype_cost
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row
 from compactnas.pipeline.running import search_stage
 from compactnas.selection.config import FrontConfig
 from compactnas.selection.front import front_stage, marked
+from compactnas.selection.picture import draw_front
 from compactnas.space.genotype import Genotype
 
 SIZES = {"bands": BANDS, "classes": CLASSES, "patch_px": SIDE}
@@ -31,7 +34,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [where / "seed0", where / "seed1"]
 
 
-def config_of(searched: list[Path]) -> object:
+def config_of(searched: list[Path]) -> RunConfig:
     return tiny_config(searched[0].parent / "patches.npz", space={"blocks": 1})
 
 
@@ -115,3 +118,20 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and message in said[0]
     assert not (tmp_path / "front").exists()
+
+
+def test_a_front_without_a_validation_part_can_be_retrained_and_drawn(searched: list[Path], tmp_path: Path) -> None:
+    whole = config_of(searched)
+    config = replace(whole, data=replace(whole.data, split="random"))
+    search_stage(config, tmp_path / "search")
+    choice = FrontConfig(least=70e3, most=110e3, points=2, samples=0, holdout="random", retrain=True)
+    rows = front_stage(config, choice, [tmp_path / "search"], tmp_path / "front")
+    assert all("validation_oa" not in row and 0 <= row["test_oa"] <= 1 for row in rows)
+    assert draw_front(rows, tmp_path / "front.png").stat().st_size
+
+
+def test_a_front_of_a_few_steps_has_accuracies(searched: list[Path], tmp_path: Path) -> None:
+    whole = config_of(searched)
+    config = replace(whole, train=replace(whole.train, max_steps=1))
+    choice = FrontConfig(least=70e3, most=110e3, points=2, samples=0, retrain=True)
+    assert all(0 <= row["validation_oa"] <= 1 for row in front_stage(config, choice, searched[:1], tmp_path / "front"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from support.study_files import write_study
+from support.study_files import SMALL, write_study
 from support.tiny import BANDS, CLASSES, SIDE, Killed
 
 from compactnas.cli import main
@@ -506,3 +506,30 @@ def test_a_step_is_measured(whole: tuple[StudyConfig, Path]) -> None:
     for shape in (search, Shape(RunConfig(train=whole[0].train, machine=config), spec, BANDS, CLASSES, SIDE)):
         step = measure_step(shape)
         assert 0 < step.seconds < 60 and 0 < step.memory_gib < 16
+
+
+def test_the_control_is_judged_on_the_halves_of_the_searches(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path, search=SMALL["search"] | {"halves": "groups"}))
+    assert {job.config.search.halves for job in expand(study) if job.kind in ("search", "random_search")} == {"groups"}
+
+
+def test_a_plan_needs_no_probabilities_of_teachers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Shape] = []
+
+    def steps(shapes: list[Shape]) -> list[Step]:
+        seen.extend(shapes)
+        return [STEP] * len(shapes)
+
+    monkeypatch.setattr("compactnas.studies.planning.measure_steps", steps)
+    study = read_study(write_study(tmp_path, train=SMALL["train"] | {"teachers": [str(tmp_path / "taught")]}))
+    plan(study, tmp_path / "study")
+    assert seen and not any(shape.config.train.teachers for shape in seen)
+
+
+def test_searches_that_never_saw_their_second_half_are_not_compared(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path, methods=["S"], search=SMALL["search"] | {"warmup": 1, "max_steps": 1}))
+    searches = [job for job in expand(study) if job.kind == "search"]
+    for job in searches:
+        run_job(job, tmp_path / "study", Silent(), open_dataset(job.config.data))
+    with pytest.raises(UserError, match=r"no accuracy on D_V in its last epoch.*search\.warmup"):
+        chosen(tuple(searches), tmp_path / "study")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from support.tiny import Killed, Killer, tiny_config, write_patches
 from torch import nn
 
 from compactnas.config import TrainConfig
+from compactnas.data import open_dataset
+from compactnas.data.batches import Batches
+from compactnas.distributed.process_group import SINGLE_PROCESS
+from compactnas.distributed.sync_layers import GlobalBatchNorm
 from compactnas.errors import UserError
 from compactnas.io.jsonl import read_rows
 from compactnas.pipeline.running import train_stage
 from compactnas.runs.folder import load
 from compactnas.training.dense_average import DenseAverage
+from compactnas.training.norm_statistics import recalibrate
 
 EPOCHS, STEPS = 8, 3
 
@@ -104,3 +111,18 @@ def test_the_average_is_not_the_last_network(tmp_path: Path) -> None:
 def test_wrong_options_are_refused(options: dict[str, float], said: str) -> None:
     with pytest.raises(UserError, match=said):
         TrainConfig(**options)  # type: ignore[arg-type]
+
+
+def test_statistics_are_computed_again_in_a_layer_of_several_processes_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = open_dataset(tiny_config(write_patches(tmp_path / "patches.npz")).data).source
+    batches = Batches(source, np.arange(48), 16, seed=0, stream=0)
+    layers = nn.Conv2d(source.batch(np.arange(1))[0].shape[1], 4, 3), nn.BatchNorm2d(4)
+    nn.init.constant_(layers[1].running_mean, 9.0)  # of other weights
+    plain = nn.Sequential(*layers)
+    spread = nn.Sequential(layers[0], GlobalBatchNorm(copy.deepcopy(layers[1]), SINGLE_PROCESS))
+    for network in (plain, spread):
+        recalibrate(network, batches, 3, torch.device("cpu"), torch.contiguous_format)
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(spread[1], name), getattr(plain[1], name), rtol=1e-5, atol=1e-6)
+    assert spread[1].momentum == plain[1].momentum == 0.1

@@ -62,11 +62,18 @@ class RunConfig:
             )
 
     def with_whole_paths(self) -> RunConfig:
-        """Make the paths of data, teachers and starting weights independent of the current folder."""
-        data, train = self.data, self.train
+        """Make the paths of all files that the config names independent of the current folder."""
+        data, train, search = self.data, self.train, self.search
         return replace(
             self,
-            data=replace(data, path=_whole(data.path), labels=_whole(data.labels), split_csv=_whole(data.split_csv)),
+            data=replace(
+                data,
+                path=_whole(data.path),
+                labels=_whole(data.labels),
+                mask=",".join(map(_whole, data.mask.split(","))),
+                split_csv=_whole(data.split_csv),
+            ),
+            search=replace(search, latency_table=_whole(search.latency_table)),
             train=replace(train, teachers=tuple(map(_whole, train.teachers)), start_from=_whole(train.start_from)),
         )
 

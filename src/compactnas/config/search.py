@@ -75,8 +75,8 @@ class SearchConfig:
         initial_depth: Number of cells in each block without setting D, and the initial depth with it.
         depth_logit: Difference between the logit of the initial depth and the others at the start.
         augment: Augmentation of training patches: `dihedral` rotates and flips them.
-        candidates: Number of networks that `uniform` and `evolution` measure on all of D_V with the trained supernet.
-            `effects` does the same work on more networks, one batch each.
+        candidates: Number of networks that `uniform` and `evolution` measure with the trained supernet, on all whole
+            batches of D_V. `effects` does the same work on more networks, one batch each.
         stop_after: Number of epochs without a change of the genotype that count as convergence; 0 runs all epochs.
         max_steps: Largest number of steps, to try a setting; 0 sets none.
         on_divergence: Reaction to a loss that is not finite: `stop`, or `lower` to halve the learning rate and continue

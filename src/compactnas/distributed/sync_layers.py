@@ -40,12 +40,19 @@ class GlobalBatchNorm(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm2d, processes: ProcessGroup) -> None:
         super().__init__()
-        assert norm.momentum is not None
-        self.processes, self.eps, self.momentum = processes, norm.eps, norm.momentum
+        self.processes, self.eps = processes, norm.eps
+        self.momentum: float | None = norm.momentum
         self.register_parameter("weight", norm.weight)
         self.register_parameter("bias", norm.bias)
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, getattr(norm, name))
+
+    def reset_running_stats(self) -> None:
+        """Forget all batches; without a momentum, the statistics are then the plain mean over the next ones."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
 
     def forward(self, x: Map) -> Map:
         return self.scaled(x, self.weight, self.bias)
@@ -57,9 +64,10 @@ class GlobalBatchNorm(nn.Module):
         y, mean, variance, total = _normalise(x, weight, bias, self.eps, self.processes)
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
                 self.num_batches_tracked.add_(1)
+                share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, share)
+                self.running_var.lerp_(variance * (total / (total - 1)), share)
         return y
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from compactnas.errors import UserError
 from compactnas.finding.plan import Plan
 from compactnas.finding.pool import AGAIN, RANDOM
 from compactnas.finding.setting import Setting
@@ -41,7 +43,10 @@ def rank(
         Mean accuracy of each candidate over the folds.
     """
     rows = read_rows(file, AGAIN) if file.exists() else []
-    done = {(int(row["fold"]), int(row["candidate"])) for row in rows}
+    try:
+        done = {(int(row["fold"]), int(row["candidate"])) for row in rows if math.isfinite(row["accuracy"])}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: not the ranking of a find ({error}); {AGAIN}") from None
     listener.start("ranking by the supernets", 1, len(searches) * len(candidates) - len(done), 0)
     try:
         for fold, search in enumerate(searches):

@@ -127,5 +127,8 @@ def _timed(own: Path, stage: str) -> Iterator[None]:
     began, file = time.perf_counter(), own / "seconds.json"
     yield
     before = read_json(file, "remove it") if file.exists() else {}
-    known = float(before.get(stage, 0.0)) if isinstance(before, dict) else 0.0
-    write_json(file, {**before, stage: round(known + time.perf_counter() - began, 3)})
+    try:
+        known = {str(name): float(seconds) for name, seconds in before.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: not the seconds of a find ({error}); remove it") from None
+    write_json(file, known | {stage: round(known.get(stage, 0.0) + time.perf_counter() - began, 3)})

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from compactnas.data import Indices
+from compactnas.errors import UserError
 from compactnas.evaluation.evaluate import predict_best, probabilities
 from compactnas.finding.plan import ETA, Plan
 from compactnas.finding.pool import AGAIN
@@ -59,8 +59,7 @@ def run_rungs(
         A row for each training of a rung, with the counts of each group.
     """
     file = folder / "rungs.jsonl"
-    before = read_rows(file, AGAIN) if file.exists() else []
-    table = RungTable(file, {(int(row["rung"]), int(row["candidate"]), int(row["fold"])): row for row in before})
+    table = RungTable(file, _read(file))
     alive, control, rungs = list(entrants), next(iter(entrants)), len(plan.rungs)
     with crew(setting, _train, listener) as trainers:
         for rung, epochs in enumerate(plan.rungs):
@@ -157,6 +156,15 @@ def _by_group(setting: Setting, rows: Indices, predicted: np.ndarray) -> dict[st
     return {str(name): [int(n), int(k)] for name, n, k in zip(names, patches, hits, strict=True)}
 
 
+def _read(file: Path) -> dict[Key, Row]:
+    """Read the trainings that are done."""
+    rows = read_rows(file, AGAIN) if file.exists() else []
+    try:
+        return {(int(row["rung"]), int(row["candidate"]), int(row["fold"])): row for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: not the rungs of a find ({error}); {AGAIN}") from None
+
+
 def rights_of(rows: Sequence[Row], rung: int, candidate: int, key: str = "groups") -> dict[str, tuple[int, int]]:
     """Join the counts of a candidate over all folds of a rung."""
     return {
@@ -171,8 +179,11 @@ def ensemble_rights(setting: Setting, plan: Plan, finalists: Sequence[int], fold
     """Measure the ensemble of the finalists on each fold, with the networks that were trained without it."""
     file = folder / "ensemble.json"
     if file.exists():
-        raw: dict[str, Any] = read_json(file, AGAIN)
-        return {name: (int(n), int(k)) for name, (n, k) in raw.items()}
+        raw = read_json(file, AGAIN)
+        try:
+            return {str(name): (int(n), int(k)) for name, (n, k) in raw.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(f"{file}: not the ensemble of a find ({error}); {AGAIN}") from None
     device, found = setting.fabric.device, dict[str, list[int]]()
     for fold in range(plan.folds):
         held_out = setting.held_out(fold)

@@ -237,11 +237,11 @@ class Searcher:
         return self.strategy.conclude(_Concluding(self, folder, listener or Silent(), resume))
 
     def accuracy(self, genotype: Genotype) -> float:
-        """Measure the accuracy of a network on D_V with the weights of the supernet."""
+        """Measure the accuracy of a network on the whole batches of D_V with the weights of the supernet."""
         return self.accuracy_of(certain_sample(self.space, genotype))
 
     def accuracy_of(self, sample: Sample) -> float:
-        """Measure the accuracy of a sample on D_V with the weights of the supernet."""
+        """Measure the accuracy of a sample on the whole batches of D_V with the weights of the supernet."""
         return supernet_accuracy(self.bilevel, self.unaugmented, sample)
 
     @property

@@ -130,8 +130,8 @@ def _trained(folder: Path) -> Row:
     """Read the accuracy of a retrained network on the validation part, which decides the front, and the test part."""
     again = "remove its folder to train it again"
     try:
-        last = read_rows(folder / "train" / "metrics.jsonl", again)[-1]
-        found = {"validation_oa": last["validation_oa"]} if "validation_oa" in last else {}
+        validation = read_rows(folder / "train" / "metrics.jsonl", again)[-1].get("validation_oa")
+        found = {} if validation is None else {"validation_oa": validation}
         return found | {"test_oa": read_json(folder / "evaluation.json", again)["measures"]["oa"]}
     except (ValueError, KeyError, TypeError, IndexError) as error:
         if isinstance(error, UserError):

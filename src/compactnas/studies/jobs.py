@@ -144,7 +144,8 @@ def _search(study: StudyConfig, method: str, seed: int, where: str) -> StudyJob:
 
 def _random_search(study: StudyConfig, name: str, like: str, where: str, needs: tuple[StudyJob, ...]) -> StudyJob:
     data, short = study.data_of(where), replace(study.train, epochs=study.random_epochs, validate_every=0)
-    config = RunConfig(data, study.space_of(like), SearchConfig(search_depth=False), short, study.machine, 0)
+    search = SearchConfig(search_depth=False, halves=study.search_of(like).halves)
+    config = RunConfig(data, study.space_of(like), search, short, study.machine, 0)
     return StudyJob("random_search", name, where if study.folds else "", config, needs)
 
 

@@ -112,7 +112,7 @@ def _data(config: DataConfig) -> _Data:
 def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
     """Find what determines the time of a job's step; jobs with the same shape are measured once."""
     sizes = len(facts.bands), len(facts.classes), facts.patch_px
-    config = replace(job.config, data=DataConfig(), seed=0)
+    config = replace(job.config, data=DataConfig(), seed=0, train=replace(job.config.train, teachers=()))
     if job.kind == "search":
         # The complexity loss multiplies small matrices, so a step takes as long with it as without it.
         return Shape(replace(config, search=replace(config.search, complexity=True)), None, *sizes)
@@ -120,7 +120,7 @@ def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
         spec = _spec(job, sizes)
     else:
         spec = typical_network(study.space, study.search.initial_depth, sizes)
-        config = replace(config, space=study.space, train=study.train)
+        config = replace(config, space=study.space, train=replace(study.train, teachers=()))
     return Shape(config, spec, *sizes)
 
 

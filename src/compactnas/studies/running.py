@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from compactnas.data import Dataset, open_dataset
+from compactnas.data import Dataset, cut_halves, open_dataset
 from compactnas.errors import UserError
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.baselines import BASELINES
@@ -75,11 +75,15 @@ def run_job(job: StudyJob, root: Path, listener: Listener, data: Dataset, *, ten
 
 def _spent(job: StudyJob, root: Path, data: Dataset) -> float:
     """Sum the work of the searches that a random search is compared with."""
-    facts, half = data.source.facts, len(data.parts["train"]) // 2
+    facts = data.source.facts
     sizes = Sizes(len(facts.bands), len(facts.classes), facts.patch_px)
-    return sum(
-        search_work(_metrics(need, root), need.config.search, need.config.space, sizes, half) for need in job.needs
-    )
+
+    def spent(need: StudyJob) -> float:
+        config = need.config
+        half = min(map(len, cut_halves(data, config.search.halves, config.seed)))
+        return search_work(_metrics(need, root), config.search, config.space, sizes, half)
+
+    return sum(map(spent, job.needs))
 
 
 def chosen(searches: tuple[StudyJob, ...], root: Path) -> Path:
@@ -91,7 +95,17 @@ def chosen(searches: tuple[StudyJob, ...], root: Path) -> Path:
 
     if len(searches) == 1:
         return searches[0].folder(root)
-    return max(searches, key=lambda job: float(_metrics(job, root)[-1].get("accuracy_alpha", 0.0))).folder(root)
+
+    def accuracy(job: StudyJob) -> float:
+        last = _metrics(job, root)[-1]
+        if "accuracy_alpha" not in last:
+            raise UserError(
+                f"{job.folder(root)}: the search has no accuracy on D_V in its last epoch, which chooses the best one; "
+                "give search.epochs above search.warmup, and leave out search.max_steps"
+            )
+        return float(last["accuracy_alpha"])
+
+    return max(searches, key=accuracy).folder(root)
 
 
 def _metrics(search: StudyJob, root: Path) -> list[Row]:

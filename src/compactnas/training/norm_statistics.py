@@ -9,6 +9,7 @@ from torch import nn
 
 from compactnas.data.batches import Batches
 from compactnas.data.prefetch import prefetched
+from compactnas.distributed.sync_layers import GlobalBatchNorm
 
 CALIBRATION = 2048
 """Default number of patches that recalibrate a network."""
@@ -27,7 +28,7 @@ def recalibrate(
         device: Device of the network.
         memory: Memory format of activations.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d | GlobalBatchNorm)]
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -17,14 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compactnas.distributed.process_group import ProcessGroup
+from compactnas.training.divergence import DivergedError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricOptimizer
-
-
-class DivergedError(ArithmeticError):
-    """A loss is not finite. On the CPU it is raised before the step; on a GPU a few steps may follow first."""
 
 
 def process_group_of(fabric: Fabric) -> ProcessGroup:

@@ -21,7 +21,7 @@ from compactnas.io.durations import duration
 from compactnas.io.jsonl import Row, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy, Checkpoints
-from compactnas.training.optim import DivergedError
+from compactnas.training.divergence import DivergedError
 from compactnas.training.runtime import Listener, Means, peak_memory_gib
 
 CHECK_EVERY_STEPS = 50
@@ -79,12 +79,14 @@ class LoopState:
     Attributes:
         rows: Metrics of each finished epoch.
         step: Number of finished steps in the current epoch.
+        checked: Number of these whose losses are known to be finite.
         means: Means over these steps.
         rate_factor: Factor of the learning rate; below 1 after a divergence.
     """
 
     rows: list[Row] = field(default_factory=list)
     step: int = 0
+    checked: int = 0
     means: Means = field(default_factory=Means)
     rate_factor: float = 1.0
 
@@ -183,7 +185,7 @@ class ResumableLoop:
             self.listener.warn(self._estimate())
             self._write_metrics()
             return False
-        state.step, state.means = 0, Means()
+        state.step, state.checked, state.means = 0, 0, Means()
         self._save()
         self.listener.epoch(state.rows[-1])
         if message := self._stop_message():
@@ -257,7 +259,7 @@ class ResumableLoop:
         if saved is None:
             return
         factor = min(saved["factor"], self.state.rate_factor)
-        self.state = LoopState(saved["rows"], saved["step"], Means.of(saved["means"]), factor)
+        self.state = LoopState(saved["rows"], saved["step"], saved["step"], Means.of(saved["means"]), factor)
         torch.set_rng_state(saved["rng"])
         if saved["cuda_rng"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda_rng"])
@@ -266,22 +268,21 @@ class ResumableLoop:
 
     def _require_finite(self) -> None:
         """Raise `DivergedError` if a mean of the current epoch is not finite."""
-        if not self.state.means.finite():
-            raise DivergedError("a loss")
+        state = self.state
+        if not state.means.finite():
+            raise DivergedError("a loss", (state.checked + 1, state.step))
+        state.checked = state.step
 
     def _recover(self, error: DivergedError) -> None:
         """After a divergence, lower the learning rate and restore the last checkpoint, or raise a `UserError`."""
         state = self.state
-        rows = [int(row) for row in self.trainer.data_rows(state.epoch, min(state.step, self.steps - 1))]
-        what = (
-            f"{self.name}: {error} is not finite at epoch {state.epoch + 1}, step {state.step + 1}, whose batch "
-            f"holds rows {', '.join(map(str, rows[:8]))}{', ...' if len(rows) > 8 else ''} of the data"
-        )
+        where = error.where(state.step + 1, lambda step: self.trainer.data_rows(state.epoch, step - 1).tolist())
+        what = f"{self.name}: {error} is not finite at epoch {state.epoch + 1}, {where}"
         files = self.checkpoints.files()
         last = f"the last good state is kept ({files[0].name})" if files else "there is no checkpoint yet"
         if self.on_divergence == "stop" or not files or self.cuts >= MOST_CUTS:
             raise UserError(
-                f"{what}; {last}; check these patches, lower the learning rate, or set on_divergence: lower"
+                f"{what}; {last}; check the patches, lower the learning rate, or set on_divergence: lower"
             ) from None
         self.cuts += 1
         state.rate_factor *= RATE_CUT

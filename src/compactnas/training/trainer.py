@@ -196,7 +196,7 @@ class Training:
 
     def _validate(self, epoch: int) -> float | None:
         every = self.config.validate_every
-        last = epoch + 1 == self.config.epochs
+        last = epoch + 1 == self.config.epochs or self.config.max_steps  # these may end in any epoch
         if not len(self.validation) or not (last or (every and (epoch + 1) % every == 0)):
             return None
         measures, _ = measure(

@@ -24,7 +24,7 @@ class UniformPaths(Strategy):
 
     @classmethod
     def measured_batches(cls, candidates: int, batches: int) -> int:
-        """Each candidate is measured on all of D_V, or costs as much."""
+        """Each candidate is measured on all whole batches of D_V, or costs as much."""
         return candidates * batches
 
     def draw(self, architecture: Architecture, tau: float, generator: torch.Generator, *, gradient: bool) -> Draw:
