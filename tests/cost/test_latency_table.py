@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from compactnas.cost.constraints import Budget
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
-from compactnas.exporting.latency import Call, OperationChain, connected_genotypes, make_call, measure_latency, timed
+from compactnas.exporting.latency import Call, OperationChain, make_call, measure_latency, timed
 from compactnas.exporting.latency_fit import fit
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
+from compactnas.search.random_genotype import random_connected
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
@@ -176,7 +177,7 @@ def test_a_table_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     space = replace(SPACE, blocks=1, operations=("none", "skip_connect", "sep_conv_3x3"))
     price = {"skip_connect": 1e-6, "sep_conv_3x3": 1e-5}
     generator = torch.Generator().manual_seed(0)
-    genotypes = connected_genotypes(space, generator, 12)
+    genotypes = [random_connected(space, generator) for _ in range(12)]
     whole = [
         1e-4 + 0.8 * genotype.depths[0] * sum(price[name] for edges in genotype.nodes for name, _ in edges)
         for genotype in genotypes

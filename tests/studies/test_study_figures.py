@@ -21,7 +21,8 @@ from compactnas.reporting.figures.bars import Bar, Part, bars
 from compactnas.reporting.figures.scatter import Dot, Size, plane
 from compactnas.reporting.study.compare import chosen_method, comparisons
 from compactnas.reporting.study.figures import built_natural, cells_by_method, summed_confusion
-from compactnas.reporting.study.seeds import EXACT_UP_TO, SeedStats, least_p, paired, pareto_front, standings
+from compactnas.reporting.study.seeds import EXACT_UP_TO, SeedStats, least_p, paired, standings
+from compactnas.selection.pareto_front import pareto_front
 from compactnas.studies import StudyConfig, expand
 from compactnas.studies.reading import study_view
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from compactnas.config.reading import CLOUD_CLASSES, cloud_numbers
 from compactnas.errors import UserError
 
 Composite = Literal["median", "mean"]
@@ -41,7 +42,7 @@ class SceneConfig:
     max_dates: int = 24
     pixel_m: float | None = None
     composite: Composite = "median"
-    cloud_classes: str = "0,1,3,8,9,10,11"
+    cloud_classes: str = CLOUD_CLASSES
     without: str = ""
 
     def __post_init__(self) -> None:
@@ -54,10 +55,7 @@ class SceneConfig:
             raise UserError(f"--max-dates: {self.max_dates} is not between 1 and 366")
         if self.pixel_m is not None and not (math.isfinite(self.pixel_m) and self.pixel_m >= 1):
             raise UserError(f"--pixel-m: {self.pixel_m:g} is less than 1 m; Sentinel-2 has pixels of 10 m")
-        if self.cloud_classes != "-" and not all(number.isdigit() for number in self.cloud_classes.split(",")):
-            raise UserError(
-                f"--cloud-classes: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
-            )
+        _ = self.clouds
         if not all(self.band_names):
             raise UserError(f"--bands: {self.bands!r} has an empty name; write B02,B03,B04")
 
@@ -81,7 +79,7 @@ class SceneConfig:
     @property
     def clouds(self) -> tuple[int, ...] | None:
         """Numbers of `cloud_classes`; None if clouds are kept."""
-        return None if self.cloud_classes == "-" else tuple(map(int, self.cloud_classes.split(",")))
+        return cloud_numbers(self.cloud_classes, "--cloud-classes") or None
 
 
 def _day(text: str, *, end: bool) -> date:

@@ -18,6 +18,22 @@ CLOUD_CLASSES = "0,1,3,8,9,10,11"
 """Classes of SCL without a clear view: no data, saturated, cloud shadow, clouds, cirrus, snow."""
 
 
+def cloud_numbers(text: str, key: str) -> tuple[int, ...]:
+    """Read a list of classes of SCL, such as `CLOUD_CLASSES`; empty for `-`.
+
+    Args:
+        text: List as it was typed.
+        key: Name of the option, for messages.
+
+    Raises:
+        UserError: It is no list of numbers.
+    """
+    words = [] if text == NONE else text.split(",")
+    if not all(word.isdigit() for word in words):
+        raise UserError(f"{key}: {text!r} is no list of numbers; write 3,8,9, or - for none")
+    return tuple(map(int, words))
+
+
 @dataclass(frozen=True)
 class Reading:
     """Options for reading scenes.
@@ -56,10 +72,7 @@ class Reading:
             raise UserError(f"{self.key('offset')}: {self.offset:g} is not a finite number; give one, such as -1000")
         if self.pixel_m is not None and not (math.isfinite(self.pixel_m) and self.pixel_m > 0):
             raise UserError(f"{self.key('pixel_m')}: {self.pixel_m:g} is not above 0")
-        if not all(number.isdigit() for number in self._classes):
-            raise UserError(
-                f"{self.key('cloud_classes')}: {self.cloud_classes!r} is no list of numbers; write 3,8,9, or - for none"
-            )
+        _ = self.clouds
         try:
             _ = self.fills
         except ValueError:
@@ -74,10 +87,6 @@ class Reading:
         return f"data.{'scene_bands' if option == 'bands' else option}"
 
     @property
-    def _classes(self) -> list[str]:
-        return [] if self.cloud_classes == NONE else self.cloud_classes.split(",")
-
-    @property
     def side_m(self) -> float:
         """Side of a pixel in metres."""
         return self.pixel_m or PIXEL_M
@@ -85,7 +94,7 @@ class Reading:
     @property
     def clouds(self) -> tuple[int, ...]:
         """Numbers of `cloud_classes`."""
-        return tuple(map(int, self._classes))
+        return cloud_numbers(self.cloud_classes, self.key("cloud_classes"))
 
     @property
     def fills(self) -> tuple[float, ...]:

@@ -32,7 +32,7 @@ from compactnas.nn.network import Network
 from compactnas.nn.norms import final_norm
 from compactnas.nn.operations import build_operation
 from compactnas.nn.state import State
-from compactnas.search.random_genotype import random_genotype
+from compactnas.search.random_genotype import random_connected
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import NONE, OPERATIONS
 from compactnas.space.search_space import Space
@@ -108,7 +108,8 @@ def measure_latency(
         )
     if engine == "onnx":
         require_onnx("onnx", "onnxscript", "onnxruntime")
-    genotypes = connected_genotypes(space, torch.Generator().manual_seed(seed), networks)
+    generator = torch.Generator().manual_seed(seed)
+    genotypes = [random_connected(space, generator) for _ in range(networks)]
     torch.set_num_threads(threads)
     names = [ADDITION, *(name for name in space.operations if name not in (NONE, ADDITION))]
     built = _rows(space, names, patch_px, batch)
@@ -241,16 +242,6 @@ def timed(calls: Sequence[Call], rounds: int, tell: Callable[[int], None]) -> ND
 
 def _nanoseconds(seconds: NDArray[np.float64]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(round(1e9 * float(value)) for value in row) for row in seconds)
-
-
-def connected_genotypes(space: Space, generator: torch.Generator, count: int) -> list[Genotype]:
-    """Draw random networks whose output depends on their input."""
-    found: list[Genotype] = []
-    while len(found) < count:
-        genotype = random_genotype(space, generator)
-        if genotype.is_connected:
-            found.append(genotype)
-    return found
 
 
 def make_call(module: nn.Module, shape: tuple[int, ...], engine: LatencyEngine, threads: int) -> Call:

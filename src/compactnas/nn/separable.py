@@ -25,7 +25,6 @@ IN_CACHE = 4 * 2**20
 
 Map = Float[Tensor, "batch channels height width"]
 Depthwise = Float[Tensor, "channels 1 size size"]
-Pointwise = Float[Tensor, "channels channels 1 1"]
 
 
 class SeparableConv(nn.Module):

@@ -12,10 +12,10 @@ from compactnas.data.batches import drawing
 from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import ProcessGroup
 from compactnas.errors import UserError
-from compactnas.io.atomic import read_json, write_json
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.nn.sample import Sample
+from compactnas.runs.seconds import add_seconds
 from compactnas.search.bilevel import BilevelStep
 from compactnas.search.derivation import Derived, raising
 from compactnas.search.genotype_choices import GenotypeChoices
@@ -141,15 +141,8 @@ def measured_samples(
     finally:
         listener.end()
         if folder is not None and processes.is_rank_zero:
-            _add_seconds(folder, time.monotonic() - began)
+            add_seconds(folder, time.monotonic() - began)
     return found
-
-
-def _add_seconds(folder: Path, seconds: float) -> None:
-    """Add to the seconds that the search took, in a file of its own."""
-    file = folder / "seconds.json"
-    before = float(read_json(file, "remove it")) if file.exists() else 0.0
-    write_json(file, round(before + seconds, 3))
 
 
 class _Measuring:
@@ -226,7 +219,7 @@ class _Measuring:
             return
         write_rows(self._file, self.rows)
         now = time.monotonic()
-        _add_seconds(self.folder, now - self.since)
+        add_seconds(self.folder, now - self.since)
         self.since = now
 
 

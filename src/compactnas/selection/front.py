@@ -26,6 +26,7 @@ from compactnas.runs.folder import run_writer, start
 from compactnas.selection.choice import AGAIN, require_same_choice
 from compactnas.selection.config import FrontConfig, SelectConfig
 from compactnas.selection.holdout import HoldOut
+from compactnas.selection.pareto_front import decides, pareto_front
 from compactnas.selection.rankings import supernet_accuracy
 from compactnas.selection.searches import FinishedSearch, read_searches
 from compactnas.space.genotype import Genotype
@@ -121,7 +122,7 @@ def front_stage(
                 train_stage(config, own, str(own / "genotype.json"), resume=True, listener=listener, data=data)
                 evaluate_stage(own, data=data)
             row |= _trained(own)
-        by = "validation_oa" if len(data.parts["validation"]) else "supernet_oa"
+        by = decides(list(rows[0]))
         write_json(folder / "pareto" / "front.json", marked(rows, by))
         return marked(rows, by)
 
@@ -140,24 +141,14 @@ def _trained(folder: Path) -> Row:
 
 
 def marked(rows: Sequence[Row], by: str) -> list[Row]:
-    """Mark each row that is on the front.
-
-    It is if every other network has more MACs, a lower accuracy, or the same values of both.
+    """Mark each row that is on the front (`front`).
 
     Args:
         rows: Rows with `macs` and the accuracy.
         by: Key of the accuracy.
     """
-
-    def beaten(row: Row) -> bool:
-        return any(
-            other["macs"] <= row["macs"]
-            and other[by] >= row[by]
-            and (other["macs"], other[by]) != (row["macs"], row[by])
-            for other in rows
-        )
-
-    return [dict(row) | {"front": not beaten(row)} for row in rows]
+    front = set(pareto_front([(float(row["macs"]), float(row[by])) for row in rows]))
+    return [dict(row) | {"front": number in front} for number, row in enumerate(rows)]
 
 
 def _within(searches: Sequence[FinishedSearch], budget: Budget, samples: int, seed: int) -> list[Genotype]:

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compactnas.io.jsonl import Row
-
-ACCURACIES = {
-    "test_oa": "retrained, test part",
-    "validation_oa": "retrained, validation part",
-    "supernet_oa": "with the supernet's weights, held-out patches",
-}
+from compactnas.selection.pareto_front import ACCURACIES, decides
 
 
 def draw_front(rows: Sequence[Row], file: Path) -> Path:
@@ -31,7 +26,7 @@ def draw_front(rows: Sequence[Row], file: Path) -> Path:
             label=title,
             alpha=0.9 if place == 0 or "test_oa" not in rows[0] else 0.4,
         )
-    by = "validation_oa" if "validation_oa" in rows[0] else "supernet_oa"
+    by = decides(list(rows[0]))
     front = sorted((row["macs"] / 1e6, 100 * row[by]) for row in rows if row["front"])
     axes.plot([x for x, _ in front], [y for _, y in front], "-", color="0.5", lw=1, zorder=0, label="the front")
     axes.set(xlabel="M MACs", ylabel="OA %")

@@ -32,12 +32,10 @@ class Ranking:
 
     Attributes:
         source: Paper that proposed it.
-        needs: Inputs besides the genotypes.
         score: Function that scores one candidate; None if candidates compete (`compactnas.selection.halving`).
     """
 
     source: str
-    needs: str
     score: Score | None
 
 
@@ -93,12 +91,12 @@ def _proxy(proxy: Callable[[nn.Module, Images, Labels], float], *, normalised: b
 
 
 RANKINGS = {
-    "supernet": Ranking("Bender et al. 2018; Guo et al. 2020", "the searches' checkpoints", supernet_accuracy),
-    "synflow": Ranking("Tanaka et al. 2020; Abdelfattah et al. 2021", "no patches", _proxy(synflow, normalised=False)),
-    "naswot": Ranking("Mellor et al. 2021", "a batch of patches", _proxy(naswot, normalised=True)),
-    "gradnorm": Ranking("Abdelfattah et al. 2021", "a batch of labelled patches", _proxy(gradnorm, normalised=True)),
-    "parameters": Ranking("counted", "nothing", lambda genotype, held_out: float(held_out.cost(genotype).parameters)),
-    "macs": Ranking("counted", "nothing", lambda genotype, held_out: float(held_out.cost(genotype).macs)),
-    "halving": Ranking("Jamieson and Talwalkar 2016", "short trainings", None),
+    "supernet": Ranking("Bender et al. 2018; Guo et al. 2020", supernet_accuracy),
+    "synflow": Ranking("Tanaka et al. 2020; Abdelfattah et al. 2021", _proxy(synflow, normalised=False)),
+    "naswot": Ranking("Mellor et al. 2021", _proxy(naswot, normalised=True)),
+    "gradnorm": Ranking("Abdelfattah et al. 2021", _proxy(gradnorm, normalised=True)),
+    "parameters": Ranking("counted", lambda genotype, held_out: float(held_out.cost(genotype).parameters)),
+    "macs": Ranking("counted", lambda genotype, held_out: float(held_out.cost(genotype).macs)),
+    "halving": Ranking("Jamieson and Talwalkar 2016", None),
 }
 """Name in `--by` -> ranking. `parameters` and `macs` are controls that every other ranking has to beat."""

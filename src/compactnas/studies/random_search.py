@@ -21,11 +21,13 @@ from compactnas.cost.layer_costs import LayerCosts
 from compactnas.cost.table import CostTable, each_operation, measure_bare
 from compactnas.data import Dataset, cut_halves, measure_normalization
 from compactnas.errors import UserError
-from compactnas.io.atomic import read_json, write_bytes, write_json
+from compactnas.io.atomic import write_bytes
 from compactnas.io.jsonl import Row, read_rows, write_rows
 from compactnas.nn.registry import SEARCHED, ModelSpec, build, normalise_of
 from compactnas.runs.checkpoints import remove_checkpoints
 from compactnas.runs.folder import start, write_splits
+from compactnas.runs.seconds import FILE as SECONDS
+from compactnas.runs.seconds import add_seconds, read_seconds
 from compactnas.search.perturbation import measurements
 from compactnas.search.random_genotype import random_like
 from compactnas.search.sampling import DRAWN_WIDTHS
@@ -169,7 +171,9 @@ def random_search_stage(
         )
         own = _candidate(folder, len(rows))
         last = training.run(own, listener, resume=True, name=f"candidate {len(rows) + 1}")[-1]
-        _add_seconds(folder / "search" / "seconds.json", own / "train" / "seconds.json", first=not rows)
+        if not rows:
+            (folder / "search" / SECONDS).unlink(missing_ok=True)
+        add_seconds(folder / "search", read_seconds(own / "train"))
         rows.append(
             {"candidate": len(rows), "macs": macs, "accuracy": last["validation_oa"], "work": price}
             | {"genotype": genotype.to_values()}
@@ -207,8 +211,3 @@ def _draw(config: RunConfig, like: Genotype, sizes: Sizes, rows: Sequence[Row]) 
 
 def _seed(seed: int, candidate: int) -> int:
     return int(np.random.SeedSequence((seed, candidate)).generate_state(1)[0])
-
-
-def _add_seconds(total: Path, part: Path, *, first: bool) -> None:
-    before = 0.0 if first or not total.exists() else float(read_json(total, "remove it"))
-    write_json(total, round(before + float(read_json(part, "remove it")), 3))

@@ -72,7 +72,6 @@ ROOFS = (
     Material.CONCRETE,
     Material.RUST,
 )
-PAVED = (Material.ASPHALT, Material.ROAD, Material.CONCRETE, Material.WHITE, Material.ROCK, Material.COAL)
 GREEN = (Material.BROADLEAF, Material.CONIFER, Material.SHRUB, Material.GRASS, Material.CROP)
 _GREEN_ROWS = np.array(GREEN)
 

@@ -15,6 +15,7 @@ from compactnas.synthetic.plan import SCALE
 
 LOWEST, HIGHEST = 0.0001, 2.8
 """Range of reflectance in So2Sat."""
+_SPREAD = 0.09  # share of a pixel that the optics move to each neighbour
 _COARSE_BANDS = (3, 4, 5, 7, 8, 9)  # B05 B06 B07 B8A B11 B12 are measured at 20 m
 
 
@@ -125,13 +126,13 @@ def to_sensor(surface: Floats, climate: Climate, rng: np.random.Generator) -> Fl
     return np.asarray(digital / np.float32(10000), np.float32)
 
 
-def _blur(image: Floats, weight: float = 0.09) -> Floats:
+def _blur(image: Floats) -> Floats:
     """Blur as the optics do: mix in a little of each neighbour, along rows and columns."""
     for axis in (0, 1):
         pad = [(1, 1) if axis == which else (0, 0) for which in (0, 1)]
         wide = np.pad(image, pad, mode="edge")
         low, high = (wide[:-2], wide[2:]) if axis == 0 else (wide[:, :-2], wide[:, 2:])
-        image = (1 - 2 * weight) * image + weight * (low + high)
+        image = (1 - 2 * _SPREAD) * image + _SPREAD * (low + high)
     return np.asarray(image, np.float32)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from compactnas.adopted.manifest import is_adopted
 from compactnas.adopted.opening import machine_of
-from compactnas.config import DataConfig, MachineConfig
+from compactnas.config import DataConfig
 from compactnas.data import Dataset, Indices, Source, open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.calibration import fit_temperature, reliability_of_logits
@@ -20,27 +20,23 @@ from compactnas.runs.temperature import Temperature, require_one_head
 from compactnas.training.session import Session
 
 
-def calibrate_stage(
-    folder: Path, *, part: str = "validation", config: DataConfig | None = None, machine: MachineConfig | None = None
-) -> Temperature:
-    """Fit the temperature of a run's network on a part that it was not trained on. Writes `temperature.json`.
+def calibrate_stage(folder: Path, *, config: DataConfig | None = None) -> Temperature:
+    """Fit the temperature of a run's network on the validation part. Writes `temperature.json`.
 
     `load` applies it, so exports, maps, predictions and evaluations have it too. The predicted classes stay.
 
     Args:
         folder: Folder of the run.
-        part: Part to fit on.
         config: Data config; by default, that of the run.
-        machine: Machine config; by default, that of the run with one device.
 
     Raises:
-        UserError: The folder holds an adopted network or Sen2LCZ-Net-MF, or the part is empty.
+        UserError: The folder holds an adopted network or Sen2LCZ-Net-MF, or there is no validation part.
     """
     if is_adopted(folder):
         raise UserError(f"{folder}: an adopted network keeps its probabilities; fit a temperature where it was trained")
     network = _network(folder)
     data = data_of(folder, config)
-    return _fit(folder, network, data.source, rows_of(data, part), part, machine)
+    return _fit(folder, network, data.source, rows_of(data, "validation"), "validation")
 
 
 def fit_on(folder: Path, source: Source, rows: Indices, part: str) -> Temperature:
@@ -52,7 +48,7 @@ def fit_on(folder: Path, source: Source, rows: Indices, part: str) -> Temperatur
         rows: Rows to fit on.
         part: Name of these rows, for the record.
     """
-    return _fit(folder, _network(folder), source, rows, part, None)
+    return _fit(folder, _network(folder), source, rows, part)
 
 
 def _network(folder: Path) -> nn.Module:
@@ -62,10 +58,8 @@ def _network(folder: Path) -> nn.Module:
     return network
 
 
-def _fit(
-    folder: Path, network: nn.Module, source: Source, rows: Indices, part: str, machine: MachineConfig | None
-) -> Temperature:
-    spec, machine = ModelSpec.read(folder), machine or machine_of(folder)
+def _fit(folder: Path, network: nn.Module, source: Source, rows: Indices, part: str) -> Temperature:
+    spec, machine = ModelSpec.read(folder), machine_of(folder)
     require_fit(source.facts, spec.bands, spec.classes)
     session = Session(machine, folder)
     logits = logits_of(network.to(session.device), source, rows, session.device, channels_last=machine.channels_last)

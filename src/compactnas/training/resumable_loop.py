@@ -16,11 +16,12 @@ from torch import Tensor
 from compactnas.data import Indices
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from compactnas.errors import UserError
-from compactnas.io.atomic import read_json, write_json
 from compactnas.io.durations import duration
 from compactnas.io.jsonl import Row, write_rows
 from compactnas.io.signals import StoppedError, stop_requests
 from compactnas.runs.checkpoints import EACH_EPOCH, CheckpointPolicy, Checkpoints
+from compactnas.runs.seconds import FILE as SECONDS
+from compactnas.runs.seconds import add_seconds
 from compactnas.training.divergence import DivergedError
 from compactnas.training.runtime import Listener, Means, peak_memory_gib
 
@@ -151,7 +152,7 @@ class ResumableLoop:
             if self.processes.is_rank_zero:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if not self.state.rows and not self.state.step:
-                    (self.folder / "seconds.json").unlink(missing_ok=True)
+                    (self.folder / SECONDS).unlink(missing_ok=True)
             self.processes.require_same("the step to resume from", [self.state.epoch, self.state.step])
             self.listener.start(self.name, self.epochs, self.steps, self.state.epoch)
             try:
@@ -240,10 +241,9 @@ class ResumableLoop:
         self._write_metrics()
 
     def _write_seconds(self) -> None:
-        """Add the wall time since the last checkpoint to a file of its own, so that metrics repeat to the byte."""
-        now, file = time.monotonic(), self.folder / "seconds.json"
-        before = float(read_json(file, "remove it")) if file.exists() else 0.0
-        write_json(file, round(before + now - self.saved_at, 3))
+        """Add the wall time since the last checkpoint."""
+        now = time.monotonic()
+        add_seconds(self.folder, now - self.saved_at)
         self.saved_at = now
 
     def _write_metrics(self) -> None:

@@ -10,16 +10,11 @@ from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.reporting.figures.scatter import HALF, MACS, Dot, plane
 from compactnas.reporting.run.reading import AGAIN, RunFolder
-
-ACCURACIES = {
-    "test_oa": "retrained, test part",
-    "supernet_oa": "weights of the supernet, held-out patches",
-}
-"""Accuracy of a row -> what it is; the first one that all rows have is drawn."""
+from compactnas.selection.pareto_front import ACCURACIES, decides
 
 
 def front_figure(run: RunFolder) -> ET.Element | None:
-    """Draw accuracy against MACs of the networks of `pareto/front.json`; None without that file.
+    """Draw the accuracy that decides the front of `pareto/front.json` against MACs; None without that file.
 
     Raises:
         UserError: The file is damaged.
@@ -29,10 +24,10 @@ def front_figure(run: RunFolder) -> ET.Element | None:
         return None
     rows = read_json(file, AGAIN)
     try:
-        key = next(name for name in ACCURACIES if all(name in row for row in rows))
+        key = decides([name for name in rows[0] if all(name in row for row in rows)])
         dots = [Dot(str(row["name"]), _number(row["macs"]) / 1e6, 100 * _number(row[key]), 0) for row in rows]
         front = sorted((i for i, row in enumerate(rows) if row["front"] is True), key=lambda i: dots[i].x)
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{file}: not a front ({type(error).__name__}: {error}); {AGAIN}") from None
     return plane(dots, f"Front: {ACCURACIES[key]}", MACS, HALF, front)
 

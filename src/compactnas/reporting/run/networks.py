@@ -13,7 +13,8 @@ from compactnas.nn.baselines import BASELINES
 from compactnas.reporting.figures.scatter import HALF, MACS, PARAMETERS, Dot, plane
 from compactnas.reporting.run.reading import RunFolder
 from compactnas.reporting.run.tables import comparable, method_of
-from compactnas.reporting.study.seeds import SeedStats, pareto_front
+from compactnas.reporting.study.seeds import SeedStats
+from compactnas.selection.pareto_front import pareto_front
 
 FREE = ("seed", "machine")
 """Parts of the config in which runs of one network may differ."""

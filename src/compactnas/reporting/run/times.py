@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from compactnas.io.atomic import read_json
 from compactnas.io.durations import duration
 from compactnas.reporting.run.reading import AGAIN, RunFolder
+from compactnas.runs.seconds import FILE
 
 STAGES = {"search": "search", "train": "training"}
-FILE = "seconds.json"
 
 
 def seconds_of(run: RunFolder, stage: str) -> float | None:

@@ -17,8 +17,9 @@ from compactnas.reporting.figures.grids import compact_confusion
 from compactnas.reporting.figures.operations import operation_label
 from compactnas.reporting.figures.scatter import HALF, MACS, PARAMETERS, Dot, plane
 from compactnas.reporting.study.compare import mean_oa
-from compactnas.reporting.study.seeds import SeedStats, pareto_front
+from compactnas.reporting.study.seeds import SeedStats
 from compactnas.reporting.study.view import Method, StudyView, TrainingView, colour_of
+from compactnas.selection.pareto_front import pareto_front
 from compactnas.space.genotype import Genotype
 from compactnas.space.operation_specs import OPERATIONS
 

@@ -60,19 +60,6 @@ def standings(values: Sequence[float]) -> list[int]:
     return [1 + sum(other > value for other in values) for value in values]
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Find the indices of the points (cost, accuracy) on the Pareto front, by rising cost.
-
-    A point is on the front if no other one is at least as good in both values and better in one.
-    """
-
-    def beaten(cost: float, accuracy: float) -> bool:
-        return any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in points)
-
-    front = [index for index, point in enumerate(points) if not beaten(*point)]
-    return sorted(front, key=lambda index: (points[index], index))
-
-
 @dataclass(frozen=True)
 class Paired:
     """Comparison of two methods seed by seed.

@@ -71,11 +71,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Begun:
-    """Message that a job begins on a machine, in the study's folder or in a temporary one."""
+    """Message that a job begins on a machine."""
 
     host: str
     node: str
-    shared: bool
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def do_job(job: StudyJob, order: Order, inputs: list[Any]) -> Iterator[Begun | E
 
     began, host = time.monotonic(), socket.gethostname()
     shared = order.shared()
-    yield Begun(host, ray.get_runtime_context().get_node_id(), shared)
+    yield Begun(host, ray.get_runtime_context().get_node_id())
     with contextlib.ExitStack() as stack:
         if shared:
             root = Path(order.root)
