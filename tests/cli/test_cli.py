@@ -466,6 +466,13 @@ def test_what_stands_on_a_run(finished: Path, tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["macs"] == evaluation["macs"]
 
 
+def test_show_names_a_damaged_file(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "splits.npz").write_bytes(b"PK")
+    assert main(["show", str(tmp_path / "run")]) == 2
+    assert "splits.npz: not the parts of a split" in capsys.readouterr().err
+
+
 def test_show_prints_what_a_run_holds(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(finished)]) == 0
     text = capsys.readouterr().out

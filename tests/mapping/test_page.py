@@ -186,6 +186,7 @@ def test_the_picture_of_a_scene_is_the_mean_of_its_pixels(
         ),
         (("B02", "B03", "B04", "B08"), ("B08",), "true colour (B04, B03, B02)"),
         (("B05", "B06", "B07", "B08"), ("B05", "B06", "B07", "B08"), "B07, B06, B05 as red, green and blue"),
+        (("R", "G", "B"), ("R", "G", "B"), "true colour (R, G, B)"),
         (("B08", "B11"), ("B11", "B08"), "B11 in grey"),
     ],
 )
@@ -197,7 +198,7 @@ def test_the_caption_names_the_bands(names: Any, wanted: Any, caption: str, tmp_
     if "grey" in caption:
         assert (found.pixels[..., 0] == found.pixels[..., 2]).all()
     else:
-        red = pixels[names.index(re.findall(r"\w+\d|red", caption)[0])]
+        red = pixels[names.index(re.findall(r"\w+\d|red|R", caption)[0])]
         assert np.corrcoef(found.pixels[..., 0].ravel(), red.ravel())[0, 1] > 0.99
     several = read_overview((scene, scene), Reading(), wanted, place_of(4, 4))
     assert several.caption == f"scene.tif, the first of 2 scenes: {caption}"

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, UInt8
 from numpy.typing import NDArray
 
 from compactnas.config.reading import Reading
+from compactnas.data.true_colour import TRUE_COLOUR
 from compactnas.errors import UserError
 from compactnas.scenes.bands import sentinel_name
 from compactnas.scenes.reading import open_scene, with_gaps
@@ -21,8 +22,6 @@ LONGEST_PX = 1600
 """Largest length of the picture's longer side; the pixels of larger scenes are averaged."""
 STRIP_PIXELS, STRIP_ROWS = 2**18, 128
 """Number of pixels of the scene that are read at a time, and smallest number of rows, as in the blocks of a map."""
-TRUE_COLOUR, OF_LANDSAT = ("B04", "B03", "B02"), ("SR_B4", "SR_B3", "SR_B2")
-"""Red, green and blue of Sentinel-2 and HLS, and those of Landsat 8 and 9."""
 STRETCH = (2, 98)
 """Percentiles of each band's valid pixels that become black and full colour."""
 NOTHING = 200
@@ -69,7 +68,7 @@ def read_overview(scenes: Sequence[Path], reading: Reading, bands: Sequence[str]
     path = scenes[0]
     reading, _ = with_gaps(path, tuple(bands), reading)
     with ExitStack() as files:
-        wanted = _true_colour(bands) or TRUE_COLOUR
+        wanted = _true_colour(bands) or TRUE_COLOUR[0]
         try:
             scene = files.enter_context(open_scene(path, wanted, reading))
             shown = f"true colour ({', '.join(wanted)})"
@@ -90,7 +89,7 @@ def read_overview(scenes: Sequence[Path], reading: Reading, bands: Sequence[str]
 def _true_colour(bands: Sequence[str]) -> tuple[str, ...]:
     """Names of the red, green and blue band; empty if one is missing."""
     names = {sentinel_name(band): band for band in reversed(bands)}
-    colours = next((colours for colours in (TRUE_COLOUR, OF_LANDSAT) if names.keys() >= set(colours)), ())
+    colours = next((colours for colours in TRUE_COLOUR if names.keys() >= set(colours)), ())
     return tuple(names[name] for name in colours)
 
 

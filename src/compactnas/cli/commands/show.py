@@ -130,16 +130,14 @@ def _different(values: dict[str, Any], defaults: dict[str, Any], prefix: str = "
 
 
 def _parts(file: Path) -> dict[str, int]:
-    """Count the patches of each part; empty if the file is unreadable."""
-    import zipfile
-
-    import numpy as np
+    """Count the patches of each part; empty without the file."""
+    from compactnas.data.npy import lengths
+    from compactnas.reporting.run.reading import AGAIN
 
     try:
-        with np.load(file, allow_pickle=False) as parts:
-            return {name: len(parts[name]) for name in parts.files}
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile):
-        return {}
+        return lengths(file) if file.exists() else {}
+    except ValueError as error:
+        raise UserError(f"{file}: not the parts of a split ({error}); {AGAIN}") from None
 
 
 def _evidence(run: RunFolder) -> list[str]:
