@@ -101,11 +101,12 @@ def _map(run: Path, seed: int, picture: Path) -> str:
     """Map the first test city with the found network, draw it, and describe the map in a few words."""
     import numpy as np
 
+    from compactnas.data.true_colour import shown_bands
     from compactnas.exporting.engines import open_engine
     from compactnas.io.atomic import write_bytes
     from compactnas.mapping.arrays import map_array
     from compactnas.mapping.legend import legend
-    from compactnas.mapping.overview import TRUE_COLOUR, stretched
+    from compactnas.mapping.overview import stretched
     from compactnas.mapping.triptych import Triptych
     from compactnas.synthetic.materials import BANDS
     from compactnas.synthetic.plan import PIXEL_M
@@ -116,7 +117,7 @@ def _map(run: Path, seed: int, picture: Path) -> str:
     pixels = city.reflectance.astype(np.float32)
     found = map_array(engine, pixels, CELL_PX)
     labels = (1 + found.argmax(axis=-1)).astype(np.uint8)
-    view = stretched(pixels[[BANDS.index(band) for band in TRUE_COLOUR]], np.ones(pixels.shape[1:], np.bool_))
+    view = stretched(pixels[shown_bands(BANDS)], np.ones(pixels.shape[1:], np.bool_))
     drawn = Triptych(
         view,
         (view.shape[1] / CELL_PX, view.shape[0] / CELL_PX),
