@@ -157,10 +157,17 @@ def test_a_format_from_outside_is_detected_and_opened(tmp_path: Path, monkeypatc
     config = DataConfig(str(tmp_path / "set.numbers"), window_px=3)
     np.testing.assert_array_equal(open_source(config).batch(np.arange(6))[0], images * 3)
     assert open_source(replace(config, format="numbers")).facts.name == "made"
-    with pytest.raises(UserError, match=r"data.window_px: 3 is an option of the format `numbers`"):
-        open_source(replace(npz(tmp_path).config, window_px=3))
+    FORMATS.add("pixels", replace(made, detect=lambda path: False, options=("preload_gib",)))
+    with pytest.raises(UserError, match=r"data.preload_gib: 3.0 is an option of the format `pixels`"):
+        open_source(replace(npz(tmp_path).config, preload_gib=3.0))
     with pytest.raises(UserError, match="data format 'npz' exists already"):
         FORMATS.add("npz", made)
+
+
+@pytest.mark.parametrize("option", ["window_px", "stride_px"])
+def test_the_windows_of_scenes_are_refused_for_patches(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=rf"data.{option}: 5 is an option of the format `scenes`, but .* read as `npz`"):
+        open_source(replace(npz(tmp_path).config, **{option: 5}))
 
 
 def test_a_misspelt_format_and_an_unknown_file_are_one_line_that_helps(tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ FORMAT = DataFormat(
         "labels",
         "label_field",
         "label_band",
+        "window_px",
+        "stride_px",
         "scene_bands",
         "scale",
         "offset",

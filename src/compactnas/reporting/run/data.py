@@ -12,8 +12,6 @@ from compactnas import lcz
 from compactnas.data.formats import FORMATS
 from compactnas.reporting.run.reading import RunFolder
 
-SCENE_OPTIONS = ("window_px", "stride_px")
-"""Options that only scenes use, although every format accepts them."""
 SHOWN_NAMES = 20
 """Most bands to name."""
 
@@ -133,7 +131,6 @@ def shown_config(run: RunFolder) -> tuple[str, tuple[str, ...]]:
     if own not in FORMATS or not isinstance(data, dict):
         return run.config_text, ()
     foreign = {option for name, known in FORMATS.items() if name != own for option in known.options}
-    foreign |= set(SCENE_OPTIONS) if own != "scenes" else set()
     hidden = tuple(option for option in data if option in foreign - set(FORMATS[own].options))
     kept = {option: value for option, value in data.items() if option not in hidden}
     values = {name: kept if name == "data" else value for name, value in run.config.items()}
