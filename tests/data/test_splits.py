@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -49,7 +50,8 @@ def test_parts_never_overlap_and_cover_what_they_should(
     patches: int, split: str, test: float, validation: float, seed: int
 ) -> None:
     facts = facts_of(patches, groups=6, official=True)
-    config = DataConfig("x", split=split, test_fraction=test, validation_fraction=validation, split_seed=seed)
+    config = DataConfig("x", split=split, validation_fraction=validation, split_seed=seed)
+    config = config if split in ("official", "d1") else replace(config, test_fraction=test)
     try:
         parts, _ = make_parts(facts, config)
     except UserError as error:  # a small validation part may be of one class
@@ -91,6 +93,22 @@ def test_a_validation_part_is_cut_out_of_official_training_only_where_there_is_n
     assert len(parts["validation"]) == 25
     assert len(parts["train"]) == 75
     assert np.isin(parts["validation"], facts.parts["train"]).all()
+    parts, (note, *_) = make_parts(facts, DataConfig("x", validation_fraction=0.25))
+    assert (
+        note
+        == f"data.validation_fraction has no effect: made has a validation part of {len(parts['validation'])} patches"
+    )
+    assert not [text for text in make_parts(facts, DataConfig("x"))[1] if "validation_fraction" in text]
+
+
+def test_options_of_a_split_are_left_behind_with_it() -> None:
+    blocks = DataConfig("x", split="block", block_m=700.0, test_fraction=0.3)
+    other = replace(blocks, split="csv", split_csv="a.csv")
+    assert other.with_fitting_split_options(blocks) == DataConfig("x", split="csv", split_csv="a.csv")
+    assert replace(blocks, split="random").with_fitting_split_options(blocks).test_fraction == 0.3
+    assert other.with_fitting_split_options(blocks, ["csv", "random"]).split_options_without_effect() == ("block_m",)
+    given = replace(other, test_fraction=0.4).with_fitting_split_options(blocks)  # not taken over
+    assert given.split_options_without_effect() == ("test_fraction",)
 
 
 def test_named_groups_are_held_out_whole() -> None:
@@ -220,6 +238,21 @@ def test_a_broken_csv_is_one_line_with_its_row(tmp_path: Path, text: str, messag
         (facts_of(20, groups=2), DataConfig("x", split="group", test_groups=("city 0", "city 1")), "train part of"),
         (facts_of(20), DataConfig("x", split="random", test_groups=("city 0",)), "applies to `split: group`"),
         (facts_of(20), DataConfig("x", split="random", split_csv="a.csv"), "applies to `split: csv`"),
+        (facts_of(20), DataConfig("x", split="random", folds=3), "data.folds: applies to `split: fold`, not to"),
+        (facts_of(20), DataConfig("x", split="group", block_m=10.0), "data.block_m: applies to `split: block`, not to"),
+        *(
+            (
+                facts_of(20),
+                DataConfig("x", split=split, split_csv="a.csv" * (split == "csv"), test_fraction=0.3),
+                "block`",
+            )
+            for split in ("official", "d1", "csv", "fold")
+        ),
+        (
+            facts_of(20, groups=4),
+            DataConfig("x", split="group", test_groups=("city 0",), test_fraction=0.3),
+            "data.test_fraction: has no effect, because data.test_groups names the test part",
+        ),
         (facts_of(20), DataConfig("x", split="random", split_seed=-1), "-1 is negative"),
         (facts_of(20), DataConfig("x", split="csv", split_csv="/nowhere/a.csv"), "cannot be read"),
         (facts_of(1), DataConfig("x", split="random"), "1 patches cannot be cut"),

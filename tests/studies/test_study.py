@@ -18,7 +18,7 @@ from support.study_files import SMALL, write_study
 from support.tiny import BANDS, CLASSES, SIDE, Killed
 
 from compactnas.cli import main
-from compactnas.config import RunConfig, SearchConfig
+from compactnas.config import DataConfig, RunConfig, SearchConfig
 from compactnas.cost.counter import count, genotype_cost, work
 from compactnas.cost.table import empty_genotype
 from compactnas.data import halves, open_dataset
@@ -59,6 +59,13 @@ def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     last = read_study(write_study(tmp_path, methods={"narrower": methods["narrower"]}))
     drawn = [job for job in expand(last) if job.kind == "random_search" or job.method == "random"]
     assert {job.config.space.widths for job in drawn} == {(0.5, 1.0)}
+
+
+def test_a_split_leaves_out_options_that_only_other_splits_of_the_study_use() -> None:
+    data = DataConfig("x", test_fraction=0.3, block_m=700.0)
+    study = StudyConfig(data=data, splits=("d1", "random"), methods=("S",))
+    assert (study.data_of("d1").test_fraction, study.data_of("random").test_fraction) == (0.2, 0.3)
+    assert study.data_of("random").split_options_without_effect() == ("block_m",)  # of no split: an error with the data
 
 
 def test_a_random_search_may_be_as_long_as_each_of_several_methods(tmp_path: Path) -> None:

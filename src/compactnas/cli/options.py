@@ -201,7 +201,7 @@ def parse_with_run(
     own = read_config(Path(first.run)).data
     parser.set_defaults({f"data.{field.name}": getattr(own, field.name) for field in fields(own)})
     options = parser.parsed(argv)
-    data = instance(DataConfig, options.data)
+    data = instance(DataConfig, options.data).with_fitting_split_options(own)
     return options, None if data == own else data
 
 

@@ -61,5 +61,6 @@ def parse_with_searches(build: Callable[[], Parser], argv: list[str]) -> tuple[N
     parser.set_defaults({f"{name}.{key}": value for name, part in before.items() for key, value in part.items()})
     options = parser.parsed(argv)
     given: dict[str, Any] = {name: instance(kind, options[name]) for name, kind in INHERITED.items()}
+    given["data"] = given["data"].with_fitting_split_options(own.data)
     search = replace(own.search, **options.search.as_dict()) if "search" in first else own.search
     return options, replace(own, **given, search=search, seed=options.seed)

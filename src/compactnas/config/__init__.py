@@ -5,7 +5,7 @@ config. Torch is not imported here.
 """
 
 from compactnas.config.choices import OBJECTIVES, STRATEGIES
-from compactnas.config.data import DATA_FORMATS, SPLIT_FIELDS, DataConfig, PixelDtype, Split
+from compactnas.config.data import DATA_FORMATS, OPTIONS_OF_SPLITS, SPLIT_FIELDS, DataConfig, PixelDtype, Split
 from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig, Precision
 from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
 from compactnas.config.search import SearchConfig
@@ -17,6 +17,7 @@ __all__ = [
     "MOST_PROCESSORS",
     "NEUTRAL",
     "OBJECTIVES",
+    "OPTIONS_OF_SPLITS",
     "RECIPES",
     "SPLIT_FIELDS",
     "STRATEGIES",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from compactnas.config.paths import as_text
 from compactnas.config.reading import CLOUD_CLASSES, Reading, Resampling
@@ -20,6 +21,8 @@ DATA_FORMATS: Registry[Any] = Registry("data format", "compactnas.data.formats",
 Split = Literal["official", "d1", "d2", "group", "fold", "block", "random", "csv"]
 """Method that splits patches into parts."""
 
+SPLITS: tuple[str, ...] = get_args(Split)
+
 SPLIT_FIELDS = (
     "split",
     "split_csv",
@@ -33,6 +36,16 @@ SPLIT_FIELDS = (
     "split_seed",
 )
 """Fields of a `DataConfig` that describe the split of a source, not how to read it."""
+
+OPTIONS_OF_SPLITS: dict[str, tuple[Split, ...]] = {
+    "test_groups": ("group",),
+    "split_csv": ("csv",),
+    "fold": ("fold",),
+    "folds": ("fold",),
+    "block_m": ("block",),
+    "test_fraction": ("d2", "random", "block", "group"),
+}
+"""Option of `DataConfig` -> the only splits that use it."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,29 @@ class DataConfig:
             "data.split_csv: no file is given, but data.split=csv needs one; name a CSV file with columns path,split",
         )
 
+    def split_options_without_effect(self) -> tuple[str, ...]:
+        """Name the options that are set, although the split does not use them."""
+        return tuple(
+            name
+            for name, splits in OPTIONS_OF_SPLITS.items()
+            if self.split not in splits or (name == "test_fraction" and self.test_groups)
+            if getattr(self, name) != DEFAULTS[name]
+        )
+
+    def with_fitting_split_options(self, base: DataConfig, splits: Collection[str] = SPLITS) -> DataConfig:
+        """Reset options of other splits that are not given here, but taken over from another config.
+
+        Args:
+            base: Config that the options are taken over from.
+            splits: Only options that one of these splits uses are reset.
+        """
+        left = {
+            name: DEFAULTS[name]
+            for name in self.split_options_without_effect()
+            if getattr(self, name) == getattr(base, name) and set(OPTIONS_OF_SPLITS[name]) & set(splits)
+        }
+        return replace(self, **left)
+
     @property
     def reading(self) -> Reading:
         """Options for reading scenes."""
@@ -166,3 +202,7 @@ class DataConfig:
             resampling=self.resampling,
             caller="data",
         )
+
+
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(DataConfig)}
+"""Option of `DataConfig` -> its default."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compactnas.config import DataConfig, Split
+from compactnas.config import OPTIONS_OF_SPLITS, DataConfig, Split
 from compactnas.data.footprints import overlaps
 from compactnas.data.group_splits import GroupTable, fold_of_groups, take_share
 from compactnas.data.part_checks import checked, fitting_block_m, some, without_groups
@@ -68,9 +68,14 @@ def divide(facts: Facts, config: DataConfig) -> Division:
     rng = np.random.default_rng(np.random.SeedSequence(config.split_seed))
     found, groups, together = SPLITTERS[config.split](facts, config, rng)
     parts = _with_validation(facts, config, found, together, rng)
+    own = len(found.get("validation", ()))
+    notes: list[str] = []
+    if config.validation_fraction and own:
+        notes = [f"data.validation_fraction has no effect: {facts.name} has a validation part of {own} patches"]
     nothing = np.arange(0)
     parts = {part: np.sort(parts.get(part, nothing)) for part in PARTS}
-    parts, notes = _without_overlaps(facts, parts) if config.split == "block" else (parts, [])
+    if config.split == "block":
+        parts, notes = _without_overlaps(facts, parts)
     if config.train_patches:
         parts["train"] = draw_by_class(parts["train"], facts.labels, config.train_patches, config.split_seed)
     assert len(np.unique(np.concatenate(list(parts.values())))) == sum(map(len, parts.values())), "parts overlap"
@@ -91,12 +96,15 @@ def training_parts(facts: Facts, config: DataConfig) -> Parts:
 def _require_fitting_options(config: DataConfig) -> None:
     if config.split_seed < 0:
         raise UserError(f"data.split_seed: {config.split_seed} is negative; give 0 or more")
-    for key, split in (("test_groups", "group"), ("split_csv", "csv"), ("fold", "fold")):
-        if getattr(config, key) and config.split != split:
+    for key in config.split_options_without_effect():
+        splits = " or ".join(f"`split: {split}`" for split in OPTIONS_OF_SPLITS[key])
+        if key == "test_fraction" and config.test_groups:
             raise UserError(
-                f"data.{key}: applies to `split: {split}`, not to `split: {config.split}`; leave it out, or change the "
-                "split"
+                "data.test_fraction: has no effect, because data.test_groups names the test part; leave out one of them"
             )
+        raise UserError(
+            f"data.{key}: applies to {splits}, not to `split: {config.split}`; leave it out, or change the split"
+        )
 
 
 def _with_validation(

@@ -242,13 +242,21 @@ class StudyConfig:
         if (own_fields := self._fields_of(split)) is not None:
             fields = {name: value for name, value in own_fields.items() if name != "places"}
             try:
-                return from_values(DataConfig, fields, asdict(self.data))
+                data = from_values(DataConfig, fields, asdict(self.data))
             except (TypeError, UserError) as error:
                 raise UserError(f"splits.{split}: {' '.join(str(error).split())[:300]}") from None
+            return data.with_fitting_split_options(self.data, self._rules)
         if split not in get_args(Split):
             own = f", or one of {', '.join(self.splits)}" if isinstance(self.splits, dict) else ""
             raise UserError(f"search_split: {split!r} is unknown; use one of {', '.join(get_args(Split))}{own}")
-        return replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
+        data = replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
+        return data.with_fitting_split_options(self.data, self._rules)
+
+    @property
+    def _rules(self) -> set[str]:
+        """Values of `data.split` on all splits of the study: each may use other options of `data`."""
+        own = self.splits.values() if isinstance(self.splits, dict) else ({"split": split} for split in self.splits)
+        return {self.search_split, *(str(fields.get("split", self.data.split)) for fields in own)}
 
 
 def _networks_in(folder: Path) -> dict[str, str]:
