@@ -8,7 +8,7 @@ from compactnas.config.choices import OBJECTIVES, STRATEGIES
 from compactnas.config.data import DATA_FORMATS, OPTIONS_OF_SPLITS, SPLIT_FIELDS, DataConfig, PixelDtype, Split
 from compactnas.config.machine import MOST_PROCESSORS, NEUTRAL, MachineConfig, Precision
 from compactnas.config.run import RECIPES, RunConfig, paper, quick, smoke
-from compactnas.config.search import SearchConfig
+from compactnas.config.search import OBJECTIVE_OPTIONS, SearchConfig, require_objective_options
 from compactnas.config.train import TrainConfig
 from compactnas.config.values import from_values
 
@@ -17,6 +17,7 @@ __all__ = [
     "MOST_PROCESSORS",
     "NEUTRAL",
     "OBJECTIVES",
+    "OBJECTIVE_OPTIONS",
     "OPTIONS_OF_SPLITS",
     "RECIPES",
     "SPLIT_FIELDS",
@@ -32,5 +33,6 @@ __all__ = [
     "from_values",
     "paper",
     "quick",
+    "require_objective_options",
     "smoke",
 ]

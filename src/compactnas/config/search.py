@@ -192,6 +192,18 @@ class SearchConfig:
         require_choices(self)
 
     @property
+    def objective_taken(self) -> str:
+        """Name of the objective: `objective`, or the one that `auto` takes."""
+        if self.objective != AUTO:
+            return self.objective
+        return "augmented_lagrangian" if self.complexity and self.has_budget else "complexity"
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the network has a budget."""
+        return bool(self.max_macs or self.max_parameters or self.max_latency_ms)
+
+    @property
     def candidates_tried(self) -> int:
         """Number of candidates that are measured; two if only a few steps are tried."""
         return 2 if self.max_steps else self.candidates
@@ -223,13 +235,25 @@ def require_choices(config: SearchConfig) -> None:
         config.complexity,
         "search.objective: search.complexity is off; turn search.complexity on, or leave out search.objective",
     )
-    _require_own_options(config, config.objective, OBJECTIVES, OBJECTIVE_OPTION)
-    budgets = (config.max_macs, config.max_parameters, config.max_latency_ms)
+    require_objective_options(config)
     require(
-        any(budgets) or not OBJECTIVES[config.objective].needs_budget,
+        config.has_budget or not OBJECTIVES[config.objective].needs_budget,
         f"search.objective: {config.objective} needs a budget; give search.max_macs, search.max_parameters or "
         "search.max_latency_ms",
     )
+
+
+def require_objective_options(config: SearchConfig) -> None:
+    """Check that the objective has the options that are set for it, even if `auto` takes it.
+
+    Called where a search begins: the config of a finished search with `auto` may get a budget later.
+
+    Raises:
+        UserError: It does not have one of them.
+    """
+    name = config.objective_taken
+    who = name if config.objective == name else f"{name}, which search.objective=auto takes with a budget,"
+    _require_own_options(config, name, OBJECTIVES, OBJECTIVE_OPTION, who)
 
 
 def own_options(config: SearchConfig | type[SearchConfig], only: dict[str, str]) -> dict[str, Any]:
@@ -237,10 +261,16 @@ def own_options(config: SearchConfig | type[SearchConfig], only: dict[str, str])
     return {field.name: field.default for field in fields(config) if field.metadata == only}
 
 
-def _require_own_options(config: SearchConfig, name: str, registry: Registry[Any], only: dict[str, str]) -> None:
+def _require_own_options(
+    config: SearchConfig, name: str, registry: Registry[Any], only: dict[str, str], who: str = ""
+) -> None:
     for option, left_out in own_options(config, only).items():
         value = getattr(config, option)
         require(
             value == left_out or option in registry[name].options,
-            f"search.{option}: {name} does not have this option; leave out search.{option}={value}",
+            f"search.{option}: {who or name} does not have this option; leave out search.{option}={value}",
         )
+
+
+OBJECTIVE_OPTIONS = tuple(own_options(SearchConfig, OBJECTIVE_OPTION))
+"""Options that only some objectives have."""

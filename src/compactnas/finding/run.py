@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from compactnas.config import require_objective_options
 from compactnas.errors import UserError
 from compactnas.finding.config import FindConfig
 from compactnas.finding.finals import final_config, ranked_finalists, train_winner
@@ -62,6 +63,8 @@ def run_find(
     listener = listener or Silent()
     require_new(folder, resume=resume)
     own = folder / OWN
+    if not own.exists():
+        require_objective_options(setting.config.search)
     with run_writer(folder):
         for text in (
             *start(own, setting.config, setting.data, resume=resume, stage=PLAN),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from compactnas.config import RunConfig
+from compactnas.config import RunConfig, require_objective_options
 from compactnas.cost.counter import genotype_cost
 from compactnas.data import (
     Dataset,
@@ -58,6 +58,8 @@ class Run:
     def search(self, *, resume: bool) -> Genotype:
         """Search for a network, as `search_stage` does."""
         config, session = self.config, self.session
+        if not (resume and (session.folder / "config.yaml").exists()):
+            require_objective_options(config.search)
         halves = cut_halves(self.data, config.search.halves, config.seed)
         searcher = Searcher(
             config.space,

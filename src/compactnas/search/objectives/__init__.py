@@ -25,7 +25,4 @@ def build_objective(context: ObjectiveContext) -> CostObjective:
     Raises:
         UserError: The objective needs a budget, and the search has none.
     """
-    name = context.config.objective
-    if name == "auto":
-        name = "augmented_lagrangian" if context.budgets and context.config.complexity else "complexity"
-    return OBJECTIVES[name].build(context)
+    return OBJECTIVES[context.config.objective_taken].build(context)
