@@ -260,7 +260,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "half pure": ({}, "--purity 0.5", "--purity: 0.5 is not above 0.5"),
     "less than none": ({}, "--draws -1", "--draws: -1 is negative; give the number of draws"),
-    "a window of no size": ({}, "--window-m 0", "--window-m: 0 is not between 0 and 1,000,000 m"),
+    "a window of no size": ({}, "--purity 0.8 --window-m 0", "--window-m: 0 is not between 0 and 1,000,000 m"),
     "a table of words": ({}, "--output x.xls", "--output: x.xls does not end in .json, .csv or .html"),
     "polygons of one class": ({"polygons": [(2, 0, 0, 200, 200)]}, "--purity 0.8", "--purity: needs a raster"),
     "polygons of no LCZ": (

@@ -157,6 +157,9 @@ def test_a_domain_is_told_apart_from_a_reference(tmp_path: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "o.json").read_text()) == found.to_json()
     for extra, said in (
         ("--purity 0.8", "--purity: needs a reference"),
+        ("--draws 5", "--draws: needs a reference"),
+        ("--seed 5", "--seed: needs a reference"),
+        ("--window-m 50", "--window-m: needs a reference"),
         ("-o x.csv", "--output: x.csv is for a reference"),
     ):
         assert main([*words, *extra.split()]) == 2

@@ -586,6 +586,21 @@ def test_the_command_selects_and_its_folder_can_be_trained(
     assert (tmp_path / "trained" / "genotype.json").read_bytes() == (tmp_path / "out" / "genotype.json").read_bytes()
 
 
+def test_options_of_rankings_that_are_left_out_are_named_once(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(home / "seed0", tmp_path / "run")
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("complexity_weight: 0.01", "complexity_weight: 0.5"))
+    words = ["select", str(run), "-o", str(tmp_path / "out"), *"--by macs --candidates 3 --max-macs 1G".split()]
+    assert main([*words, *"--train.momentum 0.8 --epochs 2 --initialisations 2".split()]) == 0
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("note: "))
+    assert said.startswith(
+        "note: epochs, train.momentum: no effect, because only `halving` trains candidates, and --by"
+    )
+    assert "; initialisations: no effect, because only `synflow`, `naswot` and `gradnorm`" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -595,6 +610,8 @@ def test_the_command_selects_and_its_folder_can_be_trained(
         ("RUN --output OUT --eta 1", "eta: 1 is less than 2"),
         ("RUN --output OUT --holdout test", "--holdout"),
         ("RUN --output OUT --holdout-fraction 1", "--holdout-fraction: 1 is outside 0 to 1"),
+        ("RUN --output OUT --holdout-fraction 0.3", "--holdout-fraction: has no effect, because the whole validation"),
+        ("RUN --output OUT --train.epochs 3", "--train.epochs: has no effect, because `halving` sets the epochs"),
         ("RUN --output OUT --max-macs -1", "is not a budget"),
         ("nowhere --output OUT", "nowhere"),
         ("RUN --output OUT --machine.devices 2", "one device"),

@@ -117,12 +117,18 @@ def require_fitting(setting: Setting, plan: Plan) -> None:
     """Check that a plan from a file fits the data and the config.
 
     Raises:
-        UserError: It has another number of folds, or the searches are shorter than their warm-up.
+        UserError: It has other numbers of folds or searches than asked for, or the searches are shorter than their
+            warm-up.
     """
     folds, warmup = len(setting.folds.each), setting.config.search.warmup
     if plan.folds != folds:
         raise UserError(
             f"plan: it has {plan.folds} folds, but the data {folds}; give --folds {plan.folds}, or another plan"
+        )
+    searches = setting.choice.searches
+    if searches is not None and plan.searches != searches:
+        raise UserError(
+            f"searches: the plan has {plan.searches}, not {searches}; leave out --searches, or give another plan"
         )
     if plan.searches and plan.search_epochs <= warmup:
         raise UserError(

@@ -65,13 +65,16 @@ def main(argv: list[str]) -> int:
     suffix = output.suffix.lower()
     if output != Path() and suffix not in (".json", ".csv", ".html"):
         raise UserError(f"--output: {output} does not end in .json, .csv or .html; name a file with such a suffix")
+    from compactnas.cli.without_effect import ASSESS, check
     from compactnas.io.atomic import write_bytes, write_json
     from compactnas.mapping.agreement import Compared
     from compactnas.mapping.assess import assess
     from compactnas.scenes.wrf import is_domain
 
+    given = {name for name in options if options[name] != parser.get_default(name)}
     if is_domain(truth_file):
-        return _cover(map_file, truth_file, options, output, as_json)
+        return _cover(map_file, truth_file, options["band"], given, output, as_json)
+    check(ASSESS, options, given)
     compared = Compared(map_file) if suffix == ".html" else None
     found = assess(map_file, truth_file, **options, seen=compared.add if compared else None)
     if compared:
@@ -99,18 +102,17 @@ def _facts(found: Assessment) -> list[str]:
     return facts
 
 
-def _cover(map_file: Path, domain_file: Path, options: dict[str, Any], output: Path, as_json: bool) -> int:
+def _cover(map_file: Path, domain_file: Path, band: str, given: set[str], output: Path, as_json: bool) -> int:
     """Measure how much of a WRF domain a map covers."""
     from compactnas.io.atomic import write_json
     from compactnas.mapping.domain import cover
 
-    for name in ("truth_band", "label_field", "held_out", "purity"):
-        if options[name]:
-            flag = name.replace("_", "-")
-            raise UserError(f"--{flag}: needs a reference, but {domain_file} is a WRF domain; leave --{flag} out")
+    for name in sorted(given - {"band"}):
+        flag = name.replace("_", "-")
+        raise UserError(f"--{flag}: needs a reference, but {domain_file} is a WRF domain; leave --{flag} out")
     if output != Path() and output.suffix.lower() != ".json":
         raise UserError(f"--output: {output} is for a reference, but {domain_file} is a WRF domain; name a .json")
-    found = cover(map_file, domain_file, band=options["band"])
+    found = cover(map_file, domain_file, band=band)
     if output != Path():
         write_json(output, found.to_json())
     if as_json:

@@ -63,9 +63,13 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     began = time.perf_counter()
+    from compactnas.cli.without_effect import note_of_plan, note_of_run, require_search_options
+
     options, config, choice = _parse(argv)
+    require_search_options(options, config)
     from compactnas.cli.options import processes_of
     from compactnas.data import open_dataset
+    from compactnas.finding.config import find_recipe
     from compactnas.finding.planning import TimedPlan, plan_for, require_fitting
     from compactnas.finding.run import OWN, PLAN, require_new, run_find, seconds_of
     from compactnas.finding.setting import Setting
@@ -80,6 +84,10 @@ def main(argv: list[str]) -> int:
     source = kept if kept.exists() else Path(options.plan_from) if options.plan_from else None
     timed = TimedPlan.read(source) if source else plan_for(setting, began)
     require_fitting(setting, timed.plan)
+    parts = setting.data.parts
+    note_of_run(options, config, parts, ("search", "train"), base=find_recipe(), ensemble=choice.ensemble)
+    if source and source != kept:
+        note_of_plan(choice, timed.plan.teachers, timed.hours, source)
     _tell(setting, timed, str(source) if source else "")
     if options.plan:
         if options.json:

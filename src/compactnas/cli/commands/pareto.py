@@ -39,10 +39,12 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.searches import parse_with_searches
+    from compactnas.cli.without_effect import PARETO, note_of_choice
     from compactnas.selection.config import FrontConfig
 
     options, config = parse_with_searches(build, argv)
     choice = FrontConfig(**{name: options[name] for name in asdict(FrontConfig())})
+    note_of_choice(PARETO, options, config, choice)
     from compactnas.reporting.progress import RichListener
     from compactnas.selection.front import front_stage
     from compactnas.selection.picture import draw_front

@@ -34,14 +34,17 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.forecast import announce
     from compactnas.cli.options import listener, open_data, parse
+    from compactnas.cli.without_effect import note_of_run, require_search_options
     from compactnas.distributed.launch import is_rank_zero
 
     options, config = parse(build, argv)
+    require_search_options(options, config)
     from compactnas.cli.tables import print_evaluation
     from compactnas.pipeline.running import run
     from compactnas.reporting.run.page import write_report
 
     data = open_data(config, options.recipe)
+    note_of_run(options, config, data.parts, ("search", "train"))
     announce(options, config, data, retrain=True)
     folder = Path(options.output)
     evaluation = run(config, folder, resume=options.resume, listener=listener(options, config), data=data)

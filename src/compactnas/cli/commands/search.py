@@ -36,12 +36,15 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.forecast import announce
     from compactnas.cli.options import listener, open_data, parse
+    from compactnas.cli.without_effect import note_of_run, require_search_options
     from compactnas.distributed.launch import is_rank_zero
 
     options, config = parse(build, argv)
+    require_search_options(options, config)
     from compactnas.pipeline.running import search_stage
 
     data = open_data(config, options.recipe)
+    note_of_run(options, config, data.parts, ("search",))
     announce(options, config, data, retrain=False)
     folder = Path(options.output)
     genotype = search_stage(config, folder, resume=options.resume, listener=listener(options, config), data=data)

@@ -45,12 +45,14 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.options import processes_of
     from compactnas.cli.searches import parse_with_searches
+    from compactnas.cli.without_effect import SELECT, note_of_choice
     from compactnas.selection.config import SelectConfig
 
     options, config = parse_with_searches(build, argv)
     processes = processes_of(options)
     by = tuple(name.strip() for name in options.by.split(","))
     choice = SelectConfig(by=by, **{name: options[name] for name in asdict(SelectConfig()) if name != "by"})
+    note_of_choice(SELECT, options, config, choice)
     from compactnas.reporting.progress import RichListener
     from compactnas.selection.run import select_stage
 

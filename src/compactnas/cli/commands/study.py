@@ -84,6 +84,17 @@ def _listener() -> RichListener:
     return Once()
 
 
+def _require_objective_options(study: StudyConfig) -> None:
+    """Refuse options of searches that their objective does not have, before the first job."""
+    from compactnas.config import require_objective_options
+
+    for method in study.methods:
+        try:
+            require_objective_options(study.search_of(method))
+        except UserError as error:
+            raise UserError(f"methods.{method}: {error}") from None
+
+
 def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     """Run the jobs on this machine, or on Ray."""
     from compactnas.studies import jobs_at_once, run_study, run_study_in_processes
@@ -116,6 +127,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
 def main(argv: list[str]) -> int:
     """Run the command."""
     from compactnas.cli.options import processes_of
+    from compactnas.cli.without_effect import STUDY, check
 
     parser = build()
     options = parser.parsed(parser.words(argv))
@@ -123,10 +135,13 @@ def main(argv: list[str]) -> int:
         raise UserError("no folder for the study; name one with --output")
     if processes_of(options) and (options.ray or options.ray_address):
         raise UserError("--processes: Ray shares out the jobs itself; leave out --processes, or use --ray-cpus")
+    check(STUDY, options, {name for name in ("ray_cpus", "ray_gpus") if options[name] != parser.get_default(name)})
     from compactnas.studies import plan, read_study
     from compactnas.studies.reporting import write_study_report
 
     study, root = read_study(Path(options.file)), Path(options.output)
+    if not root.exists():
+        _require_objective_options(study)
     if options.plan:
         print("timing a few steps of each kind of network ...", file=sys.stderr)
         _show(plan(study, root))
