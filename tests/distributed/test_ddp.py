@@ -256,10 +256,13 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
         MachineConfig(devices=0)
 
 
-OPTIONS = (
-    "--recipe paper --machine.threads 1 --machine.device cpu --space.channels 4 --space.max_depth 2 "
-    "--search.initial_depth 2 --search.batch_size 15 --search.epochs 4 --search.alpha_learning_rate 0.05 "
-    "--search.augment dihedral --train.epochs 3 --train.batch_size 26 --train.learning_rate 0.05"
+TRAINING = (
+    "--recipe paper --machine.threads 1 --machine.device cpu --train.epochs 3 --train.batch_size 26 "
+    "--train.learning_rate 0.05"
+)
+SEARCH = (
+    "--space.channels 4 --space.max_depth 2 --search.initial_depth 2 --search.batch_size 15 --search.epochs 4 "
+    "--search.alpha_learning_rate 0.05 --search.augment dihedral"
 )
 EPOCHS = [f"search S+C+D epoch {n}/4" for n in range(1, 5)] + [f"train the genotype epoch {n}/3" for n in range(1, 4)]
 """Start of each line that a run prints without a terminal."""
@@ -267,7 +270,8 @@ WRITTEN = ("genotype.json", "search/metrics.jsonl", "search/alpha.json", "train/
 
 
 def words_of(command: str, data: Path, folder: Path, *more: str) -> list[str]:
-    return ["-m", "compactnas", command, "--data.path", str(data), "--output", str(folder), *OPTIONS.split(), *more]
+    options = TRAINING.split() + SEARCH.split() * (command != "train")
+    return ["-m", "compactnas", command, "--data.path", str(data), "--output", str(folder), *options, *more]
 
 
 @pytest.fixture(scope="module")

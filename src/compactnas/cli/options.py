@@ -102,6 +102,9 @@ def parse(build: Callable[[Recipe], Parser], argv: list[str]) -> tuple[Namespace
     if first.recipe != "paper":
         parser = build(first.recipe)
     options = parser.parsed(argv)
+    if "--search.initial_depth" in parser.only_in_files:  # without a search, it need not fit the space
+        least, most = options.space.min_depth, options.space.max_depth
+        options["search.initial_depth"] = min(max(options.search.initial_depth, least), most)
     config = run_config(options)
     if not options.output:
         raise UserError("no folder for the run; name one with --output")

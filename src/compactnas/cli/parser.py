@@ -98,7 +98,7 @@ class Parser(ArgumentParser):
         writes_file: bool = False,
     ) -> None:
         self.aliases, self.common, self.required = dict(aliases or {}), set(common), set(required)
-        self.writes_file = writes_file
+        self.writes_file, self.only_in_files = writes_file, dict[str, str]()
         super().__init__(
             prog=f"compactnas {command}",
             usage=f"compactnas {command} {arguments}",
@@ -109,6 +109,18 @@ class Parser(ArgumentParser):
         )
         self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         self.add_argument("--help-all", action=_HelpAll, help="Show all options and exit.")
+
+    def keep_to_files(self, names: Sequence[str], because: str) -> None:
+        """Take options away that the command does not use; config files, which serve all commands, may hold them.
+
+        Args:
+            names: Names of options, or of parts of a config.
+            because: Reason, for messages.
+        """
+        for action in self._actions:
+            if action.dest in names or action.dest.partition(".")[0] in names:
+                action.help = argparse.SUPPRESS
+                self.only_in_files |= dict.fromkeys(action.option_strings, because)
 
     def parsed(self, words: Sequence[str]) -> Namespace:
         """Parse words of `words`, and check that the output can be written, before any work is done for it."""
@@ -145,6 +157,8 @@ class Parser(ArgumentParser):
                 words.append(option + equals + value)
                 continue
             option = spelt.get(option.replace("-", "_"), option)
+            if because := self.only_in_files.get(switches[option][0] if option in switches else option):
+                raise UserError(f"{option.replace('_', '-')}: has no effect, because {because}; leave it out")
             if option in switches:
                 words.append(_switched(option, switches[option], value if equals else None, rest))
                 continue
@@ -198,7 +212,8 @@ class Parser(ArgumentParser):
         return f"{line}; see `{self.prog} --help`"
 
     def _hint(self, word: str) -> str:
-        known = [name for action in self._actions for name in spellings(action) if name.startswith("--")]
+        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        known = [name for action in shown for name in spellings(action) if name.startswith("--")]
         near = difflib.get_close_matches(word.split("=")[0].replace("_", "-"), known, n=1)
         return f"did you mean {near[0]}?" if near else f"`{self.prog} --help-all` lists all options"
 
