@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.killing import OPTIONS
+from support.killing import TRAINING
 from support.tiny import Killed, tiny_config, write_patches
 
 from compactnas.cli import main
@@ -20,7 +20,7 @@ from compactnas.runs.folder import read_config, start
 
 def train(data: str, folder: str, *more: str) -> int:
     words = ["train", "--model", "resnet8", "--recipe", "paper", "--data.path", data, "--output", folder]
-    return main([*words, *OPTIONS.split(), "--train.epochs", "1", *more])
+    return main([*words, *TRAINING.split(), "--train.epochs", "1", *more])
 
 
 @pytest.fixture
