@@ -261,6 +261,11 @@ MISTAKES = [
     ("search --search OTHER", "other.yaml: epoch: unknown key; did you mean epochs?"),
     ("search --config WRONG", "search.gradient_clip in WRONG: expected a number; found x"),
     ("search --output DIR --config ZERO", "search.batch_size in ZERO: 1 is less than 2"),
+    ("search --output DIR --machine THREADS", "machine.threads in THREADS: -1"),
+    (
+        "search --search.normalized-operations max_pool_3x3,pool --output DIR",
+        "unknown operation 'pool'",
+    ),
     ("search --config SEQUENCE", "not a mapping of names to values"),
     ("search --data.path x.npz", "name one with --output"),
     ("search --output DIR", "data.path: is not set"),
@@ -298,6 +303,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
         "OTHER": "epoch: 3\n",
         "WRONG": "search: {gradient_clip: x}\n",
         "ZERO": "search: {batch_size: 1}\n",
+        "THREADS": "threads: -1\n",
         "SEQUENCE": "- search\n",
     }
     places = {name: tmp_path / f"{name.lower()}.yaml" for name in texts} | {"DIR": tmp_path / "new", "FULL": tmp_path}
@@ -307,7 +313,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert main([str(places.get(word, word)) for word in line.split()]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert said.replace("WRONG", str(places["WRONG"])).replace("ZERO", str(places["ZERO"])) in output.err
+    for name in ("WRONG", "ZERO", "THREADS"):
+        said = said.replace(name, str(places[name]))
+    assert said in output.err
     assert output.err.startswith("compactnas: error: ")
     assert len(output.err.splitlines()) == 1, output.err
     assert not (tmp_path / "new").exists()
@@ -375,6 +383,21 @@ def test_a_recipe_gives_the_defaults_and_is_printed_where_it_differs(
     assert (recipe == "paper") == (not lines)
     if recipe == "quick":
         assert "recipe quick: search.epochs: 25 (paper: 105)" in lines
+
+
+@pytest.mark.parametrize("part", ["data", "space", "search", "train", "machine"])
+def test_a_part_of_a_config_may_have_a_file_of_its_own(part: str, tmp_path: Path) -> None:
+    changed = {
+        "data": {"downsample": 2},
+        "space": {"channels": 4},
+        "search": {"epochs": 3},
+        "train": {"epochs": 3},
+        "machine": {"threads": 1},
+    }[part]
+    (tmp_path / "part.yaml").write_text(yaml.safe_dump(changed))
+    _, config = parse(build_run, ["--output", "x", f"--{part}", str(tmp_path / "part.yaml"), "--seed", "5"])
+    before = RunConfig(seed=5)
+    assert config == replace(before, **{part: replace(getattr(before, part), **changed)})
 
 
 def test_a_printed_config_gives_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

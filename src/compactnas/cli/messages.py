@@ -16,7 +16,9 @@ KEYS = re.compile(r"([a-z_]+(?:\.[a-z_]+)?(?:, [a-z_]+(?:\.[a-z_]+)?)*): ")
 OPTION = re.compile(r"(?<![\w./-])(?:--)?((?:data|space|search|train|machine)\.[a-z]+(?:_[a-z]+)*)(?![\w./])")
 """A key inside a message, with or without the dashes of an option."""
 
-CONFIG_OPTIONS = {"--config": "", "--data": "data.", "--space": "space.", "--search": "search.", "--train": "train."}
+CONFIG_OPTIONS = {"--config": ""} | {
+    f"--{part}": f"{part}." for part in ("data", "space", "search", "train", "machine")
+}
 """Option that takes a YAML file -> prefix of the keys in the file."""
 
 
@@ -29,7 +31,7 @@ def as_typed(message: str, words: Sequence[str]) -> str:
     """
     match = KEYS.match(message)
     start = match.end() if match else 0
-    if not set(words) & {"study", *CONFIG_OPTIONS}:  # whose keys are in a file
+    if not {word.partition("=")[0] for word in words} & {"study", *CONFIG_OPTIONS}:  # whose keys are in a file
         message = message[:start] + OPTION.sub(lambda found: _dashed(found[1]), message[start:])
     if match is None:
         return message

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,15 +34,14 @@ CONFIG_FILES = {"--config": RunConfig} | {f"--{name}": kind for name, kind in PA
 """Option that takes a YAML file -> the config that the file describes."""
 
 LISTS = (
-    "--data.bands",
-    "--data.test_groups",
-    "--space.channels_by_block",
-    "--space.operations",
-    "--space.widths",
-    "--train.teachers",
+    *(
+        f"--{name}.{one.name}"
+        for name, kind in PARTS.items()
+        for one in fields(kind)
+        if str(one.type).startswith("tuple")
+    ),
     "--mean",
     "--std",
-    "--search.skip_limit_operations",
 )
 """Options that take several names: `a,b` means `[a,b]`."""
 
@@ -124,7 +124,7 @@ class Parser(ArgumentParser):
 
     def parsed(self, words: Sequence[str]) -> Namespace:
         """Parse words of `words`, and check that the output can be written, before any work is done for it."""
-        options = self.parse_args(list(words))
+        options = self.parse_args(list(words)).clone(with_meta=False)  # the path of a `--search FILE` is no option
         if output := options.get("output") or options.get("destination"):
             require_writable(Path(output), is_file=self.writes_file)
         if figures := options.get("figures"):
