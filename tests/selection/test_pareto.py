@@ -103,6 +103,15 @@ def test_the_command(searched: list[Path], tmp_path: Path, capsys: pytest.Captur
     assert len(json.loads(capsys.readouterr().out)) == 2
 
 
+def test_the_command_takes_a_search_with_an_objective_of_budgets(searched: list[Path], tmp_path: Path) -> None:
+    data, budget = searched[0].parent / "patches.npz", {"objective": "augmented_lagrangian", "max_macs": 90e3}
+    search_stage(tiny_config(data, space={"blocks": 1}, search=budget), tmp_path / "search")
+    words = (
+        f"pareto {tmp_path / 'search'} --output {tmp_path / 'front'} --least 70k --most 0.11M --points 2 --samples 0"
+    )
+    assert main(words.split()) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -187,7 +187,7 @@ def test_a_job_is_begun_again_but_not_for_ever(tmp_path: Path, died: bool) -> No
 def test_results_that_never_appear_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "APPEARS_WITHIN_S", 0.0)
     made = board(tmp_path)
-    begun, ended = worker.Begun("one", "4711", True), worker.Ended(1.0, ("a warning",), {})
+    begun, ended = worker.Begun("one", "4711"), worker.Ended(1.0, ("a warning",), {})
     with pytest.raises(UserError, match="one has written its results, but they do not appear here"):
         made._end(_Attempt(made.jobs[0], [], begun, ended))
     made.jobs[0].folder(tmp_path).mkdir(parents=True)

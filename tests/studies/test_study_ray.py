@@ -121,7 +121,7 @@ def test_two_machines_end_with_the_same_bytes(
     file = str(alone.parent / "study.yaml")
     assert main(["study", file, "--output", str(tmp_path), "--ray-address", machines.address]) == 0
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err == "warning: data.validation_fraction has no effect: patches has a validation part of 12 patches\n"
     assert "5 jobs, 0 done; 2 machines with 2 CPUs and 0 GPUs\n" in said.out
     begun = re.findall(r"^begins: (.*), on (.*)$", said.out, flags=re.MULTILINE)
     assert len(begun) == 5 and len({machine for _, machine in begun}) == 2

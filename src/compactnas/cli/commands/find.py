@@ -63,7 +63,7 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     began = time.perf_counter()
-    from compactnas.cli.without_effect import note_of_plan, note_of_run, require_search_options
+    from compactnas.cli.without_effect import note, note_of_plan, note_of_run, require_search_options
 
     options, config, choice = _parse(argv)
     require_search_options(options, config)
@@ -86,7 +86,9 @@ def main(argv: list[str]) -> int:
     require_fitting(setting, timed.plan)
     parts = setting.data.parts
     note_of_run(options, config, parts, ("search", "train"), base=find_recipe(), ensemble=choice.ensemble)
-    if source and source != kept:
+    if source == kept and options.plan_from:
+        note(f"--plan-from: no effect, because the find in {folder} has a plan")
+    elif source and source != kept:
         note_of_plan(choice, timed.plan.teachers, timed.hours, source)
     _tell(setting, timed, str(source) if source else "")
     if options.plan:

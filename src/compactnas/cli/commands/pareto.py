@@ -50,10 +50,11 @@ def main(argv: list[str]) -> int:
     from compactnas.selection.picture import draw_front
 
     folder = Path(options.output)
-    # The points of the front have their own budgets, so those of the first search are removed.
-    config = replace(
-        config, search=replace(config.search, max_macs=0.0, max_parameters=0.0, max_latency_ms=0.0, latency_table="")
+    # The points of the front have their own budgets, so those of the first search and their objective are removed.
+    search = replace(
+        config.search, max_macs=0.0, max_parameters=0.0, max_latency_ms=0.0, latency_table="", objective="auto"
     )
+    config = replace(config, search=search)
     rows = front_stage(
         config, choice, [Path(run) for run in options.run], folder, resume=options.resume, listener=RichListener()
     )
