@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Literal
 
 from compactnas.config.reading import CLOUD_CLASSES, cloud_numbers
@@ -75,6 +76,11 @@ class SceneConfig:
     def band_names(self) -> tuple[str, ...]:
         """Names of `bands`."""
         return tuple(name.strip() for name in self.bands.split(",")) if self.bands else ()
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Ids of `without`."""
+        return frozenset(name.strip() for name in self.without.split(",")) - {""}
 
     @property
     def clouds(self) -> tuple[int, ...] | None:

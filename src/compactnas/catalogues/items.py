@@ -112,7 +112,7 @@ def choose(
         raise UserError(_nothing_left(items, left, missing, area, config, where))
     taken, days_left = _clearest_days(list(found.values()), config.max_dates)
     notes = [f"{count} of {len(items)} items left out: {reason}" for reason, count in sorted(left.items())]
-    if unknown := sorted(_left_out(config) - {str(item.get("id")) for item in items if isinstance(item, dict)}):
+    if unknown := sorted(config.left_out - {str(item.get("id")) for item in items if isinstance(item, dict)}):
         notes.append(f"--without: the search found no item {', '.join(unknown)}")
     if days_left:
         notes.append(f"left out {days_left} days with more clouds than the others (--max-dates {config.max_dates})")
@@ -125,16 +125,12 @@ def choose(
     return Chosen(taken, notes)
 
 
-def _left_out(config: SceneConfig) -> set[str]:
-    return {name.strip() for name in config.without.split(",")} - {""}
-
-
 def _judged(
     item: Any, area: Area, config: SceneConfig, sensor: Sensor, bands: Sequence[str], missing: Counter[str]
 ) -> tuple[str, Observation | None]:
     """Make an observation of an item, or say why it is left out; counts bands that are missing."""
     properties, name = item["properties"], str(item["id"])
-    if name in _left_out(config):
+    if name in config.left_out:
         return "named with --without", None
     if sensor.platforms and not re.search(sensor.platforms, str(properties.get("platform", name)), re.IGNORECASE):
         return f"not of {sensor.name}", None

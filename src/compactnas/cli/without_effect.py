@@ -114,6 +114,14 @@ RUN: tuple[Rule[Run], ...] = (
 
 TRAIN = tuple(f"train.{field.name}" for field in fields(TrainConfig))
 
+HOLDOUT = Rule[Any](
+    ("holdout_fraction",),
+    lambda choice: choice.holdout == "validation",
+    "the whole validation part is held out; add --holdout random, or leave it out",
+    error=True,
+)
+"""Option of `select` and `pareto`."""
+
 SELECT: tuple[Rule[SelectConfig], ...] = (
     Rule(
         ("train.epochs",),
@@ -121,12 +129,7 @@ SELECT: tuple[Rule[SelectConfig], ...] = (
         "`halving` sets the epochs of its trainings; use --epochs, --eta and --rungs",
         error=True,
     ),
-    Rule(
-        ("holdout_fraction",),
-        lambda choice: choice.holdout == "validation",
-        "the whole validation part is held out; add --holdout random, or leave it out",
-        error=True,
-    ),
+    HOLDOUT,
     Rule(
         ("epochs", "eta", "rungs", *TRAIN),
         lambda choice: "halving" not in choice.by,
@@ -141,12 +144,7 @@ SELECT: tuple[Rule[SelectConfig], ...] = (
 """Options of `select`. What a later call with --resume and more rankings may need is no error."""
 
 PARETO: tuple[Rule[FrontConfig], ...] = (
-    Rule(
-        ("holdout_fraction",),
-        lambda choice: choice.holdout == "validation",
-        "the whole validation part is held out; add --holdout random, or leave it out",
-        error=True,
-    ),
+    HOLDOUT,
     Rule(TRAIN, lambda choice: not choice.retrain, "networks are trained with --retrain only"),
 )
 """Options of `pareto`. `--retrain --resume` needs the same ones, so those of the training are no error."""

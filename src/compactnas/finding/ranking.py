@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -44,7 +43,7 @@ def rank(
     """
     rows = read_rows(file, AGAIN) if file.exists() else []
     try:
-        done = {(int(row["fold"]), int(row["candidate"])) for row in rows if math.isfinite(row["accuracy"])}
+        done = {(int(row["fold"]), int(row["candidate"])): float(row["accuracy"]) for row in rows}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{file}: not the ranking of a find ({error}); {AGAIN}") from None
     listener.start("ranking by the supernets", 1, len(searches) * len(candidates) - len(done), 0)

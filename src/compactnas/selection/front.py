@@ -113,18 +113,19 @@ def front_stage(
         rows = [point.row() for point in points]
         for point in points:
             write_bytes(folder / "networks" / point.name / "genotype.json", point.genotype.to_json().encode())
-        write_json(folder / "pareto" / "front.json", marked(rows, "supernet_oa"))
+        front = marked(rows, "supernet_oa")
+        write_json(folder / "pareto" / "front.json", front)
         if not choice.retrain:
-            return marked(rows, "supernet_oa")
+            return front
         for point, row in zip(points, rows, strict=True):
             own = folder / "networks" / point.name
             if not (own / "evaluation.json").exists():
                 train_stage(config, own, str(own / "genotype.json"), resume=True, listener=listener, data=data)
                 evaluate_stage(own, data=data)
             row |= _trained(own)
-        by = decides(list(rows[0]))
-        write_json(folder / "pareto" / "front.json", marked(rows, by))
-        return marked(rows, by)
+        front = marked(rows, decides(list(rows[0])))
+        write_json(folder / "pareto" / "front.json", front)
+        return front
 
 
 def _trained(folder: Path) -> Row:

@@ -245,11 +245,11 @@ class StudyConfig:
                 data = from_values(DataConfig, fields, asdict(self.data))
             except (TypeError, UserError) as error:
                 raise UserError(f"splits.{split}: {' '.join(str(error).split())[:300]}") from None
-            return data.with_fitting_split_options(self.data, self._rules)
-        if split not in get_args(Split):
+        elif split in get_args(Split):
+            data = replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
+        else:
             own = f", or one of {', '.join(self.splits)}" if isinstance(self.splits, dict) else ""
             raise UserError(f"search_split: {split!r} is unknown; use one of {', '.join(get_args(Split))}{own}")
-        data = replace(self.data, split=split)  # type: ignore[arg-type]  # one of them, as was just checked
         return data.with_fitting_split_options(self.data, self._rules)
 
     @property
