@@ -40,6 +40,7 @@ from compactnas.space.search_space import Space
 
 SHARES = (0.25, 0.5, 1.0)
 SPACE = Space(channels=4, max_depth=2, widths=SHARES)
+SPACES = (SPACE, Space(layout="lean", channels=12, max_depth=2, widths=SHARES))
 SIZES = {"bands": 10, "classes": 17, "patch_px": 32}
 NODES = ((("skip_connect", 0),), (("sep_conv_3x3", 0), ("dil_conv_5x5", 1)), (("max_pool_3x3", 1), ("sep_conv_5x5", 2)))
 
@@ -66,10 +67,10 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_patches(tmp_path_factory.mktemp("tiny") / "patches.npz")
 
 
-@pytest.fixture(scope="module")
-def supernet() -> SuperNet:
+@pytest.fixture(scope="module", params=SPACES, ids=["paper", "lean"])
+def supernet(request: pytest.FixtureRequest) -> SuperNet:
     torch.manual_seed(0)
-    supernet = SuperNet(SPACE, (2, 2, 2), BANDS, CLASSES).double()
+    supernet = SuperNet(request.param, (2, 2, 2), BANDS, CLASSES).double()
     with torch.no_grad():
         for p in supernet.parameters():
             p.add_(torch.randn_like(p) / 10)  # normalisation that does something
@@ -79,7 +80,8 @@ def supernet() -> SuperNet:
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=20, deadline=None)
 def test_the_supernet_at_a_networks_widths_answers_as_that_network(supernet: SuperNet, seed: int) -> None:
-    genotype = of_seed(SPACE, seed)
+    space = supernet.space
+    genotype = of_seed(space, seed)
     torch.manual_seed(seed)
     network = Network(genotype, BANDS, CLASSES).double().train()
     copy_weights(supernet, network)
@@ -87,13 +89,14 @@ def test_the_supernet_at_a_networks_widths_answers_as_that_network(supernet: Sup
         if isinstance(module, nn.BatchNorm2d):
             module.track_running_stats, module.running_mean, module.running_var = False, None, None
     x = torch.randn(3, BANDS, SIDE, SIDE, dtype=torch.float64)
-    torch.testing.assert_close(supernet(x, certain_sample(SPACE, genotype)), network(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(supernet(x, certain_sample(space, genotype)), network(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("layout", ["paper", "lean"])
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 @pytest.mark.parametrize("measure", ["macs", "parameters"])
-def test_the_table_has_the_cost_of_every_network(measure: str, blocks: int) -> None:
-    space = replace(SPACE, blocks=blocks, channels=8)
+def test_the_table_has_the_cost_of_every_network(measure: str, blocks: int, layout: str) -> None:
+    space = replace(SPACE, blocks=blocks, channels=8, layout=layout)
     table = CostTable.of(space, space.max_depth, **SIZES, measure=measure)
     for seed in range(4):
         genotype = of_seed(space, seed)
@@ -274,7 +277,8 @@ def test_a_genotype_with_widths_is_written_and_read() -> None:
 @pytest.mark.parametrize(
     ("widths", "layout", "said"),
     [
-        ((0.5, 1.0), "nasnet", "paper and mobile"),
+        ((0.5, 1.0), "nasnet", "paper, lean and mobile"),
+        ((0.25, 1.0), "lean", "two halves, needs at least 2"),
         ((0.5,), "paper", "rise to 1"),
         ((1.0, 0.5), "paper", "rise to 1"),
         ((-0.5, 1.0), "paper", "numbers of channels"),
@@ -293,7 +297,8 @@ def test_odd_shares_are_refused(widths: tuple[float, ...], layout: str, said: st
         ((4, 4), "paper", "2 widths for 3 blocks"),
         ((0, 8, 8), "paper", "width 0 of block 1"),
         ((4, 9, 8), "paper", "width 9"),
-        ((4, 8, 8), "nasnet", "paper and mobile"),
+        ((4, 8, 8), "nasnet", "paper, lean and mobile"),
+        ((1, 8, 8), "lean", "width 1 of block 1 is outside 2 to 4"),
     ],
 )
 def test_odd_widths_of_a_genotype_are_refused(widths: tuple[int, ...], layout: str, said: str) -> None:

@@ -14,7 +14,7 @@ from compactnas.nn.normalise import Normalise, Patches
 from compactnas.nn.norms import HalfInstanceNorm
 from compactnas.nn.reductions import BasicReduction, CellReduction
 from compactnas.nn.sample import Sample
-from compactnas.nn.slimmable import combined, first_channels, narrowed
+from compactnas.nn.slimmable import combined, narrowed
 from compactnas.nn.state import Map, State
 
 Logits = Float[Tensor, "batch classes"]
@@ -72,7 +72,8 @@ class Backbone(nn.Module):
         return logits
 
     def _last_map(self, x: Patches, sample: Sample) -> Float[Tensor, "batch features rows columns"]:
-        stem = State(self.stem(self.normalise(x)))
+        patches = State(self.normalise(x))
+        stem = patches if sample.widths is not None else State(self.stem(patches.x))
         states = [stem, stem] if self.pair else [stem]
         for block in range(len(self.blocks)):
             states = self._level(block, states, sample)
@@ -89,13 +90,10 @@ class Backbone(nn.Module):
         return self._block(self.blocks[block], states, sample, block)
 
     def _at_width(self, block: int, states: list[State], sample: Sample, width: int) -> Map:
-        """Run a block at a smaller number of channels."""
+        """Run the stem or the reduction before a block, and the block, at a number of channels."""
         (state,) = states
-        if block:
-            state = State(self._reduced(block, [state], sample, width))
-        elif width < state.channels:
-            state = State(first_channels(state.x, width))
-        return self._block(self.blocks[block], [state], sample, block)[0].x
+        x = self._reduced(block, [state], sample, width) if block else narrowed(self.stem, state.x, width)
+        return self._block(self.blocks[block], [State(x)], sample, block)[0].x
 
     def _reduced(self, block: int, states: list[State], sample: Sample, *width: int) -> Map:
         """Run the reduction before a block, at a smaller number of channels if `width` is given."""

@@ -47,6 +47,23 @@ class HalfInstanceNorm(nn.Module):
         self.shared = norm(channels - channels // 2)
 
     def forward(self, x: Map) -> Map:
-        first = self.own.num_features
-        own = self.own(x[:, :first]).contiguous(memory_format=memory_of(x))
-        return concatenate([own, self.shared(x[:, first:])])
+        return self._joined(x, self.own(x[:, : self.own.num_features]), self.shared(x[:, self.own.num_features :]))
+
+    def narrowed(self, x: Map) -> Map:
+        """Normalise a map of fewer channels, with the first weights of each half."""
+        first = x.shape[1] // 2
+        own = F.instance_norm(x[:, :first], weight=self.own.weight[:first], bias=self.own.bias[:first])
+        return self._joined(x, own, first_of_norm(self.shared, x[:, first:]))
+
+    @staticmethod
+    def _joined(x: Map, own: Tensor, shared: Tensor) -> Map:
+        return concatenate([own.contiguous(memory_format=memory_of(x)), shared])
+
+
+def first_of_norm(norm: nn.Module, x: Tensor) -> Tensor:
+    """Normalise a map of as many or fewer channels by the statistics of the batch, with the first weights of a norm."""
+    assert isinstance(norm, nn.BatchNorm2d | GlobalBatchNorm)
+    scale, shift = (None if v is None else v[: x.shape[1]] for v in (norm.weight, norm.bias))
+    if isinstance(norm, GlobalBatchNorm):
+        return norm.scaled(x, scale, shift)
+    return F.batch_norm(x, None, None, scale, shift, training=True, eps=norm.eps)

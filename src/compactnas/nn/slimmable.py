@@ -13,7 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compactnas.distributed.sync_layers import GlobalBatchNorm, memory_of
+from compactnas.distributed.sync_layers import GlobalBatchNorm
+from compactnas.nn.norms import HalfInstanceNorm, first_of_norm
+from compactnas.nn.separable import DepthwiseConv
 
 Map = Float[Tensor, "batch channels height width"]
 Other = Float[Tensor, "batch others height width"]
@@ -26,25 +28,18 @@ def narrowed(layers: nn.Sequential, x: Tensor, channels: int | None = None) -> T
     Batch norm uses the statistics of the batch, as everywhere in a supernet.
     """
     for layer in layers:
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d) and not isinstance(layer, DepthwiseConv):
             weight = layer.weight[:channels, : x.shape[1]]
             x = F.conv2d(x, weight, None, layer.stride, layer.padding)
         elif isinstance(layer, nn.Linear):
             x = F.linear(x, layer.weight[:, : x.shape[1]], layer.bias)
         elif isinstance(layer, nn.BatchNorm2d | GlobalBatchNorm):
-            scale, shift = (None if v is None else v[: x.shape[1]] for v in (layer.weight, layer.bias))
-            if isinstance(layer, GlobalBatchNorm):
-                x = layer.scaled(x, scale, shift)
-            else:
-                x = F.batch_norm(x, None, None, scale, shift, training=True, eps=layer.eps)
-        else:
+            x = first_of_norm(layer, x)
+        elif isinstance(layer, HalfInstanceNorm):
+            x = layer.narrowed(x)
+        else:  # has no weights, or takes a narrow map as it is
             x = layer(x)
     return x
-
-
-def first_channels(x: Map, channels: int) -> Other:
-    """Copy the first channels of a map."""
-    return x[:, :channels].contiguous(memory_format=memory_of(x))
 
 
 def interpolated(x: Map, channels: int) -> Other:

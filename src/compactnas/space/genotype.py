@@ -17,7 +17,7 @@ from compactnas.registry import DRAWINGS
 from compactnas.space.graph import reachable_states, used_states
 from compactnas.space.layer_rows import LayerRows, rows_of_network
 from compactnas.space.layout import Layout
-from compactnas.space.layouts import LAYOUTS
+from compactnas.space.layouts import LAYOUTS, with_widths
 from compactnas.space.operation_specs import OPERATIONS, require_reductions
 
 FORMAT = "compactnas-genotype/1"
@@ -106,15 +106,15 @@ class Genotype:
         if not self.widths:
             return
         if not self.layout_of.has_widths:
-            able = " and ".join(name for name, layout in LAYOUTS.items() if layout.has_widths)
-            raise UserError(f"genotype: only the layouts {able} can have widths, not {self.layout}")
+            raise UserError(f"genotype: only the layouts {with_widths()} can have widths, not {self.layout}")
         if len(self.widths) != len(self.depths):
             raise UserError(f"genotype: {len(self.widths)} widths for {len(self.depths)} blocks; give one for each")
         full = full_widths(self.channels, len(self.depths))
         limits = (MAX_CHANNELS,) * len(full) if self.layout_of.free_channels else full
         for block, (width, most) in enumerate(zip(self.widths, limits, strict=True)):
-            if not 1 <= width <= most:
-                raise UserError(f"genotype: width {width} of block {block + 1} is outside 1 to {most}")
+            least = 1 if block else self.layout_of.least_channels
+            if not least <= width <= most:
+                raise UserError(f"genotype: width {width} of block {block + 1} is outside {least} to {most}")
         if self.widths == full:  # one network has one genotype
             object.__setattr__(self, "widths", ())
 

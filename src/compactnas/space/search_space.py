@@ -9,7 +9,7 @@ from compactnas.errors import UserError
 from compactnas.space.genotype import MAX_BLOCKS, MAX_CHANNELS, MAX_DEPTH, MAX_NODES, Genotype, full_widths
 from compactnas.space.layer_rows import AlphaPer, LayerRows
 from compactnas.space.layout import Layout
-from compactnas.space.layouts import LAYOUTS
+from compactnas.space.layouts import LAYOUTS, with_widths
 from compactnas.space.operation_specs import DARTS_OPERATIONS, NONE, OPERATIONS, require_reductions
 
 CELL_NODES, FIRST_CHANNELS = 4, 16
@@ -129,14 +129,20 @@ class Space:
 
     def _check_widths(self) -> None:
         if not self.layout_of.has_widths:
-            able = " and ".join(name for name, layout in LAYOUTS.items() if layout.has_widths)
-            raise UserError(f"space.widths: only the layouts {able} can have widths, not {self.layout}; leave them out")
+            raise UserError(
+                f"space.widths: only the layouts {with_widths()} can have widths, not {self.layout}; leave them out"
+            )
         if len(self.widths) < 2 or self.widths[-1] != 1 or sorted(set(self.widths)) != list(self.widths):
             raise UserError(f"space.widths: {list(self.widths)}; name two or more shares that rise to 1")
         if not self.widths[0] > 0 or any(len(set(row)) != len(row) or not row[0] for row in self.block_widths):
             raise UserError(
                 f"space.widths: {list(self.widths)} of {self.channels} channels round to 0 or to equal numbers of "
                 "channels; choose other shares or raise space.channels"
+            )
+        if (narrowest := self.block_widths[0][0]) < self.layout_of.least_channels:
+            raise UserError(
+                f"space.widths: {list(self.widths)} of {self.channels} channels round to {narrowest}; the "
+                f"{self.layout} layout, {self.layout_of.why_least}, needs at least {self.layout_of.least_channels}"
             )
 
     @property

@@ -13,3 +13,9 @@ LAYOUTS: Registry[Layout] = Registry(
     "layout", "compactnas.space.layouts", "LAYOUT", first=("paper", "lean", "nasnet", "mobile")
 )
 """Layouts by the name that `space.layout` takes."""
+
+
+def with_widths() -> str:
+    """List the layouts whose widths can be searched for."""
+    *first, last = [name for name, layout in LAYOUTS.items() if layout.has_widths]
+    return f"{', '.join(first)} and {last}"

@@ -9,6 +9,7 @@ LAYOUT = Layout(
     output="last",
     stem="half",
     reduction="separable",
+    has_widths=True,
     least_channels=2,
     why_least="which normalises two halves",
 )
