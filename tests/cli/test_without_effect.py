@@ -14,10 +14,11 @@ from support.tiny import tiny_config, write_patches
 
 from compactnas.cli import main
 from compactnas.cli.commands.demo import demo_config
-from compactnas.cli.without_effect import PARETO, RUN, SELECT, Run, check, note_of_run
+from compactnas.cli.idle_options import FIND, PARETO, RUN, SELECT, Run
+from compactnas.cli.without_effect import check, note_of_run
 from compactnas.config import RECIPES, RunConfig, SearchConfig, require_objective_options
 from compactnas.errors import UserError
-from compactnas.finding.config import find_recipe
+from compactnas.finding.config import FindConfig, find_recipe
 from compactnas.pipeline.running import search_stage
 from compactnas.search.objectives import OBJECTIVES
 from compactnas.selection.config import FrontConfig, SelectConfig
@@ -91,13 +92,31 @@ def test_a_new_search_refuses_options_that_its_objective_does_not_have(
         ("tau_start", 5.0),
         ("tau_end", 0.5),
         ("depth_logit", 2.0),
-        ("complexity_weight", 0.5),
+        ("depth_mode", "sample"),
+        ("complexity_depth", "derived"),
     ],
 )
-def test_a_strategy_that_does_not_train_alpha_has_no_options_of_it(strategy: str, option: str, value: float) -> None:
+def test_a_strategy_that_does_not_train_alpha_has_no_options_of_it(strategy: str, option: str, value: Any) -> None:
     said = noted(RunConfig(search=SearchConfig(strategy=strategy, **{option: value})))
     assert said == f"search.{option}: no effect, because search.strategy={strategy} does not train alpha"
     assert noted(RunConfig(search=SearchConfig(**{option: value}))) == ""
+
+
+@pytest.mark.parametrize("strategy", ["effects", "uniform", "evolution"])
+def test_the_cost_of_a_candidate_has_an_effect_without_alpha_too(strategy: str) -> None:
+    dear = SearchConfig(strategy=strategy, complexity_weight=0.5)
+    assert noted(RunConfig(search=dear)) == ""
+    assert noted(RunConfig(search=replace(dear, max_macs=1e6, objective="complexity"))) == ""
+    said = noted(RunConfig(search=replace(dear, max_macs=1e6)))
+    assert said.startswith("search.complexity_weight: no effect, because search.strategy=")
+    assert said.endswith("search.objective=augmented_lagrangian is only a loss of alpha")
+
+
+def test_a_find_without_searches_has_no_options_of_them() -> None:
+    choice = FindConfig(searches=0, random_share=0.3)
+    given = {"random_share", "search.epochs", "search.max_macs"}
+    assert check(FIND, choice, given).startswith("random_share, search.epochs: no effect, because --searches 0")
+    assert check(FIND, replace(choice, searches=1), given) == ""
 
 
 def noted(config: RunConfig, *, validation: bool = True) -> str:

@@ -22,6 +22,7 @@ from compactnas.config import DataConfig
 from compactnas.cost.counter import genotype_cost
 from compactnas.data import ArraySource, open_dataset
 from compactnas.errors import UserError
+from compactnas.finding import pool
 from compactnas.finding.config import FindConfig
 from compactnas.finding.finals import averaged_share, ranked_finalists
 from compactnas.finding.folds import make_folds
@@ -34,6 +35,8 @@ from compactnas.finding.setting import Setting
 from compactnas.io.jsonl import read_rows
 from compactnas.runs.checkpoints import PATTERN
 from compactnas.runs.folder import read_config
+from compactnas.search.genotype_choices import GenotypeChoices
+from compactnas.search.trials import Choices
 from compactnas.training.runtime import Silent
 
 
@@ -223,6 +226,30 @@ def test_random_networks_use_the_budget_if_the_space_has_such(setting: Setting) 
     drawn = random_networks(setting, np.random.default_rng(0))
     costs = [budgets[0].cost_of(setting.config.space, next(drawn)) for _ in range(5)]
     assert all(0.95 * 60e3 <= cost <= 60e3 for cost in costs)
+
+
+def test_networks_that_were_drawn_stay_if_there_are_no_more(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = iter([True, False, False, *[False] * 99])
+    monkeypatch.setattr(pool, "TRIES", 2)
+    choices = GenotypeChoices.choices
+
+    def few(self: GenotypeChoices, *given: Any) -> Choices:
+        return replace(choices(self, *given), admits=lambda row: next(tries))
+
+    monkeypatch.setattr(GenotypeChoices, "choices", few)
+    assert len(list(random_networks(setting, np.random.default_rng(0)))) == 1
+    with pytest.raises(UserError, match="none of 2 random networks is within it"):
+        next(random_networks(setting, np.random.default_rng(0)))
+
+
+def test_an_exponential_average_takes_the_place_of_the_dense_one(setting: Setting, tmp_path: Path) -> None:
+    train = replace(setting.config.train, average_last=0.0, ema_decay=0.9)
+    folder = tmp_path / "found"
+    run_find(Setting.of(replace(setting.config, train=train), CHOICE, setting.data), TIMED, folder)
+    assert all("averaged_from" not in row for row in read_rows(folder / "find/halving/rungs.jsonl", ""))
+    assert (folder / "model.safetensors").exists()
+    (line,) = [line for line in (folder / "find/report.txt").read_text().splitlines() if "averaged weights" in line]
+    assert line.endswith("not compared")
 
 
 # Refusals

@@ -176,6 +176,12 @@ def test_a_wrong_plan_is_one_line(tmp_path: Path, change: dict[str, Any], said: 
     file.write_text(json.dumps(raw))
     with pytest.raises(UserError, match=said):
         TimedPlan.read(file)
+    TIMED.write(file)
+    raw = json.loads(file.read_text())
+    del raw["seconds"]["halving"]
+    file.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"not the plan of a find \('halving'\)"):
+        TimedPlan.read(file)
     file.write_text("[1]")
     with pytest.raises(UserError, match="not the plan of a find"):
         TimedPlan.read(file)

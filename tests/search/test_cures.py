@@ -17,7 +17,8 @@ from compactnas.pipeline.running import search_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.loading import load_search
 from compactnas.search.objective import ObjectiveContext
-from compactnas.search.objectives.complexity import ComplexityLoss
+from compactnas.search.objectives.complexity import ComplexityLoss, mean_cost
+from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.strategies._beta_decay import beta_decay
 from compactnas.search.strategies.gdas import Gdas
@@ -129,6 +130,15 @@ def test_a_search_by_group_keeps_its_halves_apart_and_is_loaded_with_them(patche
 
 
 # The complexity loss as a share
+
+
+@pytest.mark.parametrize("alpha_per", ["block", "layer"])
+def test_the_mean_cost_of_layers_is_that_of_random_networks(alpha_per: str) -> None:
+    space = Space(layout="mobile", channels=8, max_depth=3, alpha_per=alpha_per)
+    given = context(space, complexity_scale="share", search_depth=True)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [float(given.macs.cells(space, random_genotype(space, generator)).sum()) for _ in range(4000)]
+    assert mean_cost(given) == pytest.approx(sum(drawn) / len(drawn), rel=0.02)
 
 
 def context(space: Space, **settings: object) -> ObjectiveContext:

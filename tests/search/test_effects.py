@@ -13,13 +13,18 @@ import torch
 from support.tiny import Killed, Killer, new_search, tiny_config, write_patches
 from torch import Tensor
 
+from compactnas.config import SearchConfig
 from compactnas.cost.constraints import USED
+from compactnas.errors import UserError
 from compactnas.nn.supernet import certain_sample
 from compactnas.pipeline.running import search_stage
+from compactnas.search.architecture import Architecture
+from compactnas.search.derivation import derive, derive_within
 from compactnas.search.effects import Effects, Measured
 from compactnas.search.random_genotype import random_connected, random_live
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.supernet_accuracy import batch_accuracies
+from compactnas.selection.searches import FinishedSearch
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.training.runtime import Silent
@@ -115,7 +120,7 @@ def test_the_network_with_the_largest_sum_within_the_budget_is_derived(
     assert found.genotype == max(fits, key=lambda one: sum_of(effects, one, search.space))
     assert torch.equal(search.architecture.alpha, effects.operations.float())
     assert torch.equal(search.architecture.depth_logits, effects.depths.float())
-    assert found.metrics["effects"] == [[round(float(value), 4) for value in row] for row in effects.operations]
+    assert found.scores is not None and torch.equal(found.scores, effects.operations)
     assert found.metrics["accuracy_alpha"] == pytest.approx(search.accuracy(found.genotype), abs=1e-6)
     assert found.metrics["derived_macs"] == budget.cost_of(search.space, found.genotype)
 
@@ -194,8 +199,31 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes(
         for file in ("search/metrics.jsonl", "search/alpha.json", "genotype.json"):
             assert (tmp_path / f"cut{place}" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert float((tmp_path / "whole/search/seconds.json").read_text()) > steps.measured_s  # the measurement counts
-    row = json.loads((tmp_path / "whole/search/metrics.jsonl").read_text().splitlines()[-1])
-    assert len(row["effects"]) == len(config.space.edges)
+    scores = json.loads((tmp_path / "whole/search/alpha.json").read_text())["scores"]
+    assert len(scores) == len(config.space.edges)
+    again = FinishedSearch.read(tmp_path / "whole")
+    assert again.derive() == found, "other commands derive by the same effects"
+
+
+def test_layers_that_help_make_a_network_deeper() -> None:
+    """Each layer has operations of its own, so their effects decide about the depth too."""
+    space = Space(layout="mobile", blocks=1, alpha_per="layer", max_depth=3, operations=("mb_k3_e1", "mb_k5_e1"))
+    operations = torch.zeros(len(space.edges), 2, dtype=torch.float64)
+    operations[:, 1] = 2.0
+    depths = torch.tensor([[0.3, 0.2, 0.1]], dtype=torch.float64)
+    architecture = Architecture(space, True, 1, 0.0, torch.Generator())
+    Effects(operations, depths, torch.zeros(1, 0, dtype=torch.float64)).write(architecture)
+    assert derive(architecture, operations).depths == (3,)
+    assert derive_within(architecture, [], scores=operations).genotype == derive(architecture, operations)
+    operations[space.layers.layer(0, 2)] = -2.0
+    Effects(operations, depths, torch.zeros(1, 0, dtype=torch.float64)).write(architecture)
+    assert derive_within(architecture, [], scores=operations).genotype.depths == (2,)
+
+
+def test_one_network_a_batch_has_nothing_to_compare_with() -> None:
+    with pytest.raises(UserError, match=r"^search\.candidates: 1 is too few for effects.*; give 2 or more"):
+        SearchConfig(strategy="effects", candidates=1)
+    SearchConfig(strategy="uniform", candidates=1)
 
 
 def test_networks_without_dead_nodes_are_drawn_where_there_are_enough_of_them() -> None:

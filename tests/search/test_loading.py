@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from support.tiny import tiny_config, write_patches
 
 import compactnas as cn
+from compactnas.data import open_dataset
 from compactnas.pipeline.running import search_stage
 from compactnas.search.sampling import Draw
 
@@ -24,6 +26,21 @@ def test_a_loaded_search_concludes_what_it_found(tmp_path: Path, strategy: str) 
     files = sorted(tmp_path.rglob("*"))
     assert cn.conclude(search) == found
     assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_a_loaded_search_has_the_halves_that_it_has_used(tmp_path: Path) -> None:
+    """The data of a search may be a part of what its config opens: a find holds out a fold."""
+    data = write_patches(tmp_path / "patches.npz")
+    config = tiny_config(data, space={"blocks": 1}, search={"batch_size": 8})
+    whole = open_dataset(config.data)
+    few = replace(whole, parts={**whole.parts, "train": whole.parts["train"][::2]})
+    search_stage(config, tmp_path / "run", data=few)
+    loaded = cn.load_search(tmp_path / "run")
+    used = np.concatenate([loaded.train_batches.indices, loaded.alpha_batches.indices])
+    assert set(used.tolist()) <= set(few.parts["train"].tolist())
+    fewer = write_patches(tmp_path / "fewer.npz", 24)
+    with pytest.raises(cn.UserError, match=r"has 24 patches, but the search in .* read \d+ or more"):
+        cn.load_search(tmp_path / "run", replace(config.data, path=str(fewer)))
 
 
 def test_a_folder_without_a_search_is_an_error(tmp_path: Path) -> None:

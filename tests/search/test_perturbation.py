@@ -119,7 +119,26 @@ def test_the_operation_that_the_supernet_needs_is_chosen(patches: Path) -> None:
     search.accuracy_of = lambda sample: 0.5 + 0.3 * (1 in sample.candidates(0))  # type: ignore[method-assign]
     found = search.conclude()
     assert found.genotype.nodes == ((("sep_conv_3x3", 0),),)
-    assert found.metrics["perturbation"] == [[30.0, 60.0]]
+    assert found.scores is not None and found.scores.tolist() == [pytest.approx([30.0, 60.0])]
+
+
+@pytest.mark.parametrize("alpha_per", ["block", "layer"])
+@pytest.mark.parametrize("max_macs", [0.0, 400e3])
+@pytest.mark.parametrize("wanted", [0, 2])
+def test_layers_are_chosen_by_their_scores_and_reductions_always_run(
+    patches: Path, alpha_per: str, max_macs: float, wanted: int
+) -> None:
+    operations = ("mb_k3_e1", "mb_k3_e2", "mb_k5_e1")
+    space: dict[str, object] = {"layout": "mobile", "blocks": 2, "alpha_per": alpha_per, "operations": operations}
+    search = new_search(patches, space=space, strategy="darts", derivation="perturbation", max_macs=max_macs)
+    run, rows = search.accuracy_of, range(len(search.space.edges))
+
+    def accuracy(sample: Sample) -> float:
+        assert 0 <= run(sample) <= 1
+        return sum(wanted in sample.candidates(row) for row in rows) / len(rows)
+
+    search.accuracy_of = accuracy  # type: ignore[method-assign]
+    assert {edges[0][0] for edges in search.conclude().genotype.nodes} == {operations[wanted]}
 
 
 @pytest.mark.parametrize("strategy", ["darts", "snas", "darts_second_order"])
@@ -135,7 +154,7 @@ def test_a_search_ends_within_its_budget_and_a_resumed_one_with_the_same_bytes(
     assert search_stage(config, tmp_path / "cut", resume=True) == found
     rows = [(tmp_path / name / "search/metrics.jsonl").read_text().splitlines() for name in ("whole", "cut")]
     assert rows[0] == rows[1]
-    scores = json.loads(rows[0][-1])["perturbation"]
+    scores = json.loads((tmp_path / "cut/search/alpha.json").read_text())["scores"]
     assert len(scores) == 3 and len(scores[0]) == 4
     assert CostTable.of(config.space, 2, 4, 3, 8).total(config.space, found) <= 60_000
 

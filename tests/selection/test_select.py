@@ -18,7 +18,9 @@ from torch import nn
 
 from compactnas.cli import main
 from compactnas.config import DataConfig, RunConfig
+from compactnas.cost.constraints import Budget
 from compactnas.cost.counter import genotype_cost
+from compactnas.cost.table import CostTable
 from compactnas.data import ArraySource, open_dataset
 from compactnas.errors import UserError
 from compactnas.nn.network import Network
@@ -144,6 +146,14 @@ def test_every_operation_has_a_synflow_that_counts_its_layers(operation: str) ->
             weight.abs_()
         flow = float(plain(torch.ones(1, 3, 8, 8, dtype=torch.float64)).sum())
     assert found == pytest.approx(layers * flow, rel=1e-9)
+
+
+def test_no_normalisation_is_left_in_a_lean_network() -> None:
+    from compactnas.selection.proxies import _without_norms
+
+    plain = _without_norms(Network(replace(CELL, layout="lean"), 3, 5))
+    assert not [one for one in plain.modules() if isinstance(one, nn.BatchNorm2d | nn.InstanceNorm2d)]
+    assert plain(torch.ones(1, 3, 8, 8)).shape == (1, 5)
 
 
 def test_the_rankings_are_those_that_can_be_named() -> None:
@@ -304,6 +314,20 @@ def test_random_candidates_cost_what_the_first_network_does_and_are_heard_whole(
         searches[0].require_own(genotype, Path("drawn"))
 
 
+def test_random_candidates_keep_to_the_budget_that_the_first_network_exceeds(home: Path) -> None:
+    searches = read_searches([home / "seed0"])
+    space, sizes = searches[0].space, {"bands": 3, "classes": 3, "patch_px": 8}
+    most = 0.8 * genotype_cost(searches[0].found, **sizes).macs
+    budget = Budget("macs", most, CostTable.of(space, space.max_depth, *sizes.values()))
+    found = make_candidates(searches, 6, 0, [budget], random=3)
+    drawn = [one.genotype for one in found if one.origin == "random"]
+    assert len(drawn) == 3 and all(genotype_cost(one, **sizes).macs <= most for one in drawn)
+    with pytest.raises(
+        UserError, match=r"^random: only \d+ of 400 different random cells .*; give --random \d+ or fewer"
+    ):
+        make_candidates(searches, 1000, 0, [budget], random=400)
+
+
 def test_random_candidates_are_as_deep_as_a_search_that_did_not_search_for_depths(home: Path, tmp_path: Path) -> None:
     search_stage(config_of(home / "patches.npz", 0, search_depth=False, initial_depth=2), tmp_path / "two")
     found = make_candidates(read_searches([tmp_path / "two"]), 6, 0, random=5)
@@ -458,7 +482,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str], str]] = [
     ("no checkpoint", {}, ["bare"], "holds no checkpoint"),
     ("damaged table", {}, ["damaged"], "metrics.jsonl: line 1 is not a JSON object"),
     ("strange probabilities", {}, ["strange"], "alpha.json: not the probabilities of this search"),
-    ("strange halves", {}, ["halved"], "splits.npz: not the halves of a search"),
+    ("strange halves", {}, ["halved"], "splits.npz: not the rows of `weights`"),
     ("foreign genotype", {}, ["foreign"], "genotype.json: the network is outside the search space"),
 ]
 
@@ -494,7 +518,7 @@ DAMAGED = [
     ("search/candidates.jsonl", '{"candidate": 0, "score": 1, "genotype": {}}', "not a genotype"),
     ("search/alpha.json", '{"probabilities": [[NaN]]}', "not the probabilities"),
     ("search/alpha.json", "[", "not JSON"),
-    ("search/splits.npz", "no archive", "not the halves"),
+    ("search/splits.npz", "no archive", "not the rows of"),
     ("genotype.json", "{}", "not a genotype"),
     ("task.json", "{}", "must have the keys"),
 ]

@@ -34,6 +34,7 @@ from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 from compactnas.studies import StudyConfig, expand, plan, read_study, run_study, study_tables
 from compactnas.studies.estimating import Shape, Step, measure_step
+from compactnas.studies.jobs import jobs_to_do
 from compactnas.studies.random_search import Sizes, random_search_stage, search_work
 from compactnas.studies.reading import study_view
 from compactnas.studies.running import chosen, run_job
@@ -59,6 +60,34 @@ def test_methods_of_ones_own_are_searches_of_ones_own(tmp_path: Path) -> None:
     last = read_study(write_study(tmp_path, methods={"narrower": methods["narrower"]}))
     drawn = [job for job in expand(last) if job.kind == "random_search" or job.method == "random"]
     assert {job.config.space.widths for job in drawn} == {(0.5, 1.0)}
+
+
+def test_a_plan_times_the_networks_of_each_methods_own_space(tmp_path: Path) -> None:
+    methods = {"wide": {"space": {"channels": 8}, "initial_depth": 2}, "last": {"space": {"layout": "lean"}}}
+    study = read_study(write_study(tmp_path, methods=methods, random=True))
+    shapes: list[Shape] = []
+
+    def steps(given: list[Shape]) -> list[Step]:
+        shapes.extend(given)
+        return [STEP] * len(given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("compactnas.studies.planning.measure_steps", steps)
+        plan(study, tmp_path / "study")
+    timed = {
+        (shape.spec.genotype.layout, shape.spec.genotype.channels)
+        for shape in shapes
+        if shape.spec is not None and shape.spec.genotype is not None
+    }
+    assert timed == {("paper", 8), ("lean", 4)}
+
+
+def test_methods_that_differ_in_name_only_are_searched_once(tmp_path: Path) -> None:
+    methods = {"base": {}, "the same": {"weight_decay": 3e-4}}
+    jobs = expand(read_study(write_study(tmp_path, methods=methods)))
+    begun = jobs_to_do(jobs, tmp_path / "study")
+    assert len({job.key for job in jobs}) == len(begun) < len(jobs)
+    assert begun == [job for place, job in enumerate(jobs) if job.key not in {one.key for one in jobs[:place]}]
 
 
 def test_a_split_leaves_out_options_that_only_other_splits_of_the_study_use() -> None:
@@ -393,6 +422,12 @@ WRONG = {
         "random_search: 'T' is not a method of this study; use true",
     ),
     "random search of one twice": ("random_search: [S, S]", "random_search: a name is listed twice"),
+    "a space that is no mapping": ("methods: {mine: {space: mobile}}", "methods.mine: space: 'mobile' has no names"),
+    "an empty space": ("methods: {mine: {space: }}", "methods.mine: space: None has no names"),
+    "searches that are never trained": (
+        "{selection: each, searches: 4, retrainings: 2}",
+        "retrainings: 2 is less than searches=4",
+    ),
     "several devices": ("machine: {devices: 2}", "machine.devices: a study computes each job on one device"),
     "unknown places": ("splits: {d1: {places: far}}", "splits.d1: places: 'far' is unknown"),
     "an unknown selection": ("selection: worst", "selection"),

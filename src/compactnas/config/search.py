@@ -221,6 +221,12 @@ def require_choices(config: SearchConfig) -> None:
         UserError: A name is unknown, or the strategy or the objective does not support an option.
     """
     STRATEGIES.require(config.strategy, "search.strategy")
+    least = STRATEGIES[config.strategy].least_candidates
+    require(
+        config.candidates >= least,
+        f"search.candidates: {config.candidates} is too few for {config.strategy}, which compares candidates on each "
+        f"batch; give {least} or more",
+    )
     _require_own_options(config, config.strategy, STRATEGIES, STRATEGY_OPTION)
     for option, moves in (("skip_limit", config.skip_limit == "stop"), ("stop_after", bool(config.stop_after))):
         require(

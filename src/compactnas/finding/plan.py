@@ -95,6 +95,7 @@ class Sizes:
         test_rows: Patches of the test part.
         warmup: Epochs of a search before alpha is trained.
         measured: Predictions at the end of a search, by a strategy that measures candidates.
+        mixed_steps: Steps of a search that take as long as its choice by perturbation.
         teachers: Teachers that the config names.
     """
 
@@ -107,6 +108,7 @@ class Sizes:
     test_rows: int
     warmup: int = 0
     measured: int = 0
+    mixed_steps: float = 0.0
     teachers: int = 0
 
 
@@ -152,7 +154,7 @@ class Plan:
 def stage_seconds(plan: Plan, speed: Speed, sizes: Sizes) -> dict[str, float]:
     """Estimate the seconds of each stage."""
     epoch = sizes.search_steps * speed.search_step + speed.saving
-    search = plan.search_epochs * epoch + sizes.measured * speed.forward
+    search = plan.search_epochs * epoch + _conclusion(speed, sizes)
     seconds = {"searches": speed.searches(plan.searches) * search}
     seconds["candidates"] = plan.candidates * speed.candidate
     one = speed.network + (plan.calibration + min(plan.ranked_rows, sizes.fold_rows)) * speed.forward
@@ -209,7 +211,7 @@ def _sized(total: float, speed: Speed, sizes: Sizes, choice: FindConfig) -> Plan
     if choice.searches == 0:
         shares["halving"] += shares.pop("searches") + shares.pop("ranking")
     epoch = sizes.search_steps * speed.search_step + speed.saving
-    extra = sizes.measured * speed.forward
+    extra = _conclusion(speed, sizes)
     searches = choice.searches
     if searches is None:
         most = shares["searches"] / (GOOD_SEARCH * epoch + extra)
@@ -244,6 +246,11 @@ def _sized(total: float, speed: Speed, sizes: Sizes, choice: FindConfig) -> Plan
         teachers=teachers,
         epochs=epochs,
     )
+
+
+def _conclusion(speed: Speed, sizes: Sizes) -> float:
+    """Estimate the seconds from the last epoch of a search to its network."""
+    return sizes.measured * speed.forward + sizes.mixed_steps * speed.search_step
 
 
 def _halving(seconds: float, speed: Speed, sizes: Sizes, most: int) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compactnas.errors import UserError
-from compactnas.finding.plan import Plan, Speed, make_plan, stage_seconds
+from compactnas.finding.plan import STAGES, Plan, Speed, make_plan, stage_seconds
 from compactnas.finding.setting import Setting
 from compactnas.finding.speed import measure_speed
 from compactnas.io.atomic import read_json, write_json
@@ -70,7 +70,7 @@ class TimedPlan:
         try:
             if raw["format"] != FORMAT:
                 raise ValueError(f"its format is {str(raw['format'])[:40]!r}, not {FORMAT!r}")
-            seconds = {str(name): float(value) for name, value in raw["seconds"].items()}
+            seconds = {name: float(raw["seconds"][name]) for name in STAGES}
             numbers: dict[str, Any] = {str(name): float(value) for name, value in raw["speed"].items()}
             speed = Speed(**numbers | {"processes": int(numbers.get("processes", 1))})
             return cls(_plan(raw["plan"]), speed, seconds, float(raw["hours"]))

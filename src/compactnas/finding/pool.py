@@ -33,6 +33,7 @@ def random_networks(setting: Setting, rng: np.random.Generator) -> Iterator[Geno
     Raises:
         UserError: None of many networks is within the budgets.
     """
+    found = False
     genotypes = GenotypeChoices(setting.config.space, setting.architecture().fixed_depths)
     for used in (USED, 0.0):
         choices, misses = genotypes.choices(setting.budgets, used), 0
@@ -40,9 +41,11 @@ def random_networks(setting: Setting, rng: np.random.Generator) -> Iterator[Geno
             row = choices.draw(rng)
             if choices.admits(row):
                 yield genotypes.genotype(row)
-                misses = 0
+                found, misses = True, 0
             else:
                 misses += 1
+        if found:
+            return
     raise UserError(f"budget: none of {TRIES} random networks is within it; raise the limit")
 
 

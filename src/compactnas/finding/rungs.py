@@ -132,7 +132,7 @@ def _train(setting: Setting, task: _Task, listener: Listener) -> Row:
         training, rows = train_short(task.genotype, task.epochs, held_out, folder, listener, task.name)
         found: Row = {"accuracy": rows[-1]["validation_oa"], "groups": count_rights(setting, held_out, training.result)}
         if task.last:
-            if training.result is not training.network:
+            if "averaged_from" in rows[-1]:
                 found["averaged_from"] = rows[-1]["averaged_from"]
                 found["last_weights"] = count_rights(setting, held_out, training.network)
             facts = held_out.source.facts

@@ -22,9 +22,11 @@ from compactnas.finding.folds import Folds, make_folds
 from compactnas.finding.plan import Sizes
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
+from compactnas.search.perturbation import mixture_passes
 from compactnas.search.searcher import SearchData
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.strategies import STRATEGIES
+from compactnas.search.strategy import FORWARD_OF_STEP
 from compactnas.selection.config import SelectConfig
 from compactnas.selection.holdout import HoldOut
 from compactnas.selection.searches import FinishedSearch
@@ -192,5 +194,6 @@ class Setting:
             test_rows=len(parts["test"]),
             warmup=search.warmup,
             measured=search.batch_size * strategy.measured_batches(search.candidates, batches),
+            mixed_steps=FORWARD_OF_STEP * mixture_passes(search, self.config.space) * batches,
             teachers=len(train.teachers),
         )

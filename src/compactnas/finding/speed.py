@@ -36,7 +36,7 @@ TIMED_SHARE, MOST_TIMED_S = 0.01, 20.0
 """Share of the hours that each kind of step is timed, and the most seconds."""
 
 NETWORKS = 2
-"""Number of networks that are timed; networks of one budget differ in speed."""
+"""Most networks that are timed; networks of one budget differ in speed."""
 
 
 def seconds_a_step(epochs: Iterator[Any], least_s: float, clock: Clock = time.perf_counter, warm: int = WARM) -> float:
@@ -76,8 +76,8 @@ def measure_speed(
     drawn += islice(pool, NETWORKS - 1)
     derive_within(setting.architecture(), setting.budgets, setting.skip_limit)
     candidate = (clock() - began) / NETWORKS
-    trained = [_training(setting, genotype, least_s / NETWORKS, clock) for genotype in drawn]
-    step, forward, network, saving = (sum(values) / NETWORKS for values in zip(*trained, strict=True))
+    trained = [_training(setting, genotype, least_s / len(drawn), clock) for genotype in drawn]
+    step, forward, network, saving = (fmean(values) for values in zip(*trained, strict=True))
     search_step = seconds_a_step(_steps(_search(setting)), least_s, clock) if search else 0.0
     alone = Speed(search_step, step, forward, network, candidate, saving)
     if setting.sharing.processes == 1:

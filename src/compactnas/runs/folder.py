@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from torch import nn
 
 from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
 from compactnas.data import Dataset, Indices
+from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.paths import exists
@@ -160,6 +162,30 @@ def write_splits(folder: Path, parts: Mapping[str, Indices], name: str = "splits
     buffer = BytesIO()
     np.savez_compressed(buffer, **dict(parts))  # type: ignore[arg-type]  # mypy takes the arrays for `allow_pickle`
     write_bytes(folder / name, buffer.getvalue())
+
+
+def read_split(folder: Path, part: str, again: str) -> Indices:
+    """Read the row numbers of a part.
+
+    Args:
+        folder: Folder with `splits.npz`.
+        part: Name of the part.
+        again: What to do if they cannot be read.
+
+    Raises:
+        UserError: The file does not exist, or it holds no rows of this part.
+    """
+    file = folder / "splits.npz"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entry = archive.getinfo(f"{part}.npy")
+            rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip entry has the methods used
+        if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows) or rows.min() < 0:
+            raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
+    except (*ZIP_ERRORS, KeyError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{file}: not the rows of `{part}` ({reason}); {again}") from None
+    return rows.astype(np.int64)
 
 
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:

@@ -32,11 +32,13 @@ class Derived:
         genotype: The network.
         unused: Why it uses less than 95 % of every budget; empty if it uses 95 % of one.
         metrics: Figures that the search adds to the last row of its metrics.
+        scores: Score of each operation of each edge that it was derived by; None if it was derived by alpha.
     """
 
     genotype: Genotype
     unused: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    scores: Scores | None = None
 
 
 class _Choices(NamedTuple):
@@ -127,7 +129,7 @@ def derive_within(
         UserError: The space has no network within the limits.
     """
     if architecture.space.layout_of.residual:
-        return _layers_within(architecture, budgets, limit)
+        return _layers_within(architecture, budgets, limit, scores)
     groups = groups_of(architecture.space, budgets, limit)
     cells = count_cells(architecture, groups, limit, scores)
     choices = _Choices(groups, cells, *_depths(architecture))
@@ -178,7 +180,9 @@ def _smallest(architecture: Architecture, budget: Budget, choices: _Choices) -> 
     )
 
 
-def _layers_within(architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None) -> Derived:
+def _layers_within(
+    architecture: Architecture, budgets: Sequence[Budget], limit: SkipLimit | None, scores: Scores | None
+) -> Derived:
     """Derive the most probable chain of layers within budgets; prefers those that use at least 95 % of one."""
     space = architecture.space
     for used in (USED, 0.0) if budgets else (0.0,):
@@ -187,7 +191,7 @@ def _layers_within(architecture: Architecture, budgets: Sequence[Budget], limit:
             if score <= best_score:
                 break  # the widths that are left are less probable
             limits = Limits.of(space, [budget.at(widths) for budget in budgets], limit)
-            found = most_probable_layers(architecture, limits, len(budgets), used)
+            found = most_probable_layers(architecture, limits, len(budgets), used, scores)
             if found is not None and score + found[1] > best_score:
                 best_score, best = score + found[1], space.with_widths(found[0], widths)
         if best is not None:

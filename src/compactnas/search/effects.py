@@ -64,13 +64,27 @@ class Effects(NamedTuple):
         return cls(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
 
     def write(self, architecture: Architecture) -> None:
-        """Make the effects the logits of an architecture."""
+        """Make the effects the logits of an architecture.
+
+        If each layer has operations of its own, the logit of a depth includes the best effect of each layer that it
+        runs, because a derivation compares depths by their logits alone.
+        """
         with torch.no_grad():
             architecture.alpha.copy_(self.operations)
             if architecture.fixed_depths is None:
-                architecture.depth_logits.copy_(self.depths)
+                architecture.depth_logits.copy_(self.depths + self._of_layers(architecture.space))
             if architecture.width_logits is not None:
                 architecture.width_logits.copy_(self.widths)
+
+    def _of_layers(self, space: Space) -> DepthLogits:
+        """Sum the best effects of the layers that each depth runs; zero if layers share their operations."""
+        found = torch.zeros_like(self.depths)
+        if space.layout_of.residual and space.alpha_per == "layer":
+            best = self.operations.max(dim=1).values
+            for block in range(space.blocks):
+                each = best[[space.layers.layer(block, place) for place in range(space.max_depth)]]
+                found[block] = each.cumsum(0)[space.min_depth - 1 :]
+        return found
 
 
 def _shapes(space: Space) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from compactnas.cost.constraints import Budget
 from compactnas.search.architecture import Architecture
+from compactnas.search.cell_counts import Scores
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
@@ -84,7 +85,7 @@ class Limits(NamedTuple):
 
 
 def most_probable_layers(
-    architecture: Architecture, limits: Limits, budgets: int, used: float
+    architecture: Architecture, limits: Limits, budgets: int, used: float, scores: Scores | None = None
 ) -> tuple[Genotype, float] | None:
     """Find the most probable network within limits, without its widths, and its log-probability.
 
@@ -93,9 +94,10 @@ def most_probable_layers(
         limits: Costs of the choices.
         budgets: Number of the limits that are budgets; they come first.
         used: Share of at least one budget that the network must use; 0 if it may use less.
+        scores: Score of each operation of each row of alpha, to use instead of the logarithm of its probability.
     """
     space = architecture.space
-    logs = architecture.probabilities().detach().double().log().numpy()
+    logs = (architecture.probabilities().detach().double().log() if scores is None else scores.double()).numpy()
     found: _Networks | None = None
     for block in range(space.blocks):
         own = _block(architecture, limits, logs, block)

@@ -9,11 +9,11 @@ one network is chosen for all edges together and within the budgets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 
+from compactnas.config import SearchConfig
 from compactnas.nn.sample import Mixture, Sample
 from compactnas.search.architecture import Architecture
 from compactnas.search.cell_counts import Scores
@@ -37,14 +37,20 @@ class Removal(NamedTuple):
 
 
 def removals(space: Space) -> list[Removal]:
-    """List all removals that change something: `none` is never computed."""
+    """List all removals that change something: `none` is never computed, and a residual layout keeps all its rows."""
     single = [index for index, name in enumerate(space.operations) if name != NONE]
-    return [Removal(edge, index) for edge in range(len(space.edges)) for index in (*single, None)]
+    whole = [] if space.layout_of.residual else [None]
+    return [Removal(edge, index) for edge in range(len(space.edges)) for index in (*single, *whole)]
 
 
 def measurements(space: Space) -> int:
     """Count the passes over D_V that the choice takes: the whole supernet, and each removal."""
     return 1 + len(removals(space))
+
+
+def mixture_passes(config: SearchConfig, space: Space) -> int:
+    """Count the passes of the supernet's mixture over D_V at the end of a search; none if alpha decides."""
+    return measurements(space) if config.derivation == "perturbation" else 0
 
 
 def mixture_without(architecture: Architecture, removal: Removal | None, mode: DepthMode) -> Sample:
@@ -87,10 +93,7 @@ def conclude_mixture(search: TrainedSearch, derivation: Derivation, mode: DepthM
     """Derive the network by alpha, or the one with the largest sum of scores; within the budgets and the skip limit."""
     if derivation == "alpha":
         return search.derive()
-    scores = perturbation_scores(search.architecture, mode, search.accuracies)
-    derived = search.derive(scores)
-    rows = [[round(float(value), 4) for value in row] for row in scores]
-    return replace(derived, metrics={**derived.metrics, "perturbation": rows})
+    return search.derive(perturbation_scores(search.architecture, mode, search.accuracies))
 
 
 def _without(indices: Sequence[int], index: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 from compactnas.io.jsonl import Row
 from compactnas.search.architecture import Architecture
 from compactnas.search.bilevel import BilevelStep
+from compactnas.search.cell_counts import Scores
 from compactnas.search.derivation import derive
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.space.genotype import Genotype
@@ -53,13 +54,15 @@ def same_genotype(rows: Sequence[Row]) -> bool:
     return all(row.get(key) == rows[0].get(key) for row in rows for key in keys)
 
 
-def architecture_values(architecture: Architecture) -> dict[str, Any]:
-    """List the probabilities of operations, depths and widths for `alpha.json`."""
-    space, widths = architecture.space, dict[str, Any]()
+def architecture_values(architecture: Architecture, scores: Scores | None = None) -> dict[str, Any]:
+    """List the probabilities of operations, depths and widths for `alpha.json`, and the scores of operations."""
+    space, others = architecture.space, dict[str, Any]()
     if (p := architecture.width_probabilities()) is not None:
-        widths["widths"] = [list(row) for row in space.block_widths]
-        widths["width_probabilities"] = [[round(float(v), 6) for v in row] for row in p.detach()]
-    return widths | {
+        others["widths"] = [list(row) for row in space.block_widths]
+        others["width_probabilities"] = [[round(float(v), 6) for v in row] for row in p.detach()]
+    if scores is not None:
+        others["scores"] = [[round(float(v), 4) for v in row] for row in scores]
+    return others | {
         "operations": list(space.operations),
         "edges": [list(edge) for edge in space.edges],
         "probabilities": [[round(float(v), 6) for v in row] for row in architecture.probabilities().detach()],

@@ -209,7 +209,7 @@ class Searcher:
         def write() -> None:
             if derived.metrics:
                 write_rows(folder / "search" / "metrics.jsonl", [*rows[:-1], rows[-1] | dict(derived.metrics)])
-            write_json(folder / "search" / "alpha.json", architecture_values(self.architecture))
+            write_json(folder / "search" / "alpha.json", architecture_values(self.architecture, derived.scores))
             write_bytes(folder / "genotype.json", derived.genotype.to_json().encode())
 
         if derived.unused:
@@ -220,8 +220,8 @@ class Searcher:
     def derive(self, scores: Scores | None = None) -> Derived:
         """Derive the most probable network within the budgets and the skip limit, or the one with the best scores."""
         if self.bilevel.budgets or self.limit:
-            return derive_within(self.architecture, self.bilevel.budgets, self.limit, scores)
-        return Derived(derive(self.architecture, scores))
+            return replace(derive_within(self.architecture, self.bilevel.budgets, self.limit, scores), scores=scores)
+        return Derived(derive(self.architecture, scores), scores=scores)
 
     def conclude(
         self, folder: str | Path | None = None, listener: Listener | None = None, *, resume: bool = False

@@ -25,6 +25,9 @@ from compactnas.space.genotype import Genotype
 FORWARD, BACKWARD_TO_WEIGHTS, BACKWARD_TO_MAPS = 1, 1, 1
 """Passes over a network in the unit of a forward pass."""
 
+FORWARD_OF_STEP = FORWARD / (FORWARD + BACKWARD_TO_WEIGHTS + BACKWARD_TO_MAPS)
+"""Share of a step of the weights that its forward pass takes."""
+
 
 @runtime_checkable
 class ArchitectureStep(Protocol):
@@ -104,6 +107,7 @@ class Strategy(Protocol):
         alpha_passes: Passes of an architecture step over what a weight step runs, in units of a forward pass.
         options: Options of `SearchConfig` that this strategy has and others may not have.
         least_operations: Smallest number of candidate operations that it can draw from.
+        least_candidates: Smallest `search.candidates` that it can choose with.
         scaled_gradients: Whether it works with the scaled gradients of `machine.precision: 16-mixed`.
         betas: Betas of Adam on the architecture.
         decays_unsampled: Whether weights that did not run always decay, as with `unsampled_weights: decay`.
@@ -114,6 +118,7 @@ class Strategy(Protocol):
     alpha_passes: ClassVar[int] = FORWARD + BACKWARD_TO_MAPS
     options: ClassVar[tuple[str, ...]] = ()
     least_operations: ClassVar[int] = 1
+    least_candidates: ClassVar[int] = 1
     scaled_gradients: ClassVar[bool] = True
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     decays_unsampled: ClassVar[bool] = False

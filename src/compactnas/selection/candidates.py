@@ -56,10 +56,11 @@ def make_candidates(
         count: Number of candidates.
         seed: Random seed of the draws.
         budgets: Budgets of a candidate.
-        random: Number of candidates that are random cells with the cost of the first search's network, within 2 %.
+        random: Number of candidates that are random cells with the cost of the first search's network within the
+            budgets, within 2 %.
 
     Raises:
-        UserError: There are fewer than two candidates.
+        UserError: There are fewer than two candidates, or too few random cells.
     """
     found: dict[Genotype, Candidate] = {}
 
@@ -71,8 +72,10 @@ def make_candidates(
 
     for search in searches:
         take(search.found, search, "end")
-    for genotype in _random_like(searches[0], random, seed):
-        take(genotype, searches[0], "random")
+    if random:
+        first = next((one for one, like in found.items() if like.search == str(searches[0].folder)), None)
+        for genotype in _random_like(searches[0], first or searches[0].derive(budgets), random, seed, budgets):
+            take(genotype, searches[0], "random")
     each = -(-max(count - len(found), 0) // len(searches))
     for search in searches:
         for genotype, origin in _on_the_way(search, each):
@@ -90,20 +93,30 @@ def make_candidates(
     return list(found.values())
 
 
-def _random_like(search: FinishedSearch, count: int, seed: int) -> Iterator[Genotype]:
-    """Draw up to `count` different random cells that cost as much as a search's network."""
-    task, drawn, generator = Task.read(search.folder), {search.found}, torch.Generator().manual_seed(seed)
+def _random_like(
+    search: FinishedSearch, like: Genotype, count: int, seed: int, budgets: Sequence[Budget]
+) -> Iterator[Genotype]:
+    """Draw different random cells of a search's space that cost as much as a network, within the budgets.
+
+    Raises:
+        UserError: There are fewer than `count`.
+    """
+    task, drawn, generator = Task.read(search.folder), {like}, torch.Generator().manual_seed(seed)
     sizes = {"bands": len(task.bands), "classes": len(task.classes), "patch_px": task.patch_px}
-    target, space = genotype_cost(search.found, **sizes).macs, search.space
+    target, space = genotype_cost(like, **sizes).macs, search.space
     if not search.config.search.search_depth:  # every block has as many cells as the search had
         space = replace(space, min_depth=max(search.built), max_depth=max(search.built))
     for _ in range(TRIES):
-        if len(drawn) > count:  # `drawn` also contains the search's own network
+        if len(drawn) > count:  # `drawn` also contains the network itself
             return
         genotype = random_like(space, target, generator, **sizes)
-        if genotype not in drawn:
+        if genotype not in drawn and admits(budgets, space, genotype):
             drawn.add(genotype)
             yield genotype
+    raise UserError(
+        f"random: only {len(drawn) - 1} of {count} different random cells of {target / 1e6:.2f} M MACs were found in "
+        f"{TRIES} draws; give --random {len(drawn) - 1} or fewer"
+    )
 
 
 def _on_the_way(search: FinishedSearch, each: int) -> Iterator[tuple[Genotype, str]]:

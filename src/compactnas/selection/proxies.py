@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from compactnas.nn.norms import HalfInstanceNorm
+
 Images = Float[Tensor, "batch bands height width"]
 Labels = Int64[Tensor, " batch"]
 
-NORMS = (nn.BatchNorm2d,)
+NORMS = (nn.BatchNorm2d, HalfInstanceNorm)
 
 
 def synflow(network: nn.Module, images: Images, labels: Labels) -> float:

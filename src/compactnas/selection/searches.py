@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from compactnas.config import RunConfig
 from compactnas.cost.constraints import Budget
 from compactnas.data import Indices
-from compactnas.data.npy import ZIP_ERRORS, read_array
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json
 from compactnas.io.jsonl import Row, read_rows
 from compactnas.nn.supernet import SuperNet
 from compactnas.runs.checkpoints import Checkpoints
-from compactnas.runs.folder import first_difference, read_config
+from compactnas.runs.folder import first_difference, read_config, read_split
 from compactnas.runs.task import Task
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
@@ -30,6 +27,25 @@ from compactnas.space.genotype import FORMAT, Genotype
 from compactnas.space.search_space import Space
 
 AGAIN = "name the folder of a finished `compactnas search`"
+
+
+class _Beliefs(NamedTuple):
+    """What a search ended with.
+
+    Attributes:
+        operations: Logits of the operations of each edge: logarithms of probabilities, or scores.
+        sizes: Logits of the depths of each block, and of its widths if they are searched for.
+        scored: Whether the operations have scores, which compare edges too.
+    """
+
+    operations: torch.Tensor
+    sizes: tuple[torch.Tensor, ...]
+    scored: bool
+
+    def noisy(self, generator: torch.Generator) -> _Beliefs:
+        """Add Gumbel noise to all logits."""
+        operations, *sizes = (_noisy(logits, generator) for logits in (self.operations, *self.sizes))
+        return _Beliefs(operations, tuple(sizes), self.scored)
 
 
 @dataclass(frozen=True)
@@ -113,8 +129,8 @@ class FinishedSearch:
         return [(_whole(row, "candidate", file), self._own(row.get("genotype"), file)) for row in best]
 
     @cached_property
-    def _beliefs(self) -> tuple[torch.Tensor, ...]:
-        """Logarithms of the probabilities of operations, of depths and of widths, from `alpha.json`."""
+    def _beliefs(self) -> _Beliefs:
+        """What the search ended with, from `alpha.json`."""
         file, space = self.folder / "search" / "alpha.json", self.space
         raw = read_json(file, AGAIN)
         depths = max(self.built)
@@ -127,13 +143,16 @@ class FinishedSearch:
                 raise ValueError(f"tables of {' and '.join(map(str, shapes))}")
             if not all(bool(((table >= 0) & (table <= 1)).all()) for table in tables):
                 raise ValueError("numbers outside 0 to 1")
+            scores = torch.tensor(raw["scores"], dtype=torch.float32) if "scores" in raw else None
+            if scores is not None and (scores.shape != tables[0].shape or not bool(scores.isfinite().all())):
+                raise ValueError(f"scores of {tuple(scores.shape)}, or not finite")
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise UserError(f"{file}: not the probabilities of this search ({error}); {AGAIN}") from None
         logs = [table.clamp_min(1e-7).log() for table in tables]  # the file has six decimals
-        return tuple(logs)
+        return _Beliefs(logs[0] if scores is None else scores, tuple(logs[1:]), scores is not None)
 
     def sample(self, generator: torch.Generator, budgets: Sequence[Budget] = ()) -> Genotype:
-        """Sample a network from the alpha at the end of the search.
+        """Sample a network from the alpha at the end of the search, or from the scores that it derived its network by.
 
         Gumbel noise is added to the logits before the derivation. The operation of each edge and the depth and width of
         each block are thus drawn by their probabilities, and a node keeps the strongest edges after the noise.
@@ -142,38 +161,30 @@ class FinishedSearch:
             generator: Random generator of the noise.
             budgets: Budgets of the network; the skip limit of the search holds too.
         """
-        return self._derived([_noisy(logs, generator) for logs in self._beliefs], budgets)
+        return self._derived(self._beliefs.noisy(generator), budgets)
 
     def derive(self, budgets: Sequence[Budget] = ()) -> Genotype:
-        """Derive the most probable network within budgets from the alpha at the end of the search."""
+        """Derive the most probable network within budgets, or the one with the best scores, as the search did."""
         return self._derived(self._beliefs, budgets)
 
-    def _derived(self, logs: Sequence[torch.Tensor], budgets: Sequence[Budget]) -> Genotype:
-        config, (operations, depths, *widths) = self.config.search, logs
+    def _derived(self, beliefs: _Beliefs, budgets: Sequence[Budget]) -> Genotype:
+        config, (depths, *widths) = self.config.search, beliefs.sizes
         architecture = Architecture(self.space, config.search_depth, config.initial_depth, 0.0, torch.Generator())
         with torch.no_grad():
-            architecture.alpha.copy_(operations)
+            architecture.alpha.copy_(beliefs.operations)
             if config.search_depth:
                 architecture.depth_logits.copy_(depths[:, self.space.min_depth - 1 :])
             if architecture.width_logits is not None:
                 architecture.width_logits.copy_(widths[0])
-        limit = SkipLimit.of(config)
-        return derive_within(architecture, budgets, limit).genotype if budgets or limit else derive(architecture)
+        limit, scores = SkipLimit.of(config), beliefs.operations.double() if beliefs.scored else None
+        if budgets or limit:
+            return derive_within(architecture, budgets, limit, scores).genotype
+        return derive(architecture, scores)
 
     @cached_property
     def weights_rows(self) -> Indices:
         """Rows of D_T, the half of the training part that trained its weights."""
-        file = self.folder / "search" / "splits.npz"
-        try:
-            with zipfile.ZipFile(file) as archive:
-                entry = archive.getinfo("weights.npy")
-                rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip entry has the methods used
-            if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows):
-                raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
-        except (*ZIP_ERRORS, KeyError, MemoryError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{file}: not the halves of a search ({reason}); {AGAIN}") from None
-        return rows.astype(np.int64)
+        return read_split(self.folder / "search", "weights", AGAIN)
 
     def supernet(self) -> SuperNet:
         """Load its supernet with the weights of the last checkpoint.
@@ -234,8 +245,8 @@ def read_searches(folders: Sequence[Path]) -> list[FinishedSearch]:
     return searches
 
 
-def _noisy(logs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return logs - torch.empty_like(logs).exponential_(generator=generator).log()
+def _noisy(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return logits - torch.empty_like(logits).exponential_(generator=generator).log()
 
 
 def _whole(row: Row, key: str, file: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -100,6 +101,11 @@ def expand(study: StudyConfig) -> list[StudyJob]:
     for split in study.tested:
         jobs += _trainings(study, split, *found[study.searched_on(split)])
     return jobs
+
+
+def jobs_to_do(jobs: Sequence[StudyJob], root: Path) -> list[StudyJob]:
+    """List the jobs that are not done, each folder once: methods may differ in name only."""
+    return list({job.key: job for job in reversed(jobs) if not job.done(root)}.values())[::-1]
 
 
 def _searches(study: StudyConfig, where: str) -> tuple[Searches, Searches]:

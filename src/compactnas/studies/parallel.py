@@ -9,7 +9,7 @@ from compactnas.data import open_dataset
 from compactnas.data.opening import open_streamed
 from compactnas.data.source import preloaded_gib
 from compactnas.studies.config import StudyConfig
-from compactnas.studies.jobs import StudyJob, expand
+from compactnas.studies.jobs import StudyJob, expand, jobs_to_do
 from compactnas.studies.running import Say, run_job
 from compactnas.training.runtime import Listener, Silent
 from compactnas.training.side_by_side import Sharing, processes_at_once
@@ -48,7 +48,7 @@ def run_study_in_processes(
         UserError: A job fails, or its process was killed. The other jobs are then stopped; they can be continued.
     """
     jobs = expand(study)
-    waiting = [job for job in jobs if not job.done(root)]
+    waiting = jobs_to_do(jobs, root)
     threads = Sharing.of(study.machine, partial(_patches_gib, study), processes).threads
     workers = Workers(
         processes,
@@ -58,7 +58,7 @@ def run_study_in_processes(
         again="give the same command again",
         once=True,
     )
-    say(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done; {processes} at a time")
+    say(f"{len(jobs)} jobs, {sum(job.done(root) for job in jobs)} done; {processes} at a time")
     try:
         while waiting or workers.busy:
             for job in [job for job in waiting if job.ready(root)][: workers.free]:

@@ -7,23 +7,21 @@ from pathlib import Path
 
 import torch
 
-from compactnas.config import DataConfig
+from compactnas.config import DataConfig, RunConfig
 from compactnas.cost.counter import count
 from compactnas.data import open_streamed
 from compactnas.data.source import Facts, preloaded_gib
 from compactnas.data.splits import make_parts
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.registry import SEARCHED, ModelSpec, build
-from compactnas.search.perturbation import measurements
+from compactnas.search.perturbation import mixture_passes
 from compactnas.search.random_genotype import random_genotype
 from compactnas.search.strategies import STRATEGIES
+from compactnas.search.strategy import FORWARD_OF_STEP
 from compactnas.space.search_space import Space
 from compactnas.studies.config import StudyConfig
 from compactnas.studies.estimating import Shape, measure_steps
 from compactnas.studies.jobs import StudyJob, expand
-
-FORWARD_OF_STEP = 1 / 3
-"""Share of a training step that its forward pass takes; the backward pass takes twice as long."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,17 @@ def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
     if job.method in BASELINES or job.genotype is not None:
         spec = _spec(job, sizes)
     else:
-        spec = typical_network(study.space, study.search.initial_depth, sizes)
-        config = replace(config, space=study.space, train=replace(study.train, teachers=()))
+        source = _searched(job)
+        spec = typical_network(source.space, source.search.initial_depth, sizes)
+        config = replace(config, space=source.space, train=replace(study.train, teachers=()))
     return Shape(config, spec, *sizes)
+
+
+def _searched(job: StudyJob) -> RunConfig:
+    """Find the config of the search whose space the network of a job is from."""
+    while job.kind != "search":
+        job = job.needs[0]
+    return job.config
 
 
 def typical_network(space: Space, depth: int, sizes: tuple[int, int, int]) -> ModelSpec:
@@ -154,8 +160,7 @@ def evaluations_of(job: StudyJob, parts: dict[str, int]) -> float:
         search = job.config.search
         batches = max(1, parts["train"] // 2 // search.batch_size)
         measured = STRATEGIES[search.strategy].measured_batches(search.candidates, batches)
-        measured += measurements(job.config.space) * batches if search.derivation == "perturbation" else 0
-        return FORWARD_OF_STEP * measured
+        return FORWARD_OF_STEP * (measured + mixture_passes(search, job.config.space) * batches)
     train = job.config.train
     validations = max(1, train.epochs // train.validate_every) if train.validate_every else 1
     patches = parts["test"] + validations * parts["validation"]

@@ -28,7 +28,7 @@ from compactnas.runs.checkpoints import remove_checkpoints
 from compactnas.runs.folder import start, write_splits
 from compactnas.runs.seconds import FILE as SECONDS
 from compactnas.runs.seconds import add_seconds, read_seconds
-from compactnas.search.perturbation import measurements
+from compactnas.search.perturbation import mixture_passes
 from compactnas.search.random_genotype import random_like
 from compactnas.search.sampling import DRAWN_WIDTHS
 from compactnas.search.strategies import STRATEGIES
@@ -109,7 +109,7 @@ def search_work(rows: Sequence[Row], config: SearchConfig, space: Space, sizes: 
         total += (TRAINING + alpha) * widths * (macs + ELEMENT_MACS * elements) * size * max(1, patches // size)
     batches = max(1, patches // size)
     measured = strategy.measured_batches(config.candidates, batches)  # each costs as much as what a step runs
-    measured += measurements(space) * batches if config.derivation == "perturbation" else 0
+    measured += mixture_passes(config, space) * batches
     if measured:
         total += FORWARD * measured * (macs + ELEMENT_MACS * elements) * size
     return total

@@ -65,7 +65,8 @@ def main(argv: list[str]) -> int:
     suffix = output.suffix.lower()
     if output != Path() and suffix not in (".json", ".csv", ".html"):
         raise UserError(f"--output: {output} does not end in .json, .csv or .html; name a file with such a suffix")
-    from compactnas.cli.without_effect import ASSESS, check
+    from compactnas.cli.idle_options import ASSESS
+    from compactnas.cli.without_effect import check
     from compactnas.io.atomic import write_bytes, write_json
     from compactnas.mapping.agreement import Compared
     from compactnas.mapping.assess import assess

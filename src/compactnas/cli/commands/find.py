@@ -63,13 +63,12 @@ def build() -> Parser:
 def main(argv: list[str]) -> int:
     """Run the command."""
     began = time.perf_counter()
-    from compactnas.cli.without_effect import note, note_of_plan, note_of_run, require_search_options
+    from compactnas.cli.without_effect import note, note_of_find, note_of_plan, require_search_options
 
     options, config, choice = _parse(argv)
     require_search_options(options, config)
     from compactnas.cli.options import processes_of
     from compactnas.data import open_dataset
-    from compactnas.finding.config import find_recipe
     from compactnas.finding.planning import TimedPlan, plan_for, require_fitting
     from compactnas.finding.run import OWN, PLAN, require_new, run_find, seconds_of
     from compactnas.finding.setting import Setting
@@ -84,8 +83,7 @@ def main(argv: list[str]) -> int:
     source = kept if kept.exists() else Path(options.plan_from) if options.plan_from else None
     timed = TimedPlan.read(source) if source else plan_for(setting, began)
     require_fitting(setting, timed.plan)
-    parts = setting.data.parts
-    note_of_run(options, config, parts, ("search", "train"), base=find_recipe(), ensemble=choice.ensemble)
+    note_of_find(options, config, choice, setting.data.parts)
     if source == kept and options.plan_from:
         note(f"--plan-from: no effect, because the find in {folder} has a plan")
     elif source and source != kept:

@@ -38,8 +38,9 @@ def build() -> Parser:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.idle_options import PARETO
     from compactnas.cli.searches import parse_with_searches
-    from compactnas.cli.without_effect import PARETO, note_of_choice
+    from compactnas.cli.without_effect import note_of_choice
     from compactnas.selection.config import FrontConfig
 
     options, config = parse_with_searches(build, argv)

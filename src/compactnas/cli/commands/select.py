@@ -43,9 +43,10 @@ def build() -> Parser:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.idle_options import SELECT
     from compactnas.cli.options import processes_of
     from compactnas.cli.searches import parse_with_searches
-    from compactnas.cli.without_effect import SELECT, note_of_choice
+    from compactnas.cli.without_effect import note_of_choice
     from compactnas.selection.config import SelectConfig
 
     options, config = parse_with_searches(build, argv)

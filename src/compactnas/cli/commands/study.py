@@ -126,8 +126,9 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    from compactnas.cli.idle_options import STUDY
     from compactnas.cli.options import processes_of
-    from compactnas.cli.without_effect import STUDY, check
+    from compactnas.cli.without_effect import check
 
     parser = build()
     options = parser.parsed(parser.words(argv))

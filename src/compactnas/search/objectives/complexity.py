@@ -81,7 +81,7 @@ class ComplexityLoss(CostObjective):
 
 
 def mean_cost(context: ObjectiveContext) -> float:
-    """Compute the mean cost of the cells over the space: each operation and each depth is equally likely.
+    """Compute the mean cost over the space, as the loss counts it: each operation and each depth is equally likely.
 
     Every edge counts, as in the loss. With widths, the blocks have all their channels.
 
@@ -91,7 +91,8 @@ def mean_cost(context: ObjectiveContext) -> float:
     config, space = context.config, context.space
     even = torch.full((len(space.edges), len(space.operations)), 1 / len(space.operations), dtype=torch.float64)
     depth = (space.min_depth + space.max_depth) / 2 if config.search_depth else config.initial_depth
-    mean = float(context.macs.cell(even).sum()) * depth
+    depths = torch.full((space.blocks,), depth, dtype=torch.float64)
+    mean = float(context.macs.complexity(even, depths, 1, 1.0))
     if not mean:
         raise UserError(
             "search.complexity_scale: share needs an operation with MACs, and space.operations has none; "

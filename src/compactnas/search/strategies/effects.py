@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from compactnas.search.derivation import Derived
 from compactnas.search.effects import Effects
@@ -18,13 +19,14 @@ class MainEffects(UniformPaths):
     its end, it becomes the effects, in points of accuracy.
     """
 
+    least_candidates: ClassVar[int] = 2
+
     def conclude(self, search: TrainedSearch) -> Derived:
         """Estimate the effects, and derive the network with their largest sum."""
         effects = Effects.of(search.architecture.space, search.random_networks())
         effects.write(search.architecture)
         derived = search.derive(effects.operations)
-        rows = [[round(float(value), 4) for value in row] for row in effects.operations]
-        return replace(derived, metrics={**derived.metrics, **search.figures(derived.genotype), "effects": rows})
+        return replace(derived, metrics={**derived.metrics, **search.figures(derived.genotype)})
 
 
 STRATEGY = MainEffects

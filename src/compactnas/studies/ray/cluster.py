@@ -16,7 +16,7 @@ from compactnas.distributed.ray_session import LOOK_EVERY_S, RayOptions, Share, 
 from compactnas.errors import UserError
 from compactnas.io.signals import interrupts
 from compactnas.studies.config import StudyConfig
-from compactnas.studies.jobs import StudyJob, expand
+from compactnas.studies.jobs import StudyJob, expand, jobs_to_do
 from compactnas.studies.ray.worker import APPEARS_WITHIN_S, Begun, Ended, Order, do_job, pack, unpack
 from compactnas.studies.running import Say
 from compactnas.training.runtime import Listener, Silent
@@ -98,7 +98,7 @@ class _Board:
     ) -> None:
         self.ray, self.jobs, self.root, self.token, self.share = ray, jobs, root, token, share
         self.alone, self.listener, self.say, self.tensorboard = alone, listener, say, tensorboard
-        self.waiting = [job for job in jobs if not job.done(root)]
+        self.waiting = jobs_to_do(jobs, root)
         self.running: dict[Any, _Attempt] = {}
         self.lost: Counter[tuple[str, bool]] = Counter()
         self.warned: set[str] = set()
@@ -107,7 +107,8 @@ class _Board:
 
     def run(self) -> None:
         """Run jobs until all are done. If it ends early, no job is left running."""
-        self.say(f"{len(self.jobs)} jobs, {len(self.jobs) - len(self.waiting)} done; {_machines(self.ray.nodes())}")
+        done = sum(job.done(self.root) for job in self.jobs)
+        self.say(f"{len(self.jobs)} jobs, {done} done; {_machines(self.ray.nodes())}")
         try:
             with interrupts() as asked:
                 while self.waiting or self.running:
