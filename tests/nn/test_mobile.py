@@ -63,11 +63,22 @@ class PlainLayer(nn.Module):
         return self.layers(x) + x if self.identity else self.layers(x)
 
 
+class PlainHalves(nn.Module):
+    """Two channels normalised by patch, two by the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_patch, self.by_batch = nn.InstanceNorm2d(2, affine=True), nn.BatchNorm2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.by_patch(x[:, :2]), self.by_batch(x[:, 2:])], 1)
+
+
 def plain_network(bands: int, classes: int) -> nn.Sequential:
     """The network of `chain((4, 6, 10), (2, 1, 1), THREE)`, written out."""
     return nn.Sequential(
         nn.Conv2d(bands, 4, 3, padding=1, bias=False),
-        nn.BatchNorm2d(4),
+        PlainHalves(),
         nn.ReLU(),
         PlainLayer(4, 4, 3, 1, False, 1),
         PlainLayer(4, 4, 3, 1, False, 1),

@@ -41,6 +41,8 @@ def test_it_is_drawn_as_text(per: str) -> None:
         ({"channels": 8, "channels_by_block": (4, 6, 8)}, "begins with 4; leave one out"),
         ({"channels_by_block": (4, 6)}, "for each of the 3 blocks"),
         ({"channels_by_block": (4, 0, 6)}, "give a number from 1 to 1024"),
+        ({"channels_by_block": (1, 4, 6)}, "the first block of the mobile layout, which normalises two halves, needs"),
+        ({"channels": 1}, "the mobile layout, which normalises two halves, needs at least 2"),
         ({"layout": "paper", "channels_by_block": (4, 6, 8)}, "doubles the channels in each block"),
         ({"layout": "paper", "alpha_per": "layer"}, "all cells of the paper layout share alpha"),
     ],

@@ -43,7 +43,7 @@ class Backbone(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(bands, width, 3, padding=1, bias=False),
             HalfInstanceNorm(width, fixed) if layout.stem == "half" else fixed(width),
-            *[nn.ReLU(inplace=True)] * (layout.stem == "relu"),
+            *[nn.ReLU(inplace=True)] * layout.stem_relu,
         )
         self.blocks = nn.ModuleList()
         self.reductions = nn.ModuleList()

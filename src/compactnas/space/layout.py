@@ -17,8 +17,9 @@ class Layout:
         output: Output of a cell: `last` is its last node, `concat` is all computed nodes.
         preprocess: Whether ReLU, 1x1 convolution and batch norm bring each input to the cell's width.
         stem_multiplier: Number of channels of the stem in units of C.
-        stem: What follows the stem's convolution: `batch` is batch norm; `half` is batch norm for half of the channels,
-            and the mean and deviation of each patch for the others; `relu` is batch norm and ReLU.
+        stem: Normalisation of the stem: `batch` is batch norm; `half` is batch norm for half of the channels, and the
+            mean and deviation of each patch for the others, which needs two channels or more.
+        stem_relu: Whether ReLU follows it.
         head: What comes before the mean over the map: `batch` is batch norm and ReLU, `relu` is ReLU alone.
         reduction: Reduction between two blocks: `basic` is the residual block of stride 2 of NAS-Bench-201,
             `separable` is the same with separable convolutions, `factorized` is the fixed reduction cell of GDAS,
@@ -36,7 +37,8 @@ class Layout:
     output: Literal["last", "concat"]
     preprocess: bool = False
     stem_multiplier: int = 1
-    stem: Literal["batch", "half", "relu"] = "batch"
+    stem: Literal["batch", "half"] = "batch"
+    stem_relu: bool = False
     head: Literal["batch", "relu"] = "batch"
     reduction: Literal["basic", "separable", "factorized", "searched"] = "basic"
     residual: bool = False

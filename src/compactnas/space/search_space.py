@@ -121,6 +121,11 @@ class Space:
                 f"space.channels_by_block: {list(given)}; give a number from 1 to {MAX_CHANNELS} for each of the "
                 f"{self.blocks} blocks"
             )
+        if given[0] < self.layout_of.least_channels:
+            raise UserError(
+                f"space.channels_by_block: {list(given)}; the first block of the {self.layout} layout, "
+                f"{self.layout_of.why_least}, needs at least {self.layout_of.least_channels}"
+            )
         if self.channels not in (FIRST_CHANNELS, given[0]):
             raise UserError(
                 f"space.channels: {self.channels}, but space.channels_by_block begins with {given[0]}; leave one out"

@@ -1,7 +1,8 @@
 """`mobile`: three blocks of inverted residual layers, each the identity plus one searched operation.
 
 The identity is not a candidate, and no candidate is free of charge, so a search cannot collapse to operations that
-compute nothing. Source: MobileNetV2 (Sandler et al. 2018), ProxylessNAS (Cai, Zhu and Han 2019).
+compute nothing. Half of the stem is normalised by patch, as in `lean`. Source: MobileNetV2 (Sandler et al. 2018),
+ProxylessNAS (Cai, Zhu and Han 2019).
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ OPERATIONS = (
 LAYOUT = Layout(
     inputs=1,
     output="last",
-    stem="relu",
+    stem="half",
+    stem_relu=True,
     head="relu",
     reduction="searched",
     residual=True,
     free_channels=True,
     has_widths=True,
+    least_channels=2,
+    why_least="which normalises two halves",
     operations=OPERATIONS,
 )
