@@ -9,7 +9,8 @@ On fold K, all methods have the same 8,000 patches of the other four folds, and 
 random search is a find of as many hours without searches. Both plans are made once for each share, on this machine,
 before anything else runs, and then hold for all folds. The winners, the guess and the ResNets are trained by the same
 recipe: that of `find`, for `EPOCHS` epochs, without a teacher. Only a find also chooses when its average of weights
-begins, on held-out folds. Results are lines of DIR/find_folds.jsonl; `wall_seconds` are those of a find. Not So2Sat.
+begins, on held-out folds. Plans and results are lines of DIR/find_folds.jsonl; a kept copy of it in a new DIR is
+enough to go on. `wall_seconds` are those of a find. Not So2Sat.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from compactnas.finding.config import FindConfig, find_recipe
 from compactnas.finding.planning import TimedPlan, plan_for
 from compactnas.finding.run import run_find, seconds_of
 from compactnas.finding.setting import Setting
+from compactnas.io.atomic import read_json, write_json
 from compactnas.nn.registry import ModelSpec, build
 from compactnas.pipeline.evaluating import evaluate_stage
 from compactnas.pipeline.running import train_stage
@@ -132,9 +134,14 @@ def setting_of(options: argparse.Namespace, job: Job) -> Setting:
 def plan_of(options: argparse.Namespace, job: Job) -> TimedPlan:
     """Read the plan of a method and share, or make it; the winner's training has as many epochs as all others."""
     file = options.out / f"plan_{job.method.replace(' ', '_')}_{100 * job.share:g}.json"
-    if not file.exists():
+    name, results = f"plan of {job.label}", options.out / RESULTS
+    kept = next((line["plan"] for line in whole_lines(results) if line["name"] == name), None)
+    if kept is not None:
+        write_json(file, kept)
+    else:
         timed = plan_for(setting_of(options, job._replace(fold=1)), time.perf_counter())
         replace(timed, plan=replace(timed.plan, epochs=EPOCHS)).write(file)
+        add_lines(results, [{"name": name, "plan": read_json(file, "remove it")}])
     timed = TimedPlan.read(file)
     if timed.hours != options.hours:
         raise SystemExit(f"{file}: is for {timed.hours:g} h; give --hours {timed.hours:g}, or choose another folder")
@@ -201,9 +208,10 @@ def run(options: argparse.Namespace) -> None:
 def table(lines: Sequence[Line]) -> str:
     """Accuracy of each method over the folds, and differences in pairs, with t intervals over the folds."""
     oas: dict[str, dict[int, float]] = {}
-    for line in lines:
+    finished = [line for line in lines if "oa" in line]
+    for line in finished:
         oas.setdefault(line["method"], {})[line["fold"]] = 100 * line["oa"]
-    macs = {line["method"]: line["macs"] / 1e6 for line in lines}
+    macs = {line["method"]: line["macs"] / 1e6 for line in finished}
     rows = ["| method | folds | M MACs | OA % | by fold |", "|---" * 5 + "|"]
     for method, own in oas.items():
         values = [own[fold] for fold in sorted(own)]

@@ -10,7 +10,7 @@ from typing import Any
 import find_folds
 import pytest
 from find_folds import CHANCE, FIND, GUESS, RESNETS, Job, jobs, most_macs, table
-from lines import add_lines
+from lines import add_lines, whole_lines
 from support.find_files import TIMED
 
 from compactnas.cost.counter import genotype_cost
@@ -65,6 +65,13 @@ def test_what_is_done_is_left_out_and_plans_keep_their_hours(tmp_path: Path, mon
     assert TimedPlan.read(tmp_path / "plan_find_4.json").plan.epochs == find_folds.EPOCHS != TIMED.plan.epochs
     find_folds.run(options)
     assert len(done) == 5
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / find_folds.RESULTS).write_bytes((tmp_path / find_folds.RESULTS).read_bytes())
+    monkeypatch.setattr(find_folds, "plan_for", None)  # a kept file of results has the plans
+    kept = argparse.Namespace(**vars(options) | {"out": elsewhere})
+    assert find_folds.plan_of(kept, Job(FIND, 0.04, 3)) == TimedPlan.read(tmp_path / "plan_find_4.json")
+    assert "| resnet20 | 1 |" in table(whole_lines(elsewhere / find_folds.RESULTS))
     options.hours = 2.0
     with pytest.raises(SystemExit, match=r"plan_find_4\.json: is for 1 h; give --hours 1"):
         find_folds.run(options)
