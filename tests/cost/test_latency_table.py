@@ -37,6 +37,7 @@ def made_table(space: Space = SPACE) -> LatencyTable:
         layout=space.layout,
         channels=space.channels,
         blocks=space.blocks,
+        nodes=space.nodes,
         operations=space.operations,
         operations_ns=tuple(
             tuple(1000 * (place + 1) * (block + 1) for place in range(len(space.operations)))

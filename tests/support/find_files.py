@@ -68,7 +68,7 @@ def options_of(config: RunConfig) -> dict[str, object]:
 
 WORDS = (
     "--machine.threads 1 --machine.device cpu --space.channels 4 --space.max-depth 2 --space.nodes 3 --space.blocks 2 "
-    "--search.candidates 2 --search.initial-depth 2 --search.batch-size 16 "
+    "--search.candidates 2 --search.batch-size 16 "
     "--train.batch-size 16 --max-macs 60k --folds 2"
 )
 """Similar options on the command line, over those of the recipe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,24 @@ def test_runs_are_averaged_into_a_run(home: Path) -> None:
     found = dict(load(home / "averaged").named_parameters())
     for name, own in average_networks(members).named_parameters():
         assert torch.equal(own, found[name])
-    with pytest.raises(UserError, match=r"already has a average\.json"):
-        average_runs([home / "run1", home / "run2"], home / "averaged", Silent())
+    for taken in ("averaged", "run1"):
+        with pytest.raises(UserError, match="holds a run; name a new folder for the average"):
+            average_runs([home / "run1", home / "run2"], home / taken, Silent())
+
+
+def test_runs_of_two_splits_are_not_averaged(home: Path, tmp_path: Path) -> None:
+    """The test part of one has trained the other."""
+    config = tiny_config(home / "patches.npz", train={"epochs": 1})
+    other = replace(config, data=replace(config.data, split="random"))
+    train_stage(other, tmp_path / "other", "resnet8")
+    with pytest.raises(UserError, match=r"other: has another split of the data than .*run1.*; name runs of one split"):
+        average_runs([home / "run1", tmp_path / "other"], tmp_path / "averaged", Silent())
+    assert not (tmp_path / "averaged").exists()
+
+
+def test_a_run_that_is_named_twice_counts_once(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name each once"):
+        average_runs([home / "run1", home / "run2", home / "run1/../run2"], tmp_path / "averaged", Silent())
 
 
 def test_a_training_starts_from_the_given_weights(home: Path) -> None:

@@ -13,8 +13,8 @@ from compactnas.adopted.manifest import is_adopted
 from compactnas.config import MachineConfig
 from compactnas.cost.counter import Cost, count
 from compactnas.data import Facts
-from compactnas.evaluation.evaluate import require_fit
 from compactnas.nn.registry import ModelSpec
+from compactnas.runs.fitting import require_fit
 from compactnas.runs.folder import load, read_config
 
 
@@ -53,10 +53,10 @@ def trained_for(folder: Path, facts: Facts, *, labelled: bool = True) -> Trained
         classes = facts.classes if labelled else module.network.task.classes
         return Trained("adopted", module, classes, module.network.cost)
     spec = ModelSpec.read(folder)
-    require_fit(facts, spec.bands, spec.classes if labelled else len(facts.classes))
+    classes = require_fit(folder, facts, labelled=labelled)
     network = load(folder)
     depths = None if spec.genotype is None else spec.genotype.depths
-    return Trained(spec.name, network, facts.classes, count(network, spec.bands, facts.patch_px), depths)
+    return Trained(spec.name, network, classes, count(network, spec.bands, facts.patch_px), depths)
 
 
 def machine_of(folder: Path) -> MachineConfig:

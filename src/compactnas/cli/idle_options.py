@@ -104,6 +104,11 @@ RUN: tuple[Rule[Run], ...] = (
         "search.skip_limit is log, and search.strategy={0.config.search.strategy} counts nothing; use limit",
     ),
     Rule(
+        ("search.initial_depth",),
+        lambda run: run.config.search.search_depth and not run.strategy.learns_alpha,
+        "search.strategy={0.config.search.strategy} draws all depths from space.min_depth to space.max_depth",
+    ),
+    Rule(
         ("search.depth_logit", "search.depth_mode"),
         lambda run: not run.config.search.search_depth,
         "search.search_depth is off",

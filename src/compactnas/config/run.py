@@ -11,6 +11,7 @@ from compactnas.config.machine import MachineConfig
 from compactnas.config.requiring import require
 from compactnas.config.search import SearchConfig
 from compactnas.config.train import TrainConfig
+from compactnas.space.genotype import MAX_DEPTH
 from compactnas.space.search_space import Space
 
 
@@ -39,9 +40,15 @@ class RunConfig:
         require(self.seed >= 0, f"seed: {self.seed} is negative; give 0 or more")
         require(self.seed < 2**63, f"seed: {self.seed} does not fit in 64 bits; give less than 2^63")
         require(
-            not self.search.search_depth or space.min_depth <= depth <= space.max_depth,
+            not self.search.search_depth
+            or space.min_depth <= depth <= space.max_depth
+            or not STRATEGIES[self.search.strategy].learns_alpha,  # it draws depths uniformly
             f"search.initial_depth: {depth} is outside {space.min_depth} to {space.max_depth}; change it, or "
             "space.min_depth and space.max_depth",
+        )
+        require(
+            depth <= MAX_DEPTH,
+            f"search.initial_depth: {depth} is more than {MAX_DEPTH} cells in a block; give {MAX_DEPTH} or fewer",
         )
         require(
             self.search.search_depth or space.alpha_per == "block" or depth <= space.max_depth,

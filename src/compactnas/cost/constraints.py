@@ -106,16 +106,19 @@ def require_possible(budgets: Sequence[Budget], space: Space, fixed_depths: Sequ
         table = budget.table.of_widths((0,) * space.blocks if space.widths else ())
         each = table.operations[:, columns] * depths[:, None]
         if table.layers is not None:
-            each = (each + table.layers.reductions[:, columns]).min(dim=1).values.sum()
+            reductions = table.layers.reductions[:, columns]
+            parts = [each + reductions] if space.alpha_per == "block" else [each, reductions]
+            each = torch.stack([part.min(dim=1).values.sum() for part in parts]).sum()
         else:
-            each = each.sum(0).min() * sum(space.edges_kept)
+            edges = space.edges_kept[-1] if budget.live_only else sum(space.edges_kept)  # the last node is never dead
+            each = each.sum(0).min() * edges
         overhead = table.overhead[torch.arange(space.blocks), depths - 1].sum()
         least = float(table.fixed) + float(overhead + each)
         if least > budget.most:
             raise UserError(
                 f"search.{OPTIONS[budget.measure][0]}: {budget.describe(budget.most)} is too small: the smallest "
-                f"network of the space needs {budget.describe(least)} (stem, reductions and head: "
-                f"{budget.describe(float(table.fixed))}); raise the limit or lower space.channels"
+                f"network of the space needs {'at least ' * budget.live_only}{budget.describe(least)} (stem, "
+                f"reductions and head: {budget.describe(float(table.fixed))}); raise the limit or lower space.channels"
             )
 
 

@@ -37,6 +37,7 @@ class LatencyTable:
         layout: Layout of the space.
         channels: Number of channels of the space's first block.
         blocks: Number of blocks of the space.
+        nodes: Number of nodes of a cell of the space; the width of a NASNet-like cell depends on it.
         operations: Names of the operations, the columns of `operations_ns`.
         bands: Number of bands of a patch.
         classes: Number of classes.
@@ -57,6 +58,7 @@ class LatencyTable:
     layout: str
     channels: int
     blocks: int
+    nodes: int
     operations: tuple[str, ...]
     bands: int
     classes: int
@@ -129,6 +131,7 @@ class LatencyTable:
             "layout": space.layout,
             "channels": space.channels,
             "blocks": space.blocks,
+            "nodes": space.nodes,
             "bands": bands,
             "classes": classes,
             "patch_px": patch_px,

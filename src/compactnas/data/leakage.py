@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compactnas.data.footprints import overlaps
 from compactnas.data.source import Indices, Progress, Source
+from compactnas.errors import UserError
 
 Hashes = NDArray[np.uint64]
 
@@ -87,6 +88,11 @@ def measure_leakage(source: Source, training: Indices, test: Indices, progress: 
 
 
 def _by_pixels(source: Source, training: Indices, test: Indices, progress: Progress | None) -> Leakage:
+    if source.facts.patch_px < SIDE:
+        raise UserError(
+            f"{source.facts.name}: patches of {source.facts.patch_px} px are too small to compare by their pixels; "
+            f"give patches of {SIDE} px or more"
+        )
     total = len(training) + len(test)
     known, owners = _sketches(source, training, lambda done: progress and progress(done, total))
     order = np.argsort(known, kind="stable")

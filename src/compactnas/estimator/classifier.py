@@ -134,10 +134,7 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             NotFittedError: `fit` was not called.
         """
         network = self.network
-        images = checked_images(X, "X")
-        wanted = (len(self._task.bands), self._task.patch_px, self._task.patch_px)
-        if images.shape[1:] != wanted:
-            raise UserError(f"X: patches have shape {images.shape[1:]}; the model was fitted to {wanted}")
+        images = self._own_images(X)
         source = array_source(images, np.zeros(len(images), np.int64), bands=self._task.bands)
         device = next(network.parameters()).device
         found: NDArray[np.float32] = probabilities(network, source, np.arange(len(images)), device).numpy()
@@ -153,11 +150,12 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Fit the temperature of the network on patches that `fit` has not seen, so that its confidence is right.
 
         Raises:
-            UserError: A label is not one of `classes_`.
+            UserError: A label is not one of `classes_`, or the patches have other bands or another size than those of
+                `fit`.
         """
         self._require_fitted()
-        codes = self._labels.codes(y)
-        source = array_source(checked_images(X), codes, classes=self._labels.names, bands=self._task.bands)
+        images, codes = self._own_images(X), self._labels.codes(y)
+        source = array_source(images, codes, classes=self._labels.names, bands=self._task.bands)
         found = fit_on(self.folder_, source, np.arange(len(codes)), "given")
         self._adopt(self._home, self._labels)
         return found
@@ -232,6 +230,14 @@ class CompactClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         network, task = load(home.path), Task.read(home.path)
         self._home, self._labels, self._task, self._network = home, labels, task, network
         self.classes_ = labels.values
+
+    def _own_images(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Check that patches have the bands and the size of those of `fit`."""
+        images = checked_images(X, "X")
+        wanted = (len(self._task.bands), self._task.patch_px, self._task.patch_px)
+        if images.shape[1:] != wanted:
+            raise UserError(f"X: patches have shape {images.shape[1:]}; the model was fitted to {wanted}")
+        return images
 
     def _require_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():

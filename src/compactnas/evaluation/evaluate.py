@@ -16,7 +16,6 @@ from compactnas.data.batches import SYMMETRIES, Batches, symmetry
 from compactnas.data.prefetch import prefetched
 from compactnas.data.streams import Stream
 from compactnas.distributed.process_group import SINGLE_PROCESS, ProcessGroup
-from compactnas.errors import UserError
 from compactnas.evaluation.metrics import Measures, confusion_measures
 
 BATCH = 256
@@ -130,16 +129,3 @@ def measure(
     )
     confusion = confusion_of(predicted.classes, source.facts, indices)
     return confusion_measures(confusion, source.facts.lcz), confusion
-
-
-def require_fit(facts: Facts, bands: int, classes: int) -> None:
-    """Raise a `UserError` if the data does not have a model's number of bands and classes."""
-    if len(facts.bands) != bands:
-        raise UserError(
-            f"{facts.name}: {len(facts.bands)} bands ({', '.join(facts.bands)}), but the model takes {bands}; "
-            "choose the bands with --data.bands"
-        )
-    if len(facts.classes) != classes:
-        raise UserError(
-            f"{facts.name}: {len(facts.classes)} classes, but the model predicts {classes}; use data with its classes"
-        )

@@ -21,6 +21,7 @@ from compactnas.io.atomic import write_bytes
 from compactnas.nn.registry import ModelSpec, normalise_of
 from compactnas.runs.task import Task
 from compactnas.runs.temperature import Temperature
+from compactnas.scenes.bands import SENTINEL_BANDS, sentinel_name
 from compactnas.version import __version__
 
 PURPOSES = {
@@ -64,7 +65,7 @@ def _front(title: str, task: Task, parity: Parity) -> dict[str, Any]:
     """Make the metadata for model hubs: tags, and the accuracy on the data."""
     words = [
         "remote-sensing",
-        "sentinel-2",
+        *(["sentinel-2"] if all(sentinel_name(band) in SENTINEL_BANDS for band in task.bands) else []),
         "neural-architecture-search",
         *(["local-climate-zones"] if task.lcz else []),
     ]

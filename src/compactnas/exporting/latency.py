@@ -125,6 +125,7 @@ def measure_latency(
         layout=space.layout,
         channels=space.channels,
         blocks=space.blocks,
+        nodes=space.nodes,
         operations=space.operations,
         bands=bands,
         classes=classes,

@@ -11,7 +11,6 @@ from compactnas.adopted.onnx_file import require_onnx
 from compactnas.config import DataConfig
 from compactnas.data import Dataset, open_dataset
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import require_fit
 from compactnas.exporting.card import write_card
 from compactnas.exporting.checking import Checking, Progress
 from compactnas.exporting.engines import task_of
@@ -23,6 +22,7 @@ from compactnas.exporting.stac import write_item
 from compactnas.io.appearing import appearing, require_new
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.nn.registry import ModelSpec
+from compactnas.runs.fitting import require_fit
 from compactnas.runs.folder import load, read_config
 from compactnas.runs.task import Task
 from compactnas.runs.temperature import Temperature
@@ -56,7 +56,7 @@ def export_run(
     dataset = None if without_data else _open(run, data)
     task = task_of(run, data)
     if dataset is not None:
-        require_fit(dataset.source.facts, spec.bands, spec.classes)
+        require_fit(run, dataset.source.facts)
     trained = datetime.fromtimestamp((run / WEIGHTS).stat().st_mtime, UTC)
     with appearing(out) as folder:
         _write_networks(folder, spec, network, task)

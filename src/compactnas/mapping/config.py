@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from compactnas.config.values import from_values
 from compactnas.errors import UserError
 
 Config = TypeVar("Config")
@@ -57,5 +58,13 @@ class Outputs:
 
 
 def config_of(kind: type[Config], options: Mapping[str, Any]) -> Config:
-    """Make a config from its values among the options of a map."""
-    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})
+    """Make a config from its values among the options of a map.
+
+    Raises:
+        UserError: A value has another type, or is not allowed.
+    """
+    own = {name: options[name] for name in signature(kind).parameters if name in options}
+    try:
+        return from_values(kind, {name: str(v) if isinstance(v, Path) else v for name, v in own.items()})
+    except TypeError as error:
+        raise UserError(f"map: {' '.join(str(error).split())[:300]}") from None

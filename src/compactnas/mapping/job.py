@@ -13,6 +13,7 @@ from compactnas.config.engine import EngineName
 from compactnas.config.reading import Reading
 from compactnas.data.packing.pack import fingerprint_of
 from compactnas.mapping.config import MapConfig
+from compactnas.scenes.kinds import VRT
 from compactnas.version import __version__
 
 FORMAT = "compactnas-map/1"
@@ -56,7 +57,7 @@ class MapJob:
         how = {"format": FORMAT, "version": __version__, "engine": self.engine, "reading": reading}
         return {
             "model": _of_model(self.model),
-            "scene": digest([fingerprint_of(path, {}) for path in (*self.scenes, *masks)]),
+            "scene": digest([fingerprint_of(file, {}) for path in (*self.scenes, *masks) for file in _files_of(path)]),
             "options": digest(how | asdict(self.config)),
         }
 
@@ -64,6 +65,15 @@ class MapJob:
 def digest(values: Any) -> str:
     """Hash plain values with SHA-256."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _files_of(scene: Path) -> list[Path]:
+    """List a scene and, if it is a mosaic, the files that it takes its pixels from."""
+    if scene.suffix.lower() != VRT:
+        return [scene]
+    from compactnas.scenes.vrt import sources_of  # late, because few scenes are
+
+    return [scene, *sources_of(scene)]
 
 
 def _of_model(folder: Path) -> str:

@@ -23,6 +23,7 @@ from compactnas.mapping.legend import legend
 from compactnas.mapping.outputs import write_outputs
 from compactnas.mapping.overview import read_overview
 from compactnas.scenes.files import require_rasterio
+from compactnas.scenes.kinds import stem_of
 from compactnas.version import __version__
 
 DONE, PART = "map.json", "map.part"
@@ -58,7 +59,7 @@ def make_map(
         warn(note)
     store = BlockStore(out / PART, [(cells.rows, cells.columns) for cells in plan.blocks], len(classes))
     fingerprints = job.fingerprints()
-    outputs = replace(outputs, name=outputs.name or job.scenes[0].resolve().stem)
+    outputs = replace(outputs, name=outputs.name or stem_of(job.scenes[0].resolve()))
     new = not out.exists()
     with workplace(out / PART, also=(out,)), _nothing_left(out, store, new=new):
         if (out / DONE).exists():

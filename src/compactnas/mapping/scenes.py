@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from compactnas.config.engine import EngineName
 from compactnas.config.reading import Reading
@@ -56,6 +56,8 @@ def map_scene(
     arrays = bool(find_spec("xarray") and find_spec("rioxarray"))
     if folder is None and not arrays:
         raise UserError("folder: is not given; name a folder for the map, or run: pip install 'compactnas[map]'")
+    if engine not in get_args(EngineName):
+        raise UserError(f"engine: {engine!r} is unknown; {suggestion(str(engine), get_args(EngineName))}")
     reading, config, outputs = (_config(kind, options) for kind in PARTS)
     scenes = tuple(each_path(scene))
     job = MapJob(Path(model), engine, threads, scenes, reading.for_scenes(len(scenes)), config)

@@ -47,17 +47,34 @@ class HalfInstanceNorm(nn.Module):
         self.shared = norm(channels - channels // 2)
 
     def forward(self, x: Map) -> Map:
-        return self._joined(x, self.own(x[:, : self.own.num_features]), self.shared(x[:, self.own.num_features :]))
+        first = self.own.num_features
+        own = self.own(x[:, :first]) if _has_spread(x) else _flat(x[:, :first], self.own.weight, self.own.bias)
+        return self._joined(x, own, self.shared(x[:, first:]))
 
     def narrowed(self, x: Map) -> Map:
         """Normalise a map of fewer channels, with the first weights of each half."""
         first = x.shape[1] // 2
-        own = F.instance_norm(x[:, :first], weight=self.own.weight[:first], bias=self.own.bias[:first])
+        weight, bias = self.own.weight[:first], self.own.bias[:first]
+        own = (
+            F.instance_norm(x[:, :first], weight=weight, bias=bias)
+            if _has_spread(x)
+            else _flat(x[:, :first], weight, bias)
+        )
         return self._joined(x, own, first_of_norm(self.shared, x[:, first:]))
 
     @staticmethod
     def _joined(x: Map, own: Tensor, shared: Tensor) -> Map:
         return concatenate([own.contiguous(memory_format=memory_of(x)), shared])
+
+
+def _has_spread(x: Map) -> bool:
+    """Check whether there are patches, and pixels that can differ; torch's instance norm refuses others."""
+    return bool(x.shape[0]) and x.shape[2] * x.shape[3] > 1
+
+
+def _flat(x: Map, weight: Tensor, bias: Tensor) -> Map:
+    """Normalise maps that have no spread: each is its own mean."""
+    return (x - x) * weight[:, None, None] + bias[:, None, None]
 
 
 def first_of_norm(norm: nn.Module, x: Tensor) -> Tensor:

@@ -51,6 +51,11 @@ class ModelSpec:
             if not 1 <= getattr(self, key) <= most:
                 raise UserError(f"model: {key} = {getattr(self, key)} is outside 1 to {most}")
 
+        if self.name in BASELINES and self.patch_px < (least := BASELINES[self.name].least_px):
+            raise UserError(
+                f"model: {self.name} takes patches of {least} px or more, not {self.patch_px} px; use larger patches"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON values."""
         genotype = None if self.genotype is None else json.loads(self.genotype.to_json())

@@ -97,7 +97,7 @@ def predict(folder: str | Path, config: DataConfig, output: str | Path, *, part:
     Args:
         folder: Folder of the run or adopted network that predicts.
         config: Data config of the patches.
-        output: CSV file, with the columns row, key, class, name and probability.
+        output: CSV file, with the columns row, key, class (counted from 0), name and probability.
         part: Part to predict; empty for all patches.
     """
     folder = Path(folder)
@@ -106,7 +106,7 @@ def predict(folder: str | Path, config: DataConfig, output: str | Path, *, part:
     source = open_source(config) if data is None else data.source
     facts = source.facts
     trained = trained_for(folder, facts, labelled=False)
-    rows = np.arange(len(facts.labels)) if data is None else data.parts[part]
+    rows = np.arange(len(facts.labels)) if data is None else rows_of(data, part)
     device = Session(machine_of(folder), folder).device
     best = probabilities(trained.network.to(device), source, rows, device).max(dim=-1)
     text = StringIO()

@@ -191,11 +191,13 @@ def read_split(folder: Path, part: str, again: str) -> Indices:
 def save_model(folder: Path, spec: ModelSpec, network: nn.Module) -> None:
     """Write the description of a trained network and its weights, which include the normalisation.
 
-    The temperature of older weights is removed.
+    The temperature of other weights is removed.
     """
-    (folder / TEMPERATURE).unlink(missing_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(folder / "model.safetensors", save_tensors(tensors))
+    file, content = folder / "model.safetensors", save_tensors(tensors)
+    if not file.exists() or file.read_bytes() != content:
+        (folder / TEMPERATURE).unlink(missing_ok=True)
+    write_bytes(file, content)
     write_json(folder / MODEL, spec.to_json())
 
 

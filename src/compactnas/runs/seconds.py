@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
+from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_json
 
 FILE = "seconds.json"
@@ -12,7 +14,10 @@ FILE = "seconds.json"
 def read_seconds(folder: Path) -> float:
     """Read the seconds of a stage; 0 without the file."""
     file = folder / FILE
-    return float(read_json(file, "remove it")) if file.exists() else 0.0
+    found = read_json(file, "remove it") if file.exists() else 0.0
+    if not isinstance(found, int | float) or not 0 <= found < inf:
+        raise UserError(f"{file}: holds no number of seconds; remove it")
+    return float(found)
 
 
 def add_seconds(folder: Path, seconds: float) -> None:

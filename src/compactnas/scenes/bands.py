@@ -56,15 +56,18 @@ COMMON = {
 }
 """Sentinel-2 band of each common name (STAC's `eo` extension, versions 1 and 2, and Earth Search)."""
 
+LETTERS = {"R": "red", "G": "green", "B": "blue"}
+"""Common name of each band of an RGB image (`of_patches`)."""
+
 
 def sentinel_name(name: str) -> str:
-    """Convert the name of a Sentinel-2 band to the form `B02` or `B8A`; keep any other name."""
+    """Convert the name of a Sentinel-2 band, or R, G or B, to the form `B02` or `B8A`; keep any other name."""
     if LANDSAT.match(name):
         return name
     numbered = NUMBERED.search(name)
     if numbered:
         return f"B{numbered[1].upper():0>2}"
-    return COMMON.get(re.sub(r"[\s_\-]", "", name.lower()), name)
+    return COMMON.get(LETTERS.get(name, re.sub(r"[\s_\-]", "", name.lower())), name)
 
 
 def preset(text: str) -> tuple[str, ...]:

@@ -129,11 +129,16 @@ def opened_cube(path: Path) -> Iterator[Cube]:
 
 
 def _bands_of(data: Any, axes: tuple[str, str], path: Path) -> Iterator[CubeBand]:
-    """List the bands of all variables over both axes."""
+    """List the bands of all variables over both axes, without coordinates such as 2-D longitudes."""
+    beside = {name for one in data.variables.values() for name in str(one.attrs.get("coordinates", "")).split()}
     many = [
         variable
         for name, variable in data.data_vars.items()
-        if set(axes) <= set(variable.dims) and variable.dtype.kind in "iuf"
+        if set(axes) <= set(variable.dims)
+        and variable.dtype.kind in "iuf"
+        and name not in beside
+        and variable.attrs.get("standard_name") not in ("latitude", "longitude")
+        and not str(variable.attrs.get("units", "")).startswith(("degrees_north", "degrees_east"))
     ]
     if not many:
         raise UserError(

@@ -277,4 +277,4 @@ def _has_mask(part: Bands) -> bool:
     """Check whether a file has a mask or an alpha band of its own."""
     raster = part.layer.raster
     flags = (flag.name for number in part.numbers for flag in raster.mask_flag_enums[number - 1])
-    return raster.nodata is None and "per_dataset" in flags
+    return "per_dataset" in flags

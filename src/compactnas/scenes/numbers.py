@@ -33,16 +33,16 @@ class Scaling(NamedTuple):
 def scaling_of(raster: Any, bands: Sequence[int] = ()) -> Scaling:
     """Return the scaling of some bands (numbered from 1) or, by default, all; training and mapping share this rule.
 
-    Scale and offset declared in the file come first. Without them, 16-bit numbers are taken as reflectance x 10,000,
-    as in Sentinel-2 products, and other numbers as values.
+    Scale and offset declared in the file come first. Without them, bands of 16-bit numbers are taken as reflectance x
+    10,000, as in Sentinel-2 products, and others as values. The bands of a cube may differ.
     """
     numbers = bands or range(1, raster.count + 1)
     scales = tuple(float(raster.scales[number - 1]) for number in numbers)
     offsets = tuple(float(raster.offsets[number - 1]) for number in numbers)
-    declared = set(scales) != {1.0} or any(offsets)
-    if declared or not {raster.dtypes[number - 1] for number in numbers} <= {"uint16", "int16"}:
+    short = [raster.dtypes[number - 1] in ("uint16", "int16") for number in numbers]
+    if set(scales) != {1.0} or any(offsets) or not any(short):
         return Scaling(scales, offsets, assumed=False)
-    return Scaling((1 / DIGITAL_NUMBERS,) * len(scales), offsets, assumed=True)
+    return Scaling(tuple(1 / DIGITAL_NUMBERS if one else 1.0 for one in short), offsets, assumed=True)
 
 
 def reflectance(pixels: NDArray[Any], raster: Any) -> NDArray[Any]:

@@ -79,13 +79,14 @@ def with_gaps(path: Path, wanted: tuple[str, ...], reading: Reading) -> tuple[Re
         return reading, ()
     with open_scene(path, wanted, reading) as scene:
         found = survey(scene)
-    fills = ",".join(f"{fill:.9g}" for fill in found.fills)
+    fills = ",".join(f"{fill:.17g}" for fill in found.fills)
     return replace(reading, nodata=fills or NONE), found.notes(str(path), reading.key("nodata"))
 
 
 def _of_raster(raster: Any, path: Path, wanted: tuple[str, ...], reading: Reading) -> LayeredScene:
     require_map(raster, reading, str(path))
-    names, note = _names(raster, wanted, reading, path)
+    found, note = _names(raster, wanted, reading, path)
+    names = tuple(SCL if name.upper() == SCL else name for name in found)
     data = [number for number, name in enumerate(names, 1) if name != SCL]
     wanted = wanted or tuple(names[number - 1] for number in data)
     numbers = [1 + position for position in positions(wanted, names, str(path), reading)]
@@ -136,8 +137,11 @@ def _names(
     if own == described or reading.caller == "data":
         return own, ()
     counted = numbered(raster.count)
-    if set(wanted) <= set(counted):
-        return counted, ()  # the network was trained on scenes without band names
+    if set(wanted) <= set(counted):  # the network was trained on scenes without band names
+        return counted, (
+            f"{path}: neither its {raster.count} bands nor those of the network have names; it takes "
+            f"{', '.join(wanted)} by their place in the file",
+        )
     if any(described):
         return described, ()
     key = reading.key("bands")

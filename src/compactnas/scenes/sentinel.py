@@ -25,7 +25,7 @@ NAMED = re.compile(rf"(?:^|[_.\-])({'|'.join(sorted(COMMON, key=len, reverse=Tru
 
 METADATA = "MTD_MSIL*.xml"
 OFFSET = re.compile(r"<(?:RADIO|BOA)_ADD_OFFSET\s+band_id\s*=\s*[\"'](\d{1,2})[\"']\s*>\s*(-?\d{1,6})\s*<")
-QUANTIFICATION = re.compile(r"<(?:BOA_)?QUANTIFICATION_VALUE(?:\s[^<>]*)?>\s*(\d{1,6})(?:\.0*)?\s*<")
+QUANTIFICATION = re.compile(r"<(?:L2A_)?(?:BOA_)?QUANTIFICATION_VALUE(?:\s[^<>]*)?>\s*(\d{1,6})(?:\.0*)?\s*<")
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
@@ -69,8 +69,9 @@ def find_sentinel(path: Path, every: Iterable[Path], reading: Reading) -> Produc
 def _by_metadata(path: Path, files: Files, file: Path, reading: Reading) -> Product:
     """Read offsets and quantification from the metadata by regular expressions, so no XML entity is ever resolved."""
     text = COMMENT.sub("", read_text(file, "download the product again"))
-    quantification = QUANTIFICATION.search(text)
-    if quantification is None or not int(quantification[1]):
+    declared = QUANTIFICATION.search(text)
+    quantification = int(declared[1]) if declared else 0
+    if not quantification and (reading.scale is None or reading.offset is None):
         raise UserError(
             f"{file}: names no QUANTIFICATION_VALUE; download the product again, or give {reading.key('scale')} and "
             f"{reading.key('offset')}"
@@ -80,4 +81,4 @@ def _by_metadata(path: Path, files: Files, file: Path, reading: Reading) -> Prod
         for number, offset in OFFSET.findall(text)
         if int(number) < len(SENTINEL_BANDS)
     }
-    return Product(path, KIND, files, offsets, 1 / int(quantification[1]))
+    return Product(path, KIND, files, offsets, 1 / (quantification or 10_000))

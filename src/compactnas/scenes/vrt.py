@@ -58,6 +58,16 @@ def opened_vrt(file: Path) -> Iterator[Any]:
         yield Mosaic(raster, file)
 
 
+def sources_of(file: Path) -> list[Path]:
+    """List the files that a VRT takes its pixels from.
+
+    Raises:
+        UserError: The file is not such a VRT, or a source is missing or broken.
+    """
+    clean = _rewritten(_parsed(read_text(file, WRITE_AGAIN, MOST_BYTES), file), file)
+    return sorted({Path(source.text or "") for source in clean.iter("SourceFilename")})
+
+
 def _parsed(text: str, file: Path) -> Element:
     """Parse XML without a document type, so that it has no entities to expand."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:

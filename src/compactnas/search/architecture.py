@@ -37,7 +37,7 @@ class Architecture(nn.Module):
         self.alpha = nn.Parameter(1e-3 * torch.randn(len(space.edges), len(space.operations), generator=generator))
         logits = torch.zeros(space.blocks, space.max_depth - space.min_depth + 1)
         if search_depth:
-            logits[:, initial_depth - space.min_depth] = depth_logit
+            logits[:, min(max(initial_depth, space.min_depth), space.max_depth) - space.min_depth] = depth_logit
         self.depth_logits = nn.Parameter(logits, requires_grad=search_depth)
         self.width_logits = nn.Parameter(torch.zeros(space.blocks, len(space.widths))) if space.widths else None
 

@@ -105,7 +105,7 @@ class BilevelStep:
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
+            nesterov=config.nesterov and config.momentum > 0,
             foreach=True,
         )
         self.choices = [p for p in self.architecture.parameters() if p.requires_grad]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -70,7 +71,7 @@ def space_like(space: Space, twin: Genotype) -> Space:
     if twin.layout_of.residual:
         return Space(
             layout=twin.layout,
-            channels=twin.channels,
+            channels=twin.block_channels[0],
             blocks=blocks,
             min_depth=space.min_depth,
             max_depth=space.max_depth,
@@ -81,8 +82,7 @@ def space_like(space: Space, twin: Genotype) -> Space:
         )
     shares = space.widths
     if twin.widths and not shares:  # only narrow cells reach the cost of a narrow network
-        full = full_widths(twin.channels, blocks)
-        shares = tuple(sorted({width / c for width, c in zip(twin.widths, full, strict=True)} | {1.0}))
+        shares = _shares(twin.widths, full_widths(twin.channels, blocks))
     return replace(
         space,
         layout=twin.layout,
@@ -93,6 +93,15 @@ def space_like(space: Space, twin: Genotype) -> Space:
         channels_by_block=(),
         alpha_per="block",
     )
+
+
+def _shares(widths: Sequence[int], full: Sequence[int]) -> tuple[float, ...]:
+    """Find shares of the channels that give a network's widths. Those that round to the same channels count once."""
+    found = [1.0]
+    for share in sorted({width / c for width, c in zip(widths, full, strict=True)}, reverse=True):
+        if all(round(share * c) < round(found[-1] * c) for c in full):
+            found.append(share)
+    return tuple(reversed(found)) if len(found) > 1 else ()
 
 
 def random_like(

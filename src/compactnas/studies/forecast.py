@@ -54,7 +54,7 @@ def forecast(config: RunConfig, data: Dataset, *, retrain: bool) -> tuple[dict[s
     searches = {one.strategy: replace(plain, search=one) for one in (config.search, quick.search)}
     shapes = [Shape(one, None, *sizes) for one in searches.values()]
     if retrain:
-        shapes.append(Shape(plain, typical_network(config.space, config.search.initial_depth, sizes), *sizes))
+        shapes.append(Shape(plain, typical_network(config.space, config.search, sizes), *sizes))
     steps = measure_steps(shapes)
 
     def seconds(setting: RunConfig) -> dict[str, float]:

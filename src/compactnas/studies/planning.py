@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from compactnas.config import DataConfig, RunConfig
+from compactnas.config import DataConfig, RunConfig, SearchConfig
 from compactnas.cost.counter import count
 from compactnas.data import open_streamed
 from compactnas.data.source import Facts, preloaded_gib
@@ -118,7 +118,7 @@ def _shape(job: StudyJob, study: StudyConfig, facts: Facts) -> Shape:
         spec = _spec(job, sizes)
     else:
         source = _searched(job)
-        spec = typical_network(source.space, source.search.initial_depth, sizes)
+        spec = typical_network(source.space, source.search, sizes)
         config = replace(config, space=source.space, train=replace(study.train, teachers=()))
     return Shape(config, spec, *sizes)
 
@@ -130,14 +130,15 @@ def _searched(job: StudyJob) -> RunConfig:
     return job.config
 
 
-def typical_network(space: Space, depth: int, sizes: tuple[int, int, int]) -> ModelSpec:
+def typical_network(space: Space, search: SearchConfig, sizes: tuple[int, int, int]) -> ModelSpec:
     """Describe a random network, whose time stands for that of a network which is not found yet.
 
     Args:
         space: Search space.
-        depth: Depth of each block.
+        search: Config of the search, whose first depth each block has.
         sizes: Number of bands, of classes, and of pixels of a side.
     """
+    depth = min(search.initial_depth, space.max_depth) if search.search_depth else search.initial_depth
     found = random_genotype(space, torch.Generator().manual_seed(0), (depth,) * space.blocks)
     return ModelSpec(SEARCHED, *sizes, found)
 

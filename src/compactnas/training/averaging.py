@@ -18,10 +18,12 @@ from compactnas.data import Dataset, measure_normalization, open_dataset
 from compactnas.data.batches import Batches
 from compactnas.data.streams import Stream
 from compactnas.errors import UserError
-from compactnas.evaluation.evaluate import measure, require_fit
+from compactnas.evaluation.evaluate import measure
 from compactnas.io.atomic import write_bytes, write_json
 from compactnas.io.jsonl import Row
 from compactnas.nn.registry import ModelSpec
+from compactnas.runs.data_record import DataRecord
+from compactnas.runs.fitting import require_fit
 from compactnas.runs.folder import load, load_weights, read_config, save_model
 from compactnas.training.norm_statistics import CALIBRATION, recalibrate
 from compactnas.training.runtime import Listener
@@ -70,16 +72,24 @@ def average_runs(folders: Sequence[Path], folder: Path, listener: Listener, data
     Raises:
         UserError: There are fewer than two runs, they have trained different networks, or the folder holds a run.
     """
-    if len(set(folders)) < 2:
+    if len(folders) < 2 or len({one.resolve() for one in folders}) < len(folders):
         raise UserError("average: needs the folders of two runs or more; name each once")
-    spec = ModelSpec.read(folders[0])
+    if (folder / "config.yaml").exists():
+        raise UserError(f"{folder}: holds a run; name a new folder for the average")
+    spec, record = ModelSpec.read(folders[0]), DataRecord.read(folders[0])
     for other in folders[1:]:
         if ModelSpec.read(other) != spec:
             raise UserError(f"{other}: has trained another network than {folders[0]}; name runs of one network")
+        theirs = DataRecord.read(other)
+        if record and theirs and record.split_sha256 != theirs.split_sha256:
+            raise UserError(
+                f"{other}: has another split of the data than {folders[0]}, so the average would be measured on "
+                "patches that trained it; name runs of one split"
+            )
     config = read_config(folders[0])
     config = replace(config, machine=replace(config.machine, devices=1, nodes=1))
     data = data or open_dataset(config.data)
-    require_fit(data.source.facts, spec.bands, spec.classes)
+    require_fit(folders[0], data.source.facts)
     session = Session(config.machine, folder, listener)
     device, last = session.device, config.machine.channels_last
     memory = torch.channels_last if last else torch.contiguous_format

@@ -13,8 +13,8 @@ from compactnas.config import DataConfig
 from compactnas.data import Dataset, Indices, Source, open_dataset
 from compactnas.errors import UserError
 from compactnas.evaluation.calibration import fit_temperature, reliability_of_logits
-from compactnas.evaluation.evaluate import logits_of, require_fit
-from compactnas.nn.registry import ModelSpec
+from compactnas.evaluation.evaluate import logits_of
+from compactnas.runs.fitting import require_fit
 from compactnas.runs.folder import load, read_config, require_data
 from compactnas.runs.temperature import Temperature, require_one_head
 from compactnas.training.session import Session
@@ -59,8 +59,8 @@ def _network(folder: Path) -> nn.Module:
 
 
 def _fit(folder: Path, network: nn.Module, source: Source, rows: Indices, part: str) -> Temperature:
-    spec, machine = ModelSpec.read(folder), machine_of(folder)
-    require_fit(source.facts, spec.bands, spec.classes)
+    machine = machine_of(folder)
+    require_fit(folder, source.facts)
     session = Session(machine, folder)
     logits = logits_of(network.to(session.device), source, rows, session.device, channels_last=machine.channels_last)
     labels = source.facts.labels[rows].astype(np.int64)

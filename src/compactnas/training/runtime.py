@@ -122,7 +122,8 @@ class Means:
     def add(self, count: int, **values: torch.Tensor) -> None:
         """Add means over `count` patches."""
         for name, value in values.items():
-            weighted = value.detach().double() * count
+            exact = torch.float32 if value.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+            weighted = value.detach().to(exact) * count
             self.sums[name] = self.sums[name].to(weighted.device) + weighted if name in self.sums else weighted
             self.counts[name] = self.counts.get(name, 0) + count
 

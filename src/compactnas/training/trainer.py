@@ -272,6 +272,6 @@ def _optimizer(network: nn.Module, config: TrainConfig, *, fused: bool) -> torch
         lr=config.learning_rate,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
+        nesterov=config.nesterov and config.momentum > 0,
         fused=fused,
     )

@@ -22,7 +22,8 @@ def build() -> Parser:
     parser = Parser(
         "predict",
         "RUN -o FILE.csv [--part PART] [--data.path PATH] [options]",
-        "Write a CSV file with the class and probability of each patch: row, key, class, name, probability.",
+        "Write a CSV file with the class and probability of each patch: row, key, class (counted from 0, as the data "
+        "does), name, probability.",
         common=(*COMMON_DATA, "--output", "--part"),
         required=("--output",),
         writes_file=True,

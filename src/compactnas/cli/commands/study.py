@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from compactnas.cli.parser import Parser
-    from compactnas.reporting.progress import RichListener
     from compactnas.studies import StudyConfig, StudyJob, StudyPlan
 
 
@@ -67,23 +66,6 @@ def _show(planned: StudyPlan) -> None:
     )
 
 
-def _listener() -> RichListener:
-    """Make a listener that shows each warning once, because the jobs of a study share their data."""
-    from compactnas.reporting.progress import RichListener
-
-    class Once(RichListener):
-        def __init__(self) -> None:
-            super().__init__()
-            self.said: set[str] = set()
-
-        def warn(self, text: str) -> None:
-            if text not in self.said:
-                self.said.add(text)
-                super().warn(text)
-
-    return Once()
-
-
 def _require_objective_options(study: StudyConfig) -> None:
     """Refuse options of searches that their objective does not have, before the first job."""
     from compactnas.config import require_objective_options
@@ -97,6 +79,7 @@ def _require_objective_options(study: StudyConfig) -> None:
 
 def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     """Run the jobs on this machine, or on Ray."""
+    from compactnas.reporting.progress import RichListener
     from compactnas.studies import jobs_at_once, run_study, run_study_in_processes
 
     out = sys.stdout
@@ -108,20 +91,20 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
         processes = options.processes or jobs_at_once(study)
         if processes > 1:
             run_study_in_processes(
-                study, root, processes, listener=_listener(), say=say, tensorboard=options.tensorboard
+                study, root, processes, listener=RichListener(), say=say, tensorboard=options.tensorboard
             )
             return
 
         def told(number: int, of: int, job: StudyJob) -> None:
             print(f"job {number} of {of}: {job.name}")
 
-        run_study(study, root, listener=_listener(), told=told, tensorboard=options.tensorboard)
+        run_study(study, root, listener=RichListener(), told=told, tensorboard=options.tensorboard)
         return
     from compactnas.distributed.ray_session import RayOptions
     from compactnas.studies.ray.cluster import run_study_on_ray
 
     ray = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus)
-    run_study_on_ray(study, root, ray, listener=_listener(), say=say, tensorboard=options.tensorboard)
+    run_study_on_ray(study, root, ray, listener=RichListener(), say=say, tensorboard=options.tensorboard)
 
 
 def main(argv: list[str]) -> int:

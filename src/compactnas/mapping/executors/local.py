@@ -32,25 +32,25 @@ def run_locally(plan: MapPlan, numbers: Sequence[int], warn: Warn) -> Generator[
     with closing(ahead(_read(plan, numbers))) as read:
         for number, found in groupby(read, lambda item: item[0]):
             seasons = [block for _, block in found]
-            if number == numbers[0]:
-                _check_values(seasons, plan.engine.task.bands, warn)
+            if number == numbers[0] and not plan.engine.task.means:  # otherwise the plan has compared the units
+                _check_values(seasons, plan, warn)
             yield number, in_steps(*_averaged(seasons, plan))
 
 
-def _check_values(seasons: Sequence[Block], bands: tuple[str, ...], warn: Warn) -> None:
+def _check_values(seasons: Sequence[Block], plan: MapPlan, warn: Warn) -> None:
     """Warn if the values of some windows do not look like reflectance.
 
     Raises:
-        UserError: The values are digital numbers.
+        UserError: The values are digital numbers, and the user gave no scale.
     """
-    for block in seasons:
+    for block, reading in zip(seasons, plan.job.readings, strict=True):
         rows, columns = np.nonzero(block.accepted)
         some = np.unique(np.linspace(0, max(0, len(rows) - 1), SAMPLE).astype(int))[: len(rows)]
         if not len(some):
             continue
         patches = block.windows()[:, rows[some], columns[some]].swapaxes(0, 1)
-        for fault in unlike_reflectance(bands, patches):
-            if np.median(patches) > DIGITAL_NUMBERS:
+        for fault in unlike_reflectance(plan.engine.task.bands, patches):
+            if np.median(patches) > DIGITAL_NUMBERS and reading.scale is None:
                 raise UserError(
                     f"the scene: {fault}; give --scale 0.0001, or --scale 1 if the network was trained on such numbers"
                 )

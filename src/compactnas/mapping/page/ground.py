@@ -11,7 +11,6 @@ import numpy as np
 from compactnas.mapping.reference import METRES_OF_A_DEGREE
 from compactnas.scenes.scene import Place
 
-"""Length of a degree of latitude on a sphere with a radius of 6371 km."""
 POINTS = 9
 """Points along each axis of a map whose longitude and latitude are known; values between them are interpolated."""
 

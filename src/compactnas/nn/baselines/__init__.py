@@ -27,12 +27,14 @@ class Baseline:
             that computes the logits.
         label: Name in tables and figures, as papers write it.
         architecture: Kind of network in the metadata of an export (`mlm:architecture`).
+        least_px: Smallest side of a patch.
         compared: Whether studies train it and `compactnas bench` times it by default.
     """
 
     build: Callable[[int, int], nn.Module]
     label: str
     architecture: str = "CNN"
+    least_px: int = 1
     compared: bool = False
 
 

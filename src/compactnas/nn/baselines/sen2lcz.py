@@ -8,4 +8,5 @@ from compactnas.registry import deferred
 BASELINE = Baseline(
     build=deferred("compactnas.nn.baselines._sen2lcz", "Sen2LCZNet", fusion=False),
     label="Sen2LCZ-Net",
+    least_px=8,
 )

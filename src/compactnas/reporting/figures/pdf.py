@@ -16,7 +16,7 @@ POINTS = 0.75
 """Points of a px; 96 px are an inch."""
 NARROWER = 0.88
 """Size of matplotlib's own font, DejaVu Sans, that is as wide as Helvetica, for which figures leave room."""
-SETTINGS = {"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.parse_math": False}
+SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "font.family": "DejaVu Sans", "text.parse_math": False}
 """Text stays text (type 42), and a dollar sign in a name starts no formula."""
 ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 BOLD_FROM = 600
@@ -32,9 +32,7 @@ def pdf_bytes(figure: ET.Element) -> bytes:
     from matplotlib.figure import Figure  # not pyplot, which would change the backend of a notebook
 
     width, height = float(figure.get("width", 1)), float(figure.get("height", 1))
-    with rc_context(
-        {"pdf.fonttype": 42, "svg.fonttype": "none", "font.family": "DejaVu Sans", "text.parse_math": False}
-    ):
+    with rc_context(SETTINGS):
         page = Figure(figsize=(width / 96, height / 96))
         axes = page.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
