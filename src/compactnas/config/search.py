@@ -224,12 +224,13 @@ def require_choices(config: SearchConfig) -> None:
         UserError: A name is unknown, or the strategy or the objective does not support an option.
     """
     STRATEGIES.require(config.strategy, "search.strategy")
-    least = STRATEGIES[config.strategy].least_candidates
-    require(
-        config.candidates >= least,
-        f"search.candidates: {config.candidates} is too few for {config.strategy}, which compares candidates on each "
-        f"batch; give {least} or more",
-    )
+    if config.candidates == 1:  # the traits of a strategy import torch
+        least = STRATEGIES[config.strategy].least_candidates
+        require(
+            least == 1,
+            f"search.candidates: 1 is too few for {config.strategy}, which compares candidates on each batch; give "
+            f"{least} or more",
+        )
     _require_own_options(config, config.strategy, STRATEGIES, STRATEGY_OPTION)
     for option, moves in (("skip_limit", config.skip_limit == "stop"), ("stop_after", bool(config.stop_after))):
         require(
