@@ -424,10 +424,6 @@ WRONG = {
     "random search of one twice": ("random_search: [S, S]", "random_search: a name is listed twice"),
     "a space that is no mapping": ("methods: {mine: {space: mobile}}", "methods.mine: space: 'mobile' has no names"),
     "an empty space": ("methods: {mine: {space: }}", "methods.mine: space: None has no names"),
-    "searches that are never trained": (
-        "{selection: each, searches: 4, retrainings: 2}",
-        "retrainings: 2 is less than searches=4",
-    ),
     "several devices": ("machine: {devices: 2}", "machine.devices: a study computes each job on one device"),
     "unknown places": ("splits: {d1: {places: far}}", "splits.d1: places: 'far' is unknown"),
     "an unknown selection": ("selection: worst", "selection"),

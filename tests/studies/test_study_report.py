@@ -192,13 +192,11 @@ def test_one_search_alone_is_selected_so_far(tmp_path: Path) -> None:
 
 
 def test_where_each_search_is_trained_none_is_called_selected(tmp_path: Path) -> None:
-    study = fake_study(
-        selection="each", retrainings=3, methods=("S", "S+D"), baselines=("resnet8",), random_search=False
-    )
+    study = fake_study(selection="each", searches=3, methods=("S", "S+D"), baselines=("resnet8",), random_search=False)
     write_fake_study(study, tmp_path)
     view, page = study_view(study, tmp_path), page_of(study, tmp_path)
     trained = [(one.method, one.seed) for one in view.searches if one.selected]
-    assert trained == [(method, seed) for method in study.methods for seed in (0, 1)]
+    assert trained == [(method, seed) for method in study.methods for seed in (0, 1)]  # two trainings, three searches
     assert "are trained from scratch in turn" in page.text
     assert "trained first seed 0, of 3" in page.text
     assert "selected" not in page.text

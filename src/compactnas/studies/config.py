@@ -94,11 +94,6 @@ class StudyConfig:
         jobs = self.searches * len(self.methods) * grounds + self.retrainings * len(self.tested) * networks
         if jobs > MOST_JOBS:
             raise UserError(f"searches, retrainings: they make {jobs} jobs; give fewer, for at most {MOST_JOBS} jobs")
-        if self.selection == "each" and self.methods and self.retrainings < self.searches:
-            raise UserError(
-                f"retrainings: {self.retrainings} is less than searches={self.searches}, so selection=each would leave "
-                f"out the last searches; give {self.searches} or more"
-            )
         if not self.splits or not (self.methods or self.baselines or self.networks):
             raise UserError("splits, methods, baselines: nothing to compare; name a split and a method or a baseline")
         for name in ("random", "random_search"):
