@@ -12,14 +12,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from compactnas.cost.constraints import Budget
+from compactnas.cost.constraints import Budget, require_possible
 from compactnas.cost.latency_table import LatencyTable
 from compactnas.errors import UserError
 from compactnas.exporting.latency import Call, OperationChain, make_call, measure_latency, timed
 from compactnas.exporting.latency_fit import fit
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive_within
-from compactnas.search.random_genotype import random_connected
+from compactnas.search.random_genotype import random_connected, random_genotype
 from compactnas.space.genotype import Genotype
 from compactnas.space.search_space import Space
 
@@ -84,6 +84,7 @@ def test_a_broken_table_is_refused_in_one_line(tmp_path: Path, values: dict[str,
     ("space", "sizes", "message"),
     [
         (replace(SPACE, channels=8), SIZES, "measured for channels=4, but the search has 8"),
+        (replace(SPACE, nodes=5), SIZES, rf"measured for nodes={SPACE.nodes}, but the search has 5"),
         (SPACE, SIZES | {"bands": 10}, "measured for bands=4, but the search has 10"),
         (replace(SPACE, max_depth=3), SIZES, "no depth 3"),
     ],
@@ -130,6 +131,18 @@ def test_what_the_output_does_not_hear_costs_nothing_once_compiled() -> None:
     assert costs.total(SPACE, unheard) == 50_000 + 5 * (3 * skip + 2 * convolution)
     assert costs.total(SPACE, unheard, live_only=True) == 50_000 + 5 * 3 * skip
     assert made_table().compiled is False and replace(made_table(), engine="onnx").compiled is True
+
+
+def test_a_limit_that_a_network_with_dead_nodes_meets_is_possible() -> None:
+    """The last node may read the input and the first node alone."""
+    costs = made_table().cost_table(SPACE, 2, **SIZES)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [random_genotype(SPACE, generator, (1, 1)) for _ in range(300)]
+    budget = Budget("latency", 1.0, costs, live_only=True)
+    least = min(budget.cost_of(SPACE, one) for one in drawn)
+    require_possible([replace(budget, most=float(least))], SPACE, (1, 1))
+    with pytest.raises(UserError, match="the smallest network of the space needs at least "):
+        require_possible([replace(budget, most=40_000.0)], SPACE, (1, 1))
 
 
 def test_a_compiled_network_uses_its_milliseconds_by_what_is_heard() -> None:

@@ -117,6 +117,14 @@ def test_patches_of_one_value_are_no_leak() -> None:
     assert measure_leakage(source, np.arange(4), np.arange(4, 8)).overlapping == 0
 
 
+def test_patches_smaller_than_a_window_are_one_line() -> None:
+    source = ArraySource(Facts("tiny", ("a", "b"), ("x", "y"), 3, np.arange(8) % 2), np.zeros((8, 2, 3, 3), np.uint8))
+    with pytest.raises(
+        UserError, match=r"tiny: patches of 3 px are too small to compare .* give patches of 4 px or more"
+    ):
+        measure_leakage(source, np.arange(4), np.arange(4, 8))
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_world(tmp_path_factory)

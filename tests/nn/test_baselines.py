@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from compactnas.errors import UserError
 from compactnas.nn.baselines import BASELINES
 from compactnas.nn.baselines._layers import initialise
+from compactnas.nn.registry import ModelSpec, build
 
 SIZES = {  # millions of parameters and of MACs with 10 bands, 17 classes, 32 px
     "resnet8": (0.0793, 13.53),
@@ -92,6 +94,15 @@ def test_fusion_gives_the_mean_of_four_softmaxes() -> None:
         probability = network(torch.rand(2, 3, 32, 32)).softmax(dim=1)
     expected = torch.stack([output.softmax(dim=1) for output in outputs]).mean(dim=0)
     torch.testing.assert_close(probability, expected)
+
+
+def test_patches_that_are_too_small_for_a_network_are_one_line() -> None:
+    with pytest.raises(UserError, match="model: sen2lcz takes patches of 8 px or more, not 7 px"):
+        ModelSpec("sen2lcz", 3, 5, 7)
+    for name, baseline in BASELINES.items():
+        assert build(ModelSpec(name, 3, 5, baseline.least_px)).eval()(
+            torch.rand(2, 3, *[baseline.least_px] * 2)
+        ).shape == (2, 5)
 
 
 def test_initial_weights_of_a_grouped_convolution_follow_the_outputs_of_its_group() -> None:

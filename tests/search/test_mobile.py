@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.tiny import BANDS, CLASSES, SIDE, tiny_config, write_patches
 
-from compactnas.cost.constraints import USED, Budget
+from compactnas.cost.constraints import USED, Budget, require_possible
 from compactnas.cost.counter import genotype_cost
 from compactnas.cost.table import CostTable
 from compactnas.data import open_dataset
@@ -21,7 +21,7 @@ from compactnas.pipeline.running import search_stage, train_stage
 from compactnas.search.architecture import Architecture
 from compactnas.search.derivation import derive, derive_within
 from compactnas.search.genotype_choices import GenotypeChoices
-from compactnas.search.random_genotype import random_like, space_like
+from compactnas.search.random_genotype import random_genotype, random_like, space_like
 from compactnas.search.skip_limit import SkipLimit
 from compactnas.search.strategies import STRATEGIES
 from compactnas.search.trials import random_search
@@ -132,3 +132,13 @@ def test_a_run_from_end_to_end(patches: Path, tmp_path: Path) -> None:
     search_stage(config, tmp_path / "run", data=data)
     train_stage(config, tmp_path / "twin", "random", like=str(tmp_path / "run"), data=data)
     assert evaluate_stage(tmp_path / "twin", data=data).n > 0
+
+
+def test_the_smallest_network_has_the_cheapest_operation_in_each_row() -> None:
+    """A reduction and the layers behind it choose separately."""
+    space = Space(layout="mobile", alpha_per="layer", max_depth=1, operations=("fused_k3_e2", "mb_k3_e6"))
+    table, generator = CostTable.of(space, 1, 3, 10, 32), torch.Generator().manual_seed(0)
+    least = min(table.total(space, random_genotype(space, generator)) for _ in range(300))
+    require_possible([Budget("macs", float(least), table)], space, None)
+    with pytest.raises(UserError, match="is too small: the smallest network of the space needs"):
+        require_possible([Budget("macs", least - 1.0, table)], space, None)

@@ -15,7 +15,7 @@ def read_seconds(folder: Path) -> float:
     """Read the seconds of a stage; 0 without the file."""
     file = folder / FILE
     found = read_json(file, "remove it") if file.exists() else 0.0
-    if not isinstance(found, int | float) or not 0 <= found < inf:
+    if type(found) not in (int, float) or not 0 <= found < inf:
         raise UserError(f"{file}: holds no number of seconds; remove it")
     return float(found)
 

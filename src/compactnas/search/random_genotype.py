@@ -96,10 +96,10 @@ def space_like(space: Space, twin: Genotype) -> Space:
 
 
 def _shares(widths: Sequence[int], full: Sequence[int]) -> tuple[float, ...]:
-    """Find shares of the channels that give a network's widths. Those that round to the same channels count once."""
+    """Find shares of the channels that give a network's widths, as far as they round to different channels."""
     found = [1.0]
     for share in sorted({width / c for width, c in zip(widths, full, strict=True)}, reverse=True):
-        if all(round(share * c) < round(found[-1] * c) for c in full):
+        if all(min(widths) <= round(share * c) < round(found[-1] * c) for c in full):
             found.append(share)
     return tuple(reversed(found)) if len(found) > 1 else ()
 
