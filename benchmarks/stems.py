@@ -7,8 +7,7 @@
 The networks are those of `benchmarks/layouts.py`, at 8 % of ResNet-110's MACs. Each is trained twice, with the same
 seed and the recipe of `find`: once with batch norm for the whole stem, once with half of it normalised by patch.
 Accuracy is that of the fold's validation part, which also chose where the average of weights begins; the test parts are
-not read.
-Results are lines of DIR/stems.jsonl. One thread.
+not read. Results are lines of DIR/stems.jsonl. One thread.
 """
 
 from __future__ import annotations
@@ -42,10 +41,8 @@ def measure(source: Source, stem: Stem, number: int, options: argparse.Namespace
     config = config_of(options, number)
     config = replace(config, train=replace(find_recipe().train, epochs=options.epochs, validate_every=0))
     parts, warnings, groups = divide(source.facts, config.data)
-    data, folder = (
-        Dataset(source, parts, warnings, groups, "group", "folder"),
-        options.out / "runs" / f"{stem}_{number}",
-    )
+    data = Dataset(source, parts, warnings, groups, "group", "folder")
+    folder = options.out / "runs" / f"{stem}_{number}"
     with patch.dict(LAYOUTS._entries, {"mobile": replace(LAYOUTS["mobile"], stem=stem)}):
         train_stage(config, folder, draw("mobile", number), resume=True, listener=Silent(), data=data)
         found = evaluate_stage(folder, part="validation", data=data)

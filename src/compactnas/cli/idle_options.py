@@ -57,7 +57,7 @@ class Run(NamedTuple):
 
     @property
     def prices(self) -> bool:
-        """Whether the objective also subtracts the cost of a candidate from its accuracy."""
+        """True if the objective also subtracts the cost of a candidate from its accuracy."""
         from compactnas.search.objective import CostObjective
 
         return OBJECTIVES[self.config.search.objective_taken].cost_of is not CostObjective.cost_of

@@ -7,6 +7,9 @@ from math import inf
 
 from compactnas.errors import UserError
 
+RATES = ("learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip")
+"""Numbers of an optimizer, the same in searches and trainings."""
+
 
 def require(ok: bool, message: str) -> None:
     """Raise a `UserError` with this message unless a condition holds."""

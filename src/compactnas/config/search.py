@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from compactnas.config.choices import AUTO, OBJECTIVE_OPTION, OBJECTIVES, STRATEGIES, STRATEGY_OPTION
 from compactnas.config.paths import as_text
-from compactnas.config.requiring import require, require_not_negative
+from compactnas.config.requiring import RATES, require, require_not_negative
 from compactnas.registry import Registry
 from compactnas.space.operation_specs import OPERATIONS
 
@@ -139,9 +139,8 @@ class SearchConfig:
             f"search.batch_size: {self.batch_size} is less than 2; give 2 or more, because batch norm needs two "
             "patches",
         )
-        rates = ("learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip")
         alpha = ("alpha_learning_rate", "alpha_weight_decay")
-        require_not_negative(self, "search", (*rates, *alpha, "stop_after", "max_steps"))
+        require_not_negative(self, "search", (*RATES, *alpha, "stop_after", "max_steps"))
         require(
             self.tau_start > 0 and self.tau_end > 0,
             "search.tau_start, search.tau_end: a temperature must be above 0; use 10 and 1 as in the paper",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compactnas.config.paths import as_text, each_as_text
-from compactnas.config.requiring import require, require_not_negative
+from compactnas.config.requiring import RATES, require, require_not_negative
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ class TrainConfig:
             self.batch_size >= 2,
             f"train.batch_size: {self.batch_size} is less than 2; give 2 or more, because batch norm needs two patches",
         )
-        rates = ("learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip")
-        require_not_negative(self, "train", (*rates, "validate_every", "max_steps"))
+        require_not_negative(self, "train", (*RATES, "validate_every", "max_steps"))
         for name in ("label_smoothing", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}: {value:g} is out of range; give 0 (off) or more, and less than 1")

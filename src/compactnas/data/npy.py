@@ -124,6 +124,20 @@ ZIP_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.er
 """Errors that zipfile raises for a damaged archive, depending on the damage; RuntimeError for an encrypted one."""
 
 
+def read_entry(path: Path, name: str) -> Array:
+    """Read one array of an `.npz` archive. Object arrays are refused: they are pickles, which can run code.
+
+    Raises:
+        ValueError: The file is not such an archive, it has no such array, or the array is damaged or too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entry = archive.getinfo(f"{name}.npy")
+            return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # an entry has the methods used
+    except (*ZIP_ERRORS, KeyError, MemoryError) as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+
+
 def lengths(path: Path) -> dict[str, int]:
     """Read the number of rows of each array in an `.npz` archive from the headers.
 

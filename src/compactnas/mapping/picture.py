@@ -147,5 +147,5 @@ def printable(text: str) -> str:
 
 def round_length(most_m: float) -> float:
     """Largest length of 1, 2 or 5 times a power of ten up to `most_m`."""
-    power = 10.0 ** np.floor(np.log10(most_m))
+    power = 10.0 ** np.floor(np.log10(most_m))  # may be rounded up to the next one, so half of it is tried too
     return float(max(n * power for n in (0.5, 1, 2, 5) if n * power <= most_m))

@@ -48,18 +48,12 @@ class HalfInstanceNorm(nn.Module):
 
     def forward(self, x: Map) -> Map:
         first = self.own.num_features
-        own = self.own(x[:, :first]) if _has_spread(x) else _flat(x[:, :first], self.own.weight, self.own.bias)
-        return self._joined(x, own, self.shared(x[:, first:]))
+        return self._joined(x, _by_patch(x[:, :first], self.own.weight, self.own.bias), self.shared(x[:, first:]))
 
     def narrowed(self, x: Map) -> Map:
         """Normalise a map of fewer channels, with the first weights of each half."""
         first = x.shape[1] // 2
-        weight, bias = self.own.weight[:first], self.own.bias[:first]
-        own = (
-            F.instance_norm(x[:, :first], weight=weight, bias=bias)
-            if _has_spread(x)
-            else _flat(x[:, :first], weight, bias)
-        )
+        own = _by_patch(x[:, :first], self.own.weight[:first], self.own.bias[:first])
         return self._joined(x, own, first_of_norm(self.shared, x[:, first:]))
 
     @staticmethod
@@ -67,14 +61,11 @@ class HalfInstanceNorm(nn.Module):
         return concatenate([own.contiguous(memory_format=memory_of(x)), shared])
 
 
-def _has_spread(x: Map) -> bool:
-    """Check whether there are patches, and pixels that can differ; torch's instance norm refuses others."""
-    return bool(x.shape[0]) and x.shape[2] * x.shape[3] > 1
-
-
-def _flat(x: Map, weight: Tensor, bias: Tensor) -> Map:
-    """Normalise maps that have no spread: each is its own mean."""
-    return (x - x) * weight[:, None, None] + bias[:, None, None]
+def _by_patch(x: Map, weight: Tensor, bias: Tensor) -> Map:
+    """Normalise each map by itself, also an empty share of a batch and maps of one pixel, which torch refuses."""
+    if x.shape[0] and x.shape[2] * x.shape[3] > 1:
+        return F.instance_norm(x, weight=weight, bias=bias)
+    return (x - x) * weight[:, None, None] + bias[:, None, None]  # such a map is its own mean
 
 
 def first_of_norm(norm: nn.Module, x: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
@@ -23,7 +22,7 @@ from torch import nn
 
 from compactnas.config import NEUTRAL, DataConfig, RunConfig, from_values
 from compactnas.data import Dataset, Indices
-from compactnas.data.npy import ZIP_ERRORS, read_array
+from compactnas.data.npy import read_entry
 from compactnas.errors import UserError
 from compactnas.io.atomic import read_json, write_bytes, write_json
 from compactnas.io.paths import exists
@@ -177,14 +176,11 @@ def read_split(folder: Path, part: str, again: str) -> Indices:
     """
     file = folder / "splits.npz"
     try:
-        with zipfile.ZipFile(file) as archive:
-            entry = archive.getinfo(f"{part}.npy")
-            rows = read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # a zip entry has the methods used
+        rows = read_entry(file, part)
         if rows.ndim != 1 or rows.dtype != np.int64 or not len(rows) or rows.min() < 0:
             raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
-    except (*ZIP_ERRORS, KeyError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: not the rows of `{part}` ({reason}); {again}") from None
+    except ValueError as error:
+        raise UserError(f"{file}: not the rows of `{part}` ({error}); {again}") from None
     return rows.astype(np.int64)
 
 

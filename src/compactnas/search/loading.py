@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compactnas.config import DataConfig, MachineConfig
-from compactnas.data import measure_normalization, open_dataset
+from compactnas.data import measure_normalization, open_source
 from compactnas.errors import UserError
 from compactnas.runs.checkpoints import Checkpoints
 from compactnas.runs.folder import read_config, read_split
@@ -33,7 +33,7 @@ def load_search(folder: str | Path, data: DataConfig | None = None, machine: Mac
     saved, _ = Checkpoints(folder / "search", 1).newest()
     if saved is None:
         raise UserError(f"{folder}: holds no checkpoint of a search; {AGAIN}")
-    source = open_dataset(data or config.data).source
+    source = open_source(data or config.data)
     halves = read_split(folder / "search", "weights", AGAIN), read_split(folder / "search", "architecture", AGAIN)
     most = max(int(rows.max()) for rows in halves) + 1
     if most > len(source.facts.labels):

@@ -30,7 +30,7 @@ AGAIN = "name the folder of a finished `compactnas search`"
 
 
 class _Beliefs(NamedTuple):
-    """What a search ended with.
+    """Logits at the end of a search.
 
     Attributes:
         operations: Logits of the operations of each edge: logarithms of probabilities, or scores.
@@ -130,7 +130,7 @@ class FinishedSearch:
 
     @cached_property
     def _beliefs(self) -> _Beliefs:
-        """What the search ended with, from `alpha.json`."""
+        """Logits at the end of the search, from `alpha.json`."""
         file, space = self.folder / "search" / "alpha.json", self.space
         raw = read_json(file, AGAIN)
         depths = max(self.built)

@@ -82,7 +82,7 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     from compactnas.reporting.progress import RichListener
     from compactnas.studies import jobs_at_once, run_study, run_study_in_processes
 
-    out = sys.stdout
+    out, listener = sys.stdout, RichListener()
 
     def say(line: str) -> None:
         print(line, file=out, flush=True)  # with Ray, its own output goes to a log meanwhile
@@ -90,21 +90,19 @@ def _run(study: StudyConfig, root: Path, options: Namespace) -> None:
     if not (options.ray or options.ray_address):
         processes = options.processes or jobs_at_once(study)
         if processes > 1:
-            run_study_in_processes(
-                study, root, processes, listener=RichListener(), say=say, tensorboard=options.tensorboard
-            )
+            run_study_in_processes(study, root, processes, listener=listener, say=say, tensorboard=options.tensorboard)
             return
 
         def told(number: int, of: int, job: StudyJob) -> None:
             print(f"job {number} of {of}: {job.name}")
 
-        run_study(study, root, listener=RichListener(), told=told, tensorboard=options.tensorboard)
+        run_study(study, root, listener=listener, told=told, tensorboard=options.tensorboard)
         return
     from compactnas.distributed.ray_session import RayOptions
     from compactnas.studies.ray.cluster import run_study_on_ray
 
     ray = RayOptions(options.ray_address, options.ray_cpus, options.ray_gpus)
-    run_study_on_ray(study, root, ray, listener=RichListener(), say=say, tensorboard=options.tensorboard)
+    run_study_on_ray(study, root, ray, listener=listener, say=say, tensorboard=options.tensorboard)
 
 
 def main(argv: list[str]) -> int:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from compactnas.data.checks import MOST_PATCHES, classes_of_one_hot, require_finite, require_patch
 from compactnas.data.footprints import Footprints, checked_footprints
 from compactnas.data.formats import DataFormat
-from compactnas.data.npy import ZIP_ERRORS, read_array
+from compactnas.data.npy import ZIP_ERRORS, read_entry
 from compactnas.data.source import ArraySource, Facts, Indices, Source, band_positions, block_mean, reduced_px
 from compactnas.data.split_csv import PARTS, WORDS
 from compactnas.errors import UserError
@@ -68,13 +68,9 @@ class _Archive:
             has = ", ".join(sorted(self.sizes)[:20]) or "none"
             raise UserError(f"{self.path}: has no array `{name}`; it has {has[:500]}")
         try:
-            # Object arrays are refused, because they are pickles, which can run code.
-            with zipfile.ZipFile(self.path) as archive:
-                entry = archive.getinfo(f"{name}.npy")
-                return read_array(lambda: archive.open(entry), entry.file_size)  # type: ignore[arg-type, return-value]  # an entry has the methods used
-        except (*ZIP_ERRORS, KeyError, MemoryError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self.path}: array `{name}` cannot be read ({reason}); make the file again") from error
+            return read_entry(self.path, name)
+        except ValueError as error:
+            raise UserError(f"{self.path}: array `{name}` cannot be read ({error}); make the file again") from error
 
     def of_patches(self, name: str, patches: int) -> Array | None:
         """Read an optional array with one value for each patch."""
